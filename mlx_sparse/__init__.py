@@ -1,0 +1,61 @@
+"""scipy.sparse on MLX: the same names, signatures and results; lazy, differentiable; CPU, Metal and CUDA."""
+
+from ._built_with import MLX_VERSION as _MLX_VERSION
+from ._built_with import __version__
+
+
+def _check_mlx() -> None:
+    """Importing the extension against another MLX ends in unresolved symbols, so ask first."""
+    extras = 'pip install "mlx-sparse[cpu]" (or [cuda12], [cuda13] for NVIDIA GPUs; macOS needs no extra)'
+    try:
+        import mlx.core as mx
+    except ImportError as error:
+        raise ImportError(
+            f"mlx_sparse needs mlx {_MLX_VERSION} with a back end, but mlx.core cannot be imported ({error}). "
+            f"Install one: {extras}."
+        ) from error
+    if mx.__version__ != _MLX_VERSION:
+        raise ImportError(
+            f"this mlx_sparse was built for mlx {_MLX_VERSION}, but mlx {mx.__version__} is installed, and MLX's binary "
+            f'interface changes between versions. Install the matching one: pip install "mlx=={_MLX_VERSION}", or '
+            f"{extras}."
+        )
+
+
+_check_mlx()
+
+from . import runtime  # noqa: E402
+from ._base import SparseEfficiencyWarning, SparseWarning, issparse, sparray  # noqa: E402
+from ._construct import *  # noqa: E402, F403
+from ._construct import __all__ as _construct_names  # noqa: E402
+from ._coo import coo_array  # noqa: E402
+from ._csc import csc_array  # noqa: E402
+from ._csr import csr_array  # noqa: E402
+from ._device import use_cpu, use_device, use_gpu  # noqa: E402
+from ._extract import find, tril, triu  # noqa: E402
+from ._functions import *  # noqa: E402, F403
+from ._functions import __all__ as _function_names  # noqa: E402
+from . import _native, linalg  # noqa: E402, I001
+
+_native.defer_to(sparray)
+
+__all__ = [
+    "SparseEfficiencyWarning",
+    "SparseWarning",
+    "__version__",
+    "coo_array",
+    "csc_array",
+    "csr_array",
+    "find",
+    "issparse",
+    "linalg",
+    "runtime",
+    "sparray",
+    "tril",
+    "triu",
+    "use_cpu",
+    "use_device",
+    "use_gpu",
+    *_construct_names,
+    *_function_names,
+]

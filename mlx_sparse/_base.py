@@ -1,0 +1,601 @@
+"""Operators and operand classification for every format; knows no format and no device."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+from warnings import warn
+
+import mlx.core as mx
+import numpy as np
+import scipy.sparse as _scipy_sparse
+
+from . import _dense, _dtypes
+
+SparseWarning = _scipy_sparse.SparseWarning
+SparseEfficiencyWarning = _scipy_sparse.SparseEfficiencyWarning
+
+MAXPRINT = 50
+_FORMAT_NAMES = {"csr": "Compressed Sparse Row", "csc": "Compressed Sparse Column", "coo": "COOrdinate"}
+_NEGATED = {
+    operator.eq: operator.ne,
+    operator.le: operator.gt,
+    operator.ge: operator.lt,
+    operator.ne: operator.eq,
+    operator.gt: operator.le,
+    operator.lt: operator.ge,
+}
+_SYMBOLS = {
+    operator.eq: "==",
+    operator.ne: "!=",
+    operator.lt: "<",
+    operator.gt: ">",
+    operator.le: "<=",
+    operator.ge: ">=",
+}
+
+
+class sparray:
+    """Base class of all sparse arrays, for ``isinstance`` checks."""
+
+    __array_priority__ = 10.1
+    _format = "und"
+    _allow_nd: tuple[int, ...] = (2,)
+    _shape: tuple[int, ...]
+    _data: mx.array
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        raise ValueError("sparray cannot be instantiated; use coo_array, csr_array or csc_array")
+
+    @classmethod
+    def __class_getitem__(cls, arg: Any, /) -> Any:
+        from types import GenericAlias
+
+        return GenericAlias(cls, arg)
+
+    # ---- what it is -------------------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array."""
+        return self._shape
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self._shape)
+
+    @property
+    def format(self) -> str:
+        """Storage format: "coo", "csr" or "csc"."""
+        return self._format
+
+    @property
+    def dtype(self) -> Any:
+        """Value dtype: an MLX dtype, or NumPy's in numpy mode."""
+        return _dense.out_dtype(self._data.dtype)
+
+    @property
+    def nnz(self) -> int:
+        """Number of stored entries, explicit zeros included."""
+        return self._getnnz()
+
+    @property
+    def size(self) -> int:
+        """Number of stored entries; as `nnz`."""
+        return self._getnnz()
+
+    @property
+    def T(self) -> Any:
+        """Transpose."""
+        return self.transpose()
+
+    @property
+    def mT(self) -> Any:
+        """Matrix transpose (the last two axes)."""
+        if self.ndim < 2:
+            raise ValueError("mT needs at least 2 dimensions")
+        return self.transpose()
+
+    @property
+    def H(self) -> Any:
+        """Conjugate transpose."""
+        return self.transpose().conj(copy=False)
+
+    @property
+    def _shape_as_2d(self) -> tuple[int, int]:
+        s = self._shape
+        return (1, s[-1]) if len(s) == 1 else (s[0], s[1])
+
+    @property
+    def _is_complex(self) -> bool:
+        return self._data.dtype == mx.complex64
+
+    def __repr__(self) -> str:
+        dtype = str(self.dtype).replace("mlx.core.", "")
+        return (
+            f"<{_FORMAT_NAMES[self.format]} sparse array of dtype '{dtype}'\n"
+            f"\twith {self.nnz} stored elements and shape {self.shape}>"
+        )
+
+    def __str__(self) -> str:
+        out = repr(self)
+        n, most = self.nnz, self.maxprint
+        if n == 0:
+            return out
+        A = self.tocoo()
+        coords, data = [_dense.view(c) for c in A._coords], _dense.view(A._data)
+
+        def lines(part: slice) -> str:
+            keys = zip(*(c[part].tolist() for c in coords), strict=True)
+            return "\n".join(f"  {key}\t{value}" for key, value in zip(keys, data[part], strict=True))
+
+        out += "\n  Coords\tValues\n"
+        if n <= most:
+            return out + lines(slice(None))
+        head = most // 2
+        return out + lines(slice(head)) + "\n  :\t:\n" + lines(slice(-(most - head), None))
+
+    def __bool__(self) -> bool:
+        if self.shape == (1, 1):
+            return self.nnz != 0
+        raise ValueError(
+            "The truth value of an array with more than one element is ambiguous. Use a.any() or a.all()."
+        )
+
+    def __len__(self) -> int:
+        raise TypeError("sparse array length is ambiguous; use nnz or shape[0]")
+
+    __hash__ = None  # type: ignore[assignment]
+
+    # ---- conversions that every format can do through another --------------------------------------------------
+
+    def asformat(self, format: str | None, copy: bool = False) -> Any:
+        """This array in storage format `format` ("coo", "csr" or "csc"; None keeps it)."""
+        if format is None or format == self.format:
+            return self.copy() if copy else self
+        convert = getattr(self, "to" + str(format), None)
+        if convert is None:
+            raise ValueError(f"Format {format} is unknown.")
+        return convert(copy=copy)
+
+    def copy(self) -> Any:
+        """A copy whose buffers are its own."""
+        return self.__class__(self, copy=True)
+
+    def todense(self, order: str | None = None, out: Any = None, *, stream: Any = None) -> Any:
+        """Dense form: a lazy `mx.array` (an `ndarray` in numpy mode). Duplicates are summed.
+
+        `order` and `out` are NumPy matters and imply an `ndarray`.
+        """
+        from . import runtime
+
+        if order is not None or out is not None or runtime.dense_namespace == "numpy":
+            return self.toarray(order=order, out=out)
+        return self._todense(stream)
+
+    def toarray(self, order: str | None = None, out: np.ndarray | None = None) -> np.ndarray:
+        """Dense form as an `ndarray`, C-contiguous unless `order` is "F". Duplicates are summed.
+
+        Raises
+        ------
+        ValueError
+            `out` has another shape or dtype, or is given together with `order`.
+        """
+        if out is not None:
+            if order is not None:
+                raise ValueError("order cannot be specified if out is not None")
+            if out.shape != self.shape or out.dtype != _dtypes.numpy_dtype(self._data.dtype):
+                raise ValueError("out array must be same dtype and shape as sparse array")
+            out[...] = _dense.view(self._todense(None))
+            return out
+        return np.array(_dense.view(self._todense(None)), order=order or "C", copy=None)
+
+    # ---- products ---------------------------------------------------------------------------------------------
+
+    def __matmul__(self, other: Any) -> Any:
+        if type(other) is np.ndarray:
+            y = self._matmul_numpy(other)
+            if y is not None:
+                return y
+        if _dense.is_scalar(other):
+            raise ValueError("Scalar operands are not allowed, use '*' instead")
+        return self._matmul_dispatch(other)
+
+    def __rmatmul__(self, other: Any) -> Any:
+        if _dense.is_scalar(other):
+            raise ValueError("Scalar operands are not allowed, use '*' instead")
+        return self._rmatmul_dispatch(other)
+
+    def _matmul_numpy(self, x: np.ndarray) -> np.ndarray | None:
+        return None
+
+    def _matmul_dispatch(self, other: Any) -> Any:
+        n = self._shape_as_2d[1]
+        if isinstance(other, sparray) or _scipy_sparse.issparse(other):
+            if other.shape[0] != n:
+                raise ValueError(f"matmul: dimension mismatch with signature (n,k={n}),(k={other.shape[0]},m)->(n,m)")
+            return self._matmul_sparse(as_sparse(other))
+        x = _as_operand(other)
+        if x is NotImplemented:
+            return NotImplemented
+        if x.ndim == 0:
+            raise ValueError("could not interpret dimensions")
+        contracted = x.shape[-2] if x.ndim > 1 else x.shape[0]
+        if contracted != n:
+            raise ValueError(f"matmul: dimension mismatch with signature (n,k={n}),(k={contracted},m)->(n,m)")
+        y = self._dense_product(x, transposed=False)
+        if self.ndim == 1:  # contract the only axis: the row axis of the 1 x n product goes
+            y = mx.squeeze(y, -1 if x.ndim == 1 else -2)
+        return _finish(y, x)
+
+    def _rmatmul_dispatch(self, other: Any) -> Any:
+        if isinstance(other, sparray) or _scipy_sparse.issparse(other):
+            return as_sparse(other)._matmul_dispatch(self)
+        x = _as_operand(other)
+        if x is NotImplemented:
+            return NotImplemented
+        if x.ndim == 0:
+            raise ValueError("could not interpret dimensions")
+        if self.ndim == 1:  # x (..., n) @ a (n,)
+            if x.shape[-1] != self.shape[0]:
+                raise ValueError(
+                    f"matmul: dimension mismatch with signature (n,k={x.shape[-1]}),(k={self.shape[0]},m)->(n,m)"
+                )
+            y = self._dense_product(x if x.ndim == 1 else _swap_last(x), transposed=False)
+            return _finish(mx.squeeze(y, -1 if x.ndim == 1 else -2), x)
+        m = self._shape_as_2d[0]
+        if x.shape[-1] != m:
+            raise ValueError(f"matmul: dimension mismatch with signature (n,k={x.shape[-1]}),(k={m},m)->(n,m)")
+        if x.ndim == 1:
+            return _finish(self._dense_product(x, transposed=True), x)
+        return _finish(mx.swapaxes(self._dense_product(_swap_last(x), transposed=True), -1, -2), x)
+
+    def _dense_product(self, x: Any, transposed: bool) -> mx.array:
+        """A @ x or A.T @ x as a lazy array, after promotion."""
+        if _dense.is_mlx(x):
+            if x.dtype != self._data.dtype:
+                raise TypeError(
+                    f"the dense operand's dtype {x.dtype} differs from the sparse array's dtype {self._data.dtype}; "
+                    "cast one of them with astype"
+                )
+            return self._product(self._data, x, transposed)
+        dtype = _dtypes.result_type(self._data.dtype, x.dtype)
+        return self._product(self._data.astype(dtype), _dense.to_mlx(x, dtype), transposed)
+
+    def dot(self, other: Any) -> Any:
+        """``A * other`` for a scalar, ``A @ other`` otherwise."""
+        return self * other if _dense.is_scalar(other) else self @ other
+
+    # ---- element-wise arithmetic ------------------------------------------------------------------------------
+
+    def __add__(self, other: Any) -> Any:
+        if _dense.is_scalar(other):
+            if other == 0:
+                return self.copy()
+            raise NotImplementedError("adding a nonzero scalar to a sparse array is not supported")
+        if issparse(other):
+            return self._merge(other, "plus")
+        return self._with_dense(other, operator.add)
+
+    def __sub__(self, other: Any) -> Any:
+        if _dense.is_scalar(other):
+            if other == 0:
+                return self.copy()
+            raise NotImplementedError("subtracting a nonzero scalar from a sparse array is not supported")
+        if issparse(other):
+            return self._merge(other, "minus")
+        return self._with_dense(other, operator.sub)
+
+    def __radd__(self, other: Any) -> Any:
+        return self.__add__(other)
+
+    def __rsub__(self, other: Any) -> Any:
+        if _dense.is_scalar(other):
+            if other == 0:
+                return -self
+            raise NotImplementedError("subtracting a sparse array from a nonzero scalar is not supported")
+        if issparse(other):
+            return as_sparse(other) - self
+        return self._with_dense(other, lambda a, b: b - a)
+
+    def _with_dense(self, other: Any, op: Any) -> Any:
+        """op(dense form, other) in other's namespace, other broadcast to this shape."""
+        x = _as_operand(other)
+        if x is NotImplemented:
+            return NotImplemented
+        if _dense.is_mlx(x):
+            if x.dtype != self._data.dtype:
+                raise TypeError(
+                    f"the dense operand's dtype {x.dtype} differs from the sparse array's dtype {self._data.dtype}; "
+                    "cast one of them with astype"
+                )
+            return op(self._todense(None), mx.broadcast_to(x, self.shape))
+        return op(self.toarray(), np.broadcast_to(x, self.shape))
+
+    def __mul__(self, other: Any) -> Any:
+        return self.multiply(other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return self.multiply(other)
+
+    def __truediv__(self, other: Any) -> Any:
+        return self._divide(other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return NotImplemented
+
+    def __pow__(self, n: Any, mod: Any = None) -> Any:
+        return self.power(n)
+
+    def __iadd__(self, other: Any) -> Any:
+        return NotImplemented
+
+    def __isub__(self, other: Any) -> Any:
+        return NotImplemented
+
+    def _merge(self, other: Any, op: str) -> Any:
+        other = as_sparse(other)
+        if other.shape != self.shape:
+            raise ValueError(f"inconsistent shapes {self.shape} and {other.shape}")
+        cs = self if self.format in ("csr", "csc") else self.tocsr()
+        return cs._merge_sparse(other, op)
+
+    def _divide(self, other: Any) -> Any:
+        if _dense.is_scalar(other):
+            if _dense.is_mlx(other):
+                return self._mul_scalar(1 / other)
+            if np.can_cast(_dtypes.numpy_dtype(self._data.dtype), np.float64) and _dtypes.is_integral(self._data.dtype):
+                return self.astype(_dtypes.default_float())._mul_scalar(1 / other)
+            return self._mul_scalar(1 / other)
+        if issparse(other):
+            return _divide_sparse(self, as_sparse(other))
+        x = _as_operand(other)
+        if x is NotImplemented:
+            return NotImplemented
+        return self.multiply(1 / x if _dense.is_mlx(x) else np.divide(1, x))
+
+    def maximum(self, other: Any) -> Any:
+        """Element-wise maximum with a scalar, a dense or a sparse array."""
+        return self._maximum_minimum(other, "maximum")
+
+    def minimum(self, other: Any) -> Any:
+        """Element-wise minimum with a scalar, a dense or a sparse array."""
+        return self._maximum_minimum(other, "minimum")
+
+    def _maximum_minimum(self, other: Any, op: str) -> Any:
+        np_op = getattr(np, op)
+        if _dense.is_scalar(other):
+            if _dense.is_mlx(other):
+                other = other.item()
+            if np_op(0, other):
+                sign = "positive" if op == "maximum" else "negative"
+                warn(
+                    f"Taking {op} with a {sign} number results in a dense matrix.",
+                    SparseEfficiencyWarning,
+                    stacklevel=3,
+                )
+                return self.__class__(np_op(self.toarray(), other))
+            return self._map_scalar(lambda data: np_op(data, other))
+        if issparse(other):
+            return self._merge(other, op)
+        x = _as_operand(other)
+        if x is NotImplemented:
+            raise NotImplementedError(f"{op} with {type(other).__name__} is not supported")
+        return getattr(mx, op)(self._todense(None), x) if _dense.is_mlx(x) else np_op(self.toarray(), x)
+
+    def _map_scalar(self, f: Any) -> Any:
+        """f (with f(0) = 0, on NumPy values) over the stored values of the canonical form; zeros dropped."""
+        cs = (self if self.format in ("csr", "csc") else self.tocsr())._canonical()
+        res = cs._with_data(_dense.to_mlx(f(_dense.view(cs._data))))
+        res.eliminate_zeros()
+        return res
+
+    # ---- comparisons ------------------------------------------------------------------------------------------
+
+    def _comparison(self, other: Any, op: Any) -> Any:
+        if _dense.is_scalar(other):
+            return self._compare_scalar(other.item() if _dense.is_mlx(other) else other, op)
+        if issparse(other):
+            return self._compare_sparse(as_sparse(other), op)
+        x = _as_operand(other)
+        if x is NotImplemented:
+            return NotImplemented
+        return op(self._todense(None), x) if _dense.is_mlx(x) else op(self.toarray(), x)
+
+    def _compare_scalar(self, other: Any, op: Any) -> Any:
+        if not op(0, other):
+            if np.isnan(other):
+                return self.__class__(self.shape, dtype=np.bool_)
+            return self._map_scalar(lambda data: op(data, other))
+        _warn_dense_comparison(other, op, "sparse matrix")
+        if np.isnan(other):
+            return self.__class__(np.ones(self.shape, dtype=np.bool_))
+        inverse = self._map_scalar(lambda data: _NEGATED[op](data, other))
+        return inverse.__class__(np.ones(self.shape, dtype=np.bool_)) - inverse
+
+    def _compare_sparse(self, other: Any, op: Any) -> Any:
+        if self.shape != other.shape:
+            if op in (operator.eq, operator.ne):
+                return op is operator.ne
+            raise ValueError(f"inconsistent shapes {self.shape} and {other.shape}")
+        if not op(0, 0):
+            return self._merge(other, op.__name__)
+        _warn_dense_comparison(None, op, "two sparse matrices")
+        inverse = self._merge(other, _NEGATED[op].__name__)
+        return inverse.__class__(np.ones(self.shape, dtype=np.bool_)) - inverse
+
+    def __eq__(self, other: Any) -> Any:
+        return self._comparison(other, operator.eq)
+
+    def __ne__(self, other: Any) -> Any:
+        return self._comparison(other, operator.ne)
+
+    def __lt__(self, other: Any) -> Any:
+        return self._comparison(other, operator.lt)
+
+    def __gt__(self, other: Any) -> Any:
+        return self._comparison(other, operator.gt)
+
+    def __le__(self, other: Any) -> Any:
+        return self._comparison(other, operator.le)
+
+    def __ge__(self, other: Any) -> Any:
+        return self._comparison(other, operator.ge)
+
+    # ---- reductions -------------------------------------------------------------------------------------------
+
+    def sum(self, axis: Any = None, dtype: Any = None, out: Any = None, *, stream: Any = None) -> Any:
+        """Sum over `axis` (None: all). Lazy; integers widen to 64 bits.
+
+        Parameters
+        ----------
+        axis : None, int or tuple of int
+        dtype : dtype, optional
+            Of the result.
+        out : ndarray, optional
+            Filled and returned.
+
+        Returns
+        -------
+        0-d or 1-d dense array in the namespace of `runtime.dense_namespace`.
+        """
+        axes = _check_axis(axis, self.ndim)
+        total = self._sum(axes, None if dtype is None else _dtypes.mlx_dtype(dtype), stream)
+        return _store(total, out)
+
+    def _sum(self, axes: tuple[int, ...], dtype: mx.Dtype | None, stream: Any) -> mx.array:
+        wide = _dtypes.sum_dtype(self._data.dtype)
+        data = self._entries().astype(wide, stream=stream)
+        total = mx.sum(data, stream=stream) if len(axes) == self.ndim else self._axis_sum(data, axes[0], stream)
+        return total if dtype is None or dtype == total.dtype else total.astype(dtype, stream=stream)
+
+    def mean(self, axis: Any = None, dtype: Any = None, out: Any = None, *, stream: Any = None) -> Any:
+        """Mean over `axis` (None: all), zeros included. Lazy; integers give the default float dtype."""
+        axes = _check_axis(axis, self.ndim)
+        count = math.prod(self.shape[a] for a in axes)
+        inner = _dtypes.default_float() if _dtypes.is_integral(self._data.dtype) else self._data.dtype
+        data = self._entries().astype(inner, stream=stream) * mx.array(1.0 / count if count else np.nan, dtype=inner)
+        total = self._with_data(data, padded=False)._sum(axes, None, stream)
+        if dtype is not None:
+            total = total.astype(_dtypes.mlx_dtype(dtype), stream=stream)
+        return _store(total, out)
+
+    def trace(self, offset: int = 0) -> Any:
+        """Sum of the diagonal `offset`. Lazy."""
+        d = self._diagonal(offset)
+        return _dense.out(mx.sum(d.astype(_dtypes.sum_dtype(d.dtype))))
+
+    def diagonal(self, k: int = 0) -> Any:
+        """The `k`-th diagonal (k > 0 above the main one), duplicates summed. Lazy."""
+        return _dense.out(self._diagonal(k))
+
+    def nonzero(self) -> tuple[Any, ...]:
+        """Coordinates of the entries whose value is not zero."""
+        A = self.tocoo()
+        keep = _dense.view(A._data) != 0
+        return tuple(_dense.out(mx.array(_dense.view(c)[keep])) for c in A._coords)
+
+    def setdiag(self, values: Any, k: int = 0) -> None:
+        """Set the `k`-th diagonal to `values` (a scalar or a sequence), rebinding this array's buffers.
+
+        Raises
+        ------
+        ValueError
+            `k` lies outside the array.
+        """
+        if self.ndim == 1:
+            raise NotImplementedError("diagonals cannot be set in 1-D arrays")
+        M, N = self.shape
+        if (k > 0 and k >= N) or (k < 0 and -k >= M):
+            raise ValueError("k exceeds array dimensions")
+        x = _dense.to_mlx(values, self._data.dtype)
+        if x.ndim > 1:
+            x = mx.flatten(x)
+        count = min(M + min(k, 0), N - max(k, 0))
+        if x.ndim == 0:
+            x = mx.broadcast_to(x, (count,))
+        self._setdiag(x[:count], k)
+
+
+def issparse(x: Any) -> bool:
+    """True when `x` is a sparse array of this package (or of SciPy)."""
+    return isinstance(x, sparray) or _scipy_sparse.issparse(x)
+
+
+def as_sparse(x: Any) -> Any:
+    """`x` itself, or this package's form of a SciPy sparse array."""
+    if isinstance(x, sparray):
+        return x
+    from ._construct import from_scipy
+
+    return from_scipy(x)
+
+
+def _as_operand(other: Any) -> Any:
+    """A dense array for an array-like operand; NotImplemented for anything that is none."""
+    if _dense.is_dense(other):
+        return other
+    try:
+        x = _dense.as_dense(other)
+    except (TypeError, ValueError):
+        return NotImplemented
+    return NotImplemented if x.dtype == np.object_ else x
+
+
+def _swap_last(x: Any) -> Any:
+    return mx.swapaxes(x, -1, -2) if _dense.is_mlx(x) else np.swapaxes(x, -1, -2)
+
+
+def _finish(y: mx.array, x: Any) -> Any:
+    out = _dense.like(y, x)
+    if isinstance(x, np.matrix):
+        return np.asmatrix(out)
+    return out[()] if isinstance(out, np.ndarray) and out.ndim == 0 else out
+
+
+def _store(total: mx.array, out: Any) -> Any:
+    if out is None:
+        return _dense.out(total)
+    if out.shape != tuple(total.shape):
+        raise ValueError("out dimensions do not match shape")
+    out[...] = _dense.view(total)
+    return out
+
+
+def _check_axis(axis: Any, ndim: int) -> tuple[int, ...]:
+    """Sorted non-negative axes; None means all."""
+    if axis is None:
+        return tuple(range(ndim))
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    found = []
+    for a in axes:
+        try:
+            a = operator.index(a)
+        except TypeError:
+            raise TypeError(f"axis must be an integer/tuple of ints, not {type(a)}") from None
+        if not -ndim <= a < ndim:
+            raise ValueError(f"axis out of range for ndim={ndim}")
+        found.append(a % ndim)
+    if len(set(found)) != len(found):
+        raise ValueError("duplicate value in axis")
+    return tuple(sorted(found)) if found else tuple(range(ndim))
+
+
+def _warn_dense_comparison(other: Any, op: Any, what: str) -> None:
+    better = _SYMBOLS[_NEGATED[op]]
+    detail = f"a {what} with {other}" if other is not None else what
+    warn(
+        f"Comparing {detail} using {_SYMBOLS[op]} is inefficient. Try using {better} instead.",
+        SparseEfficiencyWarning,
+        stacklevel=4,
+    )
+
+
+def _divide_sparse(a: Any, b: Any) -> Any:
+    """a / b, dense as in SciPy: undefined (nan) wherever neither stores an entry."""
+    if a.shape != b.shape:
+        raise ValueError(f"inconsistent shapes {a.shape} and {b.shape}")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return _dense.out(_dense.to_mlx(np.divide(a.toarray(), b.toarray())))

@@ -1,0 +1,464 @@
+"""csr and csc as one implementation over (major, minor) axes; the leaves say which axis is major."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+from . import _dense, _dtypes, _native, runtime
+from ._base import as_sparse, issparse
+from ._data import _data_array
+from ._elementwise import multiply
+from ._shape import check_shape, is_shape
+
+
+class _cs_array(_data_array):
+    """Compressed storage: values and minor indices of slice m stand at ``indptr[m]:indptr[m + 1]``."""
+
+    _indices: mx.array
+    _indptr: mx.array
+    _sorted: bool | None = None
+    _canonical_format: bool | None = None
+    _assigned = False  # buffers were replaced by the user, so they may be longer than indptr says
+    _pattern: Any
+
+    def __init__(
+        self,
+        arg1: Any,
+        shape: Any = None,
+        dtype: Any = None,
+        copy: bool = False,
+        *,
+        maxprint: int | None = None,
+        validate: bool | str = True,
+    ) -> None:
+        super().__init__(maxprint=maxprint)
+        if np.isscalar(arg1):
+            raise ValueError("sparse array classes do not support instantiation from a scalar")
+        if validate not in (True, False, "metadata", "full"):
+            raise ValueError(f"validate must be True, False, 'metadata' or 'full'; got {validate!r}")
+        target = None if dtype is None else _dtypes.mlx_dtype(dtype)
+        if issparse(arg1):
+            self._adopt(as_sparse(arg1).asformat(self.format))
+            copy = copy and runtime.dense_namespace == "numpy"
+            if copy:
+                self._data, self._indices, self._indptr = map(_own, (self._data, self._indices, self._indptr))
+            if target is not None:
+                self._data = self.astype(target, copy=False)._data
+        elif is_shape(arg1, self._allow_nd):
+            self._from_shape(check_shape(arg1, self._allow_nd), target)
+        elif isinstance(arg1, tuple) and len(arg1) == 3:
+            self._from_buffers(arg1, shape, target, validate)
+            shape = None
+        elif isinstance(arg1, tuple) and len(arg1) != 2:
+            raise ValueError(f"unrecognized {type(self).__name__} constructor input: {arg1}")
+        else:
+            self._from_coo(arg1, shape, target)
+        if shape is not None:
+            given = check_shape(shape, self._allow_nd)
+            if given != self._shape:
+                self._reshape_in_place(given)
+        self._bind()
+
+    # ---- construction -----------------------------------------------------------------------------------------
+
+    @classmethod
+    def _from_parts(
+        cls,
+        data: mx.array,
+        indices: mx.array,
+        indptr: mx.array,
+        shape: tuple[int, ...],
+        sorted: bool | None = None,
+        canonical: bool | None = None,
+    ) -> Any:
+        """An array over these buffers, unchecked."""
+        new = cls.__new__(cls)
+        _data_array.__init__(new, maxprint=None)
+        new._data, new._indices, new._indptr, new._shape = data, indices, indptr, shape
+        new._sorted, new._canonical_format = (True if canonical else sorted), canonical
+        new._bind()
+        return new
+
+    def _bind(self) -> None:
+        major, minor = self._swap(self._shape_as_2d)
+        self._pattern = _native.Pattern(True, major, minor)
+
+    def _adopt(self, other: Any) -> None:
+        self._data, self._indices, self._indptr = other._data, other._indices, other._indptr
+        self._shape, self._sorted, self._canonical_format = other._shape, other._sorted, other._canonical_format
+
+    def _from_shape(self, shape: tuple[int, ...], dtype: mx.Dtype | None) -> None:
+        self._shape = shape
+        index = _dtypes.index_dtype(maxval=max(shape))
+        major = self._swap(self._shape_as_2d)[0]
+        self._data = mx.zeros(0, dtype=dtype or _dtypes.default_float())
+        self._indices = mx.zeros(0, dtype=index)
+        self._indptr = mx.zeros(major + 1, dtype=index)
+        self._sorted = self._canonical_format = True
+
+    def _from_coo(self, arg1: Any, shape: Any, dtype: mx.Dtype | None) -> None:
+        from ._coo import coo_array
+
+        if not isinstance(arg1, tuple):
+            try:
+                arg1 = _dense.as_dense(arg1)
+            except Exception as error:
+                raise ValueError(f"unrecognized {type(self).__name__} constructor input: {arg1}") from error
+            if arg1.ndim not in self._allow_nd:
+                dims = " or ".join(f"{n}-D" for n in self._allow_nd)
+                raise ValueError(f"{self.format.upper()} arrays don't support {arg1.ndim}D input. Use {dims}")
+            shape = None
+        coo = coo_array(arg1, shape=shape, dtype=dtype)
+        if coo.ndim not in self._allow_nd:
+            raise ValueError(f"{self.format.upper()} arrays don't support {coo.ndim}-D input")
+        self._adopt(coo.asformat(self.format))
+
+    def _from_buffers(self, arg1: tuple, shape: Any, dtype: mx.Dtype | None, validate: bool | str) -> None:
+        data, indices, indptr = arg1
+        given = None if shape is None else check_shape(shape, self._allow_nd)
+        maxval = max(given) if given and 0 not in given else None
+        dtypes = [_index_input_dtype(x) for x in (indices, indptr)]
+        index = _dtypes.index_dtype(dtypes, maxval)
+        self._indices = _dense.to_index(indices, index, "indices")
+        self._indptr = _dense.to_index(indptr, index, "indptr")
+        self._data = _dense.to_mlx(data, dtype)
+        for name, x in (("data", self._data), ("indices", self._indices), ("indptr", self._indptr)):
+            if x.ndim != 1:
+                raise ValueError(f"data, indices, and indptr should be 1-D; {name} has shape {tuple(x.shape)}")
+        if given is None:
+            given = self._infer_shape()
+        self._shape = given
+        self._check_lengths()
+        if validate in (True, "full") and not _traced(self._indices, self._indptr):
+            self._check_contents()
+            self.prune()
+
+    def _infer_shape(self) -> tuple[int, ...]:
+        if self._indptr.size == 0 or self._indices.size == 0:
+            raise ValueError("unable to infer matrix dimensions")
+        minor = int(mx.max(self._indices).item()) + 1
+        return check_shape(self._swap((self._indptr.size - 1, minor)), self._allow_nd)
+
+    def _reshape_in_place(self, shape: tuple[int, ...]) -> None:
+        """Adopt a declared shape: the major length must agree, the minor one must hold every index."""
+        self._shape = shape
+        self._check_lengths()
+        self._check_contents()
+
+    def _check_lengths(self) -> None:
+        major = self._swap(self._shape_as_2d)[0]
+        if self._indptr.size != major + 1:
+            raise ValueError(f"index pointer size {self._indptr.size} should be {major + 1}")
+        if self._indices.size != self._data.size:
+            raise ValueError(
+                f"indices and data should have the same size; got {self._indices.size} and {self._data.size}"
+            )
+
+    def _check_contents(self) -> None:
+        minor = self._swap(self._shape_as_2d)[1]
+        found = _native.check_indices(self._indices, self._indptr, minor)
+        if found:
+            raise ValueError(found)
+
+    def check_format(self, full_check: bool = True) -> None:
+        """Check lengths, and with `full_check` also the contents of the index buffers.
+
+        Raises
+        ------
+        ValueError
+            What is wrong first.
+        """
+        self._check_lengths()
+        p = _dense.view(self._indptr)
+        if p[0] != 0:
+            raise ValueError("index pointer should start with 0")
+        if p[-1] > self._indices.size:
+            raise ValueError("Last value of index pointer should be less than the size of index and data arrays")
+        self.prune()
+        if full_check:
+            self._check_contents()
+
+    # ---- buffers ----------------------------------------------------------------------------------------------
+
+    @property
+    def indices(self) -> Any:
+        """Minor indices of the stored entries (column indices of csr, row indices of csc)."""
+        return _dense.out(self._indices)
+
+    @indices.setter
+    def indices(self, values: Any) -> None:
+        self._replace_structure("_indices", values)
+
+    @property
+    def indptr(self) -> Any:
+        """Where each major slice begins and ends in `indices` and `data`."""
+        return _dense.out(self._indptr)
+
+    @indptr.setter
+    def indptr(self, values: Any) -> None:
+        self._replace_structure("_indptr", values)
+
+    @_data_array.data.setter  # type: ignore[attr-defined]
+    def data(self, values: Any) -> None:
+        self._data = self._import(values, self._data)
+        self._assigned = True
+
+    def _replace_structure(self, name: str, values: Any) -> None:
+        index = _dtypes.index_dtype([_index_input_dtype(values)])
+        setattr(self, name, _dense.to_index(self._import(values, getattr(self, name)), index, name[1:]))
+        self._sorted = self._canonical_format = None
+        self._assigned = True
+        self._bind()
+
+    def _getnnz(self, axis: int | None = None) -> int:
+        if self._assigned:
+            return int(_dense.view(self._indptr)[-1])
+        return int(self._indices.size)
+
+    def _entries(self) -> mx.array:
+        return self._data[: self._getnnz()] if self._assigned else self._data
+
+    def _with_data(self, data: mx.array, padded: bool = True) -> Any:
+        n = data.size
+        indices = self._indices if padded or n == self._indices.size else self._indices[:n]
+        new = self._from_parts(data, indices, self._indptr, self._shape, self._sorted, self._canonical_format)
+        new._assigned = self._assigned
+        new._pattern = self._pattern
+        return new
+
+    def prune(self) -> None:
+        """Drop whatever the buffers hold beyond the last stored entry."""
+        n = int(_dense.view(self._indptr)[-1]) if self._indptr.size else 0
+        if len(self._indices) < n or len(self._data) < n:
+            raise ValueError("indices and data have fewer entries than indptr says")
+        if self._indices.size > n:
+            self._indices = self._indices[:n]
+        if self._data.size > n:
+            self._data = self._data[:n]
+        self._assigned = False
+
+    # ---- canonical form ---------------------------------------------------------------------------------------
+
+    @property
+    def has_sorted_indices(self) -> bool:
+        """Whether the indices within every slice are in ascending order."""
+        if self._sorted is None:
+            self._sorted = bool(_native.is_sorted(self._indices, self._indptr))
+        return self._sorted
+
+    @has_sorted_indices.setter
+    def has_sorted_indices(self, value: bool) -> None:
+        self._sorted = bool(value)
+
+    @property
+    def has_canonical_format(self) -> bool:
+        """Whether the indices are sorted and free of duplicates."""
+        if self._canonical_format is None:
+            self._canonical_format = self._sorted is not False and bool(
+                _native.is_canonical(self._indices, self._indptr)
+            )
+            if self._canonical_format:
+                self._sorted = True
+        return self._canonical_format
+
+    @has_canonical_format.setter
+    def has_canonical_format(self, value: bool) -> None:
+        self._canonical_format = bool(value)
+        if value:
+            self._sorted = True
+
+    def sort_indices(self) -> None:
+        """Sort the indices within every slice, rebinding this array's buffers. Synchronises."""
+        if not self.has_sorted_indices:
+            self._data, self._indices = _native.sort_indices(self._data, self._indices, self._indptr)
+            self._sorted = True
+
+    def sorted_indices(self) -> Any:
+        """A copy with sorted indices."""
+        A = self.copy()
+        A.sort_indices()
+        return A
+
+    def sum_duplicates(self) -> None:
+        """Sort and sum entries with equal coordinates, rebinding this array's buffers. Synchronises."""
+        if self.has_canonical_format:
+            return
+        parts = _native.sum_duplicates(self._pattern, self._data, self._indices, self._indptr)
+        self._data, self._indices, self._indptr = parts
+        self._sorted = self._canonical_format = True
+        self._assigned = False
+
+    def eliminate_zeros(self) -> None:
+        """Drop stored entries whose value is zero, rebinding this array's buffers. Synchronises."""
+        self._data, self._indices, self._indptr = _native.eliminate_zeros(self._data, self._indices, self._indptr)
+        self._assigned = False
+
+    def _canonical(self) -> Any:
+        """This array if it is canonical, else a canonical copy: operators never change their operands."""
+        if self.has_canonical_format:
+            return self
+        new = self._with_data(self._data)
+        new.sum_duplicates()
+        return new
+
+    def count_nonzero(self, axis: int | None = None) -> Any:
+        """Number of entries whose value is not zero, in all or along `axis`."""
+        A = self._canonical()
+        return A.tocoo().count_nonzero(axis)
+
+    # ---- products ---------------------------------------------------------------------------------------------
+
+    def _matmul_numpy(self, x: np.ndarray) -> np.ndarray | None:
+        kind = self._matmul_kind
+        return _native.product_numpy(kind, self._pattern, self._data, self._indices, self._indptr, x, len(self._shape))
+
+    def _product(self, data: mx.array, x: mx.array, transposed: bool, stream: Any = None) -> mx.array:
+        kind = self._rmatmul_kind if transposed else self._matmul_kind
+        return _native.product(kind, self._pattern, data, self._indices, self._indptr, x, stream)
+
+    def _matmul_sparse(self, other: Any) -> Any:
+        """self @ other. Reads both operands to find the result's size (synchronises); the result is canonical."""
+        o_ndim = other.ndim
+        if o_ndim == 1:
+            other = other.reshape((other.shape[0], 1))
+        other = other.asformat(self.format)
+        dtype = _dtypes.result_type(self._data.dtype, other._data.dtype)
+        a, b = self._swap((self, other))
+        index = _dtypes.index_dtype([a._indices.dtype, b._indices.dtype])
+        parts = _native.matmul_sparse(*_operands(a, dtype, index), *_operands(b, dtype, index), b._minor)
+        M, N = self._shape_as_2d[0], other._shape_as_2d[1]
+        res = self._from_parts(*parts, (M, N), canonical=True)
+        shape = self.shape[:-1] + ((N,) if o_ndim == 2 else ())
+        if shape == ():
+            return _dense.out(mx.sum(res._data))
+        return res if len(shape) == 2 else res.reshape(shape)
+
+    @property
+    def _minor(self) -> int:
+        return self._swap(self._shape_as_2d)[1]
+
+    # ---- element-wise -----------------------------------------------------------------------------------------
+
+    def _merge_sparse(self, other: Any, op: str) -> Any:
+        a, b = self._canonical(), other.asformat(self.format)._canonical()
+        dtype = _dtypes.result_type(a._data.dtype, b._data.dtype)
+        index = _dtypes.index_dtype([a._indices.dtype, b._indices.dtype], max(self.shape))
+        parts = _native.merge(op, *_operands(a, dtype, index), *_operands(b, dtype, index))
+        return self._from_parts(*parts, self.shape, canonical=True)
+
+    def multiply(self, other: Any) -> Any:
+        """Element-wise product with a scalar, a dense or a sparse array, with broadcasting. The result is sparse."""
+        return multiply(self, other)
+
+    # ---- reductions and dense parts ---------------------------------------------------------------------------
+
+    def _axis_sum(self, data: mx.array, axis: int, stream: Any) -> mx.array:
+        """Sum over `axis` of the values `data` on this structure."""
+        if self._swap((0, 1))[0] == axis:
+            return _native.minor_sum(data, self._indices, self._minor, stream)
+        return _native.major_sum(data, self._indptr, stream)
+
+    def _diagonal(self, k: int) -> mx.array:
+        M, N = self.shape
+        if k <= -M or k >= N:
+            return mx.zeros(0, dtype=self._data.dtype)
+        count = min(M + min(k, 0), N - max(k, 0))
+        k = self._swap((k, -k))[0]
+        major = _native.expand(self._indptr, self._data.size, None)
+        on = mx.where(self._indices == major + k, self._data, mx.zeros(1, dtype=self._data.dtype))
+        first = max(-k, 0)
+        return _native.major_sum(on, self._indptr, None)[first : first + count]
+
+    def _setdiag(self, values: mx.array, k: int) -> None:
+        self._adopt(_replace_diagonal(self.tocoo(), values, k).asformat(self.format))
+        self._bind()
+
+    def _todense(self, stream: Any) -> mx.array:
+        d = _native.todense(self._pattern, self._data, self._indices, self._indptr, stream)
+        if self._swap((0, 1))[0] == 1:
+            d = mx.transpose(d, stream=stream)
+        return mx.reshape(d, self.shape, stream=stream) if self.ndim == 1 else d
+
+    # ---- formats ----------------------------------------------------------------------------------------------
+
+    def _flip(self, stream: Any) -> tuple[mx.array, mx.array, mx.array]:
+        """The same entries compressed along the other axis. Lazy."""
+        return _native.transpose(self._data, self._indices, self._indptr, self._minor, stream)
+
+    def tocoo(self, copy: bool = True, *, stream: Any = None) -> Any:
+        """Coordinate form. Lazy; entries keep their order."""
+        from ._coo import coo_array
+
+        if self._assigned:
+            self.prune()
+        coords = self._swap((_native.expand(self._indptr, self._indices.size, stream), self._indices))
+        data = self._data
+        if copy and runtime.dense_namespace == "numpy":
+            coords, data = tuple(map(_own, coords)), _own(data)
+        return coo_array._from_parts(data, coords[-self.ndim :], self._shape, canonical=bool(self._canonical_format))
+
+    def reshape(self, *shape: Any, order: str = "C", copy: bool = False) -> Any:
+        """This array with another shape of as many elements."""
+        return self.tocoo(copy=copy).reshape(*shape, order=order)._to_native_format(self.format)
+
+    def transpose(self, axes: Any = None, copy: bool = False) -> Any:
+        """Transpose: the same buffers read as the other compressed format, O(1)."""
+        if axes is not None and tuple(a % 2 for a in axes) != (1, 0):
+            raise ValueError("Sparse arrays do not support an 'axes' parameter because swapping dimensions is the "
+                             "only logical permutation.")
+        if self.ndim == 1:
+            return self.copy() if copy else self
+        source = self.copy() if copy else self
+        new = self._other()._from_parts(
+            source._data, source._indices, source._indptr, self.shape[::-1], self._sorted, self._canonical_format
+        )
+        new._assigned = self._assigned
+        new._pattern = self._pattern
+        return new
+
+
+def _operands(a: Any, dtype: mx.Dtype, index: mx.Dtype) -> tuple[mx.array, mx.array, mx.array]:
+    if a._assigned:
+        a.prune()
+    return a._data.astype(dtype), a._indices.astype(index), a._indptr.astype(index)
+
+
+def _replace_diagonal(coo: Any, values: mx.array, k: int) -> Any:
+    """`coo` without its entries on diagonal `k`, with `values` there instead."""
+    from ._coo import coo_array
+
+    row, col, data = (_dense.view(x) for x in (*coo._coords, coo._data))
+    n = values.size
+    off = col.astype(np.int64) - row != k
+    off |= np.minimum(row, col) >= n
+    first = np.arange(n, dtype=row.dtype)
+    new_row, new_col = first - min(k, 0), first + max(k, 0)
+    return coo_array(
+        (
+            np.concatenate([data[off], _dense.view(values)]),
+            (np.concatenate([row[off], new_row.astype(row.dtype)]), np.concatenate([col[off], new_col.astype(col.dtype)])),
+        ),
+        shape=coo.shape,
+        dtype=coo._data.dtype,
+    )
+
+
+def _index_input_dtype(x: Any) -> Any:
+    if isinstance(x, (np.ndarray, mx.array)):
+        return x.dtype if x.dtype != mx.bool_ else mx.int32
+    a = np.asarray(x)
+    return a.dtype if a.size and a.dtype.kind in "iu" else np.dtype(np.int32)
+
+
+def _own(a: mx.array) -> mx.array:
+    """A copy with a buffer of its own."""
+    if a.dtype == mx.bfloat16:
+        return mx.array(a)
+    return _dense.to_mlx(_dense.view(a), a.dtype)
+
+
+def _traced(*arrays: mx.array) -> bool:
+    return any(_native.is_tracer(a) for a in arrays)

@@ -1,0 +1,423 @@
+"""Functions that build sparse arrays."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+import scipy.sparse as _scipy_sparse
+
+from . import _dense, _dtypes, _native
+from ._base import as_sparse, issparse
+from ._coo import coo_array
+from ._csc import csc_array
+from ._csr import csr_array
+
+_CLASSES = {"coo": coo_array, "csr": csr_array, "csc": csc_array}
+
+
+def from_scipy(matrix: Any, *, format: str | None = None, dtype: Any = None) -> Any:
+    """This package's form of a SciPy sparse array or matrix; the buffers are copied.
+
+    Parameters
+    ----------
+    matrix : scipy sparse array or matrix
+    format : {"coo", "csr", "csc"}, optional
+        Default: the format of `matrix` where it exists here, else csr.
+    dtype : dtype, optional
+
+    Raises
+    ------
+    TypeError
+        `matrix` is not a SciPy sparse array.
+    """
+    if not _scipy_sparse.issparse(matrix):
+        raise TypeError(f"from_scipy takes a SciPy sparse array; got {type(matrix).__name__}")
+    if matrix.format not in _CLASSES:
+        matrix = matrix.tocsr()
+    target = _dtypes.mlx_dtype(matrix.dtype if dtype is None else dtype)
+    data = _dense.to_mlx(matrix.data, target)
+    shape = tuple(int(n) for n in matrix.shape)
+    if matrix.format == "coo":
+        index = _dtypes.index_dtype([c.dtype for c in matrix.coords])
+        coords = tuple(_dense.to_index(c, index, "coords") for c in matrix.coords)
+        new = coo_array._from_parts(data, coords, shape, canonical=bool(matrix.has_canonical_format))
+    else:
+        index = _dtypes.index_dtype([matrix.indices.dtype, matrix.indptr.dtype])
+        n = int(matrix.indptr[-1])
+        new = _CLASSES[matrix.format]._from_parts(
+            data[:n],
+            _dense.to_index(matrix.indices[:n], index, "indices"),
+            _dense.to_index(matrix.indptr, index, "indptr"),
+            shape,
+        )
+    return new.asformat(format)
+
+
+def fromdense(array: Any, *, threshold: float = 0.0, dtype: Any = None, format: str = "csr") -> Any:
+    """Sparse form of a dense array: the entries with ``abs(value) > threshold``. Synchronises.
+
+    Parameters
+    ----------
+    array : array_like, 1-D or 2-D
+    threshold : float
+        Non-negative.
+    dtype : dtype, optional
+    format : {"csr", "csc", "coo"}
+
+    Raises
+    ------
+    ValueError
+        `threshold` is negative or `array` has another rank.
+    """
+    if threshold < 0:
+        raise ValueError(f"threshold must not be negative; got {threshold}")
+    if issparse(array):
+        return as_sparse(array).asformat(format)
+    x = _dense.as_dense(array)
+    if threshold:
+        values = _dense.view(x) if _dense.is_mlx(x) else x
+        keep = np.where(np.abs(values) > threshold, values, values.dtype.type(0))
+        x = _dense.to_mlx(keep, x.dtype) if _dense.is_mlx(x) else keep
+    return _class(format)(x, dtype=dtype)
+
+
+from_dense = fromdense
+from_numpy = fromdense
+
+
+def asarray(x: Any, *, dtype: Any = None, format: str | None = None) -> Any:
+    """`x` as a sparse array: kept if it is one, converted from SciPy, or built from a dense array (csr)."""
+    if not issparse(x):
+        return fromdense(x, dtype=dtype, format=format or "csr")
+    A = as_sparse(x).asformat(format)
+    return A if dtype is None else A.astype(dtype, copy=False)
+
+
+def todense(A: Any, *, stream: Any = None) -> Any:
+    """Dense form of a sparse array; see the method of the same name."""
+    if not issparse(A):
+        raise TypeError(f"todense takes a sparse array; got {type(A).__name__}")
+    return as_sparse(A).todense(stream=stream)
+
+
+def eye_array(
+    m: int, n: int | None = None, *, k: int = 0, dtype: Any = float, format: str | None = None, stream: Any = None
+) -> Any:
+    """Array of shape (m, n) with ones on diagonal `k`.
+
+    Differences from SciPy
+    ----------------------
+    The default format is csr.
+    """
+    m, n = _count(m, "m"), _count(m if n is None else n, "n")
+    dtype = _dtypes.mlx_dtype(dtype)
+    count = max(min(m + min(k, 0), n - max(k, 0)), 0)
+    index = _dtypes.index_dtype(maxval=max(m, n))
+    first = mx.arange(count, dtype=index, stream=stream)
+    coords = (first + max(-k, 0), first + max(k, 0))
+    coo = coo_array._from_parts(mx.ones(count, dtype=dtype, stream=stream), coords, (m, n), canonical=True)
+    return coo.asformat(format or "csr")
+
+
+def eye(m: int, n: int | None = None, k: int = 0, dtype: Any = float, format: str | None = None) -> Any:
+    """Array of shape (m, n) with ones on diagonal `k`. As `eye_array`."""
+    return eye_array(m, n, k=k, dtype=dtype, format=format)
+
+
+def identity(n: int, dtype: Any = "d", format: str | None = None) -> Any:
+    """Identity of shape (n, n)."""
+    return eye_array(n, dtype=dtype, format=format)
+
+
+def diags_array(
+    diagonals: Any, /, *, offsets: Any = 0, shape: Any = None, format: str | None = None, dtype: Any = None
+) -> Any:
+    """Array with the given diagonals. Lazy and differentiable in values given as `mx.array`.
+
+    Parameters
+    ----------
+    diagonals : sequence of array_like
+        One per offset; a length-1 diagonal fills its whole offset when `shape` is given.
+    offsets : int or sequence of int
+        0 is the main diagonal, k > 0 above it.
+    shape : tuple of int, optional
+        Default: square, just large enough.
+    format : {"csr", "csc", "coo"}, optional
+        Default csr.
+    dtype : dtype, optional
+        Default: what the diagonals promote to; integers become the default float dtype.
+
+    Raises
+    ------
+    ValueError
+        Numbers of diagonals and offsets differ, a diagonal's length does not fit, or an offset repeats.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> sp.diags_array([-1.0, 2.0, -1.0], offsets=[-1, 0, 1], shape=(3, 3)).toarray()
+    array([[ 2., -1.,  0.],
+           [-1.,  2., -1.],
+           [ 0., -1.,  2.]])
+    """
+    if np.ndim(offsets) == 0:
+        if len(diagonals) == 0 or np.ndim(diagonals[0]) == 0:
+            diagonals = [diagonals]
+        elif len(diagonals) != 1:
+            raise ValueError(f"Different number of diagonals and offsets: {len(diagonals)} and 1")
+    else:
+        diagonals = list(diagonals)
+    offsets = [int(k) for k in np.atleast_1d(offsets)]
+    if len(diagonals) != len(offsets):
+        raise ValueError(f"Different number of diagonals and offsets: {len(diagonals)} and {len(offsets)}")
+    if len(set(offsets)) != len(offsets):
+        raise ValueError(f"offset array contains duplicate values: {offsets}")
+    values = [d if _dense.is_mlx(d) else np.atleast_1d(d) for d in diagonals]
+    values = [mx.reshape(d, (1,)) if d.ndim == 0 else d for d in values]
+    if shape is None:
+        n = len(values[0]) + abs(offsets[0])
+        shape = (n, n)
+    m, n = (_count(s, "shape") for s in shape)
+    if dtype is None:
+        common = _dtypes.result_type(*(v.dtype for v in values))
+        dtype = _dtypes.default_float() if _dtypes.is_integral(common) else common
+    dtype = _dtypes.mlx_dtype(dtype)
+    index = _dtypes.index_dtype(maxval=max(m, n))
+    data, rows, cols = [], [], []
+    for d, k in zip(values, offsets, strict=True):
+        count = min(m + min(k, 0), n - max(k, 0))
+        if count < 0 or (count == 0 and len(d) > 1 and min(m, n) > 0):
+            raise ValueError(f"Offset {k} (index {offsets.index(k)}) out of bounds")
+        x = _dense.to_mlx(d, dtype)
+        if x.size == 1 and count != 1:
+            x = mx.broadcast_to(x, (count,))
+        elif x.size != count:
+            raise ValueError(
+                f"Diagonal length (index {offsets.index(k)}: {x.size} at offset {k}) does not agree with array size "
+                f"({m}, {n})."
+            )
+        first = mx.arange(count, dtype=index)
+        data.append(x)
+        rows.append(first + max(-k, 0))
+        cols.append(first + max(k, 0))
+    order = np.argsort(offsets)  # by ascending offset, so a stable compression leaves rows sorted
+    parts = [mx.concatenate([p[i] for i in order]) for p in (data, rows, cols)]
+    coo = coo_array._from_parts(parts[0], (parts[1], parts[2]), (m, n))
+    return _assembled(coo, format or "csr", unique=True)
+
+
+def diags(diagonals: Any, offsets: Any = 0, shape: Any = None, format: str | None = None, dtype: Any = None) -> Any:
+    """Array with the given diagonals. As `diags_array`."""
+    return diags_array(diagonals, offsets=offsets, shape=shape, format=format, dtype=dtype)
+
+
+def random_array(
+    shape: Any,
+    *,
+    density: float = 0.01,
+    format: str = "coo",
+    dtype: Any = None,
+    rng: Any = None,
+    data_sampler: Any = None,
+) -> Any:
+    """Array with ``round(density * size)`` entries at positions drawn uniformly without replacement.
+
+    Parameters
+    ----------
+    shape : tuple of int, 1-D or 2-D
+    density : float in [0, 1]
+    format : {"coo", "csr", "csc"}
+    dtype : dtype, optional
+        Default: the default float dtype.
+    rng : int or numpy.random.Generator, optional
+    data_sampler : callable, optional
+        ``data_sampler(size=k)`` gives the values; default: uniform on [0, 1), or over the range of an integer dtype.
+
+    Raises
+    ------
+    ValueError
+        `density` outside [0, 1].
+    """
+    if not 0 <= density <= 1:
+        raise ValueError("density expected to be 0 <= density <= 1")
+    shape = tuple(_count(n, "shape") for n in (shape if hasattr(shape, "__len__") else (shape,)))
+    rng = np.random.default_rng(rng)
+    total = math.prod(shape)
+    count = int(round(total * density))
+    flat = rng.choice(total, size=count, replace=False, shuffle=False) if total else np.zeros(0, np.int64)
+    flat.sort()
+    dtype = _dtypes.default_float() if dtype is None else _dtypes.mlx_dtype(dtype)
+    if data_sampler is not None:
+        values = data_sampler(size=count)
+    elif _dtypes.is_integral(dtype):
+        info = None if dtype == mx.bool_ else np.iinfo(_dtypes.numpy_dtype(dtype))
+        values = np.ones(count, bool) if info is None else rng.integers(info.min, info.max, count, info.dtype)
+    else:
+        values = rng.uniform(size=count)
+        if dtype == mx.complex64:
+            values = values + 1j * rng.uniform(size=count)
+    index = _dtypes.index_dtype(maxval=max(shape, default=0))
+    coords = tuple(_dense.to_index(c, index, "coords") for c in np.unravel_index(flat, shape))
+    return coo_array._from_parts(_dense.to_mlx(values, dtype), coords, shape, canonical=True).asformat(format)
+
+
+def vstack(blocks: Any, format: str | None = None, dtype: Any = None) -> Any:
+    """Stack arrays vertically (row-wise). See `block_array`."""
+    rows = [[b] for b in blocks]
+    return block_array(rows, format=format, dtype=dtype)
+
+
+def hstack(blocks: Any, format: str | None = None, dtype: Any = None) -> Any:
+    """Stack arrays horizontally (column-wise); 1-D arrays are joined. See `block_array`."""
+    blocks = list(blocks)
+    if blocks and all(issparse(b) and b.ndim == 1 for b in blocks):
+        joined = block_array([blocks], format="coo", dtype=dtype)
+        return joined.reshape((joined.shape[1],)).asformat(format)
+    return block_array([blocks], format=format, dtype=dtype)
+
+
+def block_array(blocks: Any, *, format: str | None = None, dtype: Any = None) -> Any:
+    """Array assembled from a grid of blocks. Lazy and differentiable in the blocks' values.
+
+    Parameters
+    ----------
+    blocks : sequence of sequences
+        Sparse arrays, dense 2-D arrays or None for a zero block; row heights and column widths must agree.
+    format : {"csr", "csc", "coo"}, optional
+        Default: csr (csc) when every block is csr (csc), else coo.
+    dtype : dtype, optional
+
+    Raises
+    ------
+    ValueError
+        `blocks` is not a grid, sizes disagree, or a whole row or column is None.
+    """
+    grid = [list(row) for row in blocks]
+    if not grid or not grid[0] or any(len(row) != len(grid[0]) for row in grid):
+        raise ValueError("blocks must be 2-D")
+    grid = [[None if b is None else _as_block(b) for b in row] for row in grid]
+    present = [b for row in grid for b in row if b is not None]
+    heights, widths = _block_sizes(grid)
+    row_start, col_start = np.concatenate([[0], np.cumsum(heights)]), np.concatenate([[0], np.cumsum(widths)])
+    shape = (int(row_start[-1]), int(col_start[-1]))
+    target = _dtypes.mlx_dtype(dtype) if dtype is not None else _dtypes.result_type(*(b._data.dtype for b in present))
+    kinds = {b.format for b in present}
+    if format is None:
+        full = len(present) == len(heights) * len(widths)
+        format = kinds.pop() if full and kinds in ({"csr"}, {"csc"}) else "coo"
+    index = _dtypes.index_dtype([], max(*shape, sum(b.nnz for b in present)))
+    if any(c.dtype == mx.int64 for b in present for c in _structure(b)):
+        index = mx.int64
+    data, rows, cols = [], [], []
+    unique = True
+    for i, row in enumerate(grid):
+        for j, b in enumerate(row):
+            if b is None:
+                continue
+            unique = unique and bool(b.has_canonical_format)
+            coo = b.tocoo(copy=False)
+            data.append(coo._data.astype(target))
+            rows.append(coo._row.astype(index) + int(row_start[i]))
+            cols.append(coo._coords[-1].astype(index) + int(col_start[j]))
+    coo = coo_array._from_parts(mx.concatenate(data), (mx.concatenate(rows), mx.concatenate(cols)), shape)
+    return _assembled(coo, format, unique)
+
+
+def kron(A: Any, B: Any, format: str | None = None) -> Any:
+    """Kronecker product. Lazy and differentiable in the values.
+
+    Differences from SciPy
+    ----------------------
+    The default format is coo also where SciPy picks bsr.
+    """
+    A, B = _as_block(A), _as_block(B)
+    a, b = A.tocoo(copy=False), B.tocoo(copy=False)
+    (m, n), (p, q) = a._shape_as_2d, b._shape_as_2d
+    shape = (m * p, n * q)
+    dtype = _dtypes.result_type(a._data.dtype, b._data.dtype)
+    index = _dtypes.index_dtype([a._row.dtype, b._row.dtype], max(*shape, a.nnz * b.nnz))
+    if a.nnz == 0 or b.nnz == 0:
+        return coo_array(shape, dtype=dtype).asformat(format)
+
+    def spread(x: mx.array, y: mx.array, scale: int) -> mx.array:
+        return mx.reshape((x.astype(index) * scale)[:, None] + y.astype(index)[None, :], (-1,))
+
+    data = mx.reshape(a._data.astype(dtype)[:, None] * b._data.astype(dtype)[None, :], (-1,))
+    coords = (spread(a._row, b._row, p), spread(a._coords[-1], b._coords[-1], q))
+    unique = bool(A.has_canonical_format and B.has_canonical_format)
+    return _assembled(coo_array._from_parts(data, coords, shape), format or "coo", unique)
+
+
+def _assembled(coo: Any, format: str, unique: bool) -> Any:
+    """`coo` in `format`; without the search for duplicates when its parts had none."""
+    cls = _class(format)
+    if not unique or cls is coo_array:
+        return coo.asformat(format)
+    major, minor = (coo._row, coo._coords[-1]) if cls is csr_array else (coo._coords[-1], coo._row)
+    n = coo.shape[0] if cls is csr_array else coo.shape[1]
+    return cls._from_parts(*_native.coo_to_cs(coo._data, major, minor, n, None), coo.shape)
+
+
+def _as_block(b: Any) -> Any:
+    b = as_sparse(b) if issparse(b) else coo_array(np.atleast_2d(b) if not _dense.is_mlx(b) else b)
+    return b.reshape((1, b.shape[0])) if b.ndim == 1 else b
+
+
+def _structure(b: Any) -> tuple[mx.array, ...]:
+    return b._coords if b.format == "coo" else (b._indices,)
+
+
+def _block_sizes(grid: list[list[Any]]) -> tuple[list[int], list[int]]:
+    heights: list[int | None] = [None] * len(grid)
+    widths: list[int | None] = [None] * len(grid[0])
+    for i, row in enumerate(grid):
+        for j, b in enumerate(row):
+            if b is None:
+                continue
+            for sizes, at, got, what in ((heights, i, b.shape[0], "rows"), (widths, j, b.shape[1], "columns")):
+                if sizes[at] is None:
+                    sizes[at] = got
+                elif sizes[at] != got:
+                    raise ValueError(
+                        f"Mismatching number of {what} in blocks[{i},{j}]: got {got}, expected {sizes[at]}"
+                    )
+    for what, sizes in (("row", heights), ("column", widths)):
+        if None in sizes:
+            raise ValueError(f"blocks must have at least one array in {what} {sizes.index(None)}")
+    return heights, widths  # type: ignore[return-value]
+
+
+def _class(format: str) -> Any:
+    if format not in _CLASSES:
+        raise ValueError(f"unknown format {format!r}; the formats are {', '.join(_CLASSES)}")
+    return _CLASSES[format]
+
+
+def _count(n: Any, name: str) -> int:
+    value = int(n)
+    if value != n or value < 0:
+        raise ValueError(f"{name} must be a non-negative integer; got {n!r}")
+    return value
+
+
+__all__ = [
+    "asarray",
+    "block_array",
+    "diags",
+    "diags_array",
+    "eye",
+    "eye_array",
+    "from_dense",
+    "from_numpy",
+    "from_scipy",
+    "fromdense",
+    "hstack",
+    "identity",
+    "kron",
+    "random_array",
+    "todense",
+    "vstack",
+]

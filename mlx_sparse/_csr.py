@@ -1,0 +1,71 @@
+"""Compressed sparse row arrays: the major axis is the rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ._compressed import _cs_array
+
+
+class csr_array(_cs_array):
+    """Compressed Sparse Row array, 1-D or 2-D.
+
+    Parameters
+    ----------
+    arg1 : array_like, sparse array or tuple
+        A dense array; a sparse array of this package or of SciPy; ``(data, (row, col))`` coordinates, duplicates
+        summed; ``(data, indices, indptr)`` buffers, column indices of row i at ``indices[indptr[i]:indptr[i + 1]]``;
+        or a shape ``(m, n)`` or ``(n,)`` for an empty array.
+    shape : tuple of int, optional
+        Inferred from the indices when absent.
+    dtype : dtype, optional
+        Of the values.
+    copy : bool
+        Copy a sparse `arg1`'s buffers. Other inputs are always copied.
+    maxprint : int, optional
+        Most entries shown by ``print``.
+    validate : {True, False, "metadata", "full"}
+        For ``(data, indices, indptr)``: True and "full" read the index buffers and check bounds and order; False and
+        "metadata" check lengths and dtypes only.
+
+    Raises
+    ------
+    ValueError
+        Lengths that do not agree, an index outside the shape, an `indptr` that does not start at 0 or decreases.
+
+    Examples
+    --------
+    >>> import numpy as np, mlx_sparse as sp
+    >>> A = sp.csr_array(np.array([[1.0, 0.0, 2.0], [0.0, 3.0, 0.0]]))
+    >>> A @ np.array([1.0, 1.0, 1.0])
+    array([3., 3.])
+
+    Differences from SciPy
+    ----------------------
+    `data`, `indices` and `indptr` are `mx.array` unless ``runtime.dense_namespace`` is "numpy". Index bounds are
+    checked at construction. complex128 becomes complex64.
+    """
+
+    _format = "csr"
+    _allow_nd = (1, 2)
+    _matmul_kind, _rmatmul_kind = 0, 1
+
+    @staticmethod
+    def _swap(x: tuple) -> tuple:
+        return x
+
+    @staticmethod
+    def _other() -> Any:
+        from ._csc import csc_array
+
+        return csc_array
+
+    def tocsr(self, copy: bool = False, *, stream: Any = None) -> Any:
+        """This array (a copy if `copy`)."""
+        return self.copy() if copy else self
+
+    def tocsc(self, copy: bool = False, *, stream: Any = None) -> Any:
+        """Compressed sparse column form. Lazy; indices come out sorted."""
+        if self.ndim == 1:
+            raise ValueError("Cannot convert a 1d sparse array to csc format")
+        return self._other()._from_parts(*self._flip(stream), self.shape, True, self._canonical_format)

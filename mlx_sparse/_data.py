@@ -1,0 +1,215 @@
+"""Operations that touch only the stored values; the structure is shared with the operand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+from . import _dense, _dtypes
+from ._base import sparray
+
+
+def _trunc(x: mx.array) -> mx.array:
+    return mx.where(x >= 0, mx.floor(x), mx.ceil(x))
+
+
+# NumPy ufuncs that map 0 to 0 and what MLX calls them.
+_UNARY: dict[str, Any] = {
+    "sin": mx.sin,
+    "tan": mx.tan,
+    "arcsin": mx.arcsin,
+    "arctan": mx.arctan,
+    "sinh": mx.sinh,
+    "tanh": mx.tanh,
+    "arcsinh": mx.arcsinh,
+    "arctanh": mx.arctanh,
+    "rint": mx.round,
+    "sign": mx.sign,
+    "expm1": mx.expm1,
+    "log1p": mx.log1p,
+    "deg2rad": mx.radians,
+    "rad2deg": mx.degrees,
+    "floor": mx.floor,
+    "ceil": mx.ceil,
+    "trunc": _trunc,
+    "sqrt": mx.sqrt,
+}
+
+
+class _data_array(sparray):
+    """A format whose values stand in one `_data` buffer."""
+
+    def __init__(self, *, maxprint: int | None) -> None:
+        from ._base import MAXPRINT
+
+        self.maxprint = MAXPRINT if maxprint is None else maxprint
+
+    @property
+    def data(self) -> Any:
+        """Stored values: an `mx.array`, or in numpy mode a writable view."""
+        return _dense.out(self._data)
+
+    @data.setter
+    def data(self, values: Any) -> None:
+        self._data = self._import(values, self._data)
+
+    @staticmethod
+    def _import(values: Any, current: mx.array | None, dtype: Any = None) -> mx.array:
+        """`values` as a buffer; a view of the buffer that it would replace stands for that buffer itself."""
+        if isinstance(values, np.ndarray) and current is not None and values.dtype != np.float16:
+            mine = _dense.view(current)
+            same = values.ctypes.data == mine.ctypes.data and values.size
+            if same and values.shape == mine.shape and values.dtype == mine.dtype and values.strides == mine.strides:
+                return current
+        return _dense.to_mlx(values, dtype)
+
+    def with_data(self, values: Any) -> Any:
+        """The same structure with other stored values: the way to differentiate with respect to the values.
+
+        Parameters
+        ----------
+        values : array_like, shape (nnz,)
+            In the order of `data`. An `mx.array` may be traced (inside `mx.grad`, `mx.vmap`, `mx.compile`).
+
+        Returns
+        -------
+        sparse array of the same format; structure shared, nothing checked again but the length.
+
+        Examples
+        --------
+        >>> import mlx.core as mx, mlx_sparse as sp
+        >>> A = sp.csr_array([[1.0, 0.0], [0.0, 2.0]], dtype=mx.float32)
+        >>> x = mx.array([1.0, 1.0])
+        >>> mx.grad(lambda v: (A.with_data(v) @ x).sum())(A.data)
+        array([1, 1], dtype=float32)
+        """
+        data = _dense.to_mlx(values)
+        if data.shape != self._data.shape:
+            raise ValueError(f"values must have shape {tuple(self._data.shape)}; got {tuple(data.shape)}")
+        return self._with_data(data)
+
+    def astype(self, dtype: Any, casting: str = "unsafe", copy: bool = True, *, stream: Any = None) -> Any:
+        """This array with values cast to `dtype` (complex128 becomes complex64)."""
+        target = _dtypes.mlx_dtype(dtype)
+        if target == self._data.dtype:
+            return self.copy() if copy else self
+        source, host = _dtypes.numpy_dtype(self._data.dtype), _dtypes.numpy_dtype(target)
+        if not np.can_cast(source, host, casting):  # type: ignore[arg-type]
+            raise TypeError(f"Cannot cast array data from {source!r} to {host!r} according to the rule {casting!r}")
+        data = mx.real(self._data, stream=stream) if self._is_complex else self._data
+        return self._with_data(data.astype(target, stream=stream))
+
+    def conjugate(self, copy: bool = True, *, stream: Any = None) -> Any:
+        """Complex conjugate; a real array itself (copied if `copy`)."""
+        if self._is_complex:
+            return self._with_data(mx.conj(self._data, stream=stream))
+        return self.copy() if copy else self
+
+    def conj(self, copy: bool = True, *, stream: Any = None) -> Any:
+        """Complex conjugate; as `conjugate`."""
+        return self.conjugate(copy=copy, stream=stream)
+
+    @property
+    def real(self) -> Any:
+        """Real part."""
+        return self._with_data(mx.real(self._data) if self._is_complex else self._data)
+
+    @property
+    def imag(self) -> Any:
+        """Imaginary part."""
+        return self._with_data(mx.imag(self._data) if self._is_complex else mx.zeros_like(self._data))
+
+    def __neg__(self) -> Any:
+        if self._data.dtype == mx.bool_:
+            raise NotImplementedError("negating a boolean sparse array is not supported")
+        return self._with_data(-self._data)
+
+    def __abs__(self) -> Any:
+        return self._with_data(mx.abs(self._data))
+
+    def __round__(self, ndigits: int = 0) -> Any:
+        if _dtypes.is_integral(self._data.dtype) and ndigits >= 0:
+            return self.copy()
+        return self._with_data(mx.round(self._data, ndigits))
+
+    def __imul__(self, other: Any) -> Any:
+        if not _dense.is_scalar(other):
+            return NotImplemented
+        self._data = self._mul_scalar(other)._data.astype(self._data.dtype)
+        return self
+
+    def __itruediv__(self, other: Any) -> Any:
+        if not _dense.is_scalar(other):
+            return NotImplemented
+        self._data = (self._mul_scalar(1.0 / other))._data.astype(self._data.dtype)
+        return self
+
+    def _mul_scalar(self, other: Any) -> Any:
+        if _dense.is_mlx(other):
+            if other.dtype != self._data.dtype:
+                raise TypeError(f"the scalar's dtype {other.dtype} differs from the sparse dtype {self._data.dtype}")
+            return self._with_data(self._data * other)
+        if isinstance(other, np.ndarray):
+            other = other[()]
+        host = _dtypes.numpy_dtype(self._data.dtype)
+        if self._data.dtype == mx.bfloat16:
+            dtype = _dtypes.result_type(self._data.dtype, other)
+        else:
+            dtype = _dtypes.mlx_dtype((np.zeros(1, host) * other).dtype)
+        return self._with_data(self._data.astype(dtype) * _dense.to_mlx(other, dtype))
+
+    def power(self, n: Any, dtype: Any = None) -> Any:
+        """Element-wise power by a scalar `n` > 0; the matrix power is `linalg.matrix_power`.
+
+        Raises
+        ------
+        NotImplementedError
+            `n` is not a scalar, or is zero (the result would be dense).
+        """
+        if not _dense.is_scalar(n):
+            raise NotImplementedError("input is not scalar")
+        if not n:
+            raise NotImplementedError(
+                "zero power is not supported as it would densify the matrix.\n"
+                "Use `np.ones(A.shape, dtype=A.dtype)` for this case."
+            )
+        base = self if dtype is None else self.astype(dtype)
+        host = _dtypes.numpy_dtype(base._data.dtype)
+        target = base._data.dtype
+        if target != mx.bfloat16:
+            target = _dtypes.mlx_dtype((np.ones(1, host) ** (n.item() if _dense.is_mlx(n) else n)).dtype)
+        return base._with_data(mx.power(base._data.astype(target), _dense.to_mlx(n, target)))
+
+    def _unary(self, name: str) -> Any:
+        host = _dtypes.numpy_dtype(self._data.dtype)
+        ufunc = getattr(np, name)
+        target = self._data.dtype
+        if target != mx.bfloat16:
+            target = _dtypes.mlx_dtype(ufunc(np.zeros(1, host)).dtype)
+        if target == mx.complex64 and name not in _COMPLEX_IN_MLX:
+            return self._with_data(_dense.to_mlx(ufunc(_dense.view(self._data))))
+        if _dtypes.is_integral(target):
+            if name == "sign":
+                return self._with_data(mx.sign(self._data))
+            return self._with_data(self._data)  # rounding an integer changes nothing
+        return self._with_data(_UNARY[name](self._data.astype(target)))
+
+
+# MLX has no complex kernel for the others: NumPy computes them on the host.
+_COMPLEX_IN_MLX = {"sin", "tan", "sinh", "tanh", "sqrt"}
+
+
+def _add_unary(name: str) -> None:
+    def method(self: Any) -> Any:
+        return self._unary(name)
+
+    method.__name__ = name
+    method.__qualname__ = f"_data_array.{name}"
+    method.__doc__ = f"Element-wise `numpy.{name}` of the stored values (it maps 0 to 0). Lazy."
+    setattr(_data_array, name, method)
+
+
+for _name in _UNARY:
+    _add_unary(_name)

@@ -1,0 +1,112 @@
+"""The boundary between dense arrays and sparse ones: MLX, NumPy and array-API arrays in, MLX or NumPy out.
+
+Buffers of sparse arrays are always `mx.array`. NumPy sees them through views (no copy); arrays from elsewhere are
+copied once on the way in, because a shared buffer could change under a graph node.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+from . import _dtypes, runtime
+
+
+def is_mlx(x: Any) -> bool:
+    return isinstance(x, mx.array)
+
+
+def is_dense(x: Any) -> bool:
+    return isinstance(x, (np.ndarray, mx.array))
+
+
+def is_scalar(x: Any) -> bool:
+    """Python and NumPy scalars, and rank-0 dense arrays."""
+    return np.isscalar(x) or (is_dense(x) and x.ndim == 0)
+
+
+def view(a: mx.array) -> np.ndarray:
+    """`a` as an ndarray over the same memory (bfloat16, which NumPy lacks, is copied to float32). Evaluates `a`."""
+    if a.dtype == mx.bfloat16:
+        a = a.astype(mx.float32)
+    return np.asarray(a)
+
+
+def out(a: mx.array) -> Any:
+    """What the user gets for a dense result that no dense operand decides: see `runtime.dense_namespace`."""
+    if runtime.dense_namespace == "mlx":
+        return a
+    v = view(a)
+    return v if v.ndim else v[()]
+
+
+def like(a: mx.array, operand: Any) -> Any:
+    """Dense result `a` in the namespace of the dense operand that it came from."""
+    return a if is_mlx(operand) else view(a)
+
+
+def out_dtype(dtype: mx.Dtype) -> Any:
+    return dtype if runtime.dense_namespace == "mlx" else _dtypes.numpy_dtype(dtype)
+
+
+def as_dense(x: Any) -> Any:
+    """An `mx.array` or an `ndarray` for any array-like (lists, and anything with DLPack or `__array__`)."""
+    if is_dense(x):
+        return x
+    if hasattr(x, "__dlpack__") and not hasattr(x, "__array__"):
+        return np.from_dlpack(x)
+    return np.asanyarray(x)
+
+
+def to_mlx(x: Any, dtype: Any = None, stream: Any = None) -> mx.array:
+    """`x` as an `mx.array` of `dtype` (default: its own; NumPy float64 stays float64 on the CPU).
+
+    An `mx.array` of another dtype is cast lazily; everything else is copied.
+    """
+    if is_mlx(x):
+        return x if dtype is None or x.dtype == dtype else x.astype(dtype, stream=stream)
+    a = np.asarray(as_dense(x))
+    target = _dtypes.mlx_dtype(a.dtype) if dtype is None else dtype
+    host = _dtypes.numpy_dtype(target)
+    if a.dtype != host:
+        with np.errstate(invalid="ignore", over="ignore"):
+            if a.dtype.kind == "c" and host.kind != "c":
+                a = a.real  # SciPy's casts drop the imaginary part the same way
+            a = a.astype(host)
+    if not a.dtype.isnative:
+        a = a.astype(a.dtype.newbyteorder("="))
+    if target == mx.float64:
+        return mx.array(np.ascontiguousarray(a) if a.ndim else a, dtype=target)
+    made = mx.array(np.ascontiguousarray(a) if a.ndim else a)
+    return made if made.dtype == target else made.astype(target, stream=stream)
+
+
+def to_index(x: Any, dtype: mx.Dtype, name: str) -> mx.array:
+    """`x` as an index buffer of `dtype`; a narrowing that would overflow is an error."""
+    if is_mlx(x):
+        if not mx.issubdtype(x.dtype, mx.integer):
+            raise ValueError(f"{name} must hold integers; got dtype {x.dtype}")
+        if x.dtype == dtype:
+            return x
+        if dtype == mx.int64 or x.dtype.size < 4:
+            return x.astype(dtype)
+        x = view(x)
+    a = np.asarray(x)
+    if a.size == 0:
+        a = a.astype(np.int32)
+    if a.dtype.kind not in "iub":
+        with np.errstate(invalid="ignore"):
+            b = a.astype(np.int64) if a.dtype.kind == "f" else None
+        if b is None or not np.array_equal(a, b):
+            raise ValueError(f"{name} must hold integers; got dtype {a.dtype}")
+        a = b
+    host = _dtypes.numpy_dtype(dtype)
+    if a.dtype != host:
+        if a.size and not np.can_cast(a.dtype, host):
+            info = np.iinfo(host)
+            if a.max() > info.max or a.min() < info.min:
+                raise OverflowError(f"{name} does not fit {host}")
+        a = a.astype(host)
+    return mx.array(np.ascontiguousarray(a))

@@ -1,0 +1,48 @@
+"""Choosing MLX's default device, with a probe that it works."""
+
+from __future__ import annotations
+
+import mlx.core as mx
+
+
+def use_device(name: str, index: int = 0) -> mx.Device:
+    """Make device `name` MLX's default and check that it can compute.
+
+    Parameters
+    ----------
+    name : {"cpu", "gpu"}
+    index : int
+        Which device of that type.
+
+    Returns
+    -------
+    mlx.core.Device
+
+    Raises
+    ------
+    ValueError
+        `name` is not a device type.
+    RuntimeError
+        The device is not available; the default is left as it was.
+    """
+    if name not in ("cpu", "gpu"):
+        raise ValueError(f"name must be 'cpu' or 'gpu'; got {name!r}")
+    before = mx.default_device()
+    device = mx.Device(mx.DeviceType.cpu if name == "cpu" else mx.DeviceType.gpu, index)
+    try:
+        mx.set_default_device(device)
+        mx.eval(mx.ones(4) + 1)
+    except Exception as error:
+        mx.set_default_device(before)
+        raise RuntimeError(f"device {name}:{index} is not available: {error}") from None
+    return device
+
+
+def use_cpu(index: int = 0) -> mx.Device:
+    """Make the CPU MLX's default device. See `use_device`."""
+    return use_device("cpu", index)
+
+
+def use_gpu(index: int = 0) -> mx.Device:
+    """Make a GPU MLX's default device. See `use_device`."""
+    return use_device("gpu", index)

@@ -1,0 +1,104 @@
+"""Value-dtype promotion, the index-dtype rule, and what a device can hold. Stated here and nowhere else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+_PAIRS = [
+    (mx.bool_, np.bool_),
+    (mx.uint8, np.uint8),
+    (mx.uint16, np.uint16),
+    (mx.uint32, np.uint32),
+    (mx.uint64, np.uint64),
+    (mx.int8, np.int8),
+    (mx.int16, np.int16),
+    (mx.int32, np.int32),
+    (mx.int64, np.int64),
+    (mx.float16, np.float16),
+    (mx.float32, np.float32),
+    (mx.float64, np.float64),
+    (mx.complex64, np.complex64),
+]
+_TO_NUMPY = {m: np.dtype(n) for m, n in _PAIRS}
+_TO_MLX = {np.dtype(n): m for m, n in _PAIRS}
+_INT32_MAX = 2**31 - 1
+
+
+def default_float() -> mx.Dtype:
+    """float64 where the default device can hold it, else float32."""
+    return mx.float64 if mx.default_device().type == mx.DeviceType.cpu else mx.float32
+
+
+def mlx_dtype(dtype: Any) -> mx.Dtype:
+    """MLX value dtype for an MLX dtype, a NumPy dtype or anything `numpy.dtype` accepts.
+
+    complex128 becomes complex64 (MLX has no complex128); float64 becomes float32 when the default device is a GPU.
+    """
+    if isinstance(dtype, mx.Dtype):
+        found = dtype
+    else:
+        dt = np.dtype(dtype)
+        if dt == np.complex128:
+            return mx.complex64
+        if dt.kind in "iu" and dt not in _TO_MLX:  # platform aliases such as longlong
+            dt = np.dtype(f"{dt.kind}{dt.itemsize}")
+        found = _TO_MLX.get(dt.newbyteorder("="))
+        if found is None:
+            raise ValueError(
+                f"mlx_sparse does not support dtype {dt}. The supported types are: bool, (u)int8 to (u)int64, float16, "
+                "bfloat16, float32, float64 (CPU) and complex64."
+            )
+        if found == mx.float64:
+            return default_float()
+    if found == mx.float64 and mx.default_device().type != mx.DeviceType.cpu:
+        raise ValueError("dtype float64 exists only on the CPU; use float32, or use_cpu()")
+    return found
+
+
+def numpy_dtype(dtype: Any) -> np.dtype:
+    """NumPy dtype of the same values; bfloat16, which NumPy lacks, is float32."""
+    if isinstance(dtype, mx.Dtype):
+        return np.dtype(np.float32) if dtype == mx.bfloat16 else _TO_NUMPY[dtype]
+    return np.dtype(dtype)
+
+
+def result_type(*operands: Any) -> mx.Dtype:
+    """SciPy's promotion of dtypes, arrays and Python scalars (scalars are weak, as in NumPy 2)."""
+    bf16 = [o for o in operands if o == mx.bfloat16] if any(isinstance(o, mx.Dtype) for o in operands) else []
+    if bf16:
+        rest = [o for o in operands if not (isinstance(o, mx.Dtype) and o == mx.bfloat16)]
+        weak = all(isinstance(o, (bool, int, float)) or (isinstance(o, mx.Dtype) and _is_integer(o)) for o in rest)
+        if weak:
+            return mx.bfloat16
+    return mlx_dtype(np.result_type(*(numpy_dtype(o) if isinstance(o, mx.Dtype) else o for o in operands)))
+
+
+def _is_integer(dtype: mx.Dtype) -> bool:
+    return mx.issubdtype(dtype, mx.integer) or dtype == mx.bool_
+
+
+def is_integral(dtype: mx.Dtype) -> bool:
+    """True for integers and booleans."""
+    return _is_integer(dtype)
+
+
+def sum_dtype(dtype: mx.Dtype) -> mx.Dtype:
+    """What a sum of `dtype` is held in: integers widen to 64 bits as NumPy's do."""
+    if dtype == mx.bool_ or mx.issubdtype(dtype, mx.signedinteger):
+        return mx.int64
+    if mx.issubdtype(dtype, mx.unsignedinteger):
+        return mx.uint64
+    return dtype
+
+
+def index_dtype(dtypes: Any = (), maxval: int | None = None) -> mx.Dtype:
+    """int32 unless an index array, a dimension or a count needs int64; never decided from contents."""
+    if maxval is not None and maxval > _INT32_MAX:
+        return mx.int64
+    for dt in dtypes:
+        if not np.can_cast(numpy_dtype(dt), np.int32):
+            return mx.int64
+    return mx.int32

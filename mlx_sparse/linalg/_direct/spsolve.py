@@ -1,0 +1,160 @@
+"""Direct solution of sparse systems by SuperLU, on the host."""
+
+from __future__ import annotations
+
+from typing import Any
+from warnings import warn
+
+import numpy as np
+import scipy.sparse as _scipy_sparse
+from scipy.sparse.linalg import MatrixRankWarning, splu
+
+from ... import _dense, _dtypes
+from ..._base import SparseEfficiencyWarning, as_sparse, issparse, sparray
+from ..._construct import from_scipy
+from ..._csc import csc_array
+
+_BLOCK = 32  # columns of a sparse b that are dense at a time
+
+
+def spsolve(A: Any, b: Any, permc_spec: str | None = None, use_umfpack: bool = True) -> Any:
+    """Solve ``A x = b`` by LU factorisation with SuperLU.
+
+    Runs on the host whatever the default device is: SuperLU reads the buffers of `A` in place. Synchronises.
+
+    Parameters
+    ----------
+    A : sparse array, shape (n, n)
+        csr or csc; other formats and dense arrays are converted with a `SparseEfficiencyWarning`.
+    b : ndarray, mx.array or sparse array, shape (n,), (n, 1) or (n, k)
+        Right-hand sides.
+    permc_spec : {"COLAMD", "NATURAL", "MMD_ATA", "MMD_AT_PLUS_A"}, optional
+        Column ordering. Default: COLAMD.
+    use_umfpack : bool
+        Accepted and ignored: SuperLU is always used.
+
+    Returns
+    -------
+    x : ndarray, mx.array or sparse array
+        In the namespace of `b`: of shape (n,) for one right-hand side and (n, k) for k of them. A sparse `b` with
+        k > 1 columns gives a sparse array in the format of `A`.
+
+    Raises
+    ------
+    RuntimeError
+        `A` is singular and `b` is sparse with more than one column.
+    TypeError
+        An `mx.array` `b` whose dtype differs from that of `A`.
+    ValueError
+        `A` is not square, or `b` does not have as many rows.
+
+    Warns
+    -----
+    MatrixRankWarning
+        `A` is singular and `b` is dense or one column; x is nan then.
+
+    Examples
+    --------
+    >>> import numpy as np, mlx_sparse as sp
+    >>> A = sp.csc_array([[3.0, 2.0, 0.0], [1.0, -1.0, 0.0], [0.0, 5.0, 1.0]])
+    >>> sp.linalg.spsolve(A, np.array([5.0, 0.0, 6.0]))
+    array([1., 1., 1.])
+
+    Differences from SciPy
+    ----------------------
+    UMFPACK is never used. float16 and bfloat16 systems are solved in float32.
+    """
+    if not (issparse(A) and A.format in ("csr", "csc")):
+        warn("spsolve requires A be CSC or CSR matrix format", SparseEfficiencyWarning, stacklevel=2)
+        A = csc_array(A)
+    if A.ndim != 2 or A.shape[0] != A.shape[1]:
+        raise ValueError(f"matrix must be square (has shape {A.shape})")
+    b_is_csc = issparse(b) and b.format == "csc"
+    b, kind = _right_hand_side(A, b)
+    if b.shape[0] != A.shape[0]:
+        raise ValueError(f"matrix - rhs dimension mismatch ({A.shape} - {b.shape[0]})")
+    dtype = np.promote_types(_float_dtype(_host_dtype(A)), b.dtype)
+    if kind == "sparse":
+        if not b_is_csc:
+            warn("spsolve is more efficient when sparse b is in the CSC format", SparseEfficiencyWarning, stacklevel=2)
+        return _solve_sparse(_factor(A, dtype, permc_spec), b.tocsc().astype(dtype, copy=False), A.format)
+    b = b.astype(dtype, copy=False)
+    try:
+        solve = _factor(A, dtype, permc_spec)
+    except RuntimeError as error:
+        if "singular" not in str(error):
+            raise
+        warn("Matrix is exactly singular", MatrixRankWarning, stacklevel=2)
+        x = np.full_like(b, np.nan)
+    else:
+        x = solve(b)
+    if x.ndim == 2 and x.shape[1] == 1:
+        x = x.ravel()
+    if kind == "vector":
+        return _dense.out(_dense.to_mlx(x))
+    return _dense.to_mlx(x) if kind == "mlx" else x
+
+
+def _host_dtype(A: Any) -> np.dtype:
+    return _dtypes.numpy_dtype(A._data.dtype) if isinstance(A, sparray) else A.dtype
+
+
+def _float_dtype(dtype: np.dtype) -> np.dtype:
+    """The first of SuperLU's dtypes that holds `dtype`."""
+    return next(np.dtype(c) for c in "fdFD" if np.can_cast(dtype, c))
+
+
+def _right_hand_side(A: Any, b: Any) -> tuple[Any, str]:
+    """`b` on the host and what it was: "numpy", "mlx", "vector" (one sparse column, made dense) or "sparse"."""
+    if issparse(b):
+        b = as_sparse(b)
+        if b.ndim == 1 or b.shape[1] == 1:
+            return b.toarray(), "vector"
+        return _to_scipy(b if b.format in ("csr", "csc") else b.tocsc()), "sparse"
+    b = _dense.as_dense(b)
+    if b.ndim not in (1, 2):
+        raise ValueError(f"b must have 1 or 2 dimensions; its shape is {tuple(b.shape)}")
+    if not _dense.is_mlx(b):
+        return np.asarray(b), "numpy"
+    if isinstance(A, sparray) and b.dtype != A._data.dtype:
+        raise TypeError(
+            f"the dtype of b, {b.dtype}, differs from the dtype of A, {A._data.dtype}; cast one of them with astype"
+        )
+    return _dense.view(b), "mlx"
+
+
+def _to_scipy(A: Any) -> Any:
+    """SciPy's form of a csr or csc array in canonical format. It shares the buffers of one that already was."""
+    if not isinstance(A, sparray):
+        if not A.has_canonical_format:
+            A = A.copy()
+            A.sum_duplicates()
+        return A
+    A = A._canonical()
+    buffers = tuple(_dense.view(x) for x in (A._data, A._indices, A._indptr))
+    host = getattr(_scipy_sparse, f"{A.format}_array")(buffers, shape=A.shape, copy=False)
+    host.has_canonical_format = True  # spares SciPy the search, and these buffers its in-place methods
+    return host
+
+
+def _factor(A: Any, dtype: np.dtype, permc_spec: str | None) -> Any:
+    """The function b -> A^-1 b. SuperLU knows columns only, so a csr array is factored as its transpose."""
+    host = _to_scipy(A)
+    buffers = (host.data.astype(dtype, copy=False), host.indices, host.indptr)
+    columns = _scipy_sparse.csc_array(buffers, shape=A.shape, copy=False)
+    columns.has_canonical_format = True
+    lu = splu(columns, permc_spec=permc_spec)
+    trans = "N" if A.format == "csc" else "T"
+    return lambda b: lu.solve(np.ascontiguousarray(b), trans)
+
+
+def _solve_sparse(solve: Any, b: Any, format: str) -> Any:
+    data, rows, cols = [], [], []
+    for first in range(0, b.shape[1], _BLOCK):
+        x = solve(b[:, first : first + _BLOCK].toarray())
+        row, col = x.nonzero()
+        data.append(x[row, col])
+        rows.append(row)
+        cols.append(col + first)
+    coords = (np.concatenate(rows), np.concatenate(cols))
+    return from_scipy(_scipy_sparse.coo_array((np.concatenate(data), coords), shape=b.shape), format=format)

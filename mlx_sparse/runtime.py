@@ -1,0 +1,194 @@
+"""Settings of the package: dense namespace, worker counts, executor.
+
+Attributes
+----------
+dense_namespace : {"mlx", "numpy"}
+    Namespace of dense results that no dense operand decides. ``"numpy"`` is the drop-in mode. Environment:
+    ``MLX_SPARSE_DENSE_NAMESPACE``.
+N_THREADS : int
+    Workers of the CPU kernels. Environment: ``MLX_SPARSE_CPU_THREADS``. Default: the cores this process may use.
+SPGEMM_THREADS, SOLVER_THREADS : int
+    Workers for sparse @ sparse and for solvers; follow `N_THREADS` until set. Environment:
+    ``MLX_SPARSE_SPGEMM_THREADS``, ``MLX_SPARSE_SOLVER_THREADS``.
+SPGEMM_PARALLEL, SOLVER_PARALLEL : bool
+    Whether those run on more than one worker. Environment: ``MLX_SPARSE_SPGEMM_PARALLEL``,
+    ``MLX_SPARSE_SOLVER_PARALLEL``.
+EXECUTOR : {"native", "shader"}
+    What runs on the CPU: the CPU kernels, or the GPU shaders' text on the host (for tests). Environment:
+    ``MLX_SPARSE_EXECUTOR``.
+
+The environment is read once, at import. Settings are process-wide.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import types
+from collections.abc import Iterator
+from typing import Any
+
+from . import _native
+
+__all__ = [
+    "dense_namespace",
+    "N_THREADS",
+    "SPGEMM_THREADS",
+    "SPGEMM_PARALLEL",
+    "SOLVER_THREADS",
+    "SOLVER_PARALLEL",
+    "EXECUTOR",
+    "context",
+    "info",
+]
+
+
+def _choice(name: str, *allowed: str) -> Any:
+    def check(value: Any) -> str:
+        if value not in allowed:
+            raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}; got {value!r}")
+        return str(value)
+
+    return check
+
+
+def _count(name: str) -> Any:
+    def check(value: Any) -> int:
+        if isinstance(value, str) and value.strip().lower() in ("auto", ""):
+            return int(_native.available_cores())
+        try:
+            n = int(value)
+        except (TypeError, ValueError):
+            raise ValueError(f"{name} must be a positive integer or 'auto'; got {value!r}") from None
+        if n < 1 or n != value and not isinstance(value, str):
+            raise ValueError(f"{name} must be a positive integer or 'auto'; got {value!r}")
+        return n
+
+    return check
+
+
+def _flag(name: str) -> Any:
+    words = {"1": True, "true": True, "on": True, "yes": True, "0": False, "false": False, "off": False, "no": False}
+
+    def check(value: Any) -> bool:
+        if isinstance(value, (bool, int)) and value in (0, 1):
+            return bool(value)
+        if isinstance(value, str) and value.strip().lower() in words:
+            return words[value.strip().lower()]
+        raise ValueError(f"{name} must be a boolean; got {value!r}")
+
+    return check
+
+
+# name -> (environment variable, check, default)
+_OPTIONS: dict[str, tuple[str, Any, Any]] = {
+    "dense_namespace": ("MLX_SPARSE_DENSE_NAMESPACE", _choice("dense_namespace", "mlx", "numpy"), "mlx"),
+    "N_THREADS": ("MLX_SPARSE_CPU_THREADS", _count("N_THREADS"), "auto"),
+    "SPGEMM_THREADS": ("MLX_SPARSE_SPGEMM_THREADS", _count("SPGEMM_THREADS"), None),
+    "SPGEMM_PARALLEL": ("MLX_SPARSE_SPGEMM_PARALLEL", _flag("SPGEMM_PARALLEL"), True),
+    "SOLVER_THREADS": ("MLX_SPARSE_SOLVER_THREADS", _count("SOLVER_THREADS"), None),
+    "SOLVER_PARALLEL": ("MLX_SPARSE_SOLVER_PARALLEL", _flag("SOLVER_PARALLEL"), True),
+    "EXECUTOR": ("MLX_SPARSE_EXECUTOR", _choice("EXECUTOR", "native", "shader"), "native"),
+}
+_INHERIT = ("SPGEMM_THREADS", "SOLVER_THREADS")
+_values: dict[str, Any] = {}
+_sources: dict[str, str] = {}
+
+
+def _set(name: str, value: Any, source: str = "user") -> None:
+    if value is None or (name in _INHERIT and isinstance(value, str) and value.strip().lower() == "inherit"):
+        checked = None if name in _INHERIT else _OPTIONS[name][1](_OPTIONS[name][2])
+    else:
+        checked = _OPTIONS[name][1](value)
+    _values[name] = checked
+    _sources[name] = source
+    if name == "N_THREADS":
+        _native.set_n_threads(checked)
+    elif name == "EXECUTOR":
+        _native.set_shaders_on_host(checked == "shader")
+    elif name.startswith("SPGEMM") and len(_values) == len(_OPTIONS):
+        threads = _values["SPGEMM_THREADS"] or 0
+        _native.set_spgemm_threads(threads if _values["SPGEMM_PARALLEL"] else 1)
+
+
+def _get(name: str) -> Any:
+    value = _values[name]
+    return _values["N_THREADS"] if value is None and name in _INHERIT else value
+
+
+@contextlib.contextmanager
+def context(**options: Any) -> Iterator[None]:
+    """Set options for a block: ``with runtime.context(n_threads=1, spgemm_parallel=False): ...``.
+
+    Names are those of the module's attributes, in any case.
+
+    Raises
+    ------
+    ValueError
+        An unknown name or a value that the option does not take; nothing is changed then.
+    """
+    known = {name.lower(): name for name in _OPTIONS}
+    chosen = {}
+    for key, value in options.items():
+        if key.lower() not in known:
+            raise ValueError(f"unknown option {key!r}; the options are {', '.join(sorted(known))}")
+        name = known[key.lower()]
+        if value is not None:
+            _OPTIONS[name][1](value)
+        chosen[name] = value
+    before = {name: (_values[name], _sources[name]) for name in chosen}
+    try:
+        for name, value in chosen.items():
+            _set(name, value)
+        yield
+    finally:
+        for name, (value, source) in before.items():
+            _set(name, value, source)
+
+
+def info() -> dict[str, Any]:
+    """Every option's value and where it came from, and what this installation can run on."""
+    import mlx.core as mx
+
+    return {
+        "options": {name: {"value": _get(name), "source": _sources[name]} for name in _OPTIONS},
+        "cores": int(_native.available_cores()),
+        "default_device": str(mx.default_device()),
+        "metal": bool(mx.metal.is_available()),
+        "cuda": bool(mx.cuda.is_available()) if hasattr(mx, "cuda") else False,
+        "mlx": mx.__version__,
+    }
+
+
+class _Runtime(types.ModuleType):
+    """Module whose options are checked when assigned."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _OPTIONS:
+            return _get(name)
+        raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _OPTIONS:
+            _set(name, value)
+        elif name.startswith("_"):
+            super().__setattr__(name, value)
+        else:
+            raise AttributeError(f"unknown option {name!r}; the options are {', '.join(_OPTIONS)}")
+
+
+def _load() -> None:
+    for name, (variable, _, default) in _OPTIONS.items():
+        text = os.environ.get(variable)
+        if text is None and name == "N_THREADS":
+            text, variable = os.environ.get("MLX_SPARSE_N_THREADS"), "MLX_SPARSE_N_THREADS"
+        try:
+            _set(name, default if text is None else text, "default" if text is None else variable)
+        except ValueError as error:
+            raise ValueError(f"environment variable {variable}: {error}") from None
+    _set("SPGEMM_PARALLEL", _values["SPGEMM_PARALLEL"], _sources["SPGEMM_PARALLEL"])
+
+
+_load()
+sys.modules[__name__].__class__ = _Runtime

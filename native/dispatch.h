@@ -1,0 +1,78 @@
+// The only dtype lists: runtime dtype -> template argument, and what each value type accumulates in.
+#pragma once
+
+#include <stdexcept>
+#include <type_traits>
+
+#include "mlx/dtype.h"
+#include "mlx/types/complex.h"
+#include "mlx/types/half_types.h"
+
+namespace sp {
+
+namespace mx = mlx::core;
+using mx::bfloat16_t;
+using mx::complex64_t;
+using mx::float16_t;
+
+template <class T> struct Tag { using type = T; };
+
+// f(Tag<T>{}) for the value type T of `dtype`.
+template <class F>
+decltype(auto) dispatch_value(mx::Dtype dtype, F&& f) {
+  switch (dtype.val()) {
+    case mx::Dtype::Val::bool_: return f(Tag<bool>{});
+    case mx::Dtype::Val::uint8: return f(Tag<uint8_t>{});
+    case mx::Dtype::Val::uint16: return f(Tag<uint16_t>{});
+    case mx::Dtype::Val::uint32: return f(Tag<uint32_t>{});
+    case mx::Dtype::Val::uint64: return f(Tag<uint64_t>{});
+    case mx::Dtype::Val::int8: return f(Tag<int8_t>{});
+    case mx::Dtype::Val::int16: return f(Tag<int16_t>{});
+    case mx::Dtype::Val::int32: return f(Tag<int32_t>{});
+    case mx::Dtype::Val::int64: return f(Tag<int64_t>{});
+    case mx::Dtype::Val::float16: return f(Tag<float16_t>{});
+    case mx::Dtype::Val::bfloat16: return f(Tag<bfloat16_t>{});
+    case mx::Dtype::Val::float32: return f(Tag<float>{});
+    case mx::Dtype::Val::float64: return f(Tag<double>{});
+    case mx::Dtype::Val::complex64: return f(Tag<complex64_t>{});
+  }
+  throw std::invalid_argument("unsupported value dtype");
+}
+
+// f(Tag<I>{}) for the index type of `dtype`.
+template <class F>
+decltype(auto) dispatch_index(mx::Dtype dtype, F&& f) {
+  if (dtype == mx::int32) return f(Tag<int32_t>{});
+  if (dtype == mx::int64) return f(Tag<int64_t>{});
+  throw std::invalid_argument("index dtype must be int32 or int64");
+}
+
+// f(Tag<U>{}) with an unsigned type of the same width: kernels that only move values need no more.
+template <class F>
+decltype(auto) dispatch_width(mx::Dtype dtype, F&& f) {
+  switch (dtype.size()) {
+    case 1: return f(Tag<uint8_t>{});
+    case 2: return f(Tag<uint16_t>{});
+    case 4: return f(Tag<uint32_t>{});
+    default: return f(Tag<uint64_t>{});
+  }
+}
+
+// Sums of 16-bit floats run in float32 and are cast once.
+template <class T>
+using acc_t = std::conditional_t<std::is_same_v<T, float16_t> || std::is_same_v<T, bfloat16_t>, float, T>;
+
+// Plain complex product: std::complex's operator* checks for infinities and is several times slower.
+inline complex64_t mul(complex64_t a, complex64_t b) {
+  return {a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real()};
+}
+template <class T, class = std::enable_if_t<!std::is_same_v<T, complex64_t>>>
+inline T mul(T a, T b) { return static_cast<T>(a * b); }
+inline bool mul(bool a, bool b) { return a && b; }
+
+template <class T>
+inline T add(T a, T b) { return static_cast<T>(a + b); }
+inline bool add(bool a, bool b) { return a || b; }
+inline complex64_t add(complex64_t a, complex64_t b) { return {a.real() + b.real(), a.imag() + b.imag()}; }
+
+} // namespace sp

@@ -1,0 +1,294 @@
+// Order and uniqueness of the entries of a slice: checks, sorting, duplicate and zero removal.
+#pragma once
+
+#include <atomic>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "../dispatch.h"
+#include "../parallel.h"
+
+namespace sp {
+
+template <class T>
+bool nonzero(T x) { return x != T{}; }
+inline bool nonzero(complex64_t x) { return (x.real() != 0) | (x.imag() != 0); }
+
+// Whether ok(slice) holds for every slice; stops early.
+template <class I, class F>
+bool all_slices(size_t n_major, const I* indptr, F&& ok) {
+  std::atomic<bool> failed{false};
+  const int parts = plan_parts((static_cast<size_t>(indptr[n_major]) + n_major) / 2);
+  const auto bounds = balance(indptr, n_major, parts);
+  run_parts(parts, [&](int p) {
+    for (size_t i = bounds[p]; i < bounds[p + 1]; ++i) {
+      if (ok(i)) continue;
+      failed.store(true, std::memory_order_relaxed);
+      return;
+    }
+  });
+  return !failed.load();
+}
+
+// Branch-free inside: slices are short and mostly in order.
+template <class I>
+bool slice_in_order(const I* first, const I* last, bool strict) {
+  bool bad = false;
+  if (strict) {
+    for (const I* x = first; x + 1 < last; ++x) bad |= x[1] <= x[0];
+  } else {
+    for (const I* x = first; x + 1 < last; ++x) bad |= x[1] < x[0];
+  }
+  return !bad;
+}
+
+// Nondecreasing indices within each slice.
+template <class I>
+bool cs_is_sorted(size_t n_major, const I* indptr, const I* indices) {
+  return all_slices(n_major, indptr,
+                    [=](size_t i) { return slice_in_order(indices + indptr[i], indices + indptr[i + 1], false); });
+}
+
+// Strictly increasing indices within each slice: sorted and without duplicates.
+template <class I>
+bool cs_is_canonical(size_t n_major, const I* indptr, const I* indices) {
+  return all_slices(n_major, indptr,
+                    [=](size_t i) { return slice_in_order(indices + indptr[i], indices + indptr[i + 1], true); });
+}
+
+enum class Fault { none, indptr_start, indptr_order, indptr_end, index_bounds };
+struct Check {
+  Fault fault = Fault::none;
+  size_t position = 0; // of the first offender in indptr or in indices
+};
+
+// The first e in [0, n) with bad(e), or n.
+template <class F>
+size_t first_where(size_t n, F&& bad) {
+  std::atomic<size_t> found{n};
+  parallel_for(n, plan_parts(n / 2), [&](size_t lo, size_t hi) {
+    constexpr size_t block = 4096;
+    for (size_t b = lo; b < hi && b < found.load(std::memory_order_relaxed); b += block) {
+      const size_t end = std::min(hi, b + block);
+      bool any = false;
+      for (size_t e = b; e < end; ++e) any |= bad(e);
+      if (!any) continue;
+      size_t e = b;
+      while (!bad(e)) ++e;
+      size_t seen = found.load();
+      while (e < seen && !found.compare_exchange_weak(seen, e)) {}
+      return;
+    }
+  });
+  return found.load();
+}
+
+template <class I>
+bool outside(I index, size_t n) { return static_cast<std::make_unsigned_t<I>>(index) >= n; }
+
+// Whether the structure may be read safely: indptr starts at 0, never falls, ends within nnz; 0 <= index < n_minor.
+template <class I>
+Check check_indices(size_t n_major, size_t n_minor, size_t nnz, const I* indptr, const I* indices) {
+  if (indptr[0] != 0) return {Fault::indptr_start, 0};
+  size_t at = first_where(n_major, [=](size_t i) { return indptr[i + 1] < indptr[i]; });
+  if (at < n_major) return {Fault::indptr_order, at + 1};
+  const size_t used = static_cast<size_t>(indptr[n_major]);
+  if (used > nnz) return {Fault::indptr_end, n_major};
+  at = first_where(used, [=](size_t e) { return outside(indices[e], n_minor); });
+  if (at < used) return {Fault::index_bounds, at};
+  return {};
+}
+
+// Stable order of one slice as keys: index in the high half, position in the low one.
+template <class I>
+struct SliceOrder {
+  struct Key {
+    I index;
+    uint32_t position;
+    bool operator<(const Key& o) const { return index < o.index || (index == o.index && position < o.position); }
+  };
+  std::vector<uint64_t> packed;
+  std::vector<Key> keys;
+
+  // Sorts x[0 .. n) and calls visit(rank, position, index) in order.
+  template <class F>
+  void run(const I* x, size_t n, F&& visit) {
+    if constexpr (sizeof(I) == 4) {
+      packed.resize(n);
+      for (size_t e = 0; e < n; ++e) packed[e] = (uint64_t(uint32_t(x[e])) << 32) | e;
+      if (n <= 24) insertion(packed.data(), n); else std::sort(packed.begin(), packed.end());
+      for (size_t r = 0; r < n; ++r) visit(r, size_t(uint32_t(packed[r])), I(packed[r] >> 32));
+    } else {
+      keys.resize(n);
+      for (size_t e = 0; e < n; ++e) keys[e] = {x[e], uint32_t(e)};
+      if (n <= 24) insertion(keys.data(), n); else std::sort(keys.begin(), keys.end());
+      for (size_t r = 0; r < n; ++r) visit(r, size_t(keys[r].position), keys[r].index);
+    }
+  }
+
+  template <class K>
+  static void insertion(K* k, size_t n) {
+    for (size_t e = 1; e < n; ++e) {
+      const K key = k[e];
+      size_t r = e;
+      for (; r > 0 && key < k[r - 1]; --r) k[r] = k[r - 1];
+      k[r] = key;
+    }
+  }
+};
+
+// Each slice in nondecreasing order of index, equal indices in input order. No aliasing. Sorted slices are copied.
+// Cost: O(nnz log slice). A slice holds fewer than 2**32 entries.
+template <class W, class I>
+void cs_sort_indices(size_t n_major, const I* indptr, const I* indices, const W* data, I* out_indices, W* out_data) {
+  const int parts = plan_parts(4 * static_cast<size_t>(indptr[n_major]) + n_major);
+  const auto bounds = balance(indptr, n_major, parts);
+  run_parts(parts, [&](int p) {
+    SliceOrder<I> order;
+    for (size_t i = bounds[p]; i < bounds[p + 1]; ++i) {
+      const size_t from = static_cast<size_t>(indptr[i]), n = static_cast<size_t>(indptr[i + 1]) - from;
+      const I* x = indices + from;
+      if (slice_in_order(x, x + n, false)) {
+        std::copy_n(x, n, out_indices + from);
+        std::copy_n(data + from, n, out_data + from);
+        continue;
+      }
+      order.run(x, n, [&](size_t rank, size_t position, I index) {
+        out_indices[from + rank] = index;
+        out_data[from + rank] = data[from + position];
+      });
+    }
+  });
+}
+
+// Lengths in indptr[1 ..] -> indptr. Returns the number of entries.
+template <class I>
+size_t lengths_to_indptr(size_t n_major, I* indptr) {
+  uint64_t total = 0;
+  indptr[0] = 0;
+  for (size_t i = 0; i < n_major; ++i) {
+    total += static_cast<uint64_t>(indptr[i + 1]);
+    indptr[i + 1] = static_cast<I>(total);
+  }
+  return total;
+}
+
+// First phase of sum_duplicates. Slices in any order; map[e] = rank of entry e's index among its slice's distinct
+// indices. map may be null when the slices are sorted. Fills out_indptr and returns the number of entries it describes.
+template <class I>
+size_t cs_count_unique(size_t n_major, const I* indptr, const I* indices, I* out_indptr, I* map) {
+  const int parts = plan_parts((map ? 4 : 1) * static_cast<size_t>(indptr[n_major]) + n_major);
+  const auto bounds = balance(indptr, n_major, parts);
+  run_parts(parts, [&](int p) {
+    SliceOrder<I> order;
+    for (size_t i = bounds[p]; i < bounds[p + 1]; ++i) {
+      const size_t from = static_cast<size_t>(indptr[i]), n = static_cast<size_t>(indptr[i + 1]) - from;
+      const I* x = indices + from;
+      I unique = n > 0;
+      if (!map || slice_in_order(x, x + n, false)) {
+        if (map && n) map[from] = 0;
+        for (size_t e = 1; e < n; ++e) {
+          unique += x[e] != x[e - 1];
+          if (map) map[from + e] = unique - 1;
+        }
+      } else {
+        I last = x[0];
+        unique = 0;
+        order.run(x, n, [&](size_t, size_t position, I index) {
+          unique += unique == 0 || index != last;
+          last = index;
+          map[from + position] = unique - 1;
+        });
+      }
+      out_indptr[i + 1] = unique;
+    }
+  });
+  return lengths_to_indptr(n_major, out_indptr);
+}
+
+// Second phase: one entry per distinct index of a slice, sorted, values summed in input order (16-bit floats in
+// float32). out_indptr and map come from cs_count_unique. No aliasing. Cost: O(nnz).
+template <class T, class I>
+void cs_sum_duplicates(size_t n_major, const I* indptr, const I* indices, const T* data, const I* map,
+                       const I* out_indptr, I* out_indices, T* out_data) {
+  using A = acc_t<T>;
+  const int parts = plan_parts(2 * static_cast<size_t>(indptr[n_major]) + n_major);
+  const auto bounds = balance(indptr, n_major, parts);
+  run_parts(parts, [&](int p) {
+    std::unique_ptr<A[]> sums;
+    size_t room = 0;
+    for (size_t i = bounds[p]; i < bounds[p + 1]; ++i) {
+      const size_t from = static_cast<size_t>(indptr[i]), end = static_cast<size_t>(indptr[i + 1]);
+      const size_t to = static_cast<size_t>(out_indptr[i]), n = static_cast<size_t>(out_indptr[i + 1]) - to;
+      if (!map) {
+        size_t slot = to;
+        for (size_t e = from; e < end; ++slot) {
+          const I index = indices[e];
+          A sum = static_cast<A>(data[e++]);
+          for (; e < end && indices[e] == index; ++e) sum = add(sum, static_cast<A>(data[e]));
+          out_indices[slot] = index;
+          out_data[slot] = static_cast<T>(sum);
+        }
+        continue;
+      }
+      if (n > room) sums.reset(new A[room = 2 * n]);
+      std::fill_n(sums.get(), n, A{});
+      for (size_t e = from; e < end; ++e) {
+        const size_t rank = static_cast<size_t>(map[e]);
+        out_indices[to + rank] = indices[e];
+        sums[rank] = add(sums[rank], static_cast<A>(data[e]));
+      }
+      for (size_t r = 0; r < n; ++r) out_data[to + r] = static_cast<T>(sums[r]);
+    }
+  });
+}
+
+// Ranks within slices -> positions in the summed array: what a gather by gradients needs.
+template <class I>
+void cs_map_positions(size_t n_major, const I* indptr, const I* out_indptr, I* map) {
+  const int parts = plan_parts(static_cast<size_t>(indptr[n_major]) + n_major);
+  const auto bounds = balance(indptr, n_major, parts);
+  run_parts(parts, [&](int p) {
+    for (size_t i = bounds[p]; i < bounds[p + 1]; ++i) {
+      for (I e = indptr[i]; e < indptr[i + 1]; ++e) map[e] += out_indptr[i];
+    }
+  });
+}
+
+// First phase of eliminate_zeros (any order, duplicates allowed): out_indptr of the entries that are not zero.
+template <class T, class I>
+size_t cs_count_nonzero(size_t n_major, const I* indptr, const T* data, I* out_indptr) {
+  const int parts = plan_parts(static_cast<size_t>(indptr[n_major]) + n_major);
+  const auto bounds = balance(indptr, n_major, parts);
+  run_parts(parts, [&](int p) {
+    for (size_t i = bounds[p]; i < bounds[p + 1]; ++i) {
+      I n = 0;
+      for (I e = indptr[i]; e < indptr[i + 1]; ++e) n += nonzero(data[e]);
+      out_indptr[i + 1] = n;
+    }
+  });
+  return lengths_to_indptr(n_major, out_indptr);
+}
+
+// Second phase: the entries that are not zero, in order. kept (nullable): their positions in the input.
+template <class T, class I>
+void cs_eliminate_zeros(size_t n_major, const I* indptr, const I* indices, const T* data, const I* out_indptr,
+                        I* out_indices, T* out_data, I* kept) {
+  const int parts = plan_parts(2 * static_cast<size_t>(indptr[n_major]) + n_major);
+  const auto bounds = balance(indptr, n_major, parts);
+  run_parts(parts, [&](int p) {
+    for (size_t i = bounds[p]; i < bounds[p + 1]; ++i) {
+      I slot = out_indptr[i];
+      for (I e = indptr[i]; e < indptr[i + 1]; ++e) {
+        if (!nonzero(data[e])) continue;
+        out_indices[slot] = indices[e];
+        out_data[slot] = data[e];
+        if (kept) kept[slot] = e;
+        ++slot;
+      }
+    }
+  });
+}
+
+} // namespace sp

@@ -1,0 +1,346 @@
+// Element-wise binary operations on two canonical structures of one shape. A merge of the structures leaves one byte per
+// entry of the union, from which values are made without looking at indices.
+#pragma once
+
+#include <cstring>
+#include <vector>
+
+#include "../dispatch.h"
+#include "../parallel.h"
+#include "canonical.h"
+
+namespace sp {
+
+// A tag says where an entry of the union comes from, and whether its result was zero.
+constexpr uint8_t kInA = 1, kInB = 2, kZero = 4;
+
+// One merged slice; returns its length. Branches follow the runs in which the operands' entries mostly come.
+template <class I>
+size_t merge_slice(const I* a, const I* a_end, const I* b, const I* b_end, I* indices, uint8_t* tags) {
+  const size_t na = static_cast<size_t>(a_end - a);
+  if (a_end - a == b_end - b && na && a[0] == b[0] && std::equal(a, a_end, b)) {
+    for (size_t k = 0; k < na; ++k) {
+      indices[k] = a[k];
+      tags[k] = kInA | kInB;
+    }
+    return na;
+  }
+  I* out = indices;
+  auto put = [&](I index, uint8_t tag) {
+    *out++ = index;
+    *tags++ = tag;
+  };
+  while (a < a_end && b < b_end) {
+    if (*a < *b) put(*a++, kInA);
+    else if (*b < *a) put(*b++, kInB);
+    else put(*a++, kInA | kInB), ++b;
+  }
+  while (a < a_end) put(*a++, kInA);
+  while (b < b_end) put(*b++, kInB);
+  return static_cast<size_t>(out - indices);
+}
+
+// Step 1. The union of two canonical structures: out_indptr, out_indices[0 .. n) and tags[0 .. n); returns n. Both
+// buffers have room for nnz_a + nnz_b. No aliasing. Cost: O(nnz_a + nnz_b + n_major).
+template <class I>
+size_t cs_union(size_t n_major, const I* a_indptr, const I* a_indices, const I* b_indptr, const I* b_indices,
+                I* out_indptr, I* out_indices, uint8_t* tags) {
+  const int parts = plan_parts(2 * static_cast<size_t>(a_indptr[n_major] + b_indptr[n_major]) + n_major);
+  const auto bounds = balance(a_indptr[n_major] >= b_indptr[n_major] ? a_indptr : b_indptr, n_major, parts);
+  std::vector<size_t> lengths(parts);
+  auto start = [&](int p) { return static_cast<size_t>(a_indptr[bounds[p]] + b_indptr[bounds[p]]); };
+  run_parts(parts, [&](int p) {
+    size_t slot = start(p);
+    for (size_t i = bounds[p]; i < bounds[p + 1]; ++i) {
+      const size_t n = merge_slice(a_indices + a_indptr[i], a_indices + a_indptr[i + 1], b_indices + b_indptr[i],
+                                   b_indices + b_indptr[i + 1], out_indices + slot, tags + slot);
+      out_indptr[i + 1] = static_cast<I>(n);
+      slot += n;
+    }
+    lengths[p] = slot - start(p);
+  });
+  size_t end = 0;
+  for (int p = 0; p < parts; end += lengths[p++]) {
+    if (end == start(p)) continue;
+    std::memmove(tags + end, tags + start(p), lengths[p]);
+    std::memmove(out_indices + end, out_indices + start(p), lengths[p] * sizeof(I));
+  }
+  return lengths_to_indptr(n_major, out_indptr);
+}
+
+// Where a worker begins: entry k of the union is preceded by a entries of A and b of B, and by kept that are not zero.
+struct TagCut {
+  size_t k = 0, a = 0, b = 0, kept = 0;
+};
+
+// How many of n tags have the bit; eight at a time, in byte counters that are emptied before they can overflow.
+inline size_t count_bit(size_t n, const uint8_t* tags, int bit) {
+  constexpr uint64_t ones = 0x0101010101010101ull, even = 0x00ff00ff00ff00ffull;
+  size_t total = 0, k = 0;
+  while (n - k >= 8) {
+    uint64_t bytes = 0;
+    for (int step = 0; step < 255 && n - k >= 8; ++step, k += 8) {
+      uint64_t word;
+      std::memcpy(&word, tags + k, 8);
+      bytes += (word >> bit) & ones;
+    }
+    total += (((bytes & even) + ((bytes >> 8) & even)) * 0x0001000100010001ull) >> 48;
+  }
+  for (; k < n; ++k) total += (tags[k] >> bit) & 1;
+  return total;
+}
+
+// parts + 1 cuts of tags[0 .. n), equal in length.
+inline std::vector<TagCut> cut_tags(size_t n, const uint8_t* tags, int parts) {
+  std::vector<TagCut> cuts(parts + 1);
+  run_parts(parts, [&](int p) {
+    const size_t lo = n * p / parts, length = n * (p + 1) / parts - lo;
+    cuts[p + 1] = {length, count_bit(length, tags + lo, 0), count_bit(length, tags + lo, 1),
+                   length - count_bit(length, tags + lo, 2)};
+  });
+  for (int p = 0; p < parts; ++p) {
+    cuts[p + 1].k += cuts[p].k;
+    cuts[p + 1].a += cuts[p].a;
+    cuts[p + 1].b += cuts[p].b;
+    cuts[p + 1].kept += cuts[p].kept;
+  }
+  return cuts;
+}
+
+enum class MergeOp { plus, minus, times, divide, maximum, minimum, ne, lt, gt, le, ge };
+
+constexpr bool is_comparison(MergeOp op) { return op >= MergeOp::ne; }
+
+// SciPy's rules: integer division by zero gives 0; maximum and minimum keep the first operand when unordered.
+template <MergeOp op, class T>
+auto merge_apply(T x, T y) {
+  if constexpr (op == MergeOp::plus) return add(x, y);
+  else if constexpr (op == MergeOp::times) return mul(x, y);
+  else if constexpr (op == MergeOp::maximum) return x < y ? y : x;
+  else if constexpr (op == MergeOp::minimum) return y < x ? y : x;
+  else if constexpr (op == MergeOp::ne) {
+    if constexpr (std::is_same_v<T, complex64_t>) return (x.real() != y.real()) | (x.imag() != y.imag());
+    else return x != y;
+  }
+  else if constexpr (op == MergeOp::lt) return x < y;
+  else if constexpr (op == MergeOp::gt) return y < x;
+  else if constexpr (op == MergeOp::le) return x <= y;
+  else if constexpr (op == MergeOp::ge) return y <= x;
+  else if constexpr (op == MergeOp::minus) {
+    if constexpr (std::is_same_v<T, bool>) return x != y;
+    else if constexpr (std::is_same_v<T, complex64_t>) return T{x.real() - y.real(), x.imag() - y.imag()};
+    else return static_cast<T>(x - y);
+  } else if constexpr (std::is_same_v<T, bool>) {
+    return x && y;
+  } else if constexpr (std::is_same_v<T, complex64_t>) {
+    const double c = y.real(), d = y.imag(), scale = c * c + d * d; // 0 / 0 in both parts when y is 0
+    return T{static_cast<float>((x.real() * c + x.imag() * d) / scale),
+             static_cast<float>((x.imag() * c - x.real() * d) / scale)};
+  } else if constexpr (std::is_integral_v<T>) {
+    if (std::is_signed_v<T> && y == static_cast<T>(-1)) return static_cast<T>(0 - static_cast<std::make_unsigned_t<T>>(x));
+    return y == 0 ? T{} : static_cast<T>(x / y);
+  } else {
+    return static_cast<T>(x / y);
+  }
+}
+
+// x where keep is 1, zero where it is 0, without a branch.
+template <class T>
+T masked(const T& x, unsigned keep) {
+  using W = std::conditional_t<sizeof(T) == 1, uint8_t, std::conditional_t<sizeof(T) == 2, uint16_t,
+            std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>>>;
+  W bits;
+  std::memcpy(&bits, &x, sizeof(T));
+  bits = static_cast<W>(bits & (W{0} - static_cast<W>(keep)));
+  T out;
+  std::memcpy(static_cast<void*>(&out), &bits, sizeof(T));
+  return out;
+}
+
+// Entries k .. end of the union, whose operands begin at a and b; returns the number of zeros. Reads a and b one past
+// what the tags name.
+template <MergeOp op, class T, class U>
+size_t merge_block(size_t k, size_t end, const uint8_t* tags, const T*& a, const T*& b, U* out) {
+  const T *x = a, *y = b;
+  size_t zeros = 0;
+  for (; k < end; ++k) {
+    const unsigned tag = tags[k], in_a = tag & 1, in_b = (tag >> 1) & 1;
+    const U z = merge_apply<op, T>(masked(*x, in_a), masked(*y, in_b));
+    out[k] = z;
+    zeros += !nonzero(z);
+    x += in_a;
+    y += in_b;
+  }
+  a = x;
+  b = y;
+  return zeros;
+}
+
+// The same where all n entries are in both operands: vectorised.
+template <MergeOp op, class T, class U>
+size_t merge_both(size_t n, const T* a, const T* b, U* out) {
+  size_t zeros = 0;
+  for (size_t e = 0; e < n; ++e) {
+    const U z = merge_apply<op, T>(a[e], b[e]);
+    out[e] = z;
+    zeros += !nonzero(z);
+  }
+  return zeros;
+}
+
+// Step 2. out[k] = op(a or 0, b or 0) for the n entries that tags describe; U is bool for comparisons, else T. Marks
+// zero results in tags and returns how many there are. Cost: O(n).
+template <MergeOp op, class T, class U>
+size_t merge_values(size_t n, size_t nnz_a, size_t nnz_b, uint8_t* tags, const T* a, const T* b, U* out) {
+  constexpr size_t block = 16;
+  constexpr uint64_t both = 0x0303030303030303ull;
+  const int parts = plan_parts(2 * n);
+  const auto cuts = cut_tags(n, tags, parts);
+  std::vector<size_t> zeros(parts, 0);
+  run_parts(parts, [&](int p) {
+    const T *x = a + cuts[p].a, *y = b + cuts[p].b, *x_end = a + nnz_a, *y_end = b + nnz_b;
+    size_t total = 0;
+    for (size_t k = cuts[p].k, end; k < cuts[p + 1].k; k = end) {
+      end = std::min(k + block, cuts[p + 1].k);
+      size_t zero = 0;
+      uint64_t head[2] = {0, 0};
+      if (end == k + block) std::memcpy(head, tags + k, block);
+      if (head[0] == both && head[1] == both) {
+        zero = merge_both<op>(block, x, y, out + k);
+        x += block;
+        y += block;
+      } else if (x_end - x > std::ptrdiff_t(block) && y_end - y > std::ptrdiff_t(block)) {
+        zero = merge_block<op>(k, end, tags, x, y, out);
+      } else { // an operand ends here: read from copies that may be overrun
+        T u[block + 1] = {}, v[block + 1] = {};
+        std::copy(x, x + std::min<std::ptrdiff_t>(block, x_end - x), u);
+        std::copy(y, y + std::min<std::ptrdiff_t>(block, y_end - y), v);
+        const T *from_u = u, *from_v = v;
+        zero = merge_block<op>(k, end, tags, from_u, from_v, out);
+        x += from_u - u;
+        y += from_v - v;
+      }
+      total += zero;
+      if (!zero) continue;
+      for (size_t e = k; e < end; ++e) tags[e] = static_cast<uint8_t>((tags[e] & 3) | (nonzero(out[e]) ? 0 : kZero));
+    }
+    zeros[p] = total;
+  });
+  size_t total = 0;
+  for (size_t z : zeros) total += z;
+  return total;
+}
+
+template <class T>
+size_t merge_values(MergeOp op, size_t n, size_t nnz_a, size_t nnz_b, uint8_t* tags, const T* a, const T* b,
+                    void* out) {
+  auto* y = static_cast<T*>(out);
+  auto* flag = static_cast<bool*>(out);
+  switch (op) {
+    case MergeOp::plus: return merge_values<MergeOp::plus>(n, nnz_a, nnz_b, tags, a, b, y);
+    case MergeOp::minus: return merge_values<MergeOp::minus>(n, nnz_a, nnz_b, tags, a, b, y);
+    case MergeOp::times: return merge_values<MergeOp::times>(n, nnz_a, nnz_b, tags, a, b, y);
+    case MergeOp::divide: return merge_values<MergeOp::divide>(n, nnz_a, nnz_b, tags, a, b, y);
+    case MergeOp::maximum: return merge_values<MergeOp::maximum>(n, nnz_a, nnz_b, tags, a, b, y);
+    case MergeOp::minimum: return merge_values<MergeOp::minimum>(n, nnz_a, nnz_b, tags, a, b, y);
+    case MergeOp::ne: return merge_values<MergeOp::ne>(n, nnz_a, nnz_b, tags, a, b, flag);
+    case MergeOp::lt: return merge_values<MergeOp::lt>(n, nnz_a, nnz_b, tags, a, b, flag);
+    case MergeOp::gt: return merge_values<MergeOp::gt>(n, nnz_a, nnz_b, tags, a, b, flag);
+    case MergeOp::le: return merge_values<MergeOp::le>(n, nnz_a, nnz_b, tags, a, b, flag);
+    case MergeOp::ge: return merge_values<MergeOp::ge>(n, nnz_a, nnz_b, tags, a, b, flag);
+  }
+  return 0;
+}
+
+// indptr of the entries that are not marked zero; returns their number. In place is allowed.
+template <class I>
+size_t cs_union_drop(size_t n_major, const uint8_t* tags, const I* indptr, I* out_indptr) {
+  size_t total = 0, k = 0;
+  for (size_t i = 0; i < n_major; ++i) {
+    const size_t end = static_cast<size_t>(indptr[i + 1]);
+    out_indptr[i] = static_cast<I>(total);
+    for (; k < end; ++k) total += !(tags[k] & kZero);
+  }
+  out_indptr[n_major] = static_cast<I>(total);
+  return total;
+}
+
+// Step 3, when there were zeros. The values, or the indices, that are not marked zero, in order.
+template <class W>
+void merge_drop(size_t n, const uint8_t* tags, const W* values, W* out) {
+  const int parts = plan_parts(n);
+  const auto cuts = cut_tags(n, tags, parts);
+  run_parts(parts, [&](int p) {
+    size_t slot = cuts[p].kept;
+    const size_t end = cuts[p + 1].kept;
+    for (size_t k = cuts[p].k; slot < end; ++k) { // without a branch on the tag: zeros come at random
+      out[slot] = values[k];
+      slot += !(tags[k] & kZero);
+    }
+  });
+}
+
+// The union's values at the entries of one operand (which: kInA or kInB): what gradients of a merge read.
+template <class W>
+void merge_split(size_t n, const uint8_t* tags, uint8_t which, const W* values, W* out) {
+  const int parts = plan_parts(n);
+  const auto cuts = cut_tags(n, tags, parts);
+  run_parts(parts, [&](int p) {
+    size_t slot = which == kInA ? cuts[p].a : cuts[p].b;
+    for (size_t k = cuts[p].k; k < cuts[p + 1].k; ++k) {
+      if (tags[k] & which) out[slot++] = values[k];
+    }
+  });
+}
+
+// The intersection of two canonical structures: out_indptr, and for each of the n entries its position in A and in B.
+// Both buffers have room for nnz_a, so let A be the smaller. Returns n.
+// Products need no more, unless a value is not finite: SciPy keeps NaN * 0. Cost: O(nnz_a + nnz_b + n_major).
+template <class I>
+size_t cs_intersect(size_t n_major, const I* a_indptr, const I* a_indices, const I* b_indptr, const I* b_indices,
+                    I* out_indptr, I* in_a, I* in_b) {
+  const int parts = plan_parts(2 * static_cast<size_t>(a_indptr[n_major] + b_indptr[n_major]) + n_major);
+  const auto bounds = balance(a_indptr[n_major] >= b_indptr[n_major] ? a_indptr : b_indptr, n_major, parts);
+  std::vector<size_t> lengths(parts);
+  run_parts(parts, [&](int p) {
+    const size_t start = static_cast<size_t>(a_indptr[bounds[p]]);
+    size_t slot = start;
+    for (size_t i = bounds[p]; i < bounds[p + 1]; ++i) {
+      const size_t first = slot;
+      I a = a_indptr[i], b = b_indptr[i];
+      const I a_end = a_indptr[i + 1], b_end = b_indptr[i + 1];
+      while (a < a_end && b < b_end) {
+        const I x = a_indices[a], y = b_indices[b];
+        if (x == y) {
+          in_a[slot] = a++;
+          in_b[slot++] = b++;
+        } else if (x < y) {
+          ++a;
+        } else {
+          ++b;
+        }
+      }
+      out_indptr[i + 1] = static_cast<I>(slot - first);
+    }
+    lengths[p] = slot - start;
+  });
+  size_t end = 0;
+  for (int p = 0; p < parts; end += lengths[p++]) {
+    const size_t start = static_cast<size_t>(a_indptr[bounds[p]]);
+    std::memmove(in_a + end, in_a + start, lengths[p] * sizeof(I));
+    std::memmove(in_b + end, in_b + start, lengths[p] * sizeof(I));
+  }
+  return lengths_to_indptr(n_major, out_indptr);
+}
+
+// Whether two structures are the same: their values can then be combined without a merge.
+template <class I>
+bool cs_same_structure(size_t n_major, const I* a_indptr, const I* a_indices, const I* b_indptr, const I* b_indices) {
+  if (a_indptr[n_major] != b_indptr[n_major]) return false;
+  auto same = [](size_t n, const I* a, const I* b) {
+    return first_where(n, [=](size_t e) { return a[e] != b[e]; }) == n;
+  };
+  return same(n_major, a_indptr, b_indptr) && same(static_cast<size_t>(a_indptr[n_major]), a_indices, b_indices);
+}
+
+} // namespace sp

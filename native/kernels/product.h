@@ -1,0 +1,177 @@
+// Products of a compressed sparse array A (n_major slices of n_minor) with dense x, k columns, row-major.
+// Indices may be unsorted and repeated; slices may be empty. 16-bit floats sum in float32 and round once.
+#pragma once
+
+#include "partition.h"
+#include "scatter.h"
+#include "tile.h"
+
+namespace sp {
+
+// Elementary steps of a product: an entry costs one, eight columns of it cost about one more.
+inline size_t product_work(size_t nnz, size_t n_slices, size_t k) { return nnz * (1 + k / 8) + n_slices; }
+
+// sum_p data[p] * x[indices[p]] for one column; the sums stay independent to hide the latency of the adds.
+template <class T, class I>
+SP_INLINE acc_t<T> slice_dot(size_t lo, size_t hi, const I* indices, const T* data, const T* x) {
+  using A = acc_t<T>;
+  constexpr size_t ahead = 1024;
+  A s0{}, s1{}, s2{}, s3{};
+  auto term = [&](size_t p) { return mul(static_cast<A>(data[p]), static_cast<A>(x[indices[p]])); };
+  size_t p = lo;
+  for (; p + 4 <= hi; p += 4) {
+    prefetch(reinterpret_cast<const char*>(data + p) + ahead);
+    prefetch(reinterpret_cast<const char*>(indices + p) + ahead);
+    s0 = add(s0, term(p));
+    s1 = add(s1, term(p + 1));
+    s2 = add(s2, term(p + 2));
+    s3 = add(s3, term(p + 3));
+  }
+  if (p < hi) s0 = add(s0, term(p));
+  if (p + 1 < hi) s1 = add(s1, term(p + 1));
+  if (p + 2 < hi) s2 = add(s2, term(p + 2));
+  return add(add(s0, s1), add(s2, s3));
+}
+
+// slice_dot of exactly N entries: without a loop, short slices (stencils) run at the speed of their loads.
+template <int N, class T, class I>
+SP_INLINE T short_dot(const I* indices, const T* data, const T* x) {
+  T even = mul(data[0], x[indices[0]]), odd = N > 1 ? mul(data[N > 1], x[indices[N > 1]]) : T{};
+#pragma GCC unroll 8
+  for (int p = 2; p + 1 < N; p += 2) {
+    even = add(even, mul(data[p], x[indices[p]]));
+    odd = add(odd, mul(data[p + 1], x[indices[p + 1]]));
+  }
+  if (N > 2 && N % 2) even = add(even, mul(data[N - 1], x[indices[N - 1]]));
+  return add(even, odd);
+}
+
+// y[m] for the slices first .. last, one column.
+template <class T, class I>
+SP_NO_PACKING void slices_dot(size_t first, size_t last, const I* indptr, const I* indices, const T* data, const T* x,
+                              T* y) {
+  size_t lo = static_cast<size_t>(indptr[first]);
+  for (size_t m = first; m < last; ++m) {
+    const size_t hi = static_cast<size_t>(indptr[m + 1]);
+    if constexpr (std::is_floating_point_v<T>) {
+      const I* j = indices + lo;
+      const T* a = data + lo;
+      prefetch(reinterpret_cast<const char*>(a) + 1024);
+      prefetch(reinterpret_cast<const char*>(j) + 1024);
+      switch (hi - lo) {
+        case 5: y[m] = short_dot<5>(j, a, x); break;
+        case 6: y[m] = short_dot<6>(j, a, x); break;
+        case 7: y[m] = short_dot<7>(j, a, x); break;
+        default: y[m] = slice_dot(lo, hi, indices, data, x);
+      }
+    } else {
+      y[m] = static_cast<T>(slice_dot(lo, hi, indices, data, x));
+    }
+    lo = hi;
+  }
+}
+
+// y[m, :] = sum over p in slice m of data[p] * x[indices[p], :].
+// Assumes nothing about order; duplicates add. x (n_minor, k), y (n_major, k) must not overlap; y is overwritten.
+// Cost nnz * k; workers split the entries evenly, inside slices above kWholeSlice too.
+template <class T, class I>
+void cs_matmul(size_t n_major, size_t n_minor, const I* indptr, const I* indices, const T* data, const T* x, T* y,
+               size_t k) {
+  using A = acc_t<T>;
+  (void)n_minor;
+  if (k == 0 || n_major == 0) return;
+  const int parts = plan_parts(product_work(static_cast<size_t>(indptr[n_major]), n_major, k));
+  if (k == 1) {
+    for_slices<T>(
+        indptr, n_major, parts, k, y,
+        [=](size_t first, size_t last) { slices_dot(first, last, indptr, indices, data, x, y); },
+        [=](size_t lo, size_t hi, A* sum) { *sum = slice_dot(lo, hi, indices, data, x); });
+    return;
+  }
+  for_slices<T>(
+      indptr, n_major, parts, k, y,
+      [=](size_t first, size_t last) { slices_times(first, last, indptr, indices, data, x, y, k); },
+      [=](size_t lo, size_t hi, A* sum) { slice_times(lo, hi, indices, data, x, k, sum); });
+}
+
+// The slice that entry p is in.
+template <class I>
+size_t slice_of(const I* indptr, size_t n_major, size_t p) {
+  return static_cast<size_t>(std::upper_bound(indptr, indptr + n_major + 1, static_cast<I>(p)) - indptr) - 1;
+}
+
+// Adds data[p] * x[m, j0:j1] to row indices[p] of the sink, for the entries lo .. hi; m is the slice of lo.
+template <class T, class I, class Sink>
+void scatter_entries(size_t lo, size_t hi, size_t m, const I* indptr, const I* indices, const T* data, const T* x,
+                     size_t k, size_t j0, size_t j1, Sink sink) {
+  using A = acc_t<T>;
+  for (size_t p = lo; p < hi; ++m) {
+    const size_t end = std::min(static_cast<size_t>(indptr[m + 1]), hi);
+    const T* row = x + m * k;
+    if (k == 1) {
+      const A xm = static_cast<A>(*row);
+      prefetch(reinterpret_cast<const char*>(data + p) + 1024);
+      prefetch(reinterpret_cast<const char*>(indices + p) + 1024);
+      for (; p < end; ++p) {
+        A* out = sink.at(static_cast<size_t>(indices[p]), 1);
+        *out = add(*out, mul(static_cast<A>(data[p]), xm));
+      }
+    } else {
+      for (; p < end; ++p) add_row(static_cast<A>(data[p]), row, sink.at(static_cast<size_t>(indices[p]), k), j0, j1);
+    }
+  }
+}
+
+// y[indices[p], :] += data[p] * x[m, :] for p in slice m: the transposed product.
+// Assumes nothing about order; duplicates add. x (n_major, k), y (n_minor, k) must not overlap; y is overwritten.
+// Cost nnz * k + n_minor * k; extra memory at most a quarter of the operands (scatter.h). Repeats exactly for a
+// given thread count.
+template <class T, class I>
+void cs_rmatmul(size_t n_major, size_t n_minor, const I* indptr, const I* indices, const T* data, const T* x, T* y,
+                size_t k) {
+  if (k == 0 || n_minor == 0) return;
+  const size_t nnz = static_cast<size_t>(indptr[n_major]);
+  scatter<T>(nnz, n_minor, k, indices, plan_parts(product_work(nnz, n_minor, k)),
+             nnz * (sizeof(T) + sizeof(I)) + n_major * k * sizeof(T), y,
+             [=](size_t lo, size_t hi, size_t j0, size_t j1, auto sink) {
+               if (lo == hi) return;
+               const size_t m = slice_of(indptr, n_major, lo);
+               scatter_entries(lo, hi, m, indptr, indices, data, x, k, j0, j1, sink);
+             });
+}
+
+// out[p] = sum_b sum_j u[b, m, j] * v[b, indices[p], j] for p in slice m: the values' gradient of a product.
+// u_stride, v_stride: elements between batches, 0 where shared. Order of indices is free. Cost nnz * k * batch.
+template <class T, class I>
+void cs_sddmm(size_t n_major, const I* indptr, const I* indices, const T* u, const T* v, T* out, size_t k,
+              size_t batch, size_t u_stride, size_t v_stride) {
+  const size_t nnz = static_cast<size_t>(indptr[n_major]);
+  parallel_for(nnz, plan_parts(product_work(nnz, n_major, k) * batch), [=](size_t lo, size_t hi) {
+    size_t m = slice_of(indptr, n_major, lo);
+    for (size_t p = lo; p < hi; ++p) {
+      while (p >= static_cast<size_t>(indptr[m + 1])) ++m;
+      out[p] = dot_rows(u + m * k, v + static_cast<size_t>(indices[p]) * k, k, batch, u_stride, v_stride);
+    }
+  });
+}
+
+template <SignedInt T, class I>
+void cs_matmul(size_t n_major, size_t n_minor, const I* indptr, const I* indices, const T* data, const T* x, T* y,
+               size_t k) {
+  cs_matmul<std::make_unsigned_t<T>, I>(n_major, n_minor, indptr, indices, as_unsigned(data), as_unsigned(x),
+                                        as_unsigned(y), k);
+}
+template <SignedInt T, class I>
+void cs_rmatmul(size_t n_major, size_t n_minor, const I* indptr, const I* indices, const T* data, const T* x, T* y,
+                size_t k) {
+  cs_rmatmul<std::make_unsigned_t<T>, I>(n_major, n_minor, indptr, indices, as_unsigned(data), as_unsigned(x),
+                                         as_unsigned(y), k);
+}
+template <SignedInt T, class I>
+void cs_sddmm(size_t n_major, const I* indptr, const I* indices, const T* u, const T* v, T* out, size_t k,
+              size_t batch, size_t u_stride, size_t v_stride) {
+  cs_sddmm<std::make_unsigned_t<T>, I>(n_major, indptr, indices, as_unsigned(u), as_unsigned(v), as_unsigned(out), k,
+                                       batch, u_stride, v_stride);
+}
+
+} // namespace sp

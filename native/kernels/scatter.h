@@ -1,0 +1,188 @@
+// Sums into y where workers may meet: each adds to its own zone of y directly and elsewhere to private blocks.
+#pragma once
+
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <utility>
+#include <vector>
+
+#include "../parallel.h"
+#include "tile.h"
+
+namespace sp {
+
+// Where entries add when nobody else is there: y itself.
+template <class A>
+struct Direct {
+  A* y;
+  A* at(size_t c, size_t k) const { return y + c * k; }
+};
+
+// Where entries add near others: a table of blocks of 2^shift outputs, some in y and some private.
+template <class A>
+struct Blocked {
+  A* const* blocks;
+  int shift;
+  A* at(size_t c, size_t k) const { return blocks[c >> shift] + (c & ((size_t{1} << shift) - 1)) * k; }
+};
+
+struct FreeBlock {
+  void operator()(void* p) const { std::free(p); }
+};
+template <class A>
+using Buffer = std::unique_ptr<A, FreeBlock>;
+
+template <class A>
+Buffer<A> zeroed(size_t n) {
+  Buffer<A> buffer(static_cast<A*>(std::calloc(n + 1, sizeof(A))));
+  if (!buffer) throw std::bad_alloc();
+  return buffer;
+}
+
+// y cut into blocks of 2^shift outputs of k columns, some 16 kB each.
+template <class A>
+struct Target {
+  A* y;
+  size_t n_out, k;
+  int shift;
+  size_t n_blocks;
+
+  Target(A* y_, size_t n_out_, size_t k_) : y(y_), n_out(n_out_), k(k_), shift(0) {
+    while (shift < 12 && (k << (shift + 1)) * sizeof(A) <= 16384) ++shift;
+    n_blocks = ((n_out - 1) >> shift) + 1;
+  }
+  size_t start(size_t block) const { return std::min(n_out, block << shift) * k; }
+};
+
+// One worker's blocks: zone .. end of them are y's, the others are made when they are first needed.
+template <class A>
+class Part {
+ public:
+  size_t zone = 0, end = 0; // blocks
+
+  void open(const Target<A>& t) {
+    blocks_.assign(t.n_blocks, nullptr);
+    for (size_t b = zone; b < end; ++b) blocks_[b] = t.y + t.start(b);
+    std::fill(t.y + t.start(zone), t.y + t.start(end), A{});
+  }
+  // A sink for outputs least .. most.
+  Blocked<A> sink(const Target<A>& t, size_t least, size_t most) {
+    for (size_t b = least >> t.shift; b <= most >> t.shift; ++b) {
+      if (blocks_[b]) continue;
+      owned_.push_back(zeroed<A>(t.k << t.shift));
+      blocks_[b] = owned_.back().get();
+    }
+    return {blocks_.data(), t.shift};
+  }
+  void add_to(const Target<A>& t, size_t b) const {
+    if (!blocks_[b] || (b >= zone && b < end)) return;
+    A* out = t.y + t.start(b);
+    for (size_t j = 0; j < t.start(b + 1) - t.start(b); ++j) out[j] = add(out[j], blocks_[b][j]);
+  }
+  size_t owned() const { return owned_.size(); }
+
+ private:
+  std::vector<A*> blocks_;
+  std::vector<Buffer<A>> owned_;
+};
+
+// Zones for n workers, whose first entries hint at where they add.
+template <class A, class I>
+std::vector<Part<A>> make_zones(const Target<A>& t, size_t nnz, const I* out_index, int n) {
+  std::vector<Part<A>> parts(n);
+  for (int p = 1; p < n; ++p) {
+    const size_t hint = static_cast<size_t>(out_index[nnz * p / n]) >> t.shift;
+    parts[p].zone = parts[p - 1].end = std::max(parts[p - 1].zone, hint);
+  }
+  parts[n - 1].end = t.n_blocks;
+  return parts;
+}
+
+// At most this many private blocks are made: exact for a band, more than the truth otherwise.
+template <class A, class I>
+size_t private_blocks(const Target<A>& t, size_t nnz, const I* out_index, const std::vector<Part<A>>& parts) {
+  const int n = static_cast<int>(parts.size());
+  std::vector<size_t> counts(n);
+  run_parts(n, [&](int p) {
+    const auto [least, most] = index_bounds(out_index, nnz * p / n, nnz * (p + 1) / n);
+    const size_t lo = least >> t.shift, hi = (most >> t.shift) + 1;
+    const size_t shared = std::min(hi, parts[p].end), first = std::max(lo, parts[p].zone);
+    counts[p] = hi - lo - (shared > first ? shared - first : 0);
+  });
+  size_t total = 0;
+  for (size_t count : counts) total += count;
+  return total;
+}
+
+// Worker q adds entries [nnz * q / n, nnz * (q + 1) / n), in chunks that stay in the cache: all but those that
+// leave the worker's zone go straight to y.
+template <class A, class I, class Range>
+void scatter_blocks(const Target<A>& t, size_t nnz, const I* out_index, std::vector<Part<A>>& parts, Range&& range) {
+  constexpr size_t chunk = 8192;
+  const int n = static_cast<int>(parts.size());
+  run_parts(n, [&](int q) {
+    Part<A>& part = parts[q];
+    part.open(t);
+    for (size_t e = nnz * q / n, last = nnz * (q + 1) / n; e < last;) {
+      const size_t next = std::min(last, e + chunk);
+      const auto [least, most] = index_bounds(out_index, e, next);
+      if (least >> t.shift >= part.zone && most >> t.shift < part.end) {
+        range(e, next, size_t{0}, t.k, Direct<A>{t.y});
+      } else {
+        range(e, next, size_t{0}, t.k, part.sink(t, least, most));
+      }
+      e = next;
+    }
+  });
+  size_t owned = 0;
+  for (const auto& part : parts) owned += part.owned();
+  parallel_for(t.n_blocks, plan_parts((owned * t.k << t.shift) + t.n_blocks), [&](size_t lo, size_t hi) {
+    for (const auto& part : parts) {
+      for (size_t b = lo; b < hi; ++b) part.add_to(t, b);
+    }
+  });
+}
+
+// y[out_index[e], :] += what range adds for entry e, on n workers; y is overwritten. range(e0, e1, j0, j1, sink) adds
+// columns [j0, j1) of entries e0 .. e1 at sink.at(out_index[e], k). budget: bytes that private blocks may take.
+template <class A, class I, class Range>
+void scatter_parts(size_t nnz, size_t n_out, size_t k, const I* out_index, int n, size_t budget, A* y, Range&& range) {
+  if (n > 1 && nnz >= static_cast<size_t>(n)) {
+    const Target<A> t(y, n_out, k);
+    const size_t block = (k << t.shift) * sizeof(A), whole = t.n_blocks * block;
+    auto parts = make_zones(t, nnz, out_index, n);
+    if ((n - 1) * whole > budget && private_blocks(t, nnz, out_index, parts) * block > budget) {
+      const int columns = static_cast<int>(std::min<size_t>(n, k * sizeof(A) / 32));
+      const int afford = static_cast<int>(std::min<size_t>(n, 1 + budget / whole));
+      if (columns > 1 && columns >= afford) { // a worker takes some columns of all entries
+        return parallel_for(k, columns, [&](size_t j0, size_t j1) {
+          for (size_t c = 0; c < n_out; ++c) std::fill(y + c * k + j0, y + c * k + j1, A{});
+          range(size_t{0}, nnz, j0, j1, Direct<A>{y});
+        });
+      }
+      n = afford;
+      if (n > 1) parts = make_zones(t, nnz, out_index, n);
+    }
+    if (n > 1) return scatter_blocks(t, nnz, out_index, parts, range);
+  }
+  std::fill(y, y + n_out * k, A{});
+  range(size_t{0}, nnz, size_t{0}, k, Direct<A>{y});
+}
+
+// As scatter_parts for any T: sums of 16-bit floats go through a float copy of y. in_bytes is the size of the operands;
+// private blocks may take a quarter of that and y.
+template <class T, class I, class Range>
+void scatter(size_t nnz, size_t n_out, size_t k, const I* out_index, int n, size_t in_bytes, T* y, Range&& range) {
+  using A = acc_t<T>;
+  const size_t budget = (in_bytes + n_out * k * sizeof(T)) / 4;
+  if constexpr (std::is_same_v<A, T>) {
+    scatter_parts(nnz, n_out, k, out_index, n, budget, y, range);
+  } else {
+    Buffer<A> wide = zeroed<A>(n_out * k);
+    scatter_parts(nnz, n_out, k, out_index, n, budget, wide.get(), range);
+    for (size_t j = 0; j < n_out * k; ++j) y[j] = static_cast<T>(wide.get()[j]);
+  }
+}
+
+} // namespace sp

@@ -1,0 +1,277 @@
+// Sparse @ sparse by Gustavson's algorithm: slice i of C is the sum of the slices of B that slice i of A names.
+#pragma once
+
+#include <sys/mman.h>
+
+#include <atomic>
+#include <bit>
+#include <cstdlib>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <vector>
+
+#include "../dispatch.h"
+#include "../parallel.h"
+#include "canonical.h"
+
+namespace sp {
+
+struct Release {
+  size_t mapped = 0;
+  void operator()(void* p) const {
+    if (mapped) munmap(p, mapped); else std::free(p);
+  }
+};
+template <class A> using Block = std::unique_ptr<A, Release>;
+
+// n zeros. Large blocks are mapped by themselves, so that releasing one gives its memory back at once; dense: all of it
+// will be written, so large pages pay.
+template <class A>
+Block<A> zeroed_block(size_t n, bool dense = false) {
+  const size_t bytes = (n + 1) * sizeof(A);
+  if (bytes < size_t{1} << 20) {
+    void* p = std::calloc(bytes, 1);
+    if (!p) throw std::bad_alloc();
+    return Block<A>(static_cast<A*>(p));
+  }
+  void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
+  if (p == MAP_FAILED) throw std::bad_alloc();
+#ifdef MADV_HUGEPAGE
+  if (dense) madvise(p, bytes, MADV_HUGEPAGE);
+#endif
+  return Block<A>(static_cast<A*>(p), Release{bytes});
+}
+
+// Operands with n_major, n_inner and n_minor: A is (n_major, n_inner), B is (n_inner, n_minor).
+template <class T, class I>
+struct SpgemmInput {
+  size_t n_major, n_minor;
+  const I *a_indptr, *a_indices;
+  const T* a_data; // null, with b_data: structure only
+  const I *b_indptr, *b_indices;
+  const T* b_data;
+};
+
+// Which minors a slice has touched: bit j of the lowest level, and above it one bit per 64 of the level below.
+class TouchedSet {
+ public:
+  explicit TouchedSet(size_t n) {
+    do {
+      n = (n + 63) / 64;
+      levels_.push_back(zeroed_block<uint64_t>(n));
+    } while (n > 1);
+    if (levels_.size() == 1) levels_.push_back(zeroed_block<uint64_t>(1));
+    low_ = levels_[0].get();
+    next_ = levels_[1].get();
+  }
+
+  void insert(size_t j) {
+    uint64_t& word = low_[j >> 6];
+    if (word == 0) raise(j);
+    word |= uint64_t{1} << (j & 63);
+  }
+
+  // visit(j) in increasing order; leaves the set empty.
+  template <class F>
+  void drain(F&& visit) { walk(levels_.size() - 1, 0, visit); }
+
+ private:
+  void raise(size_t j) {
+    uint64_t& above = next_[j >> 12];
+    const bool known = above != 0;
+    above |= uint64_t{1} << ((j >> 6) & 63);
+    if (known) return;
+    j >>= 12;
+    for (size_t level = 2; level < levels_.size(); ++level, j >>= 6) {
+      uint64_t& word = levels_[level].get()[j >> 6];
+      const bool stop = word != 0;
+      word |= uint64_t{1} << (j & 63);
+      if (stop) return;
+    }
+  }
+
+  template <class F>
+  void walk(size_t level, size_t at, F& visit) {
+    uint64_t bits = levels_[level].get()[at];
+    levels_[level].get()[at] = 0;
+    if (level == 1) return walk_low(at, bits, visit);
+    for (; bits; bits &= bits - 1) walk(level - 1, at * 64 + std::countr_zero(bits), visit);
+  }
+
+  template <class F>
+  void walk_low(size_t at, uint64_t bits, F& visit) {
+    for (; bits; bits &= bits - 1) {
+      const size_t word = at * 64 + std::countr_zero(bits);
+      uint64_t low = low_[word];
+      low_[word] = 0;
+      do visit(word * 64 + std::countr_zero(low)); while (low &= low - 1);
+    }
+  }
+
+  std::vector<Block<uint64_t>> levels_;
+  uint64_t *low_, *next_;
+};
+
+// f(k, e) for the entries e of slice i of A, k their minor; slices of B that come soon are fetched ahead.
+template <class T, class I, class F>
+void each_factor(const SpgemmInput<T, I>& in, size_t i, F&& f) {
+  constexpr size_t near = 4, far = 12;
+  const size_t last = static_cast<size_t>(in.a_indptr[in.n_major]) - 1, end = static_cast<size_t>(in.a_indptr[i + 1]);
+  for (size_t e = static_cast<size_t>(in.a_indptr[i]); e < end; ++e) {
+    __builtin_prefetch(in.b_indptr + in.a_indices[std::min(e + far, last)]);
+    const I *soon = in.b_indptr + in.a_indices[std::min(e + near, last)];
+    __builtin_prefetch(in.b_indices + soon[0]);
+    __builtin_prefetch(in.b_indices + soon[1]);
+    if (in.b_data) {
+      __builtin_prefetch(in.b_data + soon[0]);
+      __builtin_prefetch(in.b_data + soon[1]);
+    }
+    f(static_cast<size_t>(in.a_indices[e]), e);
+  }
+}
+
+// body(lo, hi, scratch) over ranges of slices, more ranges than workers; make() builds a worker's scratch, which is
+// handed on from range to range.
+template <class T, class I, class Make, class Body>
+void spgemm_ranges(const SpgemmInput<T, I>& in, Make&& make, Body&& body) {
+  const int workers = plan_parts(8 * static_cast<size_t>(in.a_indptr[in.n_major]) + in.n_major);
+  const auto bounds = balance(in.a_indptr, in.n_major, workers > 1 ? 8 * workers : 1);
+  std::mutex mutex;
+  std::vector<decltype(make())> spare;
+  run_parts(static_cast<int>(bounds.size()) - 1, [&](int p) {
+    decltype(make()) scratch;
+    {
+      std::lock_guard<std::mutex> lock(mutex);
+      if (!spare.empty()) {
+        scratch = std::move(spare.back());
+        spare.pop_back();
+      }
+    }
+    if (!scratch) scratch = make();
+    body(bounds[p], bounds[p + 1], *scratch);
+    std::lock_guard<std::mutex> lock(mutex);
+    spare.push_back(std::move(scratch));
+  });
+}
+
+// Phase 1. lengths[i] = number of minors that slice i of A @ B reaches; returns their sum, which may exceed what I can
+// count. A and B in any order, duplicates allowed; values are not read. Cost: O(products); scratch O(n_minor) a worker.
+template <class T, class I>
+size_t spgemm_symbolic(const SpgemmInput<T, I>& in, I* lengths) {
+  std::atomic<size_t> total{0};
+  spgemm_ranges(in, [&] { return std::make_unique<Block<I>>(zeroed_block<I>(in.n_minor)); },
+                [&](size_t lo, size_t hi, Block<I>& block) {
+    I* seen = block.get(); // seen[j] == i + 1: slice i has reached j
+    size_t sum = 0;
+    for (size_t i = lo; i < hi; ++i) {
+      const I mark = static_cast<I>(i + 1);
+      I n = 0;
+      each_factor(in, i, [&](size_t k, size_t) {
+        for (I f = in.b_indptr[k], end = in.b_indptr[k + 1]; f < end; ++f) {
+          I& s = seen[in.b_indices[f]];
+          n += s != mark;
+          s = mark;
+        }
+      });
+      lengths[i] = n;
+      sum += static_cast<size_t>(n);
+    }
+    total += sum;
+  });
+  return total;
+}
+
+// One worker's sums over all minors. Memory that no slice touches is never committed.
+template <class T>
+struct Accumulator {
+  explicit Accumulator(size_t n) : touched(n), sums(zeroed_block<acc_t<T>>(n)) {}
+  TouchedSet touched;
+  Block<acc_t<T>> sums;
+};
+
+// One slice of phase 2 into index and value; returns its length without zeros.
+template <class T, class I>
+size_t spgemm_slice(const SpgemmInput<T, I>& in, size_t i, Accumulator<T>& acc, I* index, T* value) {
+  using A = acc_t<T>;
+  A* sums = acc.sums.get();
+  size_t n = 0;
+  if (!in.a_data) {
+    each_factor(in, i, [&](size_t k, size_t) {
+      for (I f = in.b_indptr[k], end = in.b_indptr[k + 1]; f < end; ++f) acc.touched.insert(static_cast<size_t>(in.b_indices[f]));
+    });
+    acc.touched.drain([&](size_t j) { index[n++] = static_cast<I>(j); });
+    return n;
+  }
+  each_factor(in, i, [&](size_t k, size_t e) {
+    const A a = static_cast<A>(in.a_data[e]);
+    for (I f = in.b_indptr[k], end = in.b_indptr[k + 1]; f < end; ++f) {
+      const size_t j = static_cast<size_t>(in.b_indices[f]);
+      acc.touched.insert(j);
+      sums[j] = add(sums[j], mul(a, static_cast<A>(in.b_data[f])));
+    }
+  });
+  acc.touched.drain([&](size_t j) {
+    index[n] = static_cast<I>(j);
+    value[n] = static_cast<T>(sums[j]);
+    n += nonzero(value[n]);
+    sums[j] = A{};
+  });
+  return n;
+}
+
+// Phase 2. C = A @ B with sorted indices, no duplicates and, as in SciPy, no entry whose sum is exactly zero; with null
+// values the structure alone, every position that is reached. out_indptr: phase 1's lengths summed, and in the end
+// those of C. Sums run in the order of the entries, in float32 for 16-bit floats. Returns nnz(C): where that is less than
+// phase 1's, the buffers' ends are unused. No aliasing. Cost: O(products + nnz(C)); scratch O(n_minor) per worker.
+template <class T, class I>
+size_t spgemm_numeric(const SpgemmInput<T, I>& in, I* out_indptr, I* out_indices, T* out_data) {
+  std::unique_ptr<I[]> kept(new I[in.n_major]);
+  std::atomic<bool> short_slices{false};
+  spgemm_ranges(in, [&] { return std::make_unique<Accumulator<T>>(in.n_minor); },
+                [&](size_t lo, size_t hi, Accumulator<T>& acc) {
+    bool some = false;
+    for (size_t i = lo; i < hi; ++i) {
+      const size_t at = static_cast<size_t>(out_indptr[i]);
+      kept[i] = static_cast<I>(spgemm_slice(in, i, acc, out_indices + at, out_data ? out_data + at : nullptr));
+      some |= kept[i] != out_indptr[i + 1] - out_indptr[i];
+    }
+    if (some) short_slices = true;
+  });
+  if (!short_slices) return static_cast<size_t>(out_indptr[in.n_major]);
+  size_t total = 0;
+  for (size_t i = 0; i < in.n_major; ++i) {
+    const size_t from = static_cast<size_t>(out_indptr[i]), n = static_cast<size_t>(kept[i]);
+    std::copy(out_indices + from, out_indices + from + n, out_indices + total);
+    std::copy(out_data + from, out_data + from + n, out_data + total);
+    out_indptr[i] = static_cast<I>(total);
+    total += n;
+  }
+  out_indptr[in.n_major] = static_cast<I>(total);
+  return total;
+}
+
+// Values of A @ B at a given structure, which need not cover all of the product: what a lazy product with a known
+// structure needs, and its gradients (dA at A's structure from dC @ B^T, dB at B's from A^T @ dC). Structures in any
+// order; an index may occur twice in the output. Cost: O(products + nnz_out); scratch O(n_minor) per worker.
+template <class T, class I>
+void spgemm_values(const SpgemmInput<T, I>& in, const I* out_indptr, const I* out_indices, T* out_data) {
+  using A = acc_t<T>;
+  spgemm_ranges(in, [&] { return std::make_unique<Block<A>>(zeroed_block<A>(in.n_minor)); },
+                [&](size_t lo, size_t hi, Block<A>& block) {
+    A* sums = block.get();
+    for (size_t i = lo; i < hi; ++i) {
+      for (I o = out_indptr[i]; o < out_indptr[i + 1]; ++o) sums[out_indices[o]] = A{};
+      each_factor(in, i, [&](size_t k, size_t e) {
+        const A a = static_cast<A>(in.a_data[e]);
+        for (I f = in.b_indptr[k], end = in.b_indptr[k + 1]; f < end; ++f) {
+          A& sum = sums[in.b_indices[f]];
+          sum = add(sum, mul(a, static_cast<A>(in.b_data[f])));
+        }
+      });
+      for (I o = out_indptr[i]; o < out_indptr[i + 1]; ++o) out_data[o] = static_cast<T>(sums[out_indices[o]]);
+    }
+  });
+}
+
+} // namespace sp

@@ -1,0 +1,160 @@
+#include "launch.h"
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <stdexcept>
+
+#include "mlx/fast.h"
+#include "mlx/primitives.h"
+#include "primitives/common.h"
+
+namespace sp {
+
+namespace {
+
+[[noreturn]] void refuse(const char* shader, const std::string& why) {
+  throw std::invalid_argument(std::string("shader ") + shader + ": " + why);
+}
+
+bool is_type(const std::string& kind) { return kind == "value" || kind == "index" || kind == "acc"; }
+
+// The dtype of a type parameter: what `args` says, else that of the first buffer declared with it.
+mx::Dtype resolve_type(const Shader& sh, const std::string& param, const std::string& kind,
+                       const std::vector<mx::array>& inputs, const std::vector<mx::array>& outputs) {
+  for (size_t i = 0, given = 0; i < sh.inputs.size(); ++i) {
+    const bool like = std::string(sh.inputs[i].first).ends_with("_like");
+    if (!like && param == sh.inputs[i].second) return inputs.at(given).dtype();
+    given += !like;
+  }
+  if (kind == "acc") {
+    for (auto& [name, what] : sh.params) {
+      if (std::string(what) == "value") return acc_dtype(resolve_type(sh, name, what, inputs, outputs));
+    }
+  }
+  for (size_t i = 0; i < sh.outputs.size(); ++i) {
+    if (param == sh.outputs[i].second) return outputs.at(i).dtype();
+  }
+  refuse(sh.name, "no dtype for parameter " + param);
+}
+
+TemplateArgs complete(const Shader& sh, const TemplateArgs& args, const std::vector<mx::array>& inputs,
+                      const std::vector<mx::array>& outputs) {
+  TemplateArgs all;
+  for (auto& [name, kind] : sh.params) {
+    if (is_type(kind)) {
+      all.emplace_back(name, resolve_type(sh, name, kind, inputs, outputs));
+      continue;
+    }
+    auto given = std::find_if(args.begin(), args.end(), [n = name](auto& a) { return a.first == n; });
+    if (given == args.end()) refuse(sh.name, std::string("parameter ") + name + " is missing");
+    all.push_back(*given);
+  }
+  return all;
+}
+
+void check_counts(const Shader& sh, size_t inputs, const std::vector<mx::array>& outputs, int group) {
+  const auto like = std::count_if(sh.inputs.begin(), sh.inputs.end(),
+                                  [](auto& in) { return std::string(in.first).ends_with("_like"); });
+  if (inputs + like != sh.inputs.size()) refuse(sh.name, "wrong number of inputs");
+  if (outputs.size() != sh.outputs.size()) refuse(sh.name, "wrong number of outputs");
+  if (group != sh.group) refuse(sh.name, "groups have " + std::to_string(sh.group) + " threads");
+}
+
+const mx::array& output_named(const Shader& sh, const std::string& like, const std::vector<mx::array>& outputs) {
+  for (size_t i = 0; i < sh.outputs.size(); ++i) {
+    if (like == std::string(sh.outputs[i].first) + "_like") return outputs[i];
+  }
+  refuse(sh.name, like + " has no output");
+}
+
+// Carries a shape to the kernel and nothing else: it shares the buffer of an input, which outlives the launch.
+mx::array shape_only(const mx::array& of, const mx::array& buffer) {
+  mx::array a(of.shape(), of.dtype(), nullptr, {});
+  mx::array::Flags flags{};
+  flags.contiguous = flags.row_contiguous = true;
+  a.copy_shared_buffer(buffer, a.strides(), flags, buffer.data_size());
+  return a;
+}
+
+const mx::fast::CustomKernelFunction& gpu_function(const Shader& sh) {
+  static std::mutex mutex;
+  static std::map<const Shader*, mx::fast::CustomKernelFunction> made;
+  std::lock_guard<std::mutex> lock(mutex);
+  auto& f = made[&sh];
+  if (!f) {
+    std::vector<std::string> in, out;
+    for (auto& p : sh.inputs) in.emplace_back(p.first);
+    for (auto& p : sh.outputs) out.emplace_back(p.first);
+    f = mx::metal::is_available() ? mx::fast::metal_kernel(sh.name, in, out, sh.body, prelude_metal)
+                                  : mx::fast::cuda_kernel(sh.name, in, out, sh.body, prelude_cuda);
+  }
+  return f;
+}
+
+void launch_gpu(const Shader& sh, const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs,
+                const TemplateArgs& args, std::array<int, 3> groups, mx::Stream s, bool zeroed) {
+  std::vector<mx::array> all;
+  size_t given = 0;
+  for (auto& [name, what] : sh.inputs) {
+    const bool like = std::string(name).ends_with("_like");
+    all.push_back(like ? shape_only(output_named(sh, name, outputs), inputs.at(0)) : inputs[given++]);
+  }
+  std::vector<mx::Shape> shapes;
+  std::vector<mx::Dtype> dtypes;
+  for (auto& out : outputs) {
+    shapes.push_back(out.shape());
+    dtypes.push_back(out.dtype());
+  }
+  // The node is never evaluated: its primitive is run at once, on the outputs of the caller.
+  const auto start = zeroed ? std::optional<float>(0.0f) : std::nullopt;
+  auto node = gpu_function(sh)(all, shapes, dtypes, {groups[0] * sh.group, groups[1], groups[2]}, {sh.group, 1, 1},
+                               args, start, false, s);
+  node[0].primitive().eval_gpu(node[0].inputs(), outputs);
+}
+
+HostArray host_array(const mx::array& a) {
+  return {const_cast<char*>(a.data<char>()), a.size(), a.dtype(), {a.shape().begin(), a.shape().end()}};
+}
+
+void launch_host(const Shader& sh, const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs,
+                 TemplateArgs args, std::array<int, 3> groups, mx::Stream s, bool zeroed) {
+  run_on_cpu(s, inputs, outputs, [&sh, args = std::move(args), groups, zeroed](auto& in, auto& out) {
+    HostLaunch host{sh.name, {}, {}, args, groups};
+    size_t given = 0;
+    for (auto& [name, what] : sh.inputs) {
+      const bool like = std::string(name).ends_with("_like");
+      host.inputs.push_back(host_array(like ? output_named(sh, name, out) : in[given++]));
+    }
+    for (auto& o : out) {
+      if (zeroed) std::memset(o.template data<char>(), 0, o.nbytes());
+      host.outputs.push_back(host_array(o));
+    }
+    sh.host(host);
+  });
+}
+
+} // namespace
+
+mx::Dtype acc_dtype(mx::Dtype dtype) {
+  return dtype == mx::float16 || dtype == mx::bfloat16 ? mx::float32 : dtype;
+}
+
+const Shader& shader(const std::string& name) {
+  for (auto& s : shaders()) {
+    if (name == s.name) return s;
+  }
+  throw std::invalid_argument("no shader is named " + name);
+}
+
+void launch(const Shader& sh, const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs,
+            const TemplateArgs& args, std::array<int, 3> grid, std::array<int, 3> group, mx::Stream s, bool zeroed) {
+  check_counts(sh, inputs.size(), outputs, group[0]);
+  const std::array<int, 3> groups{std::max(1, grid[0] / sh.group + (grid[0] % sh.group != 0)), std::max(1, grid[1]),
+                                  std::max(1, grid[2])};
+  auto all_args = complete(sh, args, inputs, outputs);
+  if (s.device == mx::Device::gpu) launch_gpu(sh, inputs, outputs, all_args, groups, s, zeroed);
+  else launch_host(sh, inputs, outputs, std::move(all_args), groups, s, zeroed);
+}
+
+} // namespace sp

@@ -1,0 +1,41 @@
+// The only place that launches a shader: on Metal or CUDA through MLX's run-time compiler, on a CPU stream through the
+// host executor, from the same text.
+#pragma once
+
+#include <array>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "host/kernels.h"
+#include "mlx/mlx.h"
+
+namespace sp {
+
+// One shader: name and type (or parameter kind) of its buffers and template parameters, in signature order.
+struct Shader {
+  using Names = std::vector<std::pair<const char*, const char*>>;
+  const char* name;
+  int group; // threads of one group, along x
+  Names inputs, outputs, params;
+  const char* body;
+  HostKernel host;
+};
+
+extern const char* const prelude_metal;
+extern const char* const prelude_cuda;
+const std::vector<Shader>& shaders();
+const Shader& shader(const std::string& name);
+
+// Inside eval_cpu or eval_gpu: allocates `outputs` and runs the shader over `grid` threads, rounded up to whole groups.
+// `inputs` leaves out the shader's NAME_like inputs. `args` must give the integer and boolean parameters; the dtypes of
+// values, indices and accumulators follow from the inputs. With `zeroed` the outputs start as zeros. One eval may
+// launch several shaders and pass outputs on as inputs, as long as each of them is an output of the primitive.
+void launch(const Shader& shader, const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs,
+            const TemplateArgs& args, std::array<int, 3> grid, std::array<int, 3> group, mx::Stream s,
+            bool zeroed = false);
+
+// What 16-bit floats accumulate in.
+mx::Dtype acc_dtype(mx::Dtype dtype);
+
+} // namespace sp

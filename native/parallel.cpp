@@ -1,0 +1,141 @@
+#include "parallel.h"
+
+#include <atomic>
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+#include <thread>
+
+#if defined(__linux__)
+#include <pthread.h>
+#include <sched.h>
+#elif defined(__APPLE__)
+#include <pthread.h>
+#endif
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace sp {
+
+int available_cores() {
+#if defined(__linux__)
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof(set), &set) == 0) return std::max(1, CPU_COUNT(&set));
+#endif
+  return std::max(1u, std::thread::hardware_concurrency());
+}
+
+namespace {
+
+std::atomic<int> configured{0};
+thread_local bool inside_pool = false;
+
+inline void relax() {
+#if defined(__x86_64__)
+  _mm_pause();
+#else
+  std::this_thread::yield();
+#endif
+}
+
+// One job at a time. A job is published by raising `epoch`; workers spin for a few microseconds before they sleep,
+// because products arrive in trains (solver iterations) and a futex wake costs more than a small product.
+class Pool {
+ public:
+  // True when the job ran; false when another thread holds the pool.
+  bool run(int parts, const std::function<void(int)>& body) {
+    std::unique_lock<std::mutex> owner(owner_, std::try_to_lock);
+    if (!owner.owns_lock()) return false;
+    grow(parts - 1);
+    error_ = nullptr;
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      body_ = &body;
+      parts_ = parts;
+      next_.store(0, std::memory_order_relaxed);
+      pending_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
+      epoch_.fetch_add(1, std::memory_order_release);
+    }
+    if (sleeping_.load(std::memory_order_acquire) > 0) wake_.notify_all();
+    work(body, parts);
+    while (pending_.load(std::memory_order_acquire) != 0) relax();
+    body_ = nullptr;
+    if (error_) std::rethrow_exception(error_);
+    return true;
+  }
+
+ private:
+  void work(const std::function<void(int)>& body, int parts) {
+    const bool outer = inside_pool;
+    inside_pool = true;
+    for (int p; (p = next_.fetch_add(1, std::memory_order_relaxed)) < parts;) {
+      try {
+        body(p);
+      } catch (...) {
+        std::lock_guard<std::mutex> lock(mutex_);
+        if (!error_) error_ = std::current_exception();
+      }
+    }
+    inside_pool = outer;
+  }
+
+  void grow(int wanted) {
+    while (static_cast<int>(workers_.size()) < wanted) {
+      workers_.emplace_back([this, seen = epoch_.load()] { loop(seen); });
+      workers_.back().detach();
+    }
+  }
+
+  void loop(uint64_t seen) {
+    for (;;) {
+      for (int spin = 0; epoch_.load(std::memory_order_acquire) == seen && spin < 2000; ++spin) relax();
+      if (epoch_.load(std::memory_order_acquire) == seen) {
+        std::unique_lock<std::mutex> lock(mutex_);
+        sleeping_.fetch_add(1);
+        wake_.wait(lock, [&] { return epoch_.load(std::memory_order_acquire) != seen; });
+        sleeping_.fetch_sub(1);
+      }
+      seen = epoch_.load(std::memory_order_acquire);
+      work(*body_, parts_);
+      pending_.fetch_sub(1, std::memory_order_release);
+    }
+  }
+
+  std::mutex owner_, mutex_;
+  std::condition_variable wake_;
+  std::vector<std::thread> workers_;
+  std::atomic<uint64_t> epoch_{0};
+  std::atomic<int> next_{0}, pending_{0}, sleeping_{0};
+  const std::function<void(int)>* body_ = nullptr;
+  int parts_ = 0;
+  std::exception_ptr error_;
+};
+
+// Leaked on purpose: workers may outlive static destruction. A forked child has no workers, so it starts a new pool.
+Pool*& pool_slot() {
+  static Pool* slot = [] {
+#if defined(__linux__) || defined(__APPLE__)
+    pthread_atfork(nullptr, nullptr, [] { pool_slot() = new Pool; });
+#endif
+    return new Pool;
+  }();
+  return slot;
+}
+
+} // namespace
+
+int n_threads() {
+  int n = configured.load(std::memory_order_relaxed);
+  if (n == 0) configured.store(n = available_cores(), std::memory_order_relaxed);
+  return n;
+}
+
+void set_n_threads(int n) { configured.store(std::max(1, n)); }
+
+void run_parts(int parts, const std::function<void(int)>& body) {
+  if (parts > 1 && !inside_pool && pool_slot()->run(parts, body)) return;
+  for (int p = 0; p < parts; ++p) body(p);
+}
+
+} // namespace sp

@@ -1,0 +1,58 @@
+// The one thread pool and the balanced partitioner. Workers never touch Python.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+namespace sp {
+
+// Configured worker count; starts as the number of cores this process may use.
+int n_threads();
+void set_n_threads(int n); // n >= 1
+int available_cores();
+
+// Runs body(0) ... body(parts - 1) on the pool; the caller takes part. Returns when all are done; the first
+// exception is rethrown. Nested calls, and calls while another thread holds the pool, run serially in place.
+void run_parts(int parts, const std::function<void(int)>& body);
+
+// How many parts are worth starting for `work` elementary steps (about 1 ns each).
+constexpr size_t kSerialWork = 20'000;
+inline int plan_parts(size_t work, int limit = 0) {
+  int n = n_threads();
+  if (limit > 0) n = std::min(n, limit);
+  if (work < kSerialWork) return 1;
+  return static_cast<int>(std::min<size_t>(n, 1 + work / kSerialWork));
+}
+
+// body(lo, hi) over equal slices of [0, n).
+template <class F>
+void parallel_for(size_t n, int parts, F&& body) {
+  if (parts <= 1) {
+    body(size_t{0}, n);
+    return;
+  }
+  run_parts(parts, [&](int p) { body(n * p / parts, n * (p + 1) / parts); });
+}
+
+// parts + 1 boundaries of [0, n_major) such that every part holds about the same (entries + slices).
+template <class I>
+std::vector<size_t> balance(const I* indptr, size_t n_major, int parts) {
+  std::vector<size_t> bounds(parts + 1, 0);
+  bounds[parts] = n_major;
+  const uint64_t total = static_cast<uint64_t>(indptr[n_major]) + n_major;
+  for (int p = 1; p < parts; ++p) {
+    const uint64_t goal = total * p / parts;
+    size_t lo = bounds[p - 1], hi = n_major;
+    while (lo < hi) {
+      size_t mid = (lo + hi) / 2;
+      if (static_cast<uint64_t>(indptr[mid]) + mid < goal) lo = mid + 1; else hi = mid;
+    }
+    bounds[p] = lo;
+  }
+  return bounds;
+}
+
+} // namespace sp

@@ -1,0 +1,102 @@
+// What every primitive's evaluation shares: contiguous inputs, fresh outputs, tasks on the CPU stream.
+#pragma once
+
+#include <cstring>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+#include "../dispatch.h"
+#include "../parallel.h"
+#include "mlx/backend/cpu/encoder.h"
+#include "mlx/mlx.h"
+#include "mlx/primitives.h"
+
+namespace sp {
+
+// True while shaders run on the host in place of the CPU kernels (runtime.EXECUTOR = "shader").
+bool& shaders_on_host();
+inline bool uses_shaders(mx::Stream s) { return s.device == mx::Device::gpu || shaders_on_host(); }
+
+inline mx::array fresh(mx::Shape shape, mx::Dtype dtype) {
+  size_t n = dtype.size();
+  for (auto d : shape) n *= static_cast<size_t>(d);
+  return mx::array(mx::allocator::malloc(n), std::move(shape), dtype);
+}
+
+// Row-major copy of any strided array. MLX's own copy is not exported.
+inline void copy_strided(const mx::array& src, mx::array& dst) {
+  const int nd = static_cast<int>(src.ndim());
+  const size_t item = src.itemsize(), n = src.size();
+  const char* base = src.data<char>();
+  char* out = dst.data<char>();
+  std::vector<int64_t> index(nd, 0);
+  const int64_t inner = nd ? src.shape(-1) : 1, step = nd ? src.strides(-1) * int64_t(item) : 0;
+  for (size_t done = 0; done < n; done += inner) {
+    int64_t offset = 0;
+    for (int d = 0; d < nd - 1; ++d) offset += index[d] * src.strides(d);
+    const char* p = base + offset * int64_t(item);
+    for (int64_t j = 0; j < inner; ++j, p += step, out += item) std::memcpy(out, p, item);
+    for (int d = nd - 2; d >= 0 && ++index[d] == src.shape(d); --d) index[d] = 0;
+  }
+}
+
+// Inside eval_cpu: a row-contiguous stand-in for `a` (flags are known only now). Held until the stream is past it.
+inline mx::array contiguous_input(const mx::array& a, mx::cpu::CommandEncoder& encoder) {
+  if (a.flags().row_contiguous) return a;
+  mx::array copy = fresh(a.shape(), a.dtype());
+  encoder.dispatch([src = mx::array::unsafe_weak_copy(a), dst = mx::array::unsafe_weak_copy(copy)]() mutable {
+    copy_strided(src, dst);
+  });
+  encoder.add_temporary(copy);
+  return copy;
+}
+
+// Inside eval_cpu: allocates `outputs`, then runs task(inputs, outputs) on the primitive's stream.
+template <class F>
+void run_on_cpu(mx::Stream s, const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs, F task) {
+  auto& encoder = mx::cpu::get_command_encoder(s);
+  std::vector<mx::array> in, out;
+  for (auto& a : inputs) in.push_back(mx::array::unsafe_weak_copy(contiguous_input(a, encoder)));
+  for (auto& a : outputs) {
+    a.set_data(mx::allocator::malloc(a.nbytes()));
+    out.push_back(mx::array::unsafe_weak_copy(a));
+  }
+  encoder.dispatch([in = std::move(in), out = std::move(out), task = std::move(task)]() mutable { task(in, out); });
+}
+
+// Outside the graph: the evaluated, row-contiguous form of `a` for a host-side kernel.
+inline mx::array host_ready(mx::array a) {
+  if (a.is_tracer()) {
+    throw std::invalid_argument(
+        "this operation reads its operand's stored entries to find its result's size, so it cannot run on a traced "
+        "array (inside mx.grad, mx.vmap or mx.compile); build the sparse structure outside and use with_data inside");
+  }
+  a.eval();
+  if (a.flags().row_contiguous) return a;
+  mx::array copy = fresh(a.shape(), a.dtype());
+  copy_strided(a, copy);
+  return copy;
+}
+
+inline mx::array conj(const mx::array& a, mx::Stream s) {
+  return a.dtype() == mx::complex64 ? mx::conjugate(a, s) : a;
+}
+
+// vmap of a rule that has no batched form: one call per slice, stacked.
+template <class F>
+mx::array stack_slices(const std::vector<mx::array>& inputs, const std::vector<int>& axes, mx::Stream s, F call) {
+  int n = 0;
+  for (size_t i = 0; i < inputs.size(); ++i) if (axes[i] >= 0) n = inputs[i].shape(axes[i]);
+  std::vector<mx::array> outs;
+  for (int b = 0; b < n; ++b) {
+    std::vector<mx::array> slice;
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      slice.push_back(axes[i] < 0 ? inputs[i] : mx::take(inputs[i], b, axes[i], s));
+    }
+    outs.push_back(call(slice));
+  }
+  return mx::stack(outs, 0, s);
+}
+
+} // namespace sp

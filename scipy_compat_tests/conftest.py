@@ -1,0 +1,45 @@
+"""The `--device` option: which executor every test of this tree runs on."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+# Appended, so that an installed mlx_sparse wins over the source tree, which has no compiled module.
+ROOT = str(Path(__file__).resolve().parents[1])
+if ROOT not in sys.path:
+    sys.path.append(ROOT)
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--device",
+        choices=("cpu", "shader", "gpu"),
+        default="cpu",
+        help="cpu: CPU kernels; shader: the GPU shaders' text on the host; gpu: MLX's GPU device",
+    )
+
+
+def pytest_configure(config):
+    name = config.getoption("--device")
+    if name == "cpu":
+        return
+    import mlx_sparse
+
+    try:
+        if name == "shader":
+            mlx_sparse.runtime.EXECUTOR = "shader"
+        else:
+            mlx_sparse.use_gpu()
+    except Exception as error:
+        raise pytest.UsageError(f"--device {name} cannot run here: {error}") from error
+
+
+def pytest_report_header(config):
+    return f"mlx_sparse executor: {config.getoption('--device')}"
+
+
+@pytest.fixture(scope="session")
+def device(request):
+    """Name of the executor under test: "cpu", "shader" or "gpu"."""
+    return request.config.getoption("--device")

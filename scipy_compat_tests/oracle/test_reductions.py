@@ -1,0 +1,90 @@
+"""Sums, means, extremes over all entries, diagonals and traces."""
+
+import numpy as np
+import pytest
+
+import mlx_sparse
+
+from .harness import ALL_DTYPES, CASES, CASES_1D, DTYPES, FORMATS, build, dense, frozen, sweep, twin
+
+formats = pytest.mark.parametrize("fmt", FORMATS)
+AXES = (None, 0, 1, -1, -2, (0, 1), 2, (0, 0), 1.5)
+
+
+@formats
+@pytest.mark.parametrize("name", ["sum", "mean"])
+def test_sum_and_mean(fmt, name):
+    sweep(lambda sp, case, axis: getattr(build(sp, fmt, case), name)(axis=axis), CASES, AXES)
+    sweep(
+        lambda sp, dtype, axis: getattr(build(sp, fmt, "duplicates", dtype), name)(axis=axis), ALL_DTYPES, (None, 0, 1)
+    )
+    sweep(
+        lambda sp, dtype, axis: getattr(build(sp, fmt, "plain", "int32"), name)(axis=axis, dtype=dtype),
+        ("float32", "complex64", "int64"),
+        (None, 0, 1),
+    )
+
+    def into(sp, axis, shape):
+        out = np.zeros(shape)
+        return getattr(build(sp, fmt, "plain"), name)(axis=axis, out=out), out
+
+    sweep(into, (0, 1), ((4,), (3,), (1, 4)))
+
+
+@pytest.mark.parametrize("fmt", ["coo1", "csr1"])
+@pytest.mark.parametrize("name", ["sum", "mean"])
+def test_1d(fmt, name):
+    sweep(lambda sp, case, axis: getattr(build(sp, fmt, case), name)(axis=axis), CASES_1D, (None, 0, -1, 1, (0,)))
+    sweep(lambda sp, dtype: getattr(build(sp, fmt, "plain", dtype), name)(), DTYPES)
+
+
+@formats
+def test_keyword_and_position(fmt):
+    twin(lambda sp: build(sp, fmt, "plain").sum(0))
+    twin(lambda sp: np.sum(build(sp, fmt, "plain"), axis=1))
+    twin(lambda sp: np.mean(build(sp, fmt, "plain")))
+
+
+@formats
+@pytest.mark.parametrize("name", ["max", "min"])
+def test_extremes_of_all(fmt, name):
+    sweep(
+        lambda sp, case, dtype: getattr(build(sp, fmt, case, dtype), name)(),
+        CASES,
+        ("float32", "int32", "float64", "bool"),
+    )
+
+
+@formats
+def test_diagonal(fmt):
+    sweep(lambda sp, case, k: build(sp, fmt, case).diagonal(k), CASES, (-7, -2, -1, 0, 1, 3, 9))
+    sweep(lambda sp, dtype: build(sp, fmt, "square", dtype).diagonal(), ALL_DTYPES)
+
+
+@formats
+def test_trace(fmt):
+    sweep(lambda sp, case, offset: build(sp, fmt, case).trace(offset=offset), CASES, (-2, 0, 1))
+    sweep(lambda sp, dtype: build(sp, fmt, "duplicates", dtype).trace(), ALL_DTYPES)
+
+
+@formats
+def test_setdiag(fmt):
+    def apply(sp, case, values, k):
+        A = build(sp, fmt, case)
+        A.setdiag(values, k=k)
+        return A.toarray(), A.dtype
+
+    cases = [c for c in CASES if c not in ("no_rows", "no_columns")]
+    sweep(apply, cases, (5, [1.0, 2.0], [1.0, 2.0, 3.0, 4.0], []), (-1, 0, 1))
+    sweep(apply, ("plain", "no_rows", "no_columns"), (5,), (-9, 9))
+
+
+@formats
+@pytest.mark.parametrize("case", CASES)
+def test_operands_stay(fmt, case):
+    A = build(mlx_sparse, fmt, case)
+    with frozen(A):
+        A.sum(), A.sum(axis=0), A.sum(axis=1), A.diagonal(), A.trace(), A.count_nonzero()
+    x = dense(case)
+    with frozen(x):
+        mlx_sparse.csr_array(x).sum(axis=0)

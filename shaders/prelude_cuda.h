@@ -1,0 +1,24 @@
+// The subset every shader is written in, for CUDA: Metal's names for the positions, and the macros of prelude_metal.h.
+#define threadgroup_position_in_grid blockIdx
+#define thread_index_in_threadgroup threadIdx.x
+// Raw bytes, because CUDA allows no constructors in shared memory.
+#define SP_SHARED(A, name, n)                                  \
+  __shared__ alignas(16) unsigned char name##_raw[sizeof(A) * (n)]; \
+  A* name = reinterpret_cast<A*>(name##_raw)
+#define SP_BARRIER __syncthreads()
+#define SP_THREADS(lid, id) for (int lid = int(id), lid##_once = 1; lid##_once != 0; lid##_once = 0)
+#define SP_UNROLL _Pragma("unroll")
+
+template <typename A> __device__ __forceinline__ A sp_mul(A a, A b) { return A(a * b); }
+template <typename A> __device__ __forceinline__ A sp_add(A a, A b) { return A(a + b); }
+__device__ __forceinline__ bool sp_mul(bool a, bool b) { return a && b; }
+__device__ __forceinline__ bool sp_add(bool a, bool b) { return a || b; }
+
+// Without the checks for infinities that a conforming complex product makes.
+using sp_complex = cuda::std::complex<float>;
+__device__ __forceinline__ sp_complex sp_mul(sp_complex a, sp_complex b) {
+  return sp_complex(a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real());
+}
+__device__ __forceinline__ sp_complex sp_add(sp_complex a, sp_complex b) {
+  return sp_complex(a.real() + b.real(), a.imag() + b.imag());
+}

@@ -1,0 +1,11 @@
+// The subset every shader is written in, for the host. Code outside SP_THREADS is uniform over the threadgroup and runs
+// once; an SP_THREADS block is a loop over the group's threads.
+#define SP_SHARED(A, name, n) SharedBuffer<A, (n)> name(host_group, #name)
+#define SP_BARRIER host_group.barrier()
+#define SP_THREADS(lid, id)                        \
+  for (int lid##_step = host_group.enter(), lid = 0; \
+       lid##_step < GROUP ? (lid = host_group.at(lid##_step, GROUP), true) : host_group.leave(); ++lid##_step)
+#define SP_UNROLL
+
+template <class A> inline A sp_mul(A a, A b) { return mul(a, b); }
+template <class A> inline A sp_add(A a, A b) { return add(a, b); }

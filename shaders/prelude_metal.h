@@ -1,0 +1,10 @@
+// The subset every shader is written in, for Metal. MLX's own preamble supplies complex64_t and the 16-bit floats.
+#define SP_SHARED(A, name, n) threadgroup A name[n]
+#define SP_BARRIER threadgroup_barrier(mem_flags::mem_threadgroup)
+#define SP_THREADS(lid, id) for (int lid = int(id), lid##_once = 1; lid##_once != 0; lid##_once = 0)
+#define SP_UNROLL _Pragma("clang loop unroll(full)")
+
+template <typename A> inline A sp_mul(A a, A b) { return A(a * b); }
+template <typename A> inline A sp_add(A a, A b) { return A(a + b); }
+inline bool sp_mul(bool a, bool b) { return a && b; }
+inline bool sp_add(bool a, bool b) { return a || b; }

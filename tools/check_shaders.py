@@ -1,0 +1,90 @@
+"""Compile the CUDA text of every shader, as MLX would build it, without a GPU.
+
+Usage: check_shaders.py MLX_SOURCE_DIR [--arch sm_90] [--only NAME] [--keep FILE.cu]
+
+MLX_SOURCE_DIR is a folder that holds ``mlx/backend/cuda/device`` (a checkout of MLX). Needs ``nvcc``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import embed_shaders
+from embed_shaders import Shader
+
+SHADERS = Path(__file__).parent.parent / "shaders"
+VALUES = {
+    "float32": "float",
+    "complex64": "complex64_t",
+    "float16": "__half",
+    "bfloat16": "__nv_bfloat16",
+    "bool": "bool",
+    "int8": "int8_t",
+    "uint16": "uint16_t",
+    "int64": "int64_t",
+}
+SUFFIXES = {"shape": "Shape", "strides": "Strides", "ndim": "int"}
+
+
+def constants(shader: Shader) -> list[dict[str, str]]:
+    choices = {
+        name: ["true", "false"] if what == "bool" else what.split("|")
+        for name, what in shader.params.items()
+        if what not in ("value", "index", "acc")
+    }
+    return [dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]
+
+
+def kernel(shader: Shader, name: str, value: str, index: str, fixed: dict[str, str]) -> str:
+    acc = "float" if value in ("float16", "bfloat16") else VALUES[value]
+    by_kind = {"value": VALUES[value], "index": index, "acc": acc}
+    types = {param: by_kind[what] for param, what in shader.params.items() if what in by_kind}
+    args = []
+    for arg, what in shader.inputs.items():
+        args.append(f"const {types[what]}* {arg}")
+        args += [f"const __grid_constant__ {t} {arg}_{s}" for s, t in SUFFIXES.items() if f"{arg}_{s}" in shader.body]
+    args += [f"{types[what]}* {arg}" for arg, what in shader.outputs.items()]
+    lines = [f"  using {param} = {t};" for param, t in types.items()]
+    for param, number in fixed.items():
+        lines.append(f"  constexpr {'bool' if shader.params[param] == 'bool' else 'int'} {param} = {number};")
+    return f"__global__ void {name}({', '.join(args)}) {{\n" + "\n".join(lines) + "\n" + shader.body + "}\n"
+
+
+def translation_unit(shaders: list[Shader]) -> str:
+    text = ['#include "mlx/backend/cuda/device/utils.cuh"', "#include <cooperative_groups.h>"]
+    text += [(SHADERS / "prelude_cuda.h").read_text(), "namespace mlx::core::cu {", ""]
+    for shader in shaders:
+        has_value = "value" in shader.params.values()
+        cases = itertools.product(VALUES if has_value else ["float32"], ["int32_t", "int64_t"], constants(shader))
+        for i, (value, index, fixed) in enumerate(cases):
+            text.append(kernel(shader, f"{shader.name}_{i}", value, index, fixed))
+    return "\n".join(text) + "}\n"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("mlx_source", type=Path)
+    parser.add_argument("--arch", default="sm_90")
+    parser.add_argument("--only")
+    parser.add_argument("--keep", type=Path)
+    options = parser.parse_args()
+    nvcc = shutil.which("nvcc")
+    if nvcc is None:
+        print("nvcc is not on PATH: nothing checked")
+        return 1
+    shaders = [s for s in embed_shaders.load(SHADERS) if options.only in (None, s.name)]
+    with tempfile.TemporaryDirectory() as folder:
+        source = options.keep or Path(folder) / "shaders.cu"
+        source.write_text(translation_unit(shaders))
+        command = [nvcc, "-std=c++20", f"-arch={options.arch}", "-cubin", "-I", str(options.mlx_source)]
+        return subprocess.run([*command, str(source), "-o", str(Path(folder) / "shaders.cubin")]).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,161 @@
+"""Turn the shader sources into C++: the registry that launch.cpp reads and the host executor's kernels.
+
+Usage: embed_shaders.py SHADERS_DIR SHADER_TABLE.cpp HOST_KERNELS.inc HOST_KERNELS_LIST.inc
+
+A shader file is a contract comment, then its signature, then the body of one kernel::
+
+    //! in NAME: TYPE, ...
+    //! out NAME: TYPE, ...
+    //! with NAME: value | index | acc | bool | INT|INT|..., ...
+
+``TYPE`` is one of the names declared by ``with``. The launcher makes an input ``OUT_like`` from the output ``OUT``, for
+its shape alone.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SIGNATURE = re.compile(r"^//! (in|out|with) (.+)$", re.M)
+GROUP = re.compile(r"^constexpr int GROUP = (\d+);$", re.M)
+KINDS = ("value", "index", "acc", "bool")
+
+
+@dataclass
+class Shader:
+    name: str
+    body: str
+    group: int
+    inputs: dict[str, str] = field(default_factory=dict)
+    outputs: dict[str, str] = field(default_factory=dict)
+    params: dict[str, str] = field(default_factory=dict)
+
+
+def parse(path: Path) -> Shader:
+    text = path.read_text()
+    group = GROUP.search(text)
+    if group is None:
+        raise ValueError(f"{path.name}: no line 'constexpr int GROUP = N;'")
+    body = "".join(line + "\n" for line in text.splitlines() if not line.lstrip().startswith("//"))
+    shader = Shader(path.stem, body, int(group[1]))
+    parts = {"in": shader.inputs, "out": shader.outputs, "with": shader.params}
+    for kind, items in SIGNATURE.findall(text):
+        for item in items.split(","):
+            name, _, what = item.partition(":")
+            parts[kind][name.strip()] = what.strip()
+    check(shader)
+    return shader
+
+
+def check(shader: Shader) -> None:
+    names = list(shader.inputs) + list(shader.outputs)
+    for name, what in shader.params.items():
+        if what not in KINDS and not re.fullmatch(r"\d+(\|\d+)*", what):
+            raise ValueError(f"{shader.name}: parameter {name} has unknown kind {what!r}")
+    for name, what in {**shader.inputs, **shader.outputs}.items():
+        if what not in shader.params:
+            raise ValueError(f"{shader.name}: {name} has type {what!r}, which 'with' does not declare")
+    # MLX finds NAME_shape by substring, so no name may end with another.
+    for a in names:
+        for b in names:
+            if a != b and a.endswith(b) and f"{a}_" in shader.body and b in shader.inputs:
+                raise ValueError(f"{shader.name}: the name {a} ends with the input name {b}")
+
+
+def load(folder: Path) -> list[Shader]:
+    return [parse(path) for path in sorted(folder.glob("*.metal"))]
+
+
+def raw(text: str) -> str:
+    # Compilers cap one literal near 64 kB; adjacent literals are joined.
+    pieces = [text[i : i + 12000] for i in range(0, len(text), 12000)]
+    return "\n".join(f'R"sp_text({piece})sp_text"' for piece in pieces)
+
+
+def names(items: dict[str, str]) -> str:
+    return "{" + ", ".join(f'{{"{name}", "{what}"}}' for name, what in items.items()) + "}"
+
+
+def table(shaders: list[Shader], folder: Path) -> str:
+    out = ['#include "launch.h"', "", '#include "host/kernels.h"', "", "namespace sp {", ""]
+    for prelude in ("metal", "cuda"):
+        text = (folder / f"prelude_{prelude}.h").read_text()
+        out += [f"const char* const prelude_{prelude} = {raw(text)};", ""]
+    out += ["const std::vector<Shader>& shaders() {", "  static const std::vector<Shader> all = {"]
+    for s in shaders:
+        out.append(f'      {{"{s.name}", {s.group}, {names(s.inputs)}, {names(s.outputs)}, {names(s.params)},')
+        out.append(f"       {raw(s.body)}, host_{s.name}}},")
+    out += ["  };", "  return all;", "}", "", "} // namespace sp", ""]
+    return "\n".join(out)
+
+
+def template_names(s: Shader) -> list[str]:
+    """Booleans are plain arguments on the host, to halve what the compiler has to instantiate."""
+    return [name for name, what in s.params.items() if what != "bool"]
+
+
+def argument(name: str, is_input: bool, what: str) -> str:
+    if not is_input:
+        return f"Out<{what}> {name}"
+    return f"In<{what}> {name}, const int* {name}_shape, int {name}_ndim"
+
+
+def kernel(s: Shader) -> str:
+    types = ("value", "index", "acc")
+    params = ", ".join(f"{'class' if s.params[name] in types else 'int'} {name}" for name in template_names(s))
+    args = [f"const bool {name}" for name, what in s.params.items() if what == "bool"]
+    args += [f"[[maybe_unused]] {a}" for n, w in s.inputs.items() for a in argument(n, True, w).split(", ")]
+    args += [argument(n, False, w) for n, w in s.outputs.items()]
+    return (
+        f"template <{params}>\nvoid {s.name}(HostGroup& host_group,\n    "
+        + ",\n    ".join(args)
+        + ") {\n  [[maybe_unused]] const GridPosition threadgroup_position_in_grid = host_group.position;\n"
+        + f'#include "{s.name}.metal"\n}}\n'
+    )
+
+
+def dispatch(s: Shader) -> str:
+    out = [f"void host_{s.name}(const HostLaunch& launch) {{"]
+    depth = 0
+    args = []
+    for name, what in s.params.items():
+        if what == "acc":
+            value = next(n for n, w in s.params.items() if w == "value")
+            out.append(f"  using {name} = acc_t<{value}>;")
+            continue
+        if what == "bool":
+            out.append(f'  const bool {name} = launch.constant("{name}");')
+            args.append(name)
+            continue
+        if what in ("value", "index"):
+            out.append(f'  dispatch_{what}(launch.type("{name}"), [&](auto tag_{name}) {{')
+            out.append(f"  using {name} = typename decltype(tag_{name})::type;")
+        else:
+            cases = what.replace("|", ", ")
+            out.append(f'  dispatch_constant<{cases}>(launch.constant("{name}"), [&](auto tag_{name}) {{')
+            out.append(f"  constexpr int {name} = decltype(tag_{name})::value;")
+        depth += 1
+    for i, (name, what) in enumerate(s.inputs.items()):
+        out.append(f'  const In<{what}> in{i}(launch, launch.inputs[{i}], "{name}");')
+        args.append(f"in{i}, launch.inputs[{i}].shape.data(), int(launch.inputs[{i}].shape.size())")
+    for i, (name, what) in enumerate(s.outputs.items()):
+        out.append(f'  const Out<{what}> out{i}(launch, launch.outputs[{i}], "{name}");')
+        args.append(f"out{i}")
+    out.append("  each_group(launch, [&](HostGroup& group) {")
+    out.append(f"    {s.name}<{', '.join(template_names(s))}>(group, {', '.join(args)});")
+    out += ["  });", "  " + "}); " * depth, "}", ""]
+    return "\n".join(out)
+
+
+def main(folder: Path, table_path: Path, kernels_path: Path, list_path: Path) -> None:
+    shaders = load(folder)
+    table_path.write_text(table(shaders, folder))
+    kernels_path.write_text("\n".join(kernel(s) + "\n" + dispatch(s) for s in shaders))
+    list_path.write_text("".join(f"void host_{s.name}(const HostLaunch& launch);\n" for s in shaders))
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:5]))
