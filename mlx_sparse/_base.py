@@ -169,9 +169,7 @@ class sparray:
 
         `order` and `out` are NumPy matters and imply an `ndarray`.
         """
-        from . import runtime
-
-        if order is not None or out is not None or runtime.dense_namespace == "numpy":
+        if order is not None or out is not None or _dense.numpy_mode():
             return self.toarray(order=order, out=out)
         return self._todense(stream)
 
@@ -195,10 +193,9 @@ class sparray:
     # ---- products ---------------------------------------------------------------------------------------------
 
     def __matmul__(self, other: Any) -> Any:
-        if type(other) is np.ndarray:
-            y = self._matmul_numpy(other)
-            if y is not None:
-                return y
+        y = self._matmul_direct(other)  # the common cases in one native call
+        if y is not None:
+            return y
         if _dense.is_scalar(other):
             raise ValueError("Scalar operands are not allowed, use '*' instead")
         return self._matmul_dispatch(other)
@@ -208,8 +205,9 @@ class sparray:
             raise ValueError("Scalar operands are not allowed, use '*' instead")
         return self._rmatmul_dispatch(other)
 
-    def _matmul_numpy(self, x: np.ndarray) -> np.ndarray | None:
-        return None
+    def _matmul_direct(self, x: Any) -> Any:
+        """A @ x for a vector or matrix in no need of casts or reshapes; None where the general path must look."""
+        raise NotImplementedError
 
     def _matmul_dispatch(self, other: Any) -> Any:
         n = self._shape_as_2d[1]
@@ -346,9 +344,7 @@ class sparray:
         if _dense.is_scalar(other):
             if _dense.is_mlx(other):
                 return self._mul_scalar(1 / other)
-            if np.can_cast(_dtypes.numpy_dtype(self._data.dtype), np.float64) and _dtypes.is_integral(self._data.dtype):
-                return self.astype(_dtypes.default_float())._mul_scalar(1 / other)
-            return self._mul_scalar(1 / other)
+            return _dividend(self)._mul_scalar(1 / other)
         if issparse(other):
             return _divide_sparse(self, as_sparse(other))
         x = _as_operand(other)
@@ -476,7 +472,7 @@ class sparray:
         axes = _check_axis(axis, self.ndim)
         count = math.prod(self.shape[a] for a in axes)
         inner = _dtypes.default_float() if _dtypes.is_integral(self._data.dtype) else self._data.dtype
-        data = self._entries().astype(inner, stream=stream) * mx.array(1.0 / count if count else np.nan, dtype=inner)
+        data = self._entries().astype(inner, stream=stream) * mx.array(1.0 / count, dtype=inner)
         total = self._with_data(data, padded=False)._sum(axes, None, stream)
         if dtype is not None:
             total = total.astype(_dtypes.mlx_dtype(dtype), stream=stream)
@@ -512,7 +508,7 @@ class sparray:
             raise ValueError("k exceeds array dimensions")
         x = _dense.to_mlx(values, self._data.dtype)
         if x.ndim > 1:
-            x = mx.flatten(x)
+            raise ValueError(f"values must be a scalar or 1-D; got {x.ndim}-D")
         count = min(M + min(k, 0), N - max(k, 0))
         if x.ndim == 0:
             x = mx.broadcast_to(x, (count,))
@@ -598,4 +594,11 @@ def _divide_sparse(a: Any, b: Any) -> Any:
     if a.shape != b.shape:
         raise ValueError(f"inconsistent shapes {a.shape} and {b.shape}")
     with np.errstate(divide="ignore", invalid="ignore"):
-        return _dense.out(_dense.to_mlx(np.divide(a.toarray(), b.toarray())))
+        return _dense.out(_dense.to_mlx(np.divide(_dividend(a).toarray(), b.toarray())))
+
+
+def _dividend(a: Any) -> Any:
+    """`a` in the dtype that a quotient has: integers become float; in numpy mode SciPy's rule makes float32 float64."""
+    dtype = a._data.dtype
+    wide = _dense.numpy_mode() and np.can_cast(_dtypes.numpy_dtype(dtype), np.float64)
+    return a.astype(_dtypes.default_float(), copy=False) if wide or _dtypes.is_integral(dtype) else a

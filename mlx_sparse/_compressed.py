@@ -11,6 +11,7 @@ from . import _dense, _dtypes, _native, runtime
 from ._base import as_sparse, issparse
 from ._data import _data_array
 from ._elementwise import multiply
+from ._shape import all_integers as _all_integers
 from ._shape import check_shape, is_shape
 
 
@@ -35,6 +36,7 @@ class _cs_array(_data_array):
         validate: bool | str = True,
     ) -> None:
         super().__init__(maxprint=maxprint)
+        self._pattern = None
         if np.isscalar(arg1):
             raise ValueError("sparse array classes do not support instantiation from a scalar")
         if validate not in (True, False, "metadata", "full"):
@@ -52,7 +54,8 @@ class _cs_array(_data_array):
         elif isinstance(arg1, tuple) and len(arg1) == 3:
             self._from_buffers(arg1, shape, target, validate)
             shape = None
-        elif isinstance(arg1, tuple) and len(arg1) != 2:
+        elif isinstance(arg1, tuple) and len(arg1) != 2 or _all_integers(arg1):
+            check_shape(arg1, self._allow_nd)  # says what is wrong with a shape
             raise ValueError(f"unrecognized {type(self).__name__} constructor input: {arg1}")
         else:
             self._from_coo(arg1, shape, target)
@@ -60,6 +63,15 @@ class _cs_array(_data_array):
             given = check_shape(shape, self._allow_nd)
             if given != self._shape:
                 self._reshape_in_place(given)
+        self._bind()
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(self.__dict__)
+        del state["_pattern"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
         self._bind()
 
     # ---- construction -----------------------------------------------------------------------------------------
@@ -83,6 +95,7 @@ class _cs_array(_data_array):
         return new
 
     def _bind(self) -> None:
+        """Describe the current structure to the native layer; what it derived from an older one is dropped."""
         major, minor = self._swap(self._shape_as_2d)
         self._pattern = _native.Pattern(True, major, minor)
 
@@ -304,6 +317,9 @@ class _cs_array(_data_array):
         new.sum_duplicates()
         return new
 
+    def _unique(self) -> Any:
+        return self._canonical()
+
     def count_nonzero(self, axis: int | None = None) -> Any:
         """Number of entries whose value is not zero, in all or along `axis`."""
         A = self._canonical()
@@ -311,9 +327,10 @@ class _cs_array(_data_array):
 
     # ---- products ---------------------------------------------------------------------------------------------
 
-    def _matmul_numpy(self, x: np.ndarray) -> np.ndarray | None:
-        kind = self._matmul_kind
-        return _native.product_numpy(kind, self._pattern, self._data, self._indices, self._indptr, x, len(self._shape))
+    def _matmul_direct(self, x: Any) -> Any:
+        if len(self._shape) != 2:
+            return None
+        return _native.product_direct(self._matmul_kind, self._pattern, self._data, self._indices, self._indptr, x)
 
     def _product(self, data: mx.array, x: mx.array, transposed: bool, stream: Any = None) -> mx.array:
         kind = self._rmatmul_kind if transposed else self._matmul_kind
@@ -406,9 +423,11 @@ class _cs_array(_data_array):
 
     def transpose(self, axes: Any = None, copy: bool = False) -> Any:
         """Transpose: the same buffers read as the other compressed format, O(1)."""
-        if axes is not None and tuple(a % 2 for a in axes) != (1, 0):
-            raise ValueError("Sparse arrays do not support an 'axes' parameter because swapping dimensions is the "
-                             "only logical permutation.")
+        if axes is not None and axes not in ((1, 0), [1, 0]):
+            raise ValueError(
+                "Sparse arrays do not support an 'axes' parameter because swapping dimensions is the only logical "
+                f"permutation; got {axes}"
+            )
         if self.ndim == 1:
             return self.copy() if copy else self
         source = self.copy() if copy else self

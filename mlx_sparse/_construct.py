@@ -293,7 +293,7 @@ def block_array(blocks: Any, *, format: str | None = None, dtype: Any = None) ->
     Raises
     ------
     ValueError
-        `blocks` is not a grid, sizes disagree, or a whole row or column is None.
+        `blocks` is not a grid, or sizes disagree. A row or column of nothing but None has size 0.
     """
     grid = [list(row) for row in blocks]
     if not grid or not grid[0] or any(len(row) != len(grid[0]) for row in grid):
@@ -303,27 +303,28 @@ def block_array(blocks: Any, *, format: str | None = None, dtype: Any = None) ->
     heights, widths = _block_sizes(grid)
     row_start, col_start = np.concatenate([[0], np.cumsum(heights)]), np.concatenate([[0], np.cumsum(widths)])
     shape = (int(row_start[-1]), int(col_start[-1]))
-    target = _dtypes.mlx_dtype(dtype) if dtype is not None else _dtypes.result_type(*(b._data.dtype for b in present))
+    target = _dtypes.mlx_dtype(dtype) if dtype is not None else _dtypes.result_type(*(b._data.dtype for b in present or [eye_array(0)]))
     kinds = {b.format for b in present}
+    uniform = len(present) == len(heights) * len(widths) and kinds in ({"csr"}, {"csc"})
     if format is None:
-        full = len(present) == len(heights) * len(widths)
-        format = kinds.pop() if full and kinds in ({"csr"}, {"csc"}) else "coo"
+        format = kinds.copy().pop() if uniform else "coo"
     index = _dtypes.index_dtype([], max(*shape, sum(b.nnz for b in present)))
     if any(c.dtype == mx.int64 for b in present for c in _structure(b)):
         index = mx.int64
     data, rows, cols = [], [], []
-    unique = True
+    unique = uniform and kinds == {format}  # joined as they are, duplicates included
     for i, row in enumerate(grid):
         for j, b in enumerate(row):
             if b is None:
                 continue
-            unique = unique and bool(b.has_canonical_format)
             coo = b.tocoo(copy=False)
             data.append(coo._data.astype(target))
             rows.append(coo._row.astype(index) + int(row_start[i]))
             cols.append(coo._coords[-1].astype(index) + int(col_start[j]))
+    if not data:
+        return coo_array(shape, dtype=target).asformat(format)
     coo = coo_array._from_parts(mx.concatenate(data), (mx.concatenate(rows), mx.concatenate(cols)), shape)
-    return _assembled(coo, format, unique)
+    return _assembled(coo, format, unique or all(b.has_canonical_format for b in present))
 
 
 def kron(A: Any, B: Any, format: str | None = None) -> Any:
@@ -384,10 +385,7 @@ def _block_sizes(grid: list[list[Any]]) -> tuple[list[int], list[int]]:
                     raise ValueError(
                         f"Mismatching number of {what} in blocks[{i},{j}]: got {got}, expected {sizes[at]}"
                     )
-    for what, sizes in (("row", heights), ("column", widths)):
-        if None in sizes:
-            raise ValueError(f"blocks must have at least one array in {what} {sizes.index(None)}")
-    return heights, widths  # type: ignore[return-value]
+    return [h or 0 for h in heights], [w or 0 for w in widths]
 
 
 def _class(format: str) -> Any:

@@ -13,7 +13,7 @@ from . import _dense, _dtypes, _native, runtime
 from ._base import as_sparse, issparse
 from ._compressed import _index_input_dtype, _own, _replace_diagonal, _traced
 from ._data import _data_array
-from ._shape import check_shape, is_shape
+from ._shape import all_integers, check_shape, is_shape
 
 
 class coo_array(_data_array):
@@ -89,6 +89,8 @@ class coo_array(_data_array):
             self._coords = tuple(mx.zeros(0, dtype=index) for _ in self._shape)
             self._data = mx.zeros(0, dtype=target or _dtypes.default_float())
             self.has_canonical_format = True
+        elif all_integers(arg1):
+            check_shape(arg1, self._allow_nd)
         elif isinstance(arg1, tuple):
             self._from_coordinates(arg1, shape, target, validate)
         else:
@@ -242,10 +244,10 @@ class coo_array(_data_array):
     # ---- canonical form ---------------------------------------------------------------------------------------
 
     def sum_duplicates(self) -> None:
-        """Sum entries with equal coordinates and sort by column, then row, rebinding the buffers. Synchronises."""
+        """Sum entries with equal coordinates and sort by row, then column, rebinding the buffers. Synchronises."""
         if self.has_canonical_format:
             return
-        cs = self.tocsc() if self.ndim == 2 else self.tocsr()
+        cs = self.tocsr()
         cs.sum_duplicates()
         coo = cs.tocoo(copy=False)
         self._data, self._coords, self.has_canonical_format = coo._data, coo._coords, True
@@ -258,13 +260,26 @@ class coo_array(_data_array):
             self._data = self._data[where]
             self._coords = tuple(c[where] for c in self._coords)
 
+    def _unique(self) -> Any:
+        if self.has_canonical_format:
+            return self
+        n = self._shape_as_2d[0]
+        probe = mx.zeros(self._data.size, dtype=mx.bool_)
+        _, indices, indptr = _native.coo_to_cs(probe, self._row, self._coords[-1], n, None)
+        _, indices = _native.sort_indices(probe, indices, indptr)
+        if _native.is_canonical(indices, indptr):
+            return self
+        new = self._from_parts(self._data, self._coords, self._shape)
+        new.sum_duplicates()
+        return new
+
     def count_nonzero(self, axis: int | None = None) -> Any:
         """Number of entries whose value is not zero, in all or along `axis`."""
         A = self if self.has_canonical_format else self._from_parts(self._data, self._coords, self._shape)
         A.sum_duplicates()
         keep = _dense.view(A._data) != 0
         if axis is None or (self.ndim == 1 and axis in (0, -1)):
-            return int(np.count_nonzero(keep))
+            return np.count_nonzero(keep)
         if not -self.ndim <= axis < self.ndim:
             raise ValueError("axis out of bounds")
         axis %= self.ndim
@@ -273,8 +288,10 @@ class coo_array(_data_array):
 
     # ---- products and sums ------------------------------------------------------------------------------------
 
-    def _matmul_numpy(self, x: np.ndarray) -> np.ndarray | None:
-        return _native.product_numpy(0, self._pattern, self._data, self._row, self._coords[-1], x, self.ndim)
+    def _matmul_direct(self, x: Any) -> Any:
+        if len(self._shape) != 2:
+            return None
+        return _native.product_direct(0, self._pattern, self._data, *self._coords, x)
 
     def _product(self, data: mx.array, x: mx.array, transposed: bool, stream: Any = None) -> mx.array:
         return _native.product(int(transposed), self._pattern, data, self._row, self._coords[-1], x, stream)
@@ -345,6 +362,8 @@ class coo_array(_data_array):
         """Transpose: the coordinate arrays swapped, O(1)."""
         if axes is not None:
             given = tuple(operator.index(a) for a in (axes if hasattr(axes, "__len__") else (axes,)))
+            if any(a >= self.ndim for a in given):
+                raise IndexError(f"axes {given} out of range for {self.ndim} dimensions")
             if sorted(a % self.ndim for a in given) != list(range(self.ndim)) or len(given) != self.ndim:
                 raise ValueError(f"invalid axes {axes} for {self.ndim} dimensions")
             if tuple(a % self.ndim for a in given) == tuple(range(self.ndim)):

@@ -127,24 +127,35 @@ class _data_array(sparray):
         return self._with_data(-self._data)
 
     def __abs__(self) -> Any:
-        return self._with_data(mx.abs(self._data))
+        A = self._unique()
+        return A._with_data(mx.abs(A._data))
 
     def __round__(self, ndigits: int = 0) -> Any:
         if _dtypes.is_integral(self._data.dtype) and ndigits >= 0:
             return self.copy()
-        return self._with_data(mx.round(self._data, ndigits))
+        A = self._unique()
+        return A._with_data(mx.round(A._data, ndigits))
 
     def __imul__(self, other: Any) -> Any:
         if not _dense.is_scalar(other):
             return NotImplemented
-        self._data = self._mul_scalar(other)._data.astype(self._data.dtype)
-        return self
+        return self._set_scaled(self._mul_scalar(other))
 
     def __itruediv__(self, other: Any) -> Any:
         if not _dense.is_scalar(other):
             return NotImplemented
-        self._data = (self._mul_scalar(1.0 / other))._data.astype(self._data.dtype)
+        return self._set_scaled(self._mul_scalar(1.0 / other))
+
+    def _set_scaled(self, scaled: Any) -> Any:
+        ours, theirs = (_dtypes.numpy_dtype(a._data.dtype) for a in (self, scaled))
+        if not np.can_cast(theirs, ours, "same_kind"):
+            raise TypeError(f"Cannot cast the scaled values from {theirs!r} to {ours!r} in place")
+        self._data = scaled._data.astype(self._data.dtype)
         return self
+
+    def _unique(self) -> Any:
+        """This array, or a copy with duplicates summed if it has any: what a nonlinear function needs."""
+        raise NotImplementedError
 
     def _mul_scalar(self, other: Any) -> Any:
         if _dense.is_mlx(other):
@@ -175,7 +186,8 @@ class _data_array(sparray):
                 "zero power is not supported as it would densify the matrix.\n"
                 "Use `np.ones(A.shape, dtype=A.dtype)` for this case."
             )
-        base = self if dtype is None else self.astype(dtype)
+        base = self._unique()
+        base = base if dtype is None else base.astype(dtype)
         host = _dtypes.numpy_dtype(base._data.dtype)
         target = base._data.dtype
         if target != mx.bfloat16:
@@ -183,6 +195,9 @@ class _data_array(sparray):
         return base._with_data(mx.power(base._data.astype(target), _dense.to_mlx(n, target)))
 
     def _unary(self, name: str) -> Any:
+        return self._unique()._unary_unique(name)
+
+    def _unary_unique(self, name: str) -> Any:
         host = _dtypes.numpy_dtype(self._data.dtype)
         ufunc = getattr(np, name)
         target = self._data.dtype

@@ -14,6 +14,9 @@ import numpy as np
 from . import _dtypes, runtime
 
 
+_WIDE = {"q": np.int64, "Q": np.uint64}
+
+
 def is_mlx(x: Any) -> bool:
     return isinstance(x, mx.array)
 
@@ -31,7 +34,10 @@ def view(a: mx.array) -> np.ndarray:
     """`a` as an ndarray over the same memory (bfloat16, which NumPy lacks, is copied to float32). Evaluates `a`."""
     if a.dtype == mx.bfloat16:
         a = a.astype(mx.float32)
-    return np.asarray(a)
+    mx.eval(a)  # an error in a CPU task surfaces here, and only here
+    v = np.asarray(a)
+    # MLX exports 64-bit integers as C's long long, which NumPy tells apart from int64 where both have 64 bits.
+    return v.view(_WIDE[v.dtype.char]) if v.dtype.char in _WIDE else v
 
 
 def out(a: mx.array) -> Any:
@@ -47,8 +53,13 @@ def like(a: mx.array, operand: Any) -> Any:
     return a if is_mlx(operand) else view(a)
 
 
+def numpy_mode() -> bool:
+    """True in the drop-in mode, where SciPy's conventions win over MLX's throughout."""
+    return runtime.dense_namespace == "numpy"
+
+
 def out_dtype(dtype: mx.Dtype) -> Any:
-    return dtype if runtime.dense_namespace == "mlx" else _dtypes.numpy_dtype(dtype)
+    return _dtypes.numpy_dtype(dtype) if numpy_mode() else dtype
 
 
 def as_dense(x: Any) -> Any:

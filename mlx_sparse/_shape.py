@@ -23,6 +23,11 @@ def is_shape(x: Any, allow_nd: tuple[int, ...]) -> bool:
     return True
 
 
+def all_integers(x: Any) -> bool:
+    """True for a tuple of integers, which can only be meant as a shape."""
+    return isinstance(x, tuple) and len(x) > 0 and all(isinstance(n, (int, np.integer)) for n in x)
+
+
 def check_shape(shape: Any, allow_nd: tuple[int, ...] = (2,), who: str = "shape") -> tuple[int, ...]:
     """`shape` as a tuple of ints.
 

@@ -37,11 +37,11 @@ bool ready_on_host(const mx::array& a) { return a.is_available() && a.flags().ro
 // A @ x or A.T @ x for an ndarray, straight to the kernel: an eval costs more than a small product. None when this
 // short cut does not apply (other dtype, strided or batched x, a GPU, unevaluated buffers, the wrong length).
 py::object product_numpy(int kind, const Pattern& p, const mx::array& data, const mx::array& s0, const mx::array& s1,
-                         const py::array& x, int ndim) {
+                         const py::array& x) {
   const auto dtype = data.dtype();
   auto info = x.dtype();
   if (info.kind() != numpy_kind(dtype) || info.itemsize() != dtype.size() || x.ndim() < 1 || x.ndim() > 2 ||
-      ndim != 2 || !(x.flags() & py::array::c_style) || shaders_on_host() || mx::default_device() != mx::Device::cpu ||
+      !(x.flags() & py::array::c_style) || shaders_on_host() || mx::default_device() != mx::Device::cpu ||
       (info.byteorder() != '=' && info.byteorder() != '|')) {
     return py::none();
   }
@@ -69,12 +69,28 @@ py::object product_numpy(int kind, const Pattern& p, const mx::array& data, cons
   return y;
 }
 
+// The products that need no look from Python: x is an mx.array of the same dtype and a fitting shape, or an ndarray that
+// product_numpy takes. None otherwise.
+py::object product_direct(int kind, const Pattern& p, const mx::array& data, const mx::array& s0, const mx::array& s1,
+                          const py::object& x) {
+  if (const auto* dense = as_array(x.ptr())) {
+    const int nd = static_cast<int>(dense->ndim());
+    const int64_t n_in = kind == 0 ? p.n_minor : p.n_major;
+    if (dense->dtype() != data.dtype() || nd < 1 || dense->shape(nd > 1 ? nd - 2 : 0) != n_in) return py::none();
+    return to_python(product(product_kind(kind), p, data, s0, s1, *dense, checked_stream(data, py::none())));
+  }
+  if (Py_TYPE(x.ptr()) == py::detail::npy_api::get().PyArray_Type_) {
+    return product_numpy(kind, p, data, s0, s1, py::reinterpret_borrow<py::array>(x));
+  }
+  return py::none();
+}
+
 void bind_lazy(py::module_& m) {
   m.def("product", [](int kind, const Pattern& p, const mx::array& data, const mx::array& s0, const mx::array& s1,
                       const mx::array& x, const py::object& stream) {
     return product(product_kind(kind), p, data, s0, s1, x, checked_stream(data, stream));
   });
-  m.def("product_numpy", &product_numpy);
+  m.def("product_direct", &product_direct);
   m.def("expand", [](const mx::array& indptr, int64_t nnz, const py::object& s) { return expand(indptr, nnz, to_stream(s)); });
   m.def("transpose", [](const mx::array& data, const mx::array& indices, const mx::array& indptr, int64_t n_minor,
                         const py::object& s) {

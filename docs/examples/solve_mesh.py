@@ -63,8 +63,8 @@ def check(name, error, tolerance):
 
 def solve(A, S, b, eps):
     """Solve with cg and spsolve here and in SciPy; returns the residual norms of cg."""
-    ours, scipys, residuals = [], [], []
-    rtol = max(1e-8, 100 * eps)
+    ours, scipys = [], []
+    rtol = max(1e-8, 1000 * eps)
     x, info = sp.linalg.cg(A, b, rtol=rtol, callback=lambda xk: ours.append(xk.copy()))
     y, _ = scipy.sparse.linalg.cg(S, b, rtol=rtol, callback=lambda xk: scipys.append(None))
     residuals = [np.linalg.norm(b - S @ xk) / np.linalg.norm(b) for xk in ours]
@@ -72,10 +72,10 @@ def solve(A, S, b, eps):
     reference = scipy.sparse.linalg.spsolve(S, b)
     print(f"cg: info {info}, {len(ours)} iterations (SciPy {len(scipys)}), rtol {rtol:.0e}")
     assert info == 0
-    check("cg residual", residuals[-1], 1.5 * rtol)
-    check("cg vs SciPy's cg", relative(x, y), 1e3 * rtol)
-    check("cg vs SciPy's spsolve", relative(x, reference), 1e4 * rtol)
-    check("spsolve vs SciPy's spsolve", relative(direct, reference), 1e5 * eps)
+    check("cg residual", residuals[-1], 2 * rtol)
+    check("cg vs SciPy's cg", relative(x, y), 10 * rtol)
+    check("cg vs SciPy's spsolve", relative(x, reference), 100 * rtol)
+    check("spsolve vs SciPy's spsolve", relative(direct, reference), 1e4 * eps)
     return residuals, rtol
 
 

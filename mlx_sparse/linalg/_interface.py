@@ -125,15 +125,19 @@ def _host_dtype(A: Any, b: np.ndarray) -> np.dtype:
 def _host_product(A: Any, dtype: Any) -> Apply:
     """x -> A x over ndarrays; conversions that the product would repeat are made once."""
     if isinstance(A, sparray):
-        A = (A if A.format in ("csr", "csc") else A.tocsr()).astype(dtype, copy=False)
-        mx.eval(A._data, A._indices, A._indptr)  # evaluated buffers spare every product the graph
-        return A.__matmul__
+        cs: Any = _compressed(A).astype(dtype, copy=False)
+        mx.eval(cs._data, cs._indices, cs._indptr)  # evaluated buffers spare every product the graph
+        return cs.__matmul__
     if _dense.is_mlx(A):
         A = _dense.view(A)
     if isinstance(A, np.ndarray) or _scipy_sparse.issparse(A):
         return A.__matmul__
     call = A.matvec if hasattr(A, "matvec") else A.__matmul__
     return lambda x: np.asarray(_host(call(x))).reshape(-1)
+
+
+def _compressed(A: Any) -> Any:
+    return A if A.format in ("csr", "csc") else A.tocsr()
 
 
 def _host(y: Any) -> Any:
@@ -173,9 +177,7 @@ def _device_dtype(A: Any) -> mx.Dtype | None:
 def _device_product(A: Any, dtype: mx.Dtype) -> Apply:
     """x -> A x over `mx.array` of `dtype`."""
     if issparse(A):
-        A = as_sparse(A)
-        A = A if A.format in ("csr", "csc") else A.tocsr()
-        return A.astype(dtype, copy=False).__matmul__
+        return _compressed(as_sparse(A)).astype(dtype, copy=False).__matmul__
     if isinstance(A, (np.ndarray, mx.array)):
         matrix = _dense.to_mlx(A, dtype)
         return lambda x: matrix @ x

@@ -45,10 +45,13 @@ size_t merge_slice(const I* a, const I* a_end, const I* b, const I* b_end, I* in
 template <class I>
 size_t cs_union(size_t n_major, const I* a_indptr, const I* a_indices, const I* b_indptr, const I* b_indices,
                 I* out_indptr, I* out_indices, uint8_t* tags) {
-  const int parts = plan_parts(2 * static_cast<size_t>(a_indptr[n_major] + b_indptr[n_major]) + n_major);
+  const size_t entries = static_cast<size_t>(a_indptr[n_major]) + static_cast<size_t>(b_indptr[n_major]);
+  const int parts = plan_parts(2 * entries + n_major);
   const auto bounds = balance(a_indptr[n_major] >= b_indptr[n_major] ? a_indptr : b_indptr, n_major, parts);
   std::vector<size_t> lengths(parts);
-  auto start = [&](int p) { return static_cast<size_t>(a_indptr[bounds[p]] + b_indptr[bounds[p]]); };
+  auto start = [&](int p) {
+    return static_cast<size_t>(a_indptr[bounds[p]]) + static_cast<size_t>(b_indptr[bounds[p]]);
+  };
   run_parts(parts, [&](int p) {
     size_t slot = start(p);
     for (size_t i = bounds[p]; i < bounds[p + 1]; ++i) {
@@ -299,7 +302,8 @@ void merge_split(size_t n, const uint8_t* tags, uint8_t which, const W* values, 
 template <class I>
 size_t cs_intersect(size_t n_major, const I* a_indptr, const I* a_indices, const I* b_indptr, const I* b_indices,
                     I* out_indptr, I* in_a, I* in_b) {
-  const int parts = plan_parts(2 * static_cast<size_t>(a_indptr[n_major] + b_indptr[n_major]) + n_major);
+  const size_t entries = static_cast<size_t>(a_indptr[n_major]) + static_cast<size_t>(b_indptr[n_major]);
+  const int parts = plan_parts(2 * entries + n_major);
   const auto bounds = balance(a_indptr[n_major] >= b_indptr[n_major] ? a_indptr : b_indptr, n_major, parts);
   std::vector<size_t> lengths(parts);
   run_parts(parts, [&](int p) {

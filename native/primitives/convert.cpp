@@ -15,6 +15,13 @@ int as_dim(int64_t n) {
   return static_cast<int>(n);
 }
 
+// Siblings of traced values count as traced too: cut the structure loose, or every later rule is asked for its gradient.
+Compressed detached(const mx::array& data, const std::vector<mx::array>& out) {
+  if (!data.is_tracer()) return {out[0], out[1], out[2]};
+  const auto s = out[0].primitive().stream();
+  return {out[0], mx::stop_gradient(out[1], s), mx::stop_gradient(out[2], s)};
+}
+
 // Stable order by key. MLX's argsort is a library sort on every back end.
 Compressed sorted_by(const mx::array& data, const mx::array& key, const mx::array& other, int64_t n, mx::Stream s) {
   auto order = stable_argsort(key, s);
@@ -46,7 +53,7 @@ Compressed transpose(const mx::array& data, const mx::array& indices, const mx::
                                     {data.dtype(), indices.dtype(), indptr.dtype()},
                                     std::make_shared<Convert>(s, ConvertKind::transpose, n_minor),
                                     {data, indices, indptr});
-  return {out[0], out[1], out[2]};
+  return detached(data, out);
 }
 
 Compressed coo_to_cs(const mx::array& data, const mx::array& major, const mx::array& minor, int64_t n_major,
@@ -56,7 +63,7 @@ Compressed coo_to_cs(const mx::array& data, const mx::array& major, const mx::ar
                                     {data.dtype(), minor.dtype(), major.dtype()},
                                     std::make_shared<Convert>(s, ConvertKind::coo_to_cs, n_major),
                                     {data, major, minor});
-  return {out[0], out[1], out[2]};
+  return detached(data, out);
 }
 
 void Convert::eval_cpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) {

@@ -27,9 +27,10 @@ def operand(shape, dtype=mx.float32, seed=2):
 
 
 def dense_of(A, v):
-    """Dense MLX form of A with values v, built by MLX's own scatter: independent of the package's gradients."""
+    """Dense MLX form of A with values v as R^T diag(v) C with one-hot R and C: plain MLX matmuls."""
     coo = A.tocoo()
-    return mx.zeros(A.shape, dtype=v.dtype).at[coo._coords[0], coo._coords[1]].add(v)
+    R, C = (mx.eye(n, dtype=v.dtype)[c] for n, c in zip(A.shape, coo._coords, strict=True))
+    return R.T @ (v[:, None] * C)
 
 
 def close(a, b, tol=2e-5):

@@ -3,7 +3,7 @@
 A ledger is a text file of lines ``id  # reason``. In an id, ``*`` and ``?`` are wildcards; brackets are literal,
 because ids of parametrised tests hold them. `cpu.txt` lists the tests that fail. `shader.txt` and `gpu.txt` extend it:
 there a line ``! id  # reason`` says that a test passes which fails on the CPU. `not_applicable.txt` lists tests that
-cannot apply.
+cannot apply. A test whose reason begins with "crash:" is not run: it would end the process or hang.
 """
 
 import re
@@ -14,6 +14,7 @@ import pytest
 
 FOLDER = Path(__file__).resolve().parents[1] / "ledgers"
 PREFIX = "scipy_compat_tests/"
+CRASH = "crash:"  # a reason that begins so keeps the test from running
 COLLECTED = pytest.StashKey[list]()  # short ids of the upstream tests of a session
 
 

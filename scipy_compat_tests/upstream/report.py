@@ -89,7 +89,7 @@ class Recorder:
         if report.outcome == "failed":
             return "unexpected pass" if str(report.longrepr).startswith("[XPASS(strict)]") else "failed"
         if hasattr(report, "wasxfail"):
-            return "known" if self.known.reason(test) == report.wasxfail else "skipped"
+            return "known" if self.known.reason(test) == report.wasxfail.removeprefix("[NOTRUN] ") else "skipped"
         return "not applicable" if "not applicable:" in str(report.longrepr) else "skipped"
 
 

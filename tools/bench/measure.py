@@ -65,15 +65,17 @@ def paired(ours: Side, theirs: Side, repeats: int = 7, least: float = 2e-3) -> T
 
 
 def peak_growth(side: Side) -> int | None:
-    """Bytes by which one run raises this process's peak memory over what it held before; None where unknown."""
-    argument = side.prepare()
+    """Bytes by which one run, `prepare` included, raises this process's peak memory; None where unknown.
+
+    `prepare` counts because it is where a side copies what it is going to overwrite.
+    """
     _release()
     before = _status_bytes("VmRSS")
     if before is None:
         return None
     with open("/proc/self/clear_refs", "w") as file:
         file.write("5")  # resets the peak; ru_maxrss would keep that of making the operands
-    result = finish(side.run(argument))
+    result = finish(side.run(side.prepare()))
     peak = _status_bytes("VmHWM")
     del result
     return max(0, (peak or 0) - before)

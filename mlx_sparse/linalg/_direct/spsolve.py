@@ -130,9 +130,10 @@ def _to_scipy(A: Any) -> Any:
             A = A.copy()
             A.sum_duplicates()
         return A
-    A = A._canonical()
-    buffers = tuple(_dense.view(x) for x in (A._data, A._indices, A._indptr))
-    host = getattr(_scipy_sparse, f"{A.format}_array")(buffers, shape=A.shape, copy=False)
+    cs: Any = A
+    cs = cs._canonical()
+    buffers = tuple(_dense.view(x) for x in (cs._data, cs._indices, cs._indptr))
+    host = getattr(_scipy_sparse, f"{cs.format}_array")(buffers, shape=cs.shape, copy=False)
     host.has_canonical_format = True  # spares SciPy the search, and these buffers its in-place methods
     return host
 

@@ -81,7 +81,7 @@ def cg(
         raise ValueError(f"atol must be a real, non-negative number; got {atol!r}")
     system = make_system(A, M, x0, b)
     on_device = _dense.is_mlx(system.b)
-    b_norm = float(mx.linalg.norm(system.b).item() if on_device else np.linalg.norm(system.b))
+    b_norm = float(_dense.view(mx.linalg.norm(system.b)) if on_device else np.linalg.norm(system.b))
     if b_norm == 0:
         return system.finish(mx.zeros_like(system.b) if on_device else np.zeros_like(system.b)), 0
     limit = 10 * system.b.shape[0] if maxiter is None else maxiter
@@ -99,7 +99,8 @@ def _iterate_on_host(system: System, tolerance: float, maxiter: int, callback: C
     elif x.any():
         r -= matvec(x)
     dot = np.vdot if np.iscomplexobj(r) else np.dot
-    p, scratch, rho_before = np.zeros_like(r), np.empty_like(r[:_BLOCK]), None
+    p, scratch = np.zeros_like(r), np.empty_like(r[:_BLOCK])
+    rho_before: Any = None
     parts = [slice(at, at + _BLOCK) for at in range(0, len(r), _BLOCK)]
     blocks = [(part, x[part], r[part], p[part], scratch[: len(r[part])]) for part in parts]
     square = sum(dot(rk, rk) for _, _, rk, _, _ in blocks)
@@ -131,10 +132,11 @@ def _iterate_on_device(system: System, tolerance: float, maxiter: int, callback:
     matvec, psolve, b, x = system.matvec, system.psolve, system.b, system.x
     r = b if x is None else b - matvec(x)
     x = mx.zeros_like(b) if x is None else x
-    p = rho_before = None
+    p: Any = None
+    rho_before: Any = None
     square = _dot(r, r)
     for _ in range(maxiter):
-        if float(mx.real(square).item()) ** 0.5 < tolerance:
+        if float(_dense.view(mx.real(square))) ** 0.5 < tolerance:
             return x, 0
         z, rho = (r, square) if psolve is None else _preconditioned(psolve, r)
         p = z if p is None else z + (rho / rho_before) * p
