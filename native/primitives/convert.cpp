@@ -141,6 +141,7 @@ std::pair<std::vector<mx::array>, std::vector<int>> Convert::vmap(const std::vec
 
 bool Convert::is_equivalent(const Primitive& other) const {
   const auto& o = static_cast<const Convert&>(other);
+  if (kind_ == ConvertKind::transpose || kind_ == ConvertKind::coo_to_cs) return kMergeSiblings;
   return kind_ == o.kind_ && n_ == o.n_ && chunk_ == o.chunk_;
 }
 

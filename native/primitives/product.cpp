@@ -180,6 +180,7 @@ std::pair<std::vector<mx::array>, std::vector<int>> Product::vmap(const std::vec
 
 bool Product::is_equivalent(const Primitive& other) const {
   const auto& o = static_cast<const Product&>(other);
+  if (scratch_ || o.scratch_) return kMergeSiblings;
   return kind_ == o.kind_ && per_batch_ == o.per_batch_ && pattern_.layout == o.pattern_.layout &&
       pattern_.n_major == o.pattern_.n_major && pattern_.n_minor == o.pattern_.n_minor;
 }
@@ -187,7 +188,7 @@ bool Product::is_equivalent(const Primitive& other) const {
 std::vector<mx::Shape> Product::output_shapes(const std::vector<mx::array>& in) {
   if (kind_ == ProductKind::sddmm) return {sddmm_shape(in[0], in[2], in[3], per_batch_)};
   std::vector<mx::Shape> shapes{product_shape(in[0], in[3], kind_ == ProductKind::matmul ? pattern_.n_major : pattern_.n_minor)};
-  if (has_scratch()) {
+  if (scratch_) {
     const auto& y = shapes[0];
     const int64_t k = y.size() == 1 ? 1 : y.back(), batch = y.size() == 3 ? y[0] : 1;
     auto scratch = segment_scratch(in[1].size(), pattern_.n_major, batch, k, in.size() == 5, long_slices_);
@@ -202,7 +203,7 @@ std::vector<mx::Dtype> Product::output_dtypes(const std::vector<mx::array>& in) 
 
 std::vector<mx::array> Product::with_scratch(mx::array y, const std::vector<mx::array>& primals) {
   std::vector<mx::array> outs{std::move(y)};
-  if (has_scratch()) {
+  if (scratch_) {
     const auto dtypes = output_dtypes(primals);
     for (size_t i = 1; i < dtypes.size(); ++i) outs.push_back(mx::zeros({1}, dtypes[i], stream()));
   }

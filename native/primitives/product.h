@@ -59,7 +59,8 @@ class Product : public mx::Primitive {
  public:
   // A shader product takes the chunks' `part` as a fifth input when its plan has it; long_slices: see Plan.
   Product(mx::Stream s, ProductKind kind, Pattern pattern, bool per_batch, bool long_slices = true)
-      : Primitive(s), kind_(kind), pattern_(std::move(pattern)), per_batch_(per_batch), long_slices_(long_slices) {}
+      : Primitive(s), kind_(kind), pattern_(std::move(pattern)), per_batch_(per_batch), long_slices_(long_slices),
+        scratch_(kind == ProductKind::matmul && uses_shaders(s)) {}
 
   void eval_cpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) override;
   void eval_gpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) override;
@@ -76,13 +77,13 @@ class Product : public mx::Primitive {
 
  private:
   void eval_shader(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs);
-  // A shader product has scratch outputs behind y, which nobody reads: rules that answer for y fill these in.
-  bool has_scratch() { return kind_ == ProductKind::matmul && uses_shaders(stream()); }
+  // Rules that answer for y fill in the scratch outputs behind it, which nobody reads.
   std::vector<mx::array> with_scratch(mx::array y, const std::vector<mx::array>& primals);
 
   ProductKind kind_;
   Pattern pattern_;
   bool per_batch_, long_slices_;
+  bool scratch_; // a shader product: outputs (y, part, carry)
 };
 
 } // namespace sp

@@ -33,7 +33,7 @@ mx::array minor_sum(const mx::array& data, const mx::array& indices, int64_t n_m
 }
 
 void AxisSum::eval_cpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) {
-  if (outputs.size() > 1) return eval_gpu(inputs, outputs);
+  if (scratch_) return eval_gpu(inputs, outputs);
   run_on_cpu(stream(), inputs, outputs, [major = major_](auto& in, auto& out) {
     const size_t nnz = in[0].shape(-1), n_out = out[0].shape(-1);
     const size_t batch = in[0].ndim() == 2 ? in[0].shape(0) : 1;
@@ -64,7 +64,7 @@ mx::array AxisSum::apply(const mx::array& data, const mx::array& index) {
 // The scratch outputs of a shader sum have no meaning to a rule, but each needs an answer.
 std::vector<mx::array> AxisSum::with_scratch(mx::array sums, const mx::array& data, const mx::array& index) {
   std::vector<mx::array> outs{std::move(sums)};
-  if (major_ && uses_shaders(stream())) {
+  if (scratch_) {
     outs.push_back(mx::zeros({1}, index.dtype(), stream()));
     outs.push_back(mx::zeros({1}, acc_dtype(data.dtype()), stream()));
   }
@@ -103,12 +103,13 @@ std::pair<std::vector<mx::array>, std::vector<int>> AxisSum::vmap(const std::vec
 
 bool AxisSum::is_equivalent(const Primitive& other) const {
   const auto& o = static_cast<const AxisSum&>(other);
+  if (scratch_ || o.scratch_) return kMergeSiblings;
   return major_ == o.major_ && n_out_ == o.n_out_;
 }
 
 std::vector<mx::Shape> AxisSum::output_shapes(const std::vector<mx::array>& in) {
   std::vector<mx::Shape> shapes{sum_shape(in[0], n_out_)};
-  if (major_ && uses_shaders(stream())) {
+  if (scratch_) {
     const int64_t batch = in[0].ndim() == 2 ? in[0].shape(0) : 1;
     auto scratch = segment_scratch(in[0].shape(-1), n_out_, batch, 1, false, true);
     shapes.insert(shapes.end(), scratch.begin(), scratch.end());

@@ -12,7 +12,8 @@ mx::array minor_sum(const mx::array& data, const mx::array& indices, int64_t n_m
 
 class AxisSum : public mx::Primitive {
  public:
-  AxisSum(mx::Stream s, bool major, int64_t n_out) : Primitive(s), major_(major), n_out_(n_out) {}
+  AxisSum(mx::Stream s, bool major, int64_t n_out)
+      : Primitive(s), major_(major), scratch_(major && uses_shaders(s)), n_out_(n_out) {}
 
   void eval_cpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) override;
   void eval_gpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) override;
@@ -30,7 +31,7 @@ class AxisSum : public mx::Primitive {
   mx::array apply(const mx::array& data, const mx::array& index);
   std::vector<mx::array> with_scratch(mx::array sums, const mx::array& data, const mx::array& index);
 
-  bool major_;
+  bool major_, scratch_; // scratch: outputs (sums, part, carry)
   int64_t n_out_;
 };
 
