@@ -149,6 +149,13 @@ class sparray:
 
     __hash__ = None  # type: ignore[assignment]
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Buffers travel as NumPy arrays: `mx.array` cannot be pickled."""
+        return {k: _dense.freeze(v) for k, v in self.__dict__.items()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update({k: _dense.thaw(v) for k, v in state.items()})
+
     # ---- conversions that every format can do through another --------------------------------------------------
 
     def asformat(self, format: str | None, copy: bool = False) -> Any:
@@ -485,6 +492,8 @@ class sparray:
 
     def diagonal(self, k: int = 0) -> Any:
         """The `k`-th diagonal (k > 0 above the main one), duplicates summed. Lazy."""
+        if self.ndim != 2:
+            raise ValueError("diagonal requires two dimensions")
         return _dense.out(self._diagonal(k))
 
     def nonzero(self) -> tuple[Any, ...]:
@@ -555,7 +564,7 @@ def _store(total: mx.array, out: Any) -> Any:
     if out is None:
         return _dense.out(total)
     if out.shape != tuple(total.shape):
-        raise ValueError("out dimensions do not match shape")
+        raise ValueError(f"output parameter has wrong dimensions: {out.shape}, expected {tuple(total.shape)}")
     out[...] = _dense.view(total)
     return out
 

@@ -38,7 +38,7 @@ class _cs_array(_data_array):
         super().__init__(maxprint=maxprint)
         self._pattern = None
         if np.isscalar(arg1):
-            raise ValueError("sparse array classes do not support instantiation from a scalar")
+            raise ValueError("scipy sparse array classes do not support instantiation from a scalar")
         if validate not in (True, False, "metadata", "full"):
             raise ValueError(f"validate must be True, False, 'metadata' or 'full'; got {validate!r}")
         target = None if dtype is None else _dtypes.mlx_dtype(dtype)
@@ -66,12 +66,10 @@ class _cs_array(_data_array):
         self._bind()
 
     def __getstate__(self) -> dict[str, Any]:
-        state = dict(self.__dict__)
-        del state["_pattern"]
-        return state
+        return {k: v for k, v in super().__getstate__().items() if k != "_pattern"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+        super().__setstate__(state)
         self._bind()
 
     # ---- construction -----------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from ._base import as_sparse, issparse
 from ._coo import coo_array
 from ._csc import csc_array
 from ._csr import csr_array
+from ._shape import check_shape
 
 _CLASSES = {"coo": coo_array, "csr": csr_array, "csc": csc_array}
 
@@ -43,6 +44,7 @@ def from_scipy(matrix: Any, *, format: str | None = None, dtype: Any = None) -> 
     if matrix.format == "coo":
         index = _dtypes.index_dtype([c.dtype for c in matrix.coords])
         coords = tuple(_dense.to_index(c, index, "coords") for c in matrix.coords)
+        check_shape(shape, (1, 2))
         new = coo_array._from_parts(data, coords, shape, canonical=bool(matrix.has_canonical_format))
     else:
         index = _dtypes.index_dtype([matrix.indices.dtype, matrix.indptr.dtype])
@@ -222,6 +224,7 @@ def random_array(
     dtype: Any = None,
     rng: Any = None,
     data_sampler: Any = None,
+    random_state: Any = None,
 ) -> Any:
     """Array with ``round(density * size)`` entries at positions drawn uniformly without replacement.
 
@@ -233,6 +236,7 @@ def random_array(
     dtype : dtype, optional
         Default: the default float dtype.
     rng : int or numpy.random.Generator, optional
+        `random_state` is SciPy's older name for it, and may be a `numpy.random.RandomState`.
     data_sampler : callable, optional
         ``data_sampler(size=k)`` gives the values; default: uniform on [0, 1), or over the range of an integer dtype.
 
@@ -243,8 +247,8 @@ def random_array(
     """
     if not 0 <= density <= 1:
         raise ValueError("density expected to be 0 <= density <= 1")
-    shape = tuple(_count(n, "shape") for n in (shape if hasattr(shape, "__len__") else (shape,)))
-    rng = np.random.default_rng(rng)
+    shape = check_shape(shape, (1, 2))
+    rng = _generator(random_state if rng is None else rng)
     total = math.prod(shape)
     count = int(round(total * density))
     flat = rng.choice(total, size=count, replace=False, shuffle=False) if total else np.zeros(0, np.int64)
@@ -262,6 +266,12 @@ def random_array(
     index = _dtypes.index_dtype(maxval=max(shape, default=0))
     coords = tuple(_dense.to_index(c, index, "coords") for c in np.unravel_index(flat, shape))
     return coo_array._from_parts(_dense.to_mlx(values, dtype), coords, shape, canonical=True).asformat(format)
+
+
+def _generator(rng: Any) -> np.random.Generator:
+    if isinstance(rng, np.random.RandomState):
+        return np.random.Generator(rng._bit_generator)
+    return np.random.default_rng(rng)
 
 
 def vstack(blocks: Any, format: str | None = None, dtype: Any = None) -> Any:
@@ -382,8 +392,9 @@ def _block_sizes(grid: list[list[Any]]) -> tuple[list[int], list[int]]:
                 if sizes[at] is None:
                     sizes[at] = got
                 elif sizes[at] != got:
+                    axis = 0 if sizes is heights else 1
                     raise ValueError(
-                        f"Mismatching number of {what} in blocks[{i},{j}]: got {got}, expected {sizes[at]}"
+                        f"Mismatching number of {what}. Got blocks[{i},{j}].shape[{axis}] == {got}, expected {sizes[at]}."
                     )
     return [h or 0 for h in heights], [w or 0 for w in widths]
 

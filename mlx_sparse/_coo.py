@@ -70,7 +70,7 @@ class coo_array(_data_array):
     ) -> None:
         super().__init__(maxprint=maxprint)
         if np.isscalar(arg1):
-            raise ValueError("sparse array classes do not support instantiation from a scalar")
+            raise ValueError("scipy sparse array classes do not support instantiation from a scalar")
         if validate not in (True, False, "metadata", "full"):
             raise ValueError(f"validate must be True, False, 'metadata' or 'full'; got {validate!r}")
         target = None if dtype is None else _dtypes.mlx_dtype(dtype)

@@ -79,6 +79,8 @@ def to_mlx(x: Any, dtype: Any = None, stream: Any = None) -> mx.array:
     if is_mlx(x):
         return x if dtype is None or x.dtype == dtype else x.astype(dtype, stream=stream)
     a = np.asarray(as_dense(x))
+    if a.size == 0:  # mx.array reads past the end of an empty buffer
+        return mx.zeros(a.shape, dtype=_dtypes.mlx_dtype(a.dtype) if dtype is None else dtype, stream=stream)
     target = _dtypes.mlx_dtype(a.dtype) if dtype is None else dtype
     host = _dtypes.numpy_dtype(target)
     if a.dtype != host:
@@ -94,6 +96,24 @@ def to_mlx(x: Any, dtype: Any = None, stream: Any = None) -> mx.array:
     return made if made.dtype == target else made.astype(target, stream=stream)
 
 
+def freeze(x: Any) -> Any:
+    """`x`, with every `mx.array` in it as a (dtype name, ndarray) pair that can be pickled."""
+    if is_mlx(x):
+        return _Frozen((str(x.dtype).removeprefix("mlx.core."), np.array(view(x))))
+    return tuple(freeze(v) for v in x) if type(x) is tuple else x
+
+
+def thaw(x: Any) -> Any:
+    """What `freeze` made, as it was."""
+    if isinstance(x, _Frozen):
+        return to_mlx(x[1], getattr(mx, "bool_" if x[0] == "bool" else x[0]))
+    return tuple(thaw(v) for v in x) if type(x) is tuple else x
+
+
+class _Frozen(tuple):
+    """A pickled buffer."""
+
+
 def to_index(x: Any, dtype: mx.Dtype, name: str) -> mx.array:
     """`x` as an index buffer of `dtype`; a narrowing that would overflow is an error."""
     if is_mlx(x):
@@ -106,7 +126,7 @@ def to_index(x: Any, dtype: mx.Dtype, name: str) -> mx.array:
         x = view(x)
     a = np.asarray(x)
     if a.size == 0:
-        a = a.astype(np.int32)
+        return mx.zeros(a.shape, dtype=dtype)
     if a.dtype.kind not in "iub":
         with np.errstate(invalid="ignore"):
             b = a.astype(np.int64) if a.dtype.kind == "f" else None
