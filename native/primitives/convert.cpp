@@ -25,12 +25,18 @@ Compressed detached(const mx::array& data, const std::vector<mx::array>& out) {
 // Stable order by key. MLX's argsort is a library sort on every back end.
 Compressed sorted_by(const mx::array& data, const mx::array& key, const mx::array& other, int64_t n, mx::Stream s) {
   auto order = stable_argsort(key, s);
-  return {mx::take(data, order, -1, s), mx::take(other, order, 0, s), compress(mx::take(key, order, 0, s), n, s)};
+  return {permute(data, order, s), mx::take(other, order, 0, s), compress(mx::take(key, order, 0, s), n, s)};
 }
 
 } // namespace
 
-mx::array stable_argsort(const mx::array& key, mx::Stream s) { return mx::argsort(key, 0, s); }
+mx::array stable_argsort(const mx::array& key, mx::Stream s) {
+  return mx::astype(mx::argsort(key, 0, s), key.dtype(), s);
+}
+
+mx::array permute(const mx::array& x, const mx::array& order, mx::Stream s) {
+  return mx::array(x.shape(), x.dtype(), std::make_shared<Convert>(s, ConvertKind::permute, order.size()), {x, order});
+}
 
 mx::array expand(const mx::array& indptr, int64_t nnz, mx::Stream s) {
   return mx::array({as_dim(nnz)}, indptr.dtype(), std::make_shared<Convert>(s, ConvertKind::expand, nnz), {indptr});
@@ -67,8 +73,8 @@ Compressed coo_to_cs(const mx::array& data, const mx::array& major, const mx::ar
 }
 
 void Convert::eval_cpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) {
-  const bool has_shader = kind_ != ConvertKind::transpose && kind_ != ConvertKind::coo_to_cs;
-  if (shaders_on_host() && has_shader) return eval_shader(inputs, outputs);
+  const bool shader_only = kind_ == ConvertKind::partition || kind_ == ConvertKind::permute;
+  if (shader_only || (shaders_on_host() && has_shader())) return eval_shader(inputs, outputs);
   run_on_cpu(stream(), inputs, outputs, [kind = kind_, n = n_](auto& in, auto& out) {
     with_index(in.back(), [&](auto i) {
       using I = typename decltype(i)::type;
@@ -95,10 +101,10 @@ void Convert::eval_gpu(const std::vector<mx::array>& inputs, std::vector<mx::arr
 void Convert::eval_shader(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) {
   const int n = static_cast<int>(outputs[0].size());
   if (n == 0) return outputs[0].set_data(mx::allocator::malloc(0));
-  const Shader& sh = shader(kind_ == ConvertKind::expand         ? "cs_expand"
-                            : kind_ == ConvertKind::compress ? "cs_compress"
-                                                             : "cs_partition");
-  launch(sh, inputs, outputs, {{"CHUNK", chunk_}}, {n, 1, 1}, {sh.group, 1, 1}, stream());
+  constexpr const char* names[] = {"cs_expand", "cs_compress", "cs_partition", "permute"};
+  const Shader& sh = shader(names[static_cast<int>(kind_)]);
+  const int batch = outputs[0].ndim() > 1 ? outputs[0].shape(0) : 1;
+  launch(sh, inputs, outputs, {{"CHUNK", chunk_}}, {n / batch, 1, batch}, {sh.group, 1, 1}, stream());
 }
 
 Compressed Convert::apply(const mx::array& data, const mx::array& s0, const mx::array& s1) {
@@ -115,6 +121,7 @@ std::vector<mx::array> Convert::vjp(const std::vector<mx::array>& primals, const
   if (argnums.size() != 1 || argnums[0] != 0 || primals.size() == 1) {
     throw std::invalid_argument("the structure of a sparse array is not differentiable");
   }
+  if (kind_ == ConvertKind::permute) return {permute(cotangents[0], stable_argsort(primals[1], stream()), stream())};
   auto zeros = mx::zeros_like(primals[0], stream());
   return {mx::put_along_axis(zeros, order(primals[1], primals[2]), cotangents[0], 0, stream())};
 }
@@ -124,14 +131,20 @@ std::vector<mx::array> Convert::jvp(const std::vector<mx::array>& primals, const
   if (argnums.size() != 1 || argnums[0] != 0 || primals.size() == 1) {
     throw std::invalid_argument("the structure of a sparse array is not differentiable");
   }
+  if (kind_ == ConvertKind::permute) return {permute(tangents[0], primals[1], stream())};
   auto moved = apply(tangents[0], primals[1], primals[2]);
   return {moved.data, mx::zeros_like(moved.indices, stream()), mx::zeros_like(moved.indptr, stream())};
 }
 
 std::pair<std::vector<mx::array>, std::vector<int>> Convert::vmap(const std::vector<mx::array>& in,
                                                                   const std::vector<int>& axes) {
-  if (in.size() == 1 || axes[1] >= 0 || axes[2] >= 0) {
+  if (in.size() == 1 || axes[1] >= 0 || (in.size() == 3 && axes[2] >= 0)) {
     throw std::invalid_argument("vmap over the structure of a sparse array is not supported; map its data instead");
+  }
+  if (kind_ == ConvertKind::permute) {
+    auto x = mx::moveaxis(in[0], axes[0], 0, stream());
+    auto y = permute(mx::reshape(x, {-1, x.shape(-1)}, stream()), in[1], stream());
+    return {{mx::reshape(y, x.shape(), stream())}, {0}};
   }
   auto one = mx::take(in[0], 0, axes[0], stream());
   auto moved = apply(one, in[1], in[2]);
@@ -141,18 +154,20 @@ std::pair<std::vector<mx::array>, std::vector<int>> Convert::vmap(const std::vec
 
 bool Convert::is_equivalent(const Primitive& other) const {
   const auto& o = static_cast<const Convert&>(other);
-  if (kind_ == ConvertKind::transpose || kind_ == ConvertKind::coo_to_cs) return kMergeSiblings;
+  if (!has_shader()) return kMergeSiblings;
   return kind_ == o.kind_ && n_ == o.n_ && chunk_ == o.chunk_;
 }
 
 std::vector<mx::Shape> Convert::output_shapes(const std::vector<mx::array>& in) {
   if (kind_ == ConvertKind::expand) return {{as_dim(n_)}};
   if (in.size() == 1) return {{as_dim(n_ + 1)}};
+  if (kind_ == ConvertKind::permute) return {in[0].shape()};
   return {in[0].shape(), in[1].shape(), {as_dim(n_ + 1)}};
 }
 
 const char* Convert::name() const {
-  constexpr const char* names[] = {"SparseExpand", "SparseCompress", "SparseTranspose", "SparseCooToCs", "SparsePartition"};
+  constexpr const char* names[] = {"SparseExpand",  "SparseCompress",  "SparsePartition",
+                                   "SparsePermute", "SparseTranspose", "SparseCooToCs"};
   return names[static_cast<int>(kind_)];
 }
 

@@ -12,6 +12,8 @@ mx::array compress(const mx::array& sorted_major, int64_t n_major, mx::Stream s)
 
 // The permutation that sorts `key`, equal keys in input order.
 mx::array stable_argsort(const mx::array& key, mx::Stream s);
+// x[..., order] for a permutation; its gradient gathers too, where MLX's take would scatter (GPUs cannot for complex64).
+mx::array permute(const mx::array& x, const mx::array& order, mx::Stream s);
 
 struct Compressed { mx::array data, indices, indptr; };
 // The same entries, compressed along the other axis; stable, so slices of the result are sorted.
@@ -24,7 +26,7 @@ Compressed coo_to_cs(const mx::array& data, const mx::array& major, const mx::ar
 // First slice that each chunk owns (shaders only: see cs_partition). Length chunks + 1.
 mx::array partition(const mx::array& indptr, int64_t chunks, int chunk, mx::Stream s);
 
-enum class ConvertKind { expand, compress, transpose, coo_to_cs, partition };
+enum class ConvertKind { expand, compress, partition, permute, transpose, coo_to_cs };
 
 class Convert : public mx::Primitive {
  public:
@@ -48,7 +50,10 @@ class Convert : public mx::Primitive {
   mx::array order(const mx::array& s0, const mx::array& s1);
 
   ConvertKind kind_;
-  int64_t n_; // expand: nnz; compress, coo_to_cs: n_major; transpose: n_minor; partition: chunks
+  // The others have several outputs and are sorts, which GPUs do through MLX.
+  bool has_shader() const { return kind_ <= ConvertKind::permute; }
+
+  int64_t n_; // expand, permute: nnz; compress, coo_to_cs: n_major; transpose: n_minor; partition: chunks
   int chunk_;
 };
 

@@ -95,7 +95,7 @@ mx::array shader_product(ProductKind kind, const Pattern& p, const mx::array& da
   if (kind == ProductKind::rmatmul) {
     auto t = transposed(p, s0, s1, s);
     const Pattern flipped{Layout::compressed, p.n_minor, p.n_major, t.plan};
-    return shader_product(ProductKind::matmul, flipped, mx::take(data, t.order, -1, s), t.indices, t.indptr, x, s);
+    return shader_product(ProductKind::matmul, flipped, permute(data, t.order, s), t.indices, t.indptr, x, s);
   }
   std::vector<mx::array> inputs{data, s0, s1, x};
   const int64_t k = x.ndim() > 1 ? x.shape(-1) : 1;

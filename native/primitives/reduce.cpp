@@ -29,7 +29,7 @@ mx::array major_sum(const mx::array& data, const mx::array& indptr, mx::Stream s
 mx::array minor_sum(const mx::array& data, const mx::array& indices, int64_t n_minor, mx::Stream s) {
   if (!uses_shaders(s)) return axis_sum(false, data, indices, n_minor, s);
   auto order = stable_argsort(indices, s);
-  return major_sum(mx::take(data, order, -1, s), compress(mx::take(indices, order, 0, s), n_minor, s), s);
+  return major_sum(permute(data, order, s), compress(mx::take(indices, order, 0, s), n_minor, s), s);
 }
 
 void AxisSum::eval_cpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) {

@@ -29,7 +29,7 @@ def operand(shape, dtype=mx.float32, seed=2):
 def dense_of(A, v):
     """Dense MLX form of A with values v as R^T diag(v) C with one-hot R and C: plain MLX matmuls."""
     coo = A.tocoo()
-    R, C = (mx.eye(n, dtype=v.dtype)[c] for n, c in zip(A.shape, coo._coords, strict=True))
+    R, C = (mx.eye(n)[c].astype(v.dtype) for n, c in zip(A.shape, coo._coords, strict=True))
     return R.T @ (v[:, None] * C)
 
 
