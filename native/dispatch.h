@@ -1,6 +1,7 @@
 // The only dtype lists: runtime dtype -> template argument, and what each value type accumulates in.
 #pragma once
 
+#include <cstdint>
 #include <stdexcept>
 #include <type_traits>
 
@@ -66,12 +67,23 @@ using acc_t = std::conditional_t<std::is_same_v<T, float16_t> || std::is_same_v<
 inline complex64_t mul(complex64_t a, complex64_t b) {
   return {a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real()};
 }
+
+// What integers compute in: unsigned and at least 32 bits, so that overflow wraps as NumPy's does.
+template <class T>
+using wrapping_t = std::conditional_t<(sizeof(T) > 4), uint64_t, uint32_t>;
+
 template <class T, class = std::enable_if_t<!std::is_same_v<T, complex64_t>>>
-inline T mul(T a, T b) { return static_cast<T>(a * b); }
+inline T mul(T a, T b) {
+  if constexpr (std::is_integral_v<T>) return static_cast<T>(static_cast<wrapping_t<T>>(a) * static_cast<wrapping_t<T>>(b));
+  else return static_cast<T>(a * b);
+}
 inline bool mul(bool a, bool b) { return a && b; }
 
 template <class T>
-inline T add(T a, T b) { return static_cast<T>(a + b); }
+inline T add(T a, T b) {
+  if constexpr (std::is_integral_v<T>) return static_cast<T>(static_cast<wrapping_t<T>>(a) + static_cast<wrapping_t<T>>(b));
+  else return static_cast<T>(a + b);
+}
 inline bool add(bool a, bool b) { return a || b; }
 inline complex64_t add(complex64_t a, complex64_t b) { return {a.real() + b.real(), a.imag() + b.imag()}; }
 

@@ -15,8 +15,9 @@ Compressed matmul_sparse_host(const Compressed& a_lazy, const Compressed& b_lazy
     using I = typename decltype(i)::type;
     return dispatch_value(a.data.dtype(), [&](auto t) {
       using T = typename decltype(t)::type;
+      const auto steps = slice_steps<I>(b.indptr.size() - 1, ptr<I>(b.indptr), ptr<I>(b.indices));
       const SpgemmInput<T, I> in{a.indptr.size() - 1, static_cast<size_t>(n_minor), ptr<I>(a.indptr), ptr<I>(a.indices),
-                                 ptr<T>(a.data), ptr<I>(b.indptr), ptr<I>(b.indices), ptr<T>(b.data)};
+                                 ptr<T>(a.data), ptr<I>(b.indptr), ptr<I>(b.indices), ptr<T>(b.data), steps.get()};
       auto indptr = fresh(a.indptr.shape(), a.indptr.dtype());
       const size_t room = spgemm_symbolic<T, I>(in, out_ptr<I>(indptr) + 1);
       lengths_to_indptr<I>(in.n_major, out_ptr<I>(indptr));

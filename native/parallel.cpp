@@ -59,7 +59,9 @@ class Pool {
     }
     if (sleeping_.load(std::memory_order_acquire) > 0) wake_.notify_all();
     work(body, parts);
-    while (pending_.load(std::memory_order_acquire) != 0) relax();
+    for (int spin = 0; pending_.load(std::memory_order_acquire) != 0; ++spin) {
+      if (spin < 4000) relax(); else std::this_thread::yield(); // the machine is busy: let the worker have this core
+    }
     body_ = nullptr;
     if (error_) std::rethrow_exception(error_);
     return true;

@@ -18,10 +18,19 @@ int available_cores();
 // exception is rethrown. Nested calls, and calls while another thread holds the pool, run serially in place.
 void run_parts(int parts, const std::function<void(int)>& body);
 
+// At most this many workers for what the current thread plans; 0: no limit.
+inline thread_local int thread_limit = 0;
+struct ThreadLimit {
+  explicit ThreadLimit(int limit) : before(thread_limit) { thread_limit = limit; }
+  ~ThreadLimit() { thread_limit = before; }
+  int before;
+};
+
 // How many parts are worth starting for `work` elementary steps (about 1 ns each).
 constexpr size_t kSerialWork = 20'000;
 inline int plan_parts(size_t work, int limit = 0) {
   int n = n_threads();
+  if (thread_limit > 0) n = std::min(n, thread_limit);
   if (limit > 0) n = std::min(n, limit);
   if (work < kSerialWork) return 1;
   return static_cast<int>(std::min<size_t>(n, 1 + work / kSerialWork));

@@ -51,6 +51,114 @@ struct SpgemmInput {
   const T* a_data; // null, with b_data: structure only
   const I *b_indptr, *b_indices;
   const T* b_data;
+  const uint8_t* b_steps = nullptr; // slice_steps of B; null: do without
+};
+
+// How a slice differs from the one before: not at all (0), every index larger by one (1), in another way (2).
+template <class I>
+std::unique_ptr<uint8_t[]> slice_steps(size_t n, const I* indptr, const I* indices) {
+  std::unique_ptr<uint8_t[]> steps(new uint8_t[n + 1]);
+  parallel_for(n, plan_parts(static_cast<size_t>(indptr[n]) / 2 + n), [&](size_t lo, size_t hi) {
+    for (size_t k = lo; k < hi; ++k) {
+      steps[k] = 2;
+      if (k == 0) continue;
+      const I *x = indices + indptr[k], *before = indices + indptr[k - 1], *end = indices + indptr[k + 1];
+      if (x == end || end - x != x - before) continue;
+      const I step = *x - *before;
+      if (step != 0 && step != 1) continue;
+      bool same = true;
+      for (; x < end; ++x, ++before) same &= *x - *before == step;
+      if (same) steps[k] = static_cast<uint8_t>(step);
+    }
+  });
+  return steps;
+}
+
+// On grids and in bands most slices of A @ B are the slice before, moved. The step from slice i - 1 of the result to
+// slice i, product by product; 2 where there is none.
+template <class T, class I>
+unsigned result_step(const SpgemmInput<T, I>& in, size_t i) {
+  const I *x = in.a_indices + in.a_indptr[i], *before = in.a_indices + in.a_indptr[i - 1];
+  const I* const end = in.a_indices + in.a_indptr[i + 1];
+  if (x == end || end - x != x - before) return 2;
+  auto step = [&] { return *x == *before ? 0u : *x - *before == 1 ? unsigned{in.b_steps[*x]} : 2u; };
+  const unsigned first = step();
+  while (first < 2 && ++x < end) {
+    ++before;
+    if (step() != first) return 2;
+  }
+  return first;
+}
+
+// The slices of a run have one pattern, which moves: where each product goes is looked up once.
+template <class T, class I>
+class RepeatedSlice {
+ public:
+  // How often a slice must have repeated before a lookup is worth its cost.
+  static constexpr int patience = 3;
+
+  // Learns slice i; false where that would take too much room.
+  bool learn(const SpgemmInput<T, I>& in, size_t i) {
+    constexpr size_t most = 4096;
+    products_.clear();
+    for (I e = in.a_indptr[i]; e < in.a_indptr[i + 1]; ++e) {
+      const I k = in.a_indices[e];
+      if (products_.size() + static_cast<size_t>(in.b_indptr[k + 1] - in.b_indptr[k]) > most) return false;
+      products_.insert(products_.end(), in.b_indices + in.b_indptr[k], in.b_indices + in.b_indptr[k + 1]);
+    }
+    pattern_ = products_;
+    std::sort(pattern_.begin(), pattern_.end());
+    pattern_.erase(std::unique(pattern_.begin(), pattern_.end()), pattern_.end());
+    slots_.clear();
+    for (I j : products_) {
+      slots_.push_back(static_cast<uint16_t>(std::lower_bound(pattern_.begin(), pattern_.end(), j) - pattern_.begin()));
+    }
+    sums_.reset(new acc_t<T>[pattern_.size()]);
+    moved_ = 0;
+    return true;
+  }
+
+  void move(unsigned step) { moved_ += static_cast<I>(step); }
+
+  // Slice i into index and value; returns its length without zeros.
+  size_t write(const SpgemmInput<T, I>& in, size_t i, I* index, T* value) {
+    using A = acc_t<T>;
+    const size_t n = pattern_.size();
+    const I *pattern = pattern_.data(), moved = moved_;
+    for (size_t r = 0; r < n; ++r) index[r] = pattern[r] + moved;
+    if (!in.a_data) return n;
+    A* sums = sums_.get();
+    std::fill_n(sums, n, A{});
+    const uint16_t* slot = slots_.data();
+    for (I e = in.a_indptr[i], end = in.a_indptr[i + 1]; e < end; ++e) {
+      const A a = static_cast<A>(in.a_data[e]);
+      const I k = in.a_indices[e];
+      const T *b = in.b_data + in.b_indptr[k], *b_end = in.b_data + in.b_indptr[k + 1];
+      for (; b < b_end; ++b, ++slot) sums[*slot] = add(sums[*slot], mul(a, static_cast<A>(*b)));
+    }
+    size_t zeros = 0;
+    for (size_t r = 0; r < n; ++r) {
+      value[r] = static_cast<T>(sums[r]);
+      zeros += !nonzero(value[r]);
+    }
+    return zeros ? drop_zeros(n, index, value) : n;
+  }
+
+ private:
+  static size_t drop_zeros(size_t n, I* index, T* value) {
+    size_t kept = 0;
+    for (size_t r = 0; r < n; ++r) {
+      if (!nonzero(value[r])) continue;
+      index[kept] = index[r];
+      value[kept++] = value[r];
+    }
+    return kept;
+  }
+
+  std::vector<I> products_, pattern_;
+  std::vector<uint16_t> slots_;
+  std::unique_ptr<acc_t<T>[]> sums_;
+  I moved_ = 0;
 };
 
 // Which minors a slice has touched: bit j of the lowest level, and above it one bit per 64 of the level below.
@@ -165,6 +273,11 @@ size_t spgemm_symbolic(const SpgemmInput<T, I>& in, I* lengths) {
     I* seen = block.get(); // seen[j] == i + 1: slice i has reached j
     size_t sum = 0;
     for (size_t i = lo; i < hi; ++i) {
+      if (in.b_steps && i > lo && result_step(in, i) < 2) {
+        lengths[i] = lengths[i - 1];
+        sum += static_cast<size_t>(lengths[i]);
+        continue;
+      }
       const I mark = static_cast<I>(i + 1);
       I n = 0;
       each_factor(in, i, [&](size_t k, size_t) {
@@ -183,16 +296,17 @@ size_t spgemm_symbolic(const SpgemmInput<T, I>& in, I* lengths) {
 }
 
 // One worker's sums over all minors. Memory that no slice touches is never committed.
-template <class T>
+template <class T, class I>
 struct Accumulator {
   explicit Accumulator(size_t n) : touched(n), sums(zeroed_block<acc_t<T>>(n)) {}
   TouchedSet touched;
   Block<acc_t<T>> sums;
+  RepeatedSlice<T, I> repeated;
 };
 
 // One slice of phase 2 into index and value; returns its length without zeros.
 template <class T, class I>
-size_t spgemm_slice(const SpgemmInput<T, I>& in, size_t i, Accumulator<T>& acc, I* index, T* value) {
+size_t spgemm_slice(const SpgemmInput<T, I>& in, size_t i, Accumulator<T, I>& acc, I* index, T* value) {
   using A = acc_t<T>;
   A* sums = acc.sums.get();
   size_t n = 0;
@@ -228,12 +342,20 @@ template <class T, class I>
 size_t spgemm_numeric(const SpgemmInput<T, I>& in, I* out_indptr, I* out_indices, T* out_data) {
   std::unique_ptr<I[]> kept(new I[in.n_major]);
   std::atomic<bool> short_slices{false};
-  spgemm_ranges(in, [&] { return std::make_unique<Accumulator<T>>(in.n_minor); },
-                [&](size_t lo, size_t hi, Accumulator<T>& acc) {
-    bool some = false;
+  spgemm_ranges(in, [&] { return std::make_unique<Accumulator<T, I>>(in.n_minor); },
+                [&](size_t lo, size_t hi, Accumulator<T, I>& acc) {
+    bool some = false, known = false;
+    int repeats = 0;
     for (size_t i = lo; i < hi; ++i) {
       const size_t at = static_cast<size_t>(out_indptr[i]);
-      kept[i] = static_cast<I>(spgemm_slice(in, i, acc, out_indices + at, out_data ? out_data + at : nullptr));
+      I* index = out_indices + at;
+      T* value = out_data ? out_data + at : nullptr;
+      const unsigned step = in.b_steps && i > lo ? result_step(in, i) : 2;
+      repeats = step < 2 ? std::min(repeats + 1, acc.repeated.patience + 1) : 0;
+      if (repeats == acc.repeated.patience) known = acc.repeated.learn(in, i);
+      if (repeats > acc.repeated.patience) acc.repeated.move(step);
+      const bool again = known && repeats >= acc.repeated.patience;
+      kept[i] = static_cast<I>(again ? acc.repeated.write(in, i, index, value) : spgemm_slice(in, i, acc, index, value));
       some |= kept[i] != out_indptr[i + 1] - out_indptr[i];
     }
     if (some) short_slices = true;

@@ -12,20 +12,36 @@
 #include "mlx/mlx.h"
 #include "mlx/primitives.h"
 
-namespace sp {
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
-// MLX's compiler may merge equivalent nodes in the wrong order when they have siblings, so primitives with several outputs
-// never count as equivalent.
-constexpr bool kMergeSiblings = false;
+namespace sp {
 
 // True while shaders run on the host in place of the CPU kernels (runtime.EXECUTOR = "shader").
 bool& shaders_on_host();
 inline bool uses_shaders(mx::Stream s) { return s.device == mx::Device::gpu || shaders_on_host(); }
 
+// Memory for an output. A large one from malloc asks for large pages, as NumPy's do: most of the time of its first use
+// goes to page faults otherwise.
+inline mx::allocator::Data allocate(size_t bytes) {
+  auto data = mx::allocator::malloc(bytes);
+#ifdef MADV_HUGEPAGE
+  constexpr uintptr_t page = uintptr_t{1} << 21;
+  if (bytes < 2 * page) return data;
+  auto buffer = data.buffer();
+  const auto begin = reinterpret_cast<uintptr_t>(buffer.raw_ptr()), header = begin - reinterpret_cast<uintptr_t>(buffer.ptr());
+  if (header > 64) return data; // a GPU back end's memory, which is not ours to advise on
+  const uintptr_t from = (begin + page - 1) & ~(page - 1), end = (begin + bytes) & ~(page - 1);
+  madvise(reinterpret_cast<void*>(from), end - from, MADV_HUGEPAGE); // a hint: failure changes nothing
+#endif
+  return data;
+}
+
 inline mx::array fresh(mx::Shape shape, mx::Dtype dtype) {
   size_t n = dtype.size();
   for (auto d : shape) n *= static_cast<size_t>(d);
-  return mx::array(mx::allocator::malloc(n), std::move(shape), dtype);
+  return mx::array(allocate(n), std::move(shape), dtype);
 }
 
 // Row-major copy of any strided array. MLX's own copy is not exported.
@@ -63,7 +79,7 @@ void run_on_cpu(mx::Stream s, const std::vector<mx::array>& inputs, std::vector<
   std::vector<mx::array> in, out;
   for (auto& a : inputs) in.push_back(mx::array::unsafe_weak_copy(contiguous_input(a, encoder)));
   for (auto& a : outputs) {
-    a.set_data(mx::allocator::malloc(a.nbytes()));
+    a.set_data(allocate(a.nbytes()));
     out.push_back(mx::array::unsafe_weak_copy(a));
   }
   encoder.dispatch([in = std::move(in), out = std::move(out), task = std::move(task)]() mutable { task(in, out); });
