@@ -11,6 +11,7 @@ int& spgemm_threads() {
 
 Compressed matmul_sparse_host(const Compressed& a_lazy, const Compressed& b_lazy, int64_t n_minor) {
   auto a = ready(a_lazy), b = ready(b_lazy);
+  const ThreadLimit limit(spgemm_threads());
   return with_index(a.indices, [&](auto i) {
     using I = typename decltype(i)::type;
     return dispatch_value(a.data.dtype(), [&](auto t) {

@@ -18,6 +18,10 @@
 
 namespace sp {
 
+// MLX's compiler may merge equivalent nodes in the wrong order when they have siblings, so primitives with several outputs
+// never count as equivalent.
+constexpr bool kMergeSiblings = false;
+
 // True while shaders run on the host in place of the CPU kernels (runtime.EXECUTOR = "shader").
 bool& shaders_on_host();
 inline bool uses_shaders(mx::Stream s) { return s.device == mx::Device::gpu || shaders_on_host(); }
