@@ -14,17 +14,18 @@ def _check_mlx() -> None:
             f"mlx_sparse needs mlx {_MLX_VERSION} with a back end, but mlx.core cannot be imported ({error}). "
             f"Install one: {extras}."
         ) from error
-    if mx.__version__ != _MLX_VERSION:
+    found = mx.__version__  # type: ignore[attr-defined]
+    if found != _MLX_VERSION:
         raise ImportError(
-            f"this mlx_sparse was built for mlx {_MLX_VERSION}, but mlx {mx.__version__} is installed, and MLX's binary "
-            f'interface changes between versions. Install the matching one: pip install "mlx=={_MLX_VERSION}", or '
-            f"{extras}."
+            f"this mlx_sparse was built for mlx {_MLX_VERSION}, but mlx {found} is installed, and MLX's "
+            f'binary interface changes between versions. Install the matching one: pip install "mlx=={_MLX_VERSION}", '
+            f"or {extras}."
         )
 
 
 _check_mlx()
 
-from . import runtime  # noqa: E402
+from . import _native, linalg, runtime  # noqa: E402
 from ._base import SparseEfficiencyWarning, SparseWarning, issparse, sparray  # noqa: E402
 from ._construct import *  # noqa: E402, F403
 from ._construct import __all__ as _construct_names  # noqa: E402
@@ -35,7 +36,6 @@ from ._device import use_cpu, use_device, use_gpu  # noqa: E402
 from ._extract import find, tril, triu  # noqa: E402
 from ._functions import *  # noqa: E402, F403
 from ._functions import __all__ as _function_names  # noqa: E402
-from . import _native, linalg  # noqa: E402, I001
 
 _native.defer_to(sparray)
 

@@ -44,6 +44,27 @@ class sparray:
     _allow_nd: tuple[int, ...] = (2,)
     _shape: tuple[int, ...]
     _data: mx.array
+    maxprint: int
+    # What every format provides, or takes from another.
+    tocoo: Any
+    tocsr: Any
+    transpose: Any
+    multiply: Any
+    power: Any
+    _getnnz: Any
+    _entries: Any
+    _with_data: Any
+    _unique: Any
+    _canonical: Any
+    _todense: Any
+    _diagonal: Any
+    _setdiag: Any
+    _axis_sum: Any
+    _product: Any
+    _matmul_sparse: Any
+    _merge_sparse: Any
+    _mul_scalar: Any
+    __neg__: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         raise ValueError("sparray cannot be instantiated; use coo_array, csr_array or csc_array")
@@ -140,9 +161,7 @@ class sparray:
     def __bool__(self) -> bool:
         if self.shape == (1, 1):
             return self.nnz != 0
-        raise ValueError(
-            "The truth value of an array with more than one element is ambiguous. Use a.any() or a.all()."
-        )
+        raise ValueError("The truth value of an array with more than one element is ambiguous. Use a.any() or a.all().")
 
     def __len__(self) -> int:
         raise TypeError("sparse array length is ambiguous; use nnz or shape[0]")
@@ -162,7 +181,9 @@ class sparray:
         """This array in storage format `format` ("coo", "csr" or "csc"; None keeps it)."""
         if format is None or format == self.format:
             return self.copy() if copy else self
-        convert = getattr(self, "to" + str(format), None)
+        if not isinstance(format, str):
+            raise TypeError(f"format must be a string; got {format!r}")
+        convert = getattr(self, "to" + format, None)
         if convert is None:
             raise ValueError(f"Format {format} is unknown.")
         return convert(copy=copy)
@@ -195,7 +216,7 @@ class sparray:
                 raise ValueError("out array must be same dtype and shape as sparse array")
             out[...] = _dense.view(self._todense(None))
             return out
-        return np.array(_dense.view(self._todense(None)), order=order or "C", copy=None)
+        return np.array(_dense.view(self._todense(None)), order=order or "C", copy=None)  # type: ignore[call-overload]
 
     # ---- products ---------------------------------------------------------------------------------------------
 
@@ -271,7 +292,14 @@ class sparray:
 
     def dot(self, other: Any) -> Any:
         """``A * other`` for a scalar, ``A @ other`` otherwise."""
-        return self * other if _dense.is_scalar(other) else self @ other
+        if _dense.is_scalar(other):
+            return self * other
+        try:
+            return self @ other
+        except TypeError as error:
+            if issparse(other) or _dense.is_dense(other):
+                raise
+            raise TypeError(f"argument not supported type: {type(other).__name__}") from error
 
     # ---- element-wise arithmetic ------------------------------------------------------------------------------
 
@@ -307,7 +335,7 @@ class sparray:
 
     def _with_dense(self, other: Any, op: Any) -> Any:
         """op(dense form, other) in other's namespace, other broadcast to this shape."""
-        x = _as_operand(other)
+        x = NotImplemented if isinstance(other, (list, tuple)) else _as_operand(other)  # as in SciPy
         if x is NotImplemented:
             return NotImplemented
         if _dense.is_mlx(x):
@@ -332,7 +360,7 @@ class sparray:
         return NotImplemented
 
     def __pow__(self, n: Any, mod: Any = None) -> Any:
-        return self.power(n)
+        return self.power(n) if mod is None else NotImplemented
 
     def __iadd__(self, other: Any) -> Any:
         return NotImplemented
@@ -465,8 +493,9 @@ class sparray:
         0-d or 1-d dense array in the namespace of `runtime.dense_namespace`.
         """
         axes = _check_axis(axis, self.ndim)
-        total = self._sum(axes, None if dtype is None else _dtypes.mlx_dtype(dtype), stream)
-        return _store(total, out)
+        # True + True is True in one entry, so booleans cannot be counted with their duplicates.
+        A = self._unique() if self._data.dtype == mx.bool_ and len(axes) == self.ndim else self
+        return _store(A._sum(axes, None if dtype is None else _dtypes.mlx_dtype(dtype), stream), out)
 
     def _sum(self, axes: tuple[int, ...], dtype: mx.Dtype | None, stream: Any) -> mx.array:
         wide = _dtypes.sum_dtype(self._data.dtype)
@@ -564,7 +593,9 @@ def _store(total: mx.array, out: Any) -> Any:
     if out is None:
         return _dense.out(total)
     if out.shape != tuple(total.shape):
-        raise ValueError(f"output parameter has wrong dimensions: {out.shape}, expected {tuple(total.shape)}")
+        raise ValueError(
+            f"output parameter has wrong dimensions: {out.shape} does not match shape {tuple(total.shape)}"
+        )
     out[...] = _dense.view(total)
     return out
 
@@ -603,7 +634,7 @@ def _divide_sparse(a: Any, b: Any) -> Any:
     if a.shape != b.shape:
         raise ValueError(f"inconsistent shapes {a.shape} and {b.shape}")
     with np.errstate(divide="ignore", invalid="ignore"):
-        return _dense.out(_dense.to_mlx(np.divide(_dividend(a).toarray(), b.toarray())))
+        return _dense.out(_dense.to_mlx(np.divide(_dividend(a._unique()).toarray(), b.toarray())))
 
 
 def _dividend(a: Any) -> Any:

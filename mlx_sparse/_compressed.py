@@ -12,7 +12,7 @@ from ._base import as_sparse, issparse
 from ._data import _data_array
 from ._elementwise import multiply
 from ._shape import all_integers as _all_integers
-from ._shape import check_shape, is_shape
+from ._shape import check_input, check_shape, is_shape
 
 
 class _cs_array(_data_array):
@@ -24,6 +24,11 @@ class _cs_array(_data_array):
     _canonical_format: bool | None = None
     _assigned = False  # buffers were replaced by the user, so they may be longer than indptr says
     _pattern: Any
+    _matmul_kind: int
+    _rmatmul_kind: int
+    # Between (row, column) and (major, minor), and the class that compresses the other axis.
+    _swap: Any
+    _other: Any
 
     def __init__(
         self,
@@ -37,10 +42,7 @@ class _cs_array(_data_array):
     ) -> None:
         super().__init__(maxprint=maxprint)
         self._pattern = None
-        if np.isscalar(arg1):
-            raise ValueError("scipy sparse array classes do not support instantiation from a scalar")
-        if validate not in (True, False, "metadata", "full"):
-            raise ValueError(f"validate must be True, False, 'metadata' or 'full'; got {validate!r}")
+        check_input(arg1, validate)
         target = None if dtype is None else _dtypes.mlx_dtype(dtype)
         if issparse(arg1):
             self._adopt(as_sparse(arg1).asformat(self.format))
@@ -150,7 +152,7 @@ class _cs_array(_data_array):
     def _infer_shape(self) -> tuple[int, ...]:
         if self._indptr.size == 0 or self._indices.size == 0:
             raise ValueError("unable to infer matrix dimensions")
-        minor = int(mx.max(self._indices).item()) + 1
+        minor = int(_dense.view(mx.max(self._indices))) + 1
         return check_shape(self._swap((self._indptr.size - 1, minor)), self._allow_nd)
 
     def _reshape_in_place(self, shape: tuple[int, ...]) -> None:
@@ -320,8 +322,7 @@ class _cs_array(_data_array):
 
     def count_nonzero(self, axis: int | None = None) -> Any:
         """Number of entries whose value is not zero, in all or along `axis`."""
-        A = self._canonical()
-        return A.tocoo().count_nonzero(axis)
+        return self._canonical().tocoo().count_nonzero(axis)
 
     # ---- products ---------------------------------------------------------------------------------------------
 
@@ -348,8 +349,9 @@ class _cs_array(_data_array):
         res = self._from_parts(*parts, (M, N), canonical=True)
         shape = self.shape[:-1] + ((N,) if o_ndim == 2 else ())
         if shape == ():
-            return _dense.out(mx.sum(res._data))
-        return res if len(shape) == 2 else res.reshape(shape)
+            total = mx.sum(res._data).astype(dtype)
+            return _dense.view(total) if _dense.numpy_mode() else total
+        return res if len(shape) == 2 else res.tocoo(copy=False).reshape(shape)
 
     @property
     def _minor(self) -> int:
@@ -416,7 +418,9 @@ class _cs_array(_data_array):
         return coo_array._from_parts(data, coords[-self.ndim :], self._shape, canonical=bool(self._canonical_format))
 
     def reshape(self, *shape: Any, order: str = "C", copy: bool = False) -> Any:
-        """This array with another shape of as many elements."""
+        """This array with another shape of as many elements; itself for its own shape unless `copy`."""
+        if self._shape in (shape, shape[0] if len(shape) == 1 else None) and order in ("C", "F"):
+            return self.copy() if copy else self
         return self.tocoo(copy=copy).reshape(*shape, order=order)._to_native_format(self.format)
 
     def transpose(self, axes: Any = None, copy: bool = False) -> Any:
@@ -456,7 +460,10 @@ def _replace_diagonal(coo: Any, values: mx.array, k: int) -> Any:
     return coo_array(
         (
             np.concatenate([data[off], _dense.view(values)]),
-            (np.concatenate([row[off], new_row.astype(row.dtype)]), np.concatenate([col[off], new_col.astype(col.dtype)])),
+            (
+                np.concatenate([row[off], new_row.astype(row.dtype)]),
+                np.concatenate([col[off], new_col.astype(col.dtype)]),
+            ),
         ),
         shape=coo.shape,
         dtype=coo._data.dtype,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
+from warnings import warn
 
 import mlx.core as mx
 import numpy as np
@@ -16,7 +18,7 @@ from ._csc import csc_array
 from ._csr import csr_array
 from ._shape import check_shape
 
-_CLASSES = {"coo": coo_array, "csr": csr_array, "csc": csc_array}
+_CLASSES: dict[str, Any] = {"coo": coo_array, "csr": csr_array, "csc": csc_array}
 
 
 def from_scipy(matrix: Any, *, format: str | None = None, dtype: Any = None) -> Any:
@@ -110,13 +112,20 @@ def eye_array(
 ) -> Any:
     """Array of shape (m, n) with ones on diagonal `k`.
 
+    Raises
+    ------
+    ValueError
+        A dimension that is negative or not whole, or a diagonal outside the array.
+
     Differences from SciPy
     ----------------------
     The default format is csr.
     """
-    m, n = _count(m, "m"), _count(m if n is None else n, "n")
+    m, n, k = _count(m, "m"), _count(m if n is None else n, "n"), operator.index(k)
     dtype = _dtypes.mlx_dtype(dtype)
-    count = max(min(m + min(k, 0), n - max(k, 0)), 0)
+    count = min(m + k, n - k, m, n)
+    if count < 0:
+        raise ValueError(f"Offset {k} (index 0) out of bounds")
     index = _dtypes.index_dtype(maxval=max(m, n))
     first = mx.arange(count, dtype=index, stream=stream)
     coords = (first + max(-k, 0), first + max(k, 0))
@@ -135,14 +144,15 @@ def identity(n: int, dtype: Any = "d", format: str | None = None) -> Any:
 
 
 def diags_array(
-    diagonals: Any, /, *, offsets: Any = 0, shape: Any = None, format: str | None = None, dtype: Any = None
+    diagonals: Any, /, *, offsets: Any = 0, shape: Any = None, format: str | None = None, dtype: Any = ...
 ) -> Any:
     """Array with the given diagonals. Lazy and differentiable in values given as `mx.array`.
 
     Parameters
     ----------
     diagonals : sequence of array_like
-        One per offset; a length-1 diagonal fills its whole offset when `shape` is given.
+        One per offset: at least as long as the offset's diagonal (the rest is not used), or of length 1, which
+        fills it. For a scalar offset, one flat sequence.
     offsets : int or sequence of int
         0 is the main diagonal, k > 0 above it.
     shape : tuple of int, optional
@@ -150,12 +160,12 @@ def diags_array(
     format : {"csr", "csc", "coo"}, optional
         Default csr.
     dtype : dtype, optional
-        Default: what the diagonals promote to; integers become the default float dtype.
+        Default: what the diagonals promote to, but the default float dtype for integers; None keeps integers.
 
     Raises
     ------
     ValueError
-        Numbers of diagonals and offsets differ, a diagonal's length does not fit, or an offset repeats.
+        Numbers of diagonals and offsets differ, a diagonal is too short, or an offset repeats or lies outside `shape`.
 
     Examples
     --------
@@ -166,52 +176,63 @@ def diags_array(
            [ 0., -1.,  2.]])
     """
     if np.ndim(offsets) == 0:
-        if len(diagonals) == 0 or np.ndim(diagonals[0]) == 0:
-            diagonals = [diagonals]
-        elif len(diagonals) != 1:
-            raise ValueError(f"Different number of diagonals and offsets: {len(diagonals)} and 1")
-    else:
-        diagonals = list(diagonals)
-    offsets = [int(k) for k in np.atleast_1d(offsets)]
-    if len(diagonals) != len(offsets):
-        raise ValueError(f"Different number of diagonals and offsets: {len(diagonals)} and {len(offsets)}")
+        if len(diagonals) > 0 and np.ndim(diagonals[0]) > 0:
+            raise ValueError("Different number of diagonals and offsets: one offset takes one flat diagonal")
+        diagonals = [diagonals]
+    offsets = [operator.index(k) for k in np.atleast_1d(offsets)]
+    values: list[Any] = [d if _dense.is_mlx(d) else np.atleast_1d(d) for d in diagonals]
+    values = [mx.reshape(d, (1,)) if d.ndim == 0 else d for d in values]
+    if len(values) != len(offsets):
+        raise ValueError(f"Different number of diagonals and offsets: {len(values)} and {len(offsets)}")
     if len(set(offsets)) != len(offsets):
         raise ValueError(f"offset array contains duplicate values: {offsets}")
-    values = [d if _dense.is_mlx(d) else np.atleast_1d(d) for d in diagonals]
-    values = [mx.reshape(d, (1,)) if d.ndim == 0 else d for d in values]
     if shape is None:
         n = len(values[0]) + abs(offsets[0])
         shape = (n, n)
     m, n = (_count(s, "shape") for s in shape)
-    if dtype is None:
-        common = _dtypes.result_type(*(v.dtype for v in values))
-        dtype = _dtypes.default_float() if _dtypes.is_integral(common) else common
-    dtype = _dtypes.mlx_dtype(dtype)
-    index = _dtypes.index_dtype(maxval=max(m, n))
-    data, rows, cols = [], [], []
-    for d, k in zip(values, offsets, strict=True):
-        count = min(m + min(k, 0), n - max(k, 0))
-        if count < 0 or (count == 0 and len(d) > 1 and min(m, n) > 0):
-            raise ValueError(f"Offset {k} (index {offsets.index(k)}) out of bounds")
-        x = _dense.to_mlx(d, dtype)
-        if x.size == 1 and count != 1:
-            x = mx.broadcast_to(x, (count,))
-        elif x.size != count:
-            raise ValueError(
-                f"Diagonal length (index {offsets.index(k)}: {x.size} at offset {k}) does not agree with array size "
-                f"({m}, {n})."
-            )
-        first = mx.arange(count, dtype=index)
-        data.append(x)
-        rows.append(first + max(-k, 0))
-        cols.append(first + max(k, 0))
-    order = np.argsort(offsets)  # by ascending offset, so a stable compression leaves rows sorted
-    parts = [mx.concatenate([p[i] for i in order]) for p in (data, rows, cols)]
-    coo = coo_array._from_parts(parts[0], (parts[1], parts[2]), (m, n))
-    return _assembled(coo, format or "csr", unique=True)
+    target = _diagonals_dtype(values, dtype)
+    counts = [min(m + k, n - k, m, n) for k in offsets]
+    parts = [_diagonal(values[j], offsets[j], counts[j], j, (m, n), target) for j in np.argsort(offsets)]
+    # By ascending offset, so a stable compression leaves rows sorted.
+    data, rows, cols = (mx.concatenate(list(p)) for p in zip(*parts, strict=True))
+    return _assembled(coo_array._from_parts(data, (rows, cols), (m, n)), format or "csr", unique=True)
 
 
-def diags(diagonals: Any, offsets: Any = 0, shape: Any = None, format: str | None = None, dtype: Any = None) -> Any:
+def _diagonals_dtype(values: list[Any], dtype: Any) -> mx.Dtype:
+    if dtype is not None and dtype is not ...:
+        return _dtypes.mlx_dtype(dtype)
+    if any(v.dtype == np.object_ for v in values if isinstance(v, np.ndarray)):
+        raise TypeError("diagonals must be numeric; got dtype object")
+    common = _dtypes.result_type(*(v.dtype for v in values))
+    if dtype is None or not _dtypes.is_integral(common):
+        return common
+    if _dense.numpy_mode():
+        warn(
+            f"the diagonals are {_dtypes.numpy_dtype(common)}, but the output has been cast to the default float "
+            "dtype, which SciPy is going to stop doing; dtype=None keeps theirs",
+            FutureWarning,
+            stacklevel=4,
+        )
+    return _dtypes.default_float()
+
+
+def _diagonal(
+    values: Any, k: int, count: int, j: int, shape: tuple[int, int], dtype: mx.Dtype
+) -> tuple[mx.array, mx.array, mx.array]:
+    """Entries of diagonal `k`, which takes the first `count` of `values`, or its only one `count` times."""
+    if count < 0:
+        raise ValueError(f"Offset {k} (index {j}) out of bounds")
+    if len(values) != 1 and len(values) < count:
+        raise ValueError(
+            f"Diagonal length (index {j}: {len(values)} at offset {k}) does not agree with array size {shape}."
+        )
+    x = _dense.to_mlx(values, dtype)
+    x = mx.broadcast_to(x, (count,)) if x.size == 1 else x[:count]
+    first = mx.arange(count, dtype=_dtypes.index_dtype(maxval=max(shape)))
+    return x, first + max(-k, 0), first + max(k, 0)
+
+
+def diags(diagonals: Any, offsets: Any = 0, shape: Any = None, format: str | None = None, dtype: Any = ...) -> Any:
     """Array with the given diagonals. As `diags_array`."""
     return diags_array(diagonals, offsets=offsets, shape=shape, format=format, dtype=dtype)
 
@@ -249,10 +270,7 @@ def random_array(
         raise ValueError("density expected to be 0 <= density <= 1")
     shape = check_shape(shape, (1, 2))
     rng = _generator(random_state if rng is None else rng)
-    total = math.prod(shape)
-    count = int(round(total * density))
-    flat = rng.choice(total, size=count, replace=False, shuffle=False) if total else np.zeros(0, np.int64)
-    flat.sort()
+    count = int(round(math.prod(shape) * density))
     dtype = _dtypes.default_float() if dtype is None else _dtypes.mlx_dtype(dtype)
     if data_sampler is not None:
         values = data_sampler(size=count)
@@ -264,8 +282,21 @@ def random_array(
         if dtype == mx.complex64:
             values = values + 1j * rng.uniform(size=count)
     index = _dtypes.index_dtype(maxval=max(shape, default=0))
-    coords = tuple(_dense.to_index(c, index, "coords") for c in np.unravel_index(flat, shape))
+    coords = tuple(_dense.to_index(c, index, "coords") for c in _positions(rng, shape, count))
     return coo_array._from_parts(_dense.to_mlx(values, dtype), coords, shape, canonical=True).asformat(format)
+
+
+def _positions(rng: np.random.Generator, shape: tuple[int, ...], count: int) -> tuple[np.ndarray, ...]:
+    """Coordinates of `count` distinct positions in ascending order."""
+    total = math.prod(shape)
+    if total <= np.iinfo(np.int64).max:
+        flat = rng.choice(total, size=count, replace=False, shuffle=False) if total else np.zeros(0, np.int64)
+        return np.unravel_index(np.sort(flat), shape)
+    found = np.zeros((len(shape), 0), np.int64)
+    while found.shape[1] < count:  # so sparse that equal draws are rare
+        drawn = [rng.integers(0, n, count - found.shape[1]) for n in shape]
+        found = np.unique(np.concatenate([found, drawn], axis=1), axis=1)
+    return tuple(found)
 
 
 def _generator(rng: Any) -> np.random.Generator:
@@ -281,12 +312,8 @@ def vstack(blocks: Any, format: str | None = None, dtype: Any = None) -> Any:
 
 
 def hstack(blocks: Any, format: str | None = None, dtype: Any = None) -> Any:
-    """Stack arrays horizontally (column-wise); 1-D arrays are joined. See `block_array`."""
-    blocks = list(blocks)
-    if blocks and all(issparse(b) and b.ndim == 1 for b in blocks):
-        joined = block_array([blocks], format="coo", dtype=dtype)
-        return joined.reshape((joined.shape[1],)).asformat(format)
-    return block_array([blocks], format=format, dtype=dtype)
+    """Stack arrays horizontally (column-wise); a 1-D array counts as one row. See `block_array`."""
+    return block_array([list(blocks)], format=format, dtype=dtype)
 
 
 def block_array(blocks: Any, *, format: str | None = None, dtype: Any = None) -> Any:
@@ -313,7 +340,8 @@ def block_array(blocks: Any, *, format: str | None = None, dtype: Any = None) ->
     heights, widths = _block_sizes(grid)
     row_start, col_start = np.concatenate([[0], np.cumsum(heights)]), np.concatenate([[0], np.cumsum(widths)])
     shape = (int(row_start[-1]), int(col_start[-1]))
-    target = _dtypes.mlx_dtype(dtype) if dtype is not None else _dtypes.result_type(*(b._data.dtype for b in present or [eye_array(0)]))
+    common = _dtypes.result_type(*(b._data.dtype for b in present)) if present else _dtypes.default_float()
+    target = common if dtype is None else _dtypes.mlx_dtype(dtype)
     kinds = {b.format for b in present}
     uniform = len(present) == len(heights) * len(widths) and kinds in ({"csr"}, {"csc"})
     if format is None:
@@ -388,13 +416,14 @@ def _block_sizes(grid: list[list[Any]]) -> tuple[list[int], list[int]]:
         for j, b in enumerate(row):
             if b is None:
                 continue
-            for sizes, at, got, what in ((heights, i, b.shape[0], "rows"), (widths, j, b.shape[1], "columns")):
+            for axis, sizes, at in ((0, heights, i), (1, widths, j)):
+                got = b.shape[axis]
                 if sizes[at] is None:
                     sizes[at] = got
                 elif sizes[at] != got:
-                    axis = 0 if sizes is heights else 1
                     raise ValueError(
-                        f"Mismatching number of {what}. Got blocks[{i},{j}].shape[{axis}] == {got}, expected {sizes[at]}."
+                        f"Mismatching blocks: incompatible {('row', 'column')[axis]} dimensions. "
+                        f"Got blocks[{i},{j}].shape[{axis}] == {got}, expected {sizes[at]}."
                     )
     return [h or 0 for h in heights], [w or 0 for w in widths]
 

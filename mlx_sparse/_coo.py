@@ -13,7 +13,7 @@ from . import _dense, _dtypes, _native, runtime
 from ._base import as_sparse, issparse
 from ._compressed import _index_input_dtype, _own, _replace_diagonal, _traced
 from ._data import _data_array
-from ._shape import all_integers, check_shape, is_shape
+from ._shape import all_integers, check_input, check_shape, is_shape
 
 
 class coo_array(_data_array):
@@ -69,10 +69,7 @@ class coo_array(_data_array):
         validate: bool | str = True,
     ) -> None:
         super().__init__(maxprint=maxprint)
-        if np.isscalar(arg1):
-            raise ValueError("scipy sparse array classes do not support instantiation from a scalar")
-        if validate not in (True, False, "metadata", "full"):
-            raise ValueError(f"validate must be True, False, 'metadata' or 'full'; got {validate!r}")
+        check_input(arg1, validate)
         target = None if dtype is None else _dtypes.mlx_dtype(dtype)
         self.has_canonical_format = False
         if issparse(arg1):
@@ -142,6 +139,8 @@ class coo_array(_data_array):
     def _from_dense(self, arg1: Any, dtype: mx.Dtype | None) -> None:
         try:
             x = _dense.as_dense(arg1)
+        except ValueError:
+            raise
         except Exception as error:
             raise TypeError(f"cannot make a coo_array from {type(arg1).__name__}") from error
         values = _dense.view(x) if _dense.is_mlx(x) else np.asarray(x)
@@ -161,7 +160,9 @@ class coo_array(_data_array):
 
     def _check_bounds(self) -> None:
         if len(self._coords) != self.ndim:
-            raise ValueError(f"mismatching number of index arrays for shape; got {len(self._coords)}, expected {self.ndim}")
+            raise ValueError(
+                f"mismatching number of index arrays for shape; got {len(self._coords)}, expected {self.ndim}"
+            )
         if self._data.size == 0 or _traced(*self._coords):
             return
         for axis, idx in enumerate(self._coords):
@@ -194,7 +195,10 @@ class coo_array(_data_array):
     @property
     def row(self) -> Any:
         """Row indices (all zero for a 1-D array)."""
-        return _dense.out(self._row)
+        row = _dense.out(self._row)
+        if self.ndim == 1 and isinstance(row, np.ndarray):
+            row.flags.writeable = False
+        return row
 
     @row.setter
     def row(self, values: Any) -> None:
@@ -291,7 +295,7 @@ class coo_array(_data_array):
     def _matmul_direct(self, x: Any) -> Any:
         if len(self._shape) != 2:
             return None
-        return _native.product_direct(0, self._pattern, self._data, *self._coords, x)
+        return _native.product_direct(0, self._pattern, self._data, self._row, self._coords[1], x)
 
     def _product(self, data: mx.array, x: mx.array, transposed: bool, stream: Any = None) -> mx.array:
         return _native.product(int(transposed), self._pattern, data, self._row, self._coords[-1], x, stream)
@@ -349,11 +353,10 @@ class coo_array(_data_array):
         return self._compress(csc_array, self._coords[1], self._coords[0], self.shape[1], stream)
 
     def _compress(self, cls: Any, major: mx.array, minor: mx.array, n: int, stream: Any) -> Any:
-        parts = _native.coo_to_cs(self._data, major, minor, n, stream)
-        new = cls._from_parts(*parts, self._shape)
         if not self.has_canonical_format and not _traced(self._data):
-            new.sum_duplicates()
-        return new
+            parts = _native.coo_to_canonical(self._data, major, minor, n)
+            return cls._from_parts(*parts, self._shape, canonical=True)
+        return cls._from_parts(*_native.coo_to_cs(self._data, major, minor, n, stream), self._shape)
 
     def _to_native_format(self, format: str) -> Any:
         return self.asformat("csr" if format == "csc" and self.ndim == 1 else format)
@@ -362,10 +365,12 @@ class coo_array(_data_array):
         """Transpose: the coordinate arrays swapped, O(1)."""
         if axes is not None:
             given = tuple(operator.index(a) for a in (axes if hasattr(axes, "__len__") else (axes,)))
+            if len(given) != self.ndim:
+                raise ValueError(f"axes don't match matrix dimensions: {axes} for {self.ndim}-D")
             if any(a >= self.ndim for a in given):
                 raise IndexError(f"axes {given} out of range for {self.ndim} dimensions")
-            if sorted(a % self.ndim for a in given) != list(range(self.ndim)) or len(given) != self.ndim:
-                raise ValueError(f"invalid axes {axes} for {self.ndim} dimensions")
+            if sorted(a % self.ndim for a in given) != list(range(self.ndim)):
+                raise ValueError(f"repeated axis in transpose: {axes}")
             if tuple(a % self.ndim for a in given) == tuple(range(self.ndim)):
                 return self.copy() if copy else self
         if self.ndim == 1:
@@ -380,9 +385,10 @@ class coo_array(_data_array):
             raise ValueError("'order' must be 'C' or 'F'")
         if target == self._shape:
             return self.copy() if copy else self
-        coords = [_dense.view(c) for c in self._coords]
-        flat = np.ravel_multi_index([c.astype(np.int64) for c in coords], self._shape, order=order) if self.nnz else []
-        moved = np.unravel_index(np.asarray(flat, dtype=np.int64), target, order=order)
+        coords = tuple(_dense.view(c).astype(np.int64) for c in self._coords)
+        kind: Any = order
+        flat = np.ravel_multi_index(coords, self._shape, order=kind) if self.nnz else np.zeros(0, np.int64)
+        moved = np.unravel_index(flat, target, order=kind)
         index = _dtypes.index_dtype([c.dtype for c in self._coords], max(target))
         data = _own(self._data) if copy and runtime.dense_namespace == "numpy" else self._data
         new = tuple(_dense.to_index(c, index, "coords") for c in moved)

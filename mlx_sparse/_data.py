@@ -134,6 +134,8 @@ class _data_array(sparray):
         if _dtypes.is_integral(self._data.dtype) and ndigits >= 0:
             return self.copy()
         A = self._unique()
+        if _dense.numpy_mode():
+            return A._with_data(_dense.to_mlx(np.around(_dense.view(A._data), ndigits), A._data.dtype))
         return A._with_data(mx.round(A._data, ndigits))
 
     def __imul__(self, other: Any) -> Any:
@@ -203,8 +205,9 @@ class _data_array(sparray):
         target = self._data.dtype
         if target != mx.bfloat16:
             target = _dtypes.mlx_dtype(ufunc(np.zeros(1, host)).dtype)
-        if target == mx.complex64 and name not in _COMPLEX_IN_MLX:
-            return self._with_data(_dense.to_mlx(ufunc(_dense.view(self._data))))
+        if _dense.numpy_mode() or target == mx.complex64 and name not in _COMPLEX_IN_MLX:
+            with np.errstate(over="ignore"):
+                return self._with_data(_dense.to_mlx(ufunc(_dense.view(self._data)), target))
         if _dtypes.is_integral(target):
             if name == "sign":
                 return self._with_data(mx.sign(self._data))

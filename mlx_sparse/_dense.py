@@ -13,7 +13,6 @@ import numpy as np
 
 from . import _dtypes, runtime
 
-
 _WIDE = {"q": np.int64, "Q": np.uint64}
 
 
@@ -78,6 +77,8 @@ def to_mlx(x: Any, dtype: Any = None, stream: Any = None) -> mx.array:
     """
     if is_mlx(x):
         return x if dtype is None or x.dtype == dtype else x.astype(dtype, stream=stream)
+    if isinstance(x, (list, tuple)) and dtype is not None and _dtypes.is_integral(dtype):
+        x = _integers(x, _dtypes.numpy_dtype(dtype))
     a = np.asarray(as_dense(x))
     if a.size == 0:  # mx.array reads past the end of an empty buffer
         return mx.zeros(a.shape, dtype=_dtypes.mlx_dtype(a.dtype) if dtype is None else dtype, stream=stream)
@@ -94,6 +95,14 @@ def to_mlx(x: Any, dtype: Any = None, stream: Any = None) -> mx.array:
         return mx.array(np.ascontiguousarray(a) if a.ndim else a, dtype=target)
     made = mx.array(np.ascontiguousarray(a) if a.ndim else a)
     return made if made.dtype == target else made.astype(target, stream=stream)
+
+
+def _integers(x: Any, host: np.dtype) -> Any:
+    """A list as an integer array, without the detour over float64 that 64-bit values do not survive."""
+    try:
+        return np.array(x, dtype=host)
+    except (TypeError, ValueError, OverflowError):
+        return x
 
 
 def freeze(x: Any) -> Any:

@@ -45,12 +45,12 @@ def mlx_dtype(dtype: Any) -> mx.Dtype:
             return mx.complex64
         if dt.kind in "iu" and dt not in _TO_MLX:  # platform aliases such as longlong
             dt = np.dtype(f"{dt.kind}{dt.itemsize}")
-        found = _TO_MLX.get(dt.newbyteorder("="))
-        if found is None:
+        if dt.newbyteorder("=") not in _TO_MLX:
             raise ValueError(
                 f"mlx_sparse does not support dtype {dt}. The supported types are: bool, (u)int8 to (u)int64, float16, "
                 "bfloat16, float32, float64 (CPU) and complex64."
             )
+        found = _TO_MLX[dt.newbyteorder("=")]
         if found == mx.float64:
             return default_float()
     if found == mx.float64 and mx.default_device().type != mx.DeviceType.cpu:

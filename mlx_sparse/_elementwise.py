@@ -29,45 +29,55 @@ def multiply(a: Any, other: Any) -> Any:
             f"the dense operand's dtype {x.dtype} differs from the sparse array's dtype {a._data.dtype}; "
             "cast one of them with astype"
         )
-    if x.ndim > 2:
+    shape = _broadcast_shape(a.shape, tuple(x.shape))
+    if x.ndim > 2 or a.shape in ((1,), (1, 1)) and x.size != 1:
         return _dense.like(a._todense(None) * x, other)
-    return _multiply_dense(a, x)
+    found = _multiply_dense(a, x)
+    return found if found.shape == shape else found.reshape(shape)
 
 
 def _multiply_sparse(a: Any, b: Any) -> Any:
     if a.shape == b.shape:
         return a._merge_sparse(b, "multiply")
-    if b.shape in ((1, 1), (1,)):
-        scaled = a._mul_scalar(b.toarray().ravel()[0])
-        return scaled.reshape((1, a.shape[0])) if a.ndim == 1 and b.ndim == 2 else scaled
-    if a.shape in ((1, 1), (1,)):
-        return b._mul_scalar(_dense.view(mx.sum(a._entries())).item())
-    (m, n), (p, q) = a._shape_as_2d, b._shape_as_2d
+    shape = _broadcast_shape(a.shape, b.shape)
+    found = _multiply_2d(a if a.ndim == 2 else a.reshape((1, -1)), b if b.ndim == 2 else b.reshape((1, -1)))
+    return found if found.shape == shape else found.reshape(shape)
+
+
+def _multiply_2d(a: Any, b: Any) -> Any:
+    (m, n), (p, q) = a.shape, b.shape
+    if (p, q) == (1, 1):
+        return a._mul_scalar(b.toarray()[0, 0])
+    if (m, n) == (1, 1):
+        return b._mul_scalar(a.toarray()[0, 0])
     if m == 1 and q == 1:
-        return b.tocsr()._matmul_sparse(a.reshape((m, n)))
+        return b.tocsr()._matmul_sparse(a)
     if n == 1 and p == 1:
-        return a._matmul_sparse(b.reshape((p, q)))
-    if p == 1 and n == q:
-        return _scale(a, b, "minor").reshape((m, n))
-    if m == 1 and n == q:
-        return _scale(b, a, "minor").reshape((p, q))
-    if q == 1 and m == p:
-        return _scale(a, b, "major")
-    if n == 1 and m == p:
-        return _scale(b, a, "major")
-    raise ValueError(f"inconsistent shapes {a.shape} and {b.shape}")
+        return a._matmul_sparse(b)
+    if (m, n) == (p, q):
+        return a._merge_sparse(b, "multiply")
+    large, vector = (a, b) if p == 1 or q == 1 else (b, a)
+    D = _diagonal_of(vector)
+    if vector.shape[0] == 1:
+        return (large if large.format != "coo" else large.tocsr())._matmul_sparse(D)
+    return D._matmul_sparse(large)
 
 
-def _scale(a: Any, vector: Any, side: str) -> Any:
-    """a @ diag(vector) or diag(vector) @ a, stored entries at zeros of the vector dropped."""
+def _broadcast_shape(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
+    try:
+        return np.broadcast_shapes(a, b)
+    except ValueError:
+        raise ValueError(f"inconsistent shapes {a} and {b}") from None
+
+
+def _diagonal_of(vector: Any) -> Any:
+    """diag(vector), without entries for its zeros."""
     from ._construct import diags_array
 
-    flat = vector.reshape((vector._shape_as_2d[0] * vector._shape_as_2d[1],)).toarray()
-    D = diags_array(flat, offsets=0, format="csr", dtype=flat.dtype)
-    A = a.tocsr()
-    if A.ndim == 1:
-        A = A.reshape((1, A.shape[0]))
-    return A._matmul_sparse(D) if side == "minor" else D._matmul_sparse(A)
+    flat = vector.toarray().ravel()
+    D = diags_array(flat, dtype=flat.dtype)
+    D.eliminate_zeros()
+    return D
 
 
 def _multiply_dense(a: Any, x: mx.array) -> Any:
@@ -75,9 +85,7 @@ def _multiply_dense(a: Any, x: mx.array) -> Any:
     from ._coo import coo_array
 
     if x.size == 1:
-        scaled = a._mul_scalar(mx.reshape(x, ()))
-        shape = np.broadcast_shapes(a.shape, x.shape)
-        return scaled if shape == a.shape else scaled.reshape(shape)
+        return a._mul_scalar(mx.reshape(x, ()))
     coo = a.tocoo(copy=False)
     if coo.shape == x.shape:
         if a.ndim == 1:
@@ -96,10 +104,7 @@ def _multiply_dense(a: Any, x: mx.array) -> Any:
         values = x2 * coo._data if q == 1 else mx.take(x2, col, axis=1) * coo._data
         rows = mx.repeat(mx.arange(p, dtype=row.dtype), coo.nnz)
         return coo_array._from_parts(mx.reshape(values, (-1,)), (rows, mx.tile(col, p)), (p, n))
-    if n == 1 and p in (1, m):  # one sparse column against every column of x
-        values = coo._data[:, None] * (x2 if p == 1 else mx.take(x2, row, axis=0))
-        cols = mx.tile(mx.arange(q, dtype=row.dtype), coo.nnz)
-        return coo_array._from_parts(mx.reshape(values, (-1,)), (mx.repeat(row, q), cols), (m, q))
-    if coo.shape == (1, 1) or coo.shape == (1,):
-        return _dense.out(mx.sum(coo._data) * x)
-    raise ValueError(f"inconsistent shapes {a.shape} and {tuple(x.shape)}")
+    # one sparse column against every column of x
+    values = coo._data[:, None] * (x2 if p == 1 else mx.take(x2, row, axis=0))
+    cols = mx.tile(mx.arange(q, dtype=row.dtype), coo.nnz)
+    return coo_array._from_parts(mx.reshape(values, (-1,)), (mx.repeat(row, q), cols), (m, q))

@@ -23,6 +23,24 @@ def is_shape(x: Any, allow_nd: tuple[int, ...]) -> bool:
     return True
 
 
+def check_input(arg1: Any, validate: bool | str) -> None:
+    """What every constructor refuses.
+
+    Raises
+    ------
+    TypeError
+        `arg1` is None.
+    ValueError
+        `arg1` is a scalar, or `validate` is not one of its values.
+    """
+    if arg1 is None:
+        raise TypeError("arg1 must be an array, a tuple of arrays or a shape; got None")
+    if np.isscalar(arg1):
+        raise ValueError("scipy sparse array classes do not support instantiation from a scalar")
+    if validate not in (True, False, "metadata", "full"):
+        raise ValueError(f"validate must be True, False, 'metadata' or 'full'; got {validate!r}")
+
+
 def all_integers(x: Any) -> bool:
     """True for a tuple of integers, which can only be meant as a shape."""
     return isinstance(x, tuple) and len(x) > 0 and all(isinstance(n, (int, np.integer)) for n in x)
@@ -43,8 +61,8 @@ def check_shape(shape: Any, allow_nd: tuple[int, ...] = (2,), who: str = "shape"
     items = shape if isinstance(shape, (tuple, list, np.ndarray)) else (shape,)
     try:
         found = tuple(operator.index(n) for n in items)
-    except TypeError:
-        raise TypeError(f"{who} must be made of integers; got {shape!r}") from None
+    except TypeError as error:
+        raise TypeError(f"{who} must be made of integers: {error}") from None
     if len(found) not in allow_nd:
         kinds = " or ".join(f"{n}-D" for n in allow_nd)
         raise ValueError(f"{who} must be {kinds}; got {len(found)}-D {found}")

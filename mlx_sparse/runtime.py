@@ -31,15 +31,24 @@ from typing import Any
 
 from . import _native
 
+# The options live in `_values`; these declare them.
+dense_namespace: str
+N_THREADS: int
+SPGEMM_THREADS: int
+SPGEMM_PARALLEL: bool
+SOLVER_THREADS: int
+SOLVER_PARALLEL: bool
+EXECUTOR: str
+
 __all__ = [
-    "dense_namespace",
-    "N_THREADS",
-    "SPGEMM_THREADS",
-    "SPGEMM_PARALLEL",
-    "SOLVER_THREADS",
-    "SOLVER_PARALLEL",
     "EXECUTOR",
+    "N_THREADS",
+    "SOLVER_PARALLEL",
+    "SOLVER_THREADS",
+    "SPGEMM_PARALLEL",
+    "SPGEMM_THREADS",
     "context",
+    "dense_namespace",
     "info",
 ]
 
@@ -98,7 +107,7 @@ _sources: dict[str, str] = {}
 
 def _set(name: str, value: Any, source: str = "user") -> None:
     if value is None or (name in _INHERIT and isinstance(value, str) and value.strip().lower() == "inherit"):
-        checked = None if name in _INHERIT else _OPTIONS[name][1](_OPTIONS[name][2])
+        checked: Any = None if name in _INHERIT else _OPTIONS[name][1](_OPTIONS[name][2])
     else:
         checked = _OPTIONS[name][1](value)
     _values[name] = checked
@@ -157,7 +166,7 @@ def info() -> dict[str, Any]:
         "default_device": str(mx.default_device()),
         "metal": bool(mx.metal.is_available()),
         "cuda": bool(mx.cuda.is_available()) if hasattr(mx, "cuda") else False,
-        "mlx": mx.__version__,
+        "mlx": mx.__version__,  # type: ignore[attr-defined]
     }
 
 

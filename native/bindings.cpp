@@ -123,6 +123,9 @@ void bind_host(py::module_& m) {
   m.def("sum_duplicates", [](const Pattern& p, const mx::array& data, const mx::array& indices, const mx::array& indptr) {
     return as_tuple(sum_duplicates_host(data, indices, indptr, p.n_minor));
   });
+  m.def("coo_to_canonical", [](const mx::array& data, const mx::array& major, const mx::array& minor, int64_t n_major) {
+    return as_tuple(coo_to_canonical_host(data, major, minor, n_major));
+  });
   m.def("eliminate_zeros", [](const mx::array& data, const mx::array& indices, const mx::array& indptr) {
     return as_tuple(eliminate_zeros_host(data, indices, indptr));
   });

@@ -4,6 +4,7 @@
 
 #include "host_common.h"
 #include "kernels/canonical.h"
+#include "kernels/convert.h"
 
 namespace sp {
 
@@ -82,6 +83,28 @@ Compressed sum_duplicates_host(const mx::array& data, const mx::array& indices, 
                               out_ptr<T>(out_data));
     });
     return Compressed{out_data, out_indices, out_indptr};
+  });
+}
+
+Compressed coo_to_canonical_host(const mx::array& data, const mx::array& major, const mx::array& minor, int64_t n_major) {
+  auto in = ready(Compressed{data, minor, major}); // indptr holds the major indices here
+  auto out_data = fresh(in.data.shape(), in.data.dtype()), indices = fresh(in.indices.shape(), in.indices.dtype());
+  if (n_major >= std::numeric_limits<int>::max()) throw std::overflow_error("the major axis is too long to compress");
+  auto indptr = fresh({static_cast<int>(n_major + 1)}, in.indices.dtype());
+  return with_index(in.indices, [&](auto i) {
+    using I = typename decltype(i)::type;
+    dispatch_width(in.data.dtype(), [&](auto w) {
+      using W = typename decltype(w)::type;
+      coo_to_cs<W, I>(in.indices.size(), n_major, ptr<I>(in.indptr), ptr<I>(in.indices),
+                      reinterpret_cast<const W*>(in.data.data<char>()), out_ptr<I>(indptr), out_ptr<I>(indices),
+                      reinterpret_cast<W*>(out_data.data<char>()));
+    });
+    const size_t n = dispatch_value(in.data.dtype(), [&](auto t) {
+      using T = typename decltype(t)::type;
+      return cs_canonicalize<T, I>(n_major, out_ptr<I>(indptr), out_ptr<I>(indices), out_ptr<T>(out_data));
+    });
+    if (n == in.indices.size()) return Compressed{out_data, indices, indptr};
+    return Compressed{first_entries(out_data, n), first_entries(indices, n), indptr};
   });
 }
 

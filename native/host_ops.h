@@ -14,6 +14,8 @@ bool is_canonical_host(const mx::array& indices, const mx::array& indptr);
 
 Compressed sort_indices_host(const mx::array& data, const mx::array& indices, const mx::array& indptr);
 Compressed sum_duplicates_host(const mx::array& data, const mx::array& indices, const mx::array& indptr, int64_t n_minor);
+// Coordinates in any order -> canonical compressed form.
+Compressed coo_to_canonical_host(const mx::array& data, const mx::array& major, const mx::array& minor, int64_t n_major);
 Compressed eliminate_zeros_host(const mx::array& data, const mx::array& indices, const mx::array& indptr);
 
 // a @ b, both compressed along the same axis; canonical.

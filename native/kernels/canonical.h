@@ -219,8 +219,17 @@ void cs_sum_duplicates(size_t n_major, const I* indptr, const I* indices, const 
     std::unique_ptr<A[]> sums;
     size_t room = 0;
     for (size_t i = bounds[p]; i < bounds[p + 1]; ++i) {
-      const size_t from = static_cast<size_t>(indptr[i]), end = static_cast<size_t>(indptr[i + 1]);
-      const size_t to = static_cast<size_t>(out_indptr[i]), n = static_cast<size_t>(out_indptr[i + 1]) - to;
+      const size_t from = static_cast<size_t>(indptr[i]), to = static_cast<size_t>(out_indptr[i]);
+      size_t same = i; // slices i .. same have no duplicates: copied together
+      while (!map && same < bounds[p + 1] && static_cast<size_t>(indptr[same + 1]) - out_indptr[same + 1] == from - to) ++same;
+      if (same > i) {
+        const size_t count = static_cast<size_t>(indptr[same]) - from;
+        std::copy_n(indices + from, count, out_indices + to);
+        std::copy_n(data + from, count, out_data + to);
+        i = same - 1;
+        continue;
+      }
+      const size_t end = static_cast<size_t>(indptr[i + 1]), n = static_cast<size_t>(out_indptr[i + 1]) - to;
       if (!map) {
         size_t slot = to;
         for (size_t e = from; e < end; ++slot) {
@@ -289,6 +298,76 @@ void cs_eliminate_zeros(size_t n_major, const I* indptr, const I* indices, const
       }
     }
   });
+}
+
+// One slice with sorted, distinct indices, written from slot `to` on (to <= from; in place); returns its new length.
+template <class T, class I>
+size_t canonical_slice(size_t from, size_t n, size_t to, I* indices, T* data, SliceOrder<I>& order, std::vector<T>& values) {
+  using A = acc_t<T>;
+  if (slice_in_order(indices + from, indices + from + n, true)) {
+    if (to != from) {
+      std::memmove(indices + to, indices + from, n * sizeof(I));
+      std::memmove(static_cast<void*>(data + to), data + from, n * sizeof(T));
+    }
+    return n;
+  }
+  if (n == 0) return 0;
+  values.assign(data + from, data + from + n);
+  size_t slot = to;
+  A sum{};
+  I last{};
+  order.run(indices + from, n, [&](size_t rank, size_t position, I index) {
+    const A value = static_cast<A>(values[position]);
+    if (rank > 0 && index == last) {
+      sum = add(sum, value);
+    } else {
+      if (rank > 0) ++slot;
+      indices[slot] = index;
+      sum = value;
+    }
+    data[slot] = static_cast<T>(sum);
+    last = index;
+  });
+  return slot + 1 - to;
+}
+
+// Sorts each slice and sums its duplicates in place, for buffers that nothing else can see; returns the number of
+// entries left. Values are summed in input order, 16-bit floats in float32. Cost: O(nnz log slice).
+template <class T, class I>
+size_t cs_canonicalize(size_t n_major, I* indptr, I* indices, T* data) {
+  const int parts = plan_parts(2 * static_cast<size_t>(indptr[n_major]) + n_major);
+  const auto bounds = balance(indptr, n_major, parts);
+  std::vector<size_t> first(parts), kept(parts);
+  for (int p = 0; p < parts; ++p) first[p] = static_cast<size_t>(indptr[bounds[p]]);
+  const size_t nnz = static_cast<size_t>(indptr[n_major]);
+  run_parts(parts, [&](int p) {
+    SliceOrder<I> order;
+    std::vector<T> values;
+    size_t slot = first[p], from = first[p];
+    for (size_t i = bounds[p]; i < bounds[p + 1]; ++i) {
+      // The next part's first entry of indptr is being rewritten by its owner.
+      const size_t end = i + 1 < bounds[p + 1] ? static_cast<size_t>(indptr[i + 1]) : p + 1 < parts ? first[p + 1] : nnz;
+      const size_t length = canonical_slice(from, end - from, slot, indices, data, order, values);
+      indptr[i] = static_cast<I>(length);
+      slot += length;
+      from = end;
+    }
+    kept[p] = slot - first[p];
+  });
+  size_t total = kept[0];
+  for (int p = 1; p < parts; total += kept[p++]) {
+    if (total == first[p]) continue;
+    std::memmove(indices + total, indices + first[p], kept[p] * sizeof(I));
+    std::memmove(static_cast<void*>(data + total), data + first[p], kept[p] * sizeof(T));
+  }
+  size_t at = 0;
+  for (size_t i = 0; i < n_major; ++i) {
+    const size_t length = static_cast<size_t>(indptr[i]);
+    indptr[i] = static_cast<I>(at);
+    at += length;
+  }
+  indptr[n_major] = static_cast<I>(at);
+  return total;
 }
 
 } // namespace sp

@@ -381,12 +381,14 @@ size_t cs_merge(size_t n_major, const I* a_indptr, const I* a_indices, const T* 
     }
     lengths[p] = slot - start(p);
   });
-  size_t end = 0;
-  for (int p = 0; p < parts; end += lengths[p++]) {
-    if (end == start(p)) continue;
-    std::memmove(out_indices + end, out_indices + start(p), lengths[p] * sizeof(I));
-    std::memmove(static_cast<void*>(out + end), out + start(p), lengths[p] * sizeof(T));
-  }
+  run_parts(parts > 1 ? 2 : 0, [&](int which) {
+    size_t end = 0;
+    for (int p = 0; p < parts; end += lengths[p++]) {
+      if (end == start(p)) continue;
+      if (which) std::memmove(out_indices + end, out_indices + start(p), lengths[p] * sizeof(I));
+      else std::memmove(static_cast<void*>(out + end), out + start(p), lengths[p] * sizeof(T));
+    }
+  });
   return lengths_to_indptr(n_major, out_indptr);
 }
 

@@ -33,7 +33,11 @@ def test_sparse_sparse(fmt, other, name):
     def apply(sp, case, dtype):
         return every[name](build(sp, fmt, case, dtype), build(sp, other, case, dtype))
 
-    sweep(apply, CASES, DTYPES)
+    if name == "truediv" and (fmt == "coo") != (other == "coo"):  # SciPy counts one True twice for these formats
+        sweep(apply, [c for c in CASES if c != "duplicates"], DTYPES)
+        sweep(apply, ("duplicates",), [t for t in DTYPES if t != "bool"])
+    else:
+        sweep(apply, CASES, DTYPES)
     pairs = ("duplicates", "zeros")
     sweep(
         lambda sp, a, b: every[name](build(sp, fmt, a), build(sp, other, b)),
@@ -47,13 +51,26 @@ def test_every_pair_of_dtypes(name):
     def apply(sp, a, b):
         return every[name](build(sp, "csr", "plain", a), build(sp, "csr", "unsorted", b))
 
-    sweep(apply, ALL_DTYPES, ALL_DTYPES)
+    if name != "truediv":
+        sweep(apply, ALL_DTYPES, ALL_DTYPES)
+        return
+    real = [t for t in ALL_DTYPES if t != "complex64"]
+    sweep(apply, ALL_DTYPES, real)
+    sweep(apply, ("complex64",), ("complex64",))
+    for a in real:  # SciPy drops the imaginary part of real / complex
+        quotient = outcome(lambda sp, a=a: apply(sp, a, "complex64"), mlx_sparse)
+        x, y = (build(mlx_sparse, "csr", c, t).toarray() for c, t in (("plain", a), ("unsorted", "complex64")))
+        with np.errstate(all="ignore"):
+            expected = x / y
+        assert quotient.dtype == "complex64"
+        np.testing.assert_allclose(quotient[y != 0], expected[y != 0], rtol=4e-6)
 
 
 @formats
 @pytest.mark.parametrize("name", every)
 def test_with_scalar(fmt, name):
-    sweep(lambda sp, s, dtype: every[name](build(sp, fmt, "duplicates", dtype), s), SCALARS, DTYPES)
+    kept = name == "truediv"  # a quotient keeps duplicates, which SciPy sums
+    sweep(lambda sp, s, dtype: every[name](build(sp, fmt, "duplicates", dtype), s), SCALARS, DTYPES, nnz=not kept)
     if name not in ("multiply", "maximum", "minimum"):
         sweep(lambda sp, s, dtype: every[name](s, build(sp, fmt, "duplicates", dtype)), SCALARS, DTYPES)
 
@@ -61,7 +78,10 @@ def test_with_scalar(fmt, name):
 @formats
 @pytest.mark.parametrize("name", every)
 def test_with_dense(fmt, name):
-    sweep(lambda sp, case, dtype: every[name](build(sp, fmt, case, dtype), dense(case, dtype)), CASES, DTYPES)
+    dtypes = [t for t in DTYPES if name != "truediv" or t != "complex64"]
+    sweep(lambda sp, case, dtype: every[name](build(sp, fmt, case, dtype), dense(case, dtype)), CASES, dtypes)
+    if name == "truediv":  # which parts of z / 0 are inf and which nan differs
+        sweep(lambda sp, case: build(sp, fmt, case, "complex64") / (dense(case, "complex64") + 1), CASES)
     sweep(lambda sp, case: every[name](build(sp, fmt, case, "float32"), dense(case, "float64")), CASES)
     if name not in ("multiply", "maximum", "minimum"):
         sweep(
@@ -99,7 +119,7 @@ def test_1d(fmt, name):
         return every[name](build(sp, fmt, case, dtype), build(sp, fmt, "plain" if case == "unsorted" else case, dtype))
 
     sweep(apply, CASES_1D, DTYPES)
-    sweep(lambda sp, case: every[name](build(sp, fmt, case), 2), CASES_1D)
+    sweep(lambda sp, case: every[name](build(sp, fmt, case), 2), CASES_1D, nnz=name != "truediv")
 
 
 @formats
@@ -108,6 +128,13 @@ def test_unary(fmt):
     sweep(lambda sp, case, dtype: +build(sp, fmt, case, dtype), CASES, DTYPES)
     sweep(lambda sp, case, dtype: abs(build(sp, fmt, case, dtype)), CASES, DTYPES)
     sweep(lambda sp, case, digits: round(build(sp, fmt, case), digits), CASES, (0, 1))
+
+
+def _gives_half(ufunc, dtype):
+    try:
+        return ufunc(np.zeros(1, dtype)).dtype == np.float16
+    except TypeError:
+        return False
 
 
 @formats
@@ -120,7 +147,15 @@ def test_ufunc_methods(fmt, name):
         rtol=3e-6,
     )
     sweep(lambda sp, case: getattr(build(sp, fmt, case, "complex64"), name)(), ("plain", "duplicates"), rtol=3e-5)
-    sweep(lambda sp, dtype: getattr(build(sp, fmt, "plain", dtype), name)(), ALL_DTYPES, rtol=2e-3)
+    half = [t for t in ALL_DTYPES if _gives_half(getattr(np, name), t)]
+    rest = [t for t in ALL_DTYPES if t not in half]
+    sweep(lambda sp, dtype: getattr(build(sp, fmt, "plain", dtype), name)(), rest, rtol=2e-3)
+    for dtype in half:  # SciPy has no float16
+        got = outcome(lambda sp, t=dtype: getattr(build(sp, fmt, "plain", t), name)().toarray(), mlx_sparse)
+        with np.errstate(all="ignore"):
+            expected = getattr(np, name)(build(scipy.sparse, fmt, "plain", dtype).toarray())
+        assert got.dtype == np.float16
+        np.testing.assert_allclose(got, expected, rtol=2e-3)
     sweep(lambda sp, case: getattr(np, name)(build(sp, fmt, case)), ("plain", "duplicates"), rtol=3e-6)
 
 
@@ -165,7 +200,9 @@ def test_product_with_dense(fmt):
         tail = {"vector": (n,), "column": (n, 1), "matrix": (n, 3), "none": (n, 0), "wrong": (n + 1,)}[shape]
         return A @ (np.arange(int(np.prod(tail))) % 5).astype(dtype).reshape(tail)
 
-    sweep(right, CASES, DTYPES, ("vector", "column", "matrix", "none", "wrong"))
+    shapes = ("vector", "column", "matrix", "none", "wrong")
+    sweep(right, [c for c in CASES if c != "one"], DTYPES, shapes)
+    sweep(right, ("one",), DTYPES, shapes if fmt != "coo" else shapes[1:])  # SciPy's 1 x 1 coo @ vector is a scalar
 
     def left(sp, case, dtype, shape):
         A = build(sp, fmt, case, dtype)
@@ -173,7 +210,9 @@ def test_product_with_dense(fmt):
         head = {"vector": (m,), "row": (1, m), "matrix": (3, m), "none": (0, m), "wrong": (m + 1,)}[shape]
         return (np.arange(int(np.prod(head))) % 5).astype(dtype).reshape(head) @ A
 
-    sweep(left, CASES, DTYPES, ("vector", "row", "matrix", "none", "wrong"))
+    shapes = ("vector", "row", "matrix", "none", "wrong")
+    sweep(left, [c for c in CASES if c != "one"], DTYPES, shapes)
+    sweep(left, ("one",), DTYPES, shapes if fmt != "coo" else shapes[1:])
     twin(lambda sp: build(sp, fmt, "plain") @ [1, 2, 3, 4])
     twin(lambda sp: build(sp, fmt, "plain") @ 2)
     twin(lambda sp: 2 @ build(sp, fmt, "plain"))

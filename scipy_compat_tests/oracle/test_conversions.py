@@ -6,6 +6,8 @@ import pickle
 import numpy as np
 import pytest
 
+import mlx_sparse
+
 from .harness import ALL_DTYPES, CASES, CASES_1D, DTYPES, FORMATS, build, frozen, sweep, twin
 
 formats = pytest.mark.parametrize("fmt", FORMATS)
@@ -61,8 +63,8 @@ def test_numpy_sees_an_object(fmt):
 
 @formats
 def test_astype(fmt):
-    sweep(lambda sp, a, b: build(sp, fmt, "duplicates", a).astype(b), ALL_DTYPES, ALL_DTYPES)
-    sweep(lambda sp, case: build(sp, fmt, case).astype("complex128"), CASES)
+    sweep(lambda sp, a, b: build(sp, fmt, "duplicates", a).astype(b), ALL_DTYPES, ALL_DTYPES, nnz=False)
+    sweep(lambda sp, case: build(sp, fmt, case).astype("complex128"), CASES, nnz=False)
     twin(lambda sp: build(sp, fmt, "plain").astype("complex64", casting="safe"))
     twin(lambda sp: build(sp, fmt, "plain").astype("int8", casting="safe"))
     twin(lambda sp: build(sp, fmt, "plain").astype("nonsense"))
@@ -75,13 +77,23 @@ def test_astype(fmt):
 
 
 @formats
-@pytest.mark.parametrize("name", ["conj", "conjugate", "real", "imag", "T", "transpose", "H"])
+@pytest.mark.parametrize("name", ["conj", "conjugate", "real", "imag", "T", "transpose"])
 def test_values_and_transpose(fmt, name):
     def apply(sp, case, dtype):
         found = getattr(build(sp, fmt, case, dtype), name)
         return found() if callable(found) else found
 
     sweep(apply, CASES, DTYPES)
+
+
+@formats
+def test_conjugate_transpose(fmt):
+    """SciPy's arrays have neither; `mT` is the array-API name."""
+    for case in CASES:
+        A = build(mlx_sparse, fmt, case, "complex64")
+        assert A.H.format == A.T.format
+        np.testing.assert_array_equal(A.H.toarray(), A.toarray().conj().T)
+        np.testing.assert_array_equal(A.mT.toarray(), A.toarray().T)
 
 
 @formats
@@ -145,7 +157,11 @@ def test_facts(fmt):
         )
 
     sweep(facts, CASES, DTYPES)
-    sweep(lambda sp, case, axis: build(sp, fmt, case).count_nonzero(axis=axis), CASES, (0, 1, -1, -2, 2))
+
+    def counts(sp, case, axis):  # SciPy's dtype depends on the values
+        return build(sp, fmt, case).count_nonzero(axis=axis).tolist()
+
+    sweep(counts, CASES, (0, 1, -1, -2, 2))
 
 
 @pytest.mark.parametrize("fmt", FORMATS + ONE_D)
@@ -158,7 +174,7 @@ def test_nonzero(fmt):
     sweep(sorted_nonzero, CASES_1D if fmt in ONE_D else CASES, DTYPES)
 
 
-@formats
+@pytest.mark.parametrize("fmt", ["csr", "csc"])
 def test_check_format(fmt):
     sweep(lambda sp, case, full: build(sp, fmt, case).check_format(full), CASES, (False, True))
 
@@ -179,8 +195,6 @@ def test_text(fmt):
 @formats
 @pytest.mark.parametrize("case", CASES)
 def test_operands_stay(fmt, case):
-    import mlx_sparse
-
     A = build(mlx_sparse, fmt, case)
     with frozen(A):
         (
