@@ -31,7 +31,9 @@ RANK = {name: i for i, names in enumerate(LAYERS) for name in names}
 
 
 def tracked(pattern: str) -> list[Path]:
-    found = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", pattern], cwd=ROOT, capture_output=True, text=True)
+    found = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", pattern], cwd=ROOT, capture_output=True, text=True
+    )
     if found.returncode:  # not a checkout: an unpacked source archive
         return sorted(p for p in ROOT.glob("**/" + pattern) if "build" not in p.parts)
     return [ROOT / line for line in found.stdout.splitlines() if (ROOT / line).exists()]
@@ -71,11 +73,22 @@ def imports() -> list[str]:
 
 def words() -> list[str]:
     rules = [
-        (r"\bcs[rc]_[a-z]", ("native/*.cpp", "native/*.h", "shaders/*.metal"), "compressed code says cs_, not csr_/csc_"),
-        (r"case mx::Dtype::Val::float32: return f", ("native/*.cpp", "native/*.h"), "type lists stand in dispatch.h only"),
+        (
+            r"\bcs[rc]_[a-z]",
+            ("native/*.cpp", "native/*.h", "shaders/*.metal"),
+            "compressed code says cs_, not csr_/csc_",
+        ),
+        (
+            r"case mx::Dtype::Val::float32: return f",
+            ("native/*.cpp", "native/*.h"),
+            "type lists stand in dispatch.h only",
+        ),
         (r"fast::(cuda|metal)_kernel\(", ("native/*.cpp", "native/*.h"), "shaders are launched in launch.cpp only"),
     ]
-    homes = {"type lists stand in dispatch.h only": "dispatch.h", "shaders are launched in launch.cpp only": "launch.cpp"}
+    homes = {
+        "type lists stand in dispatch.h only": "dispatch.h",
+        "shaders are launched in launch.cpp only": "launch.cpp",
+    }
     bad = []
     for pattern, globs, rule in rules:
         for path in {p for g in globs for p in tracked(g)}:

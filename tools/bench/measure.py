@@ -49,15 +49,18 @@ def _sample(side: Side, count: int) -> float:
     return total / count
 
 
-def paired(ours: Side, theirs: Side, repeats: int = 7, least: float = 2e-3) -> Timing:
-    """Medians of both sides, their samples taken in turn; a sample lasts at least about `least` seconds."""
+def paired(ours: Side, theirs: Side, repeats: int = 7, least: float = 2e-2) -> Timing:
+    """Medians of both sides, their samples taken in turn.
+
+    A sample lasts at least about `least` seconds: a first run after a pause also pays for waking the other cores.
+    """
     counts = []
     for side in (ours, theirs):
         _sample(side, 1)  # first use: allocations, caches, threads
         counts.append(max(1, min(10_000, int(least / max(_sample(side, 1), 1e-7)))))
     rounds = []
+    gc.collect()
     for _ in range(max(repeats, 7)):
-        gc.collect()
         rounds.append((_sample(ours, counts[0]), _sample(theirs, counts[1])))
     mine, other = zip(*rounds, strict=True)
     ratio = statistics.median(b / a for a, b in rounds)
