@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-# Appended, so that an installed mlx_sparse wins over the source tree, which has no compiled module.
+# `python -m pytest` puts the checkout first on the path, where a package without a compiled module would hide the
+# installed one: behind it, the checkout still serves the tests' own imports.
 ROOT = str(Path(__file__).resolve().parents[1])
-if ROOT not in sys.path:
-    sys.path.append(ROOT)
+sys.path[:] = [p for p in sys.path if str(Path(p or ".").resolve()) != ROOT] + [ROOT]
 
 
 def pytest_addoption(parser):

@@ -4,6 +4,7 @@ import os
 import pickle
 import subprocess
 import sys
+import tempfile
 
 import mlx.core as mx
 import numpy as np
@@ -17,7 +18,12 @@ DENSE = np.array([[1.0, 0, 2], [0, 0, 3]], dtype=np.float32)
 
 def run(code, **env):
     return subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, **env}, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", code],
+        env={**os.environ, **env},
+        cwd=tempfile.gettempdir(),  # not the checkout, whose package has no compiled module
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
 
 
