@@ -8,7 +8,7 @@ import pytest
 
 # `python -m pytest` puts the checkout first on the path, where a package without a compiled module would hide the
 # installed one: behind it, the checkout still serves the tests' own imports.
-ROOT = str(Path(__file__).resolve().parents[1])
+ROOT = str(Path(__file__).resolve().parent)
 sys.path[:] = [p for p in sys.path if str(Path(p or ".").resolve()) != ROOT] + [ROOT]
 
 
