@@ -253,18 +253,6 @@ void cs_sum_duplicates(size_t n_major, const I* indptr, const I* indices, const 
   });
 }
 
-// Ranks within slices -> positions in the summed array: what a gather by gradients needs.
-template <class I>
-void cs_map_positions(size_t n_major, const I* indptr, const I* out_indptr, I* map) {
-  const int parts = plan_parts(static_cast<size_t>(indptr[n_major]) + n_major);
-  const auto bounds = balance(indptr, n_major, parts);
-  run_parts(parts, [&](int p) {
-    for (size_t i = bounds[p]; i < bounds[p + 1]; ++i) {
-      for (I e = indptr[i]; e < indptr[i + 1]; ++e) map[e] += out_indptr[i];
-    }
-  });
-}
-
 // First phase of eliminate_zeros (any order, duplicates allowed): out_indptr of the entries that are not zero.
 template <class T, class I>
 size_t cs_count_nonzero(size_t n_major, const I* indptr, const T* data, I* out_indptr) {

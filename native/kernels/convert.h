@@ -93,17 +93,6 @@ void cs_transpose(size_t n_major, size_t n_minor, size_t nnz, const I* indptr, c
   });
 }
 
-// The permutation of cs_transpose: out_order[slot] = entry of the input.
-template <class I>
-void cs_transpose_order(size_t n_major, size_t n_minor, size_t nnz, const I* indptr, const I* indices, I* out_indptr,
-                        I* out_indices, I* out_order) {
-  const int parts = plan_sort<I>(nnz, n_minor, 2 * nnz * sizeof(I));
-  transpose_entries(n_major, n_minor, indptr, indices, parts, out_indptr, [=](size_t slot, size_t e, size_t i) {
-    out_indices[slot] = static_cast<I>(i);
-    out_order[slot] = static_cast<I>(e);
-  });
-}
-
 // out_major[e] = the slice that entry e lies in.
 template <class I>
 void cs_expand(size_t n_major, const I* indptr, I* out_major) {
@@ -182,14 +171,6 @@ void coo_to_cs(size_t nnz, size_t n_major, const I* major, const I* minor, const
     out_indices[slot] = minor[e];
     out_data[slot] = data[e];
   });
-}
-
-// The permutation of coo_to_cs: out_order[slot] = entry of the input.
-template <class I>
-void coo_order(size_t nnz, size_t n_major, const I* major, I* out_indptr, I* out_order) {
-  const int parts = plan_sort<I>(nnz, n_major, nnz * sizeof(I));
-  coo_entries(nnz, n_major, major, parts, out_indptr,
-              [=](size_t slot, size_t e) { out_order[slot] = static_cast<I>(e); });
 }
 
 } // namespace sp

@@ -283,60 +283,6 @@ void merge_drop(size_t n, const uint8_t* tags, const W* values, W* out) {
   });
 }
 
-// The union's values at the entries of one operand (which: kInA or kInB): what gradients of a merge read.
-template <class W>
-void merge_split(size_t n, const uint8_t* tags, uint8_t which, const W* values, W* out) {
-  const int parts = plan_parts(n);
-  const auto cuts = cut_tags(n, tags, parts);
-  run_parts(parts, [&](int p) {
-    size_t slot = which == kInA ? cuts[p].a : cuts[p].b;
-    for (size_t k = cuts[p].k; k < cuts[p + 1].k; ++k) {
-      if (tags[k] & which) out[slot++] = values[k];
-    }
-  });
-}
-
-// The intersection of two canonical structures: out_indptr, and for each of the n entries its position in A and in B.
-// Both buffers have room for nnz_a, so let A be the smaller. Returns n.
-// Products need no more, unless a value is not finite: SciPy keeps NaN * 0. Cost: O(nnz_a + nnz_b + n_major).
-template <class I>
-size_t cs_intersect(size_t n_major, const I* a_indptr, const I* a_indices, const I* b_indptr, const I* b_indices,
-                    I* out_indptr, I* in_a, I* in_b) {
-  const size_t entries = static_cast<size_t>(a_indptr[n_major]) + static_cast<size_t>(b_indptr[n_major]);
-  const int parts = plan_parts(2 * entries + n_major);
-  const auto bounds = balance(a_indptr[n_major] >= b_indptr[n_major] ? a_indptr : b_indptr, n_major, parts);
-  std::vector<size_t> lengths(parts);
-  run_parts(parts, [&](int p) {
-    const size_t start = static_cast<size_t>(a_indptr[bounds[p]]);
-    size_t slot = start;
-    for (size_t i = bounds[p]; i < bounds[p + 1]; ++i) {
-      const size_t first = slot;
-      I a = a_indptr[i], b = b_indptr[i];
-      const I a_end = a_indptr[i + 1], b_end = b_indptr[i + 1];
-      while (a < a_end && b < b_end) {
-        const I x = a_indices[a], y = b_indices[b];
-        if (x == y) {
-          in_a[slot] = a++;
-          in_b[slot++] = b++;
-        } else if (x < y) {
-          ++a;
-        } else {
-          ++b;
-        }
-      }
-      out_indptr[i + 1] = static_cast<I>(slot - first);
-    }
-    lengths[p] = slot - start;
-  });
-  size_t end = 0;
-  for (int p = 0; p < parts; end += lengths[p++]) {
-    const size_t start = static_cast<size_t>(a_indptr[bounds[p]]);
-    std::memmove(in_a + end, in_a + start, lengths[p] * sizeof(I));
-    std::memmove(in_b + end, in_b + start, lengths[p] * sizeof(I));
-  }
-  return lengths_to_indptr(n_major, out_indptr);
-}
-
 // One slice of cs_merge into index and value; returns its length. Branches follow the runs in which entries mostly come.
 template <MergeOp op, class T, class I>
 size_t merge_values_slice(const I* x, const I* x_end, const T* a, const I* y, const I* y_end, const T* b, I* index,

@@ -373,27 +373,4 @@ size_t spgemm_numeric(const SpgemmInput<T, I>& in, I* out_indptr, I* out_indices
   return total;
 }
 
-// Values of A @ B at a given structure, which need not cover all of the product: what a lazy product with a known
-// structure needs, and its gradients (dA at A's structure from dC @ B^T, dB at B's from A^T @ dC). Structures in any
-// order; an index may occur twice in the output. Cost: O(products + nnz_out); scratch O(n_minor) per worker.
-template <class T, class I>
-void spgemm_values(const SpgemmInput<T, I>& in, const I* out_indptr, const I* out_indices, T* out_data) {
-  using A = acc_t<T>;
-  spgemm_ranges(in, [&] { return std::make_unique<Block<A>>(zeroed_block<A>(in.n_minor)); },
-                [&](size_t lo, size_t hi, Block<A>& block) {
-    A* sums = block.get();
-    for (size_t i = lo; i < hi; ++i) {
-      for (I o = out_indptr[i]; o < out_indptr[i + 1]; ++o) sums[out_indices[o]] = A{};
-      each_factor(in, i, [&](size_t k, size_t e) {
-        const A a = static_cast<A>(in.a_data[e]);
-        for (I f = in.b_indptr[k], end = in.b_indptr[k + 1]; f < end; ++f) {
-          A& sum = sums[in.b_indices[f]];
-          sum = add(sum, mul(a, static_cast<A>(in.b_data[f])));
-        }
-      });
-      for (I o = out_indptr[i]; o < out_indptr[i + 1]; ++o) out_data[o] = static_cast<T>(sums[out_indices[o]]);
-    }
-  });
-}
-
 } // namespace sp
