@@ -16,6 +16,11 @@ SPGEMM_PARALLEL, SOLVER_PARALLEL : bool
 EXECUTOR : {"native", "shader"}
     What runs on the CPU: the CPU kernels, or the GPU shaders' text on the host (for tests). Environment:
     ``MLX_SPARSE_EXECUTOR``.
+CACHE_LIMIT : int
+    Bytes of freed memory that MLX keeps for the next result, as `mlx.core.set_cache_limit` sets them. Without it most of
+    the time of a large result goes to the operating system's page faults. Default: MLX's own limit, but at least a
+    sixteenth of the machine's memory or 1 GiB, whichever is less. `mlx.core.clear_cache` gives the memory back.
+    Environment: ``MLX_SPARSE_CACHE_LIMIT``.
 
 The environment is read once, at import. Settings are process-wide.
 """
@@ -29,6 +34,8 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
+import mlx.core as mx
+
 from . import _native
 
 # The options live in `_values`; these declare them.
@@ -39,8 +46,10 @@ SPGEMM_PARALLEL: bool
 SOLVER_THREADS: int
 SOLVER_PARALLEL: bool
 EXECUTOR: str
+CACHE_LIMIT: int
 
 __all__ = [
+    "CACHE_LIMIT",
     "EXECUTOR",
     "N_THREADS",
     "SOLVER_PARALLEL",
@@ -90,6 +99,32 @@ def _flag(name: str) -> Any:
     return check
 
 
+def _bytes(name: str) -> Any:
+    def check(value: Any) -> int:
+        if isinstance(value, str) and value.strip().lower() in ("auto", ""):
+            return max(_mlx_cache_limit, min(1 << 30, _memory() // 16))
+        try:
+            n = int(value)
+        except (TypeError, ValueError):
+            raise ValueError(f"{name} must be a number of bytes or 'auto'; got {value!r}") from None
+        if n < 0 or n != value and not isinstance(value, str):
+            raise ValueError(f"{name} must be a number of bytes or 'auto'; got {value!r}")
+        return n
+
+    return check
+
+
+def _memory() -> int:
+    """Bytes of physical memory, 0 where unknown."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return 0
+
+
+_mlx_cache_limit = mx.set_cache_limit(1 << 62)  # the only way to read it
+mx.set_cache_limit(_mlx_cache_limit)
+
 # name -> (environment variable, check, default)
 _OPTIONS: dict[str, tuple[str, Any, Any]] = {
     "dense_namespace": ("MLX_SPARSE_DENSE_NAMESPACE", _choice("dense_namespace", "mlx", "numpy"), "mlx"),
@@ -99,6 +134,7 @@ _OPTIONS: dict[str, tuple[str, Any, Any]] = {
     "SOLVER_THREADS": ("MLX_SPARSE_SOLVER_THREADS", _count("SOLVER_THREADS"), None),
     "SOLVER_PARALLEL": ("MLX_SPARSE_SOLVER_PARALLEL", _flag("SOLVER_PARALLEL"), True),
     "EXECUTOR": ("MLX_SPARSE_EXECUTOR", _choice("EXECUTOR", "native", "shader"), "native"),
+    "CACHE_LIMIT": ("MLX_SPARSE_CACHE_LIMIT", _bytes("CACHE_LIMIT"), "auto"),
 }
 _INHERIT = ("SPGEMM_THREADS", "SOLVER_THREADS")
 _values: dict[str, Any] = {}
@@ -116,6 +152,8 @@ def _set(name: str, value: Any, source: str = "user") -> None:
         _native.set_n_threads(checked)
     elif name == "EXECUTOR":
         _native.set_shaders_on_host(checked == "shader")
+    elif name == "CACHE_LIMIT":
+        mx.set_cache_limit(checked)
     elif name.startswith("SPGEMM") and len(_values) == len(_OPTIONS):
         threads = _values["SPGEMM_THREADS"] or 0
         _native.set_spgemm_threads(threads if _values["SPGEMM_PARALLEL"] else 1)
@@ -158,8 +196,6 @@ def context(**options: Any) -> Iterator[None]:
 
 def info() -> dict[str, Any]:
     """Every option's value and where it came from, and what this installation can run on."""
-    import mlx.core as mx
-
     return {
         "options": {name: {"value": _get(name), "source": _sources[name]} for name in _OPTIONS},
         "cores": int(_native.available_cores()),

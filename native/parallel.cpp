@@ -44,15 +44,16 @@ inline void relax() {
 class Pool {
  public:
   // True when the job ran; false when another thread holds the pool.
-  bool run(int parts, const std::function<void(int)>& body) {
+  bool run(int parts, int threads, const std::function<void(int)>& body) {
     std::unique_lock<std::mutex> owner(owner_, std::try_to_lock);
     if (!owner.owns_lock()) return false;
-    grow(parts - 1);
+    grow(threads - 1);
     error_ = nullptr;
     {
       std::lock_guard<std::mutex> lock(mutex_);
       body_ = &body;
       parts_ = parts;
+      helpers_ = threads - 1;
       next_.store(0, std::memory_order_relaxed);
       pending_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
       epoch_.fetch_add(1, std::memory_order_release);
@@ -84,12 +85,12 @@ class Pool {
 
   void grow(int wanted) {
     while (static_cast<int>(workers_.size()) < wanted) {
-      workers_.emplace_back([this, seen = epoch_.load()] { loop(seen); });
+      workers_.emplace_back([this, seen = epoch_.load(), self = static_cast<int>(workers_.size())] { loop(seen, self); });
       workers_.back().detach();
     }
   }
 
-  void loop(uint64_t seen) {
+  void loop(uint64_t seen, int self) {
     for (;;) {
       for (int spin = 0; epoch_.load(std::memory_order_acquire) == seen && spin < 2000; ++spin) relax();
       if (epoch_.load(std::memory_order_acquire) == seen) {
@@ -99,7 +100,7 @@ class Pool {
         sleeping_.fetch_sub(1);
       }
       seen = epoch_.load(std::memory_order_acquire);
-      work(*body_, parts_);
+      if (self < helpers_) work(*body_, parts_);
       pending_.fetch_sub(1, std::memory_order_release);
     }
   }
@@ -110,7 +111,7 @@ class Pool {
   std::atomic<uint64_t> epoch_{0};
   std::atomic<int> next_{0}, pending_{0}, sleeping_{0};
   const std::function<void(int)>* body_ = nullptr;
-  int parts_ = 0;
+  int parts_ = 0, helpers_ = 0; // the first helpers_ workers take part
   std::exception_ptr error_;
 };
 
@@ -136,7 +137,8 @@ int n_threads() {
 void set_n_threads(int n) { configured.store(std::max(1, n)); }
 
 void run_parts(int parts, const std::function<void(int)>& body) {
-  if (parts > 1 && !inside_pool && pool_slot()->run(parts, body)) return;
+  const int threads = std::min(parts, planned_threads());
+  if (threads > 1 && !inside_pool && pool_slot()->run(parts, threads, body)) return;
   for (int p = 0; p < parts; ++p) body(p);
 }
 

@@ -14,8 +14,8 @@ int n_threads();
 void set_n_threads(int n); // n >= 1
 int available_cores();
 
-// Runs body(0) ... body(parts - 1) on the pool; the caller takes part. Returns when all are done; the first
-// exception is rethrown. Nested calls, and calls while another thread holds the pool, run serially in place.
+// Runs body(0) ... body(parts - 1) on planned_threads() of the pool at most; the caller takes part. Returns when all are
+// done; the first exception is rethrown. Nested calls, and calls while another thread holds the pool, run serially in place.
 void run_parts(int parts, const std::function<void(int)>& body);
 
 // At most this many workers for what the current thread plans; 0: no limit.
@@ -26,11 +26,13 @@ struct ThreadLimit {
   int before;
 };
 
+// The workers that the current thread may use.
+inline int planned_threads() { return thread_limit > 0 ? std::min(n_threads(), thread_limit) : n_threads(); }
+
 // How many parts are worth starting for `work` elementary steps (about 1 ns each).
 constexpr size_t kSerialWork = 20'000;
 inline int plan_parts(size_t work, int limit = 0) {
-  int n = n_threads();
-  if (thread_limit > 0) n = std::min(n, thread_limit);
+  int n = planned_threads();
   if (limit > 0) n = std::min(n, limit);
   if (work < kSerialWork) return 1;
   return static_cast<int>(std::min<size_t>(n, 1 + work / kSerialWork));

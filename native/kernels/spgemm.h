@@ -6,6 +6,7 @@
 #include <atomic>
 #include <bit>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <mutex>
 #include <new>
@@ -25,22 +26,27 @@ struct Release {
 };
 template <class A> using Block = std::unique_ptr<A, Release>;
 
-// n zeros. Large blocks are mapped by themselves, so that releasing one gives its memory back at once; dense: all of it
-// will be written, so large pages pay.
+// n zeros. Dense: most of them will be touched, so they are written here; a page that is read first costs two faults, and
+// the second interrupts the other cores. Otherwise a large block is mapped by itself: what is never touched costs nothing.
 template <class A>
-Block<A> zeroed_block(size_t n, bool dense = false) {
+Block<A> zeroed_block(size_t n, bool dense) {
+  constexpr size_t page = size_t{1} << 21;
   const size_t bytes = (n + 1) * sizeof(A);
-  if (bytes < size_t{1} << 20) {
-    void* p = std::calloc(bytes, 1);
-    if (!p) throw std::bad_alloc();
-    return Block<A>(static_cast<A*>(p));
+  if (!dense && bytes >= page / 2) {
+    void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
+    if (p == MAP_FAILED) throw std::bad_alloc();
+    return Block<A>(static_cast<A*>(p), Release{bytes});
   }
-  void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
-  if (p == MAP_FAILED) throw std::bad_alloc();
+  const size_t rounded = (bytes + page - 1) & ~(page - 1);
+  void* p = bytes < page ? std::calloc(bytes, 1) : std::aligned_alloc(page, rounded);
+  if (!p) throw std::bad_alloc();
+  if (bytes >= page) {
 #ifdef MADV_HUGEPAGE
-  if (dense) madvise(p, bytes, MADV_HUGEPAGE);
+    madvise(p, rounded, MADV_HUGEPAGE);
 #endif
-  return Block<A>(static_cast<A*>(p), Release{bytes});
+    std::memset(p, 0, bytes);
+  }
+  return Block<A>(static_cast<A*>(p));
 }
 
 // Operands with n_major, n_inner and n_minor: A is (n_major, n_inner), B is (n_inner, n_minor).
@@ -164,14 +170,14 @@ class RepeatedSlice {
 // Which minors a slice has touched: bit j of the lowest level, and above it one bit per 64 of the level below.
 class TouchedSet {
  public:
-  explicit TouchedSet(size_t n) {
+  TouchedSet(size_t n, bool dense) : words_(new uint32_t[n / 64 + 5]) {
     do {
       n = (n + 63) / 64;
-      levels_.push_back(zeroed_block<uint64_t>(n));
-    } while (n > 1);
-    if (levels_.size() == 1) levels_.push_back(zeroed_block<uint64_t>(1));
+      levels_.push_back(zeroed_block<uint64_t>(n, dense));
+    } while (n > 1 || levels_.size() < 3);
     low_ = levels_[0].get();
     next_ = levels_[1].get();
+    third_ = levels_[2].get();
   }
 
   void insert(size_t j) {
@@ -182,16 +188,25 @@ class TouchedSet {
 
   // visit(j) in increasing order; leaves the set empty.
   template <class F>
-  void drain(F&& visit) { walk(levels_.size() - 1, 0, visit); }
+  void drain(F&& visit) {
+    uint32_t* const words = words_.get();
+    const uint32_t* const end = list_words(levels_.size() - 1, 0, words);
+    for (const uint32_t* word = words; word < end; ++word) {
+      uint64_t bits = low_[*word];
+      low_[*word] = 0;
+      do visit(size_t{*word} * 64 + std::countr_zero(bits)); while (bits &= bits - 1);
+    }
+  }
 
  private:
+  // The first two levels above are marked whether or not they are already: asking would be a coin's toss.
   void raise(size_t j) {
-    uint64_t& above = next_[j >> 12];
-    const bool known = above != 0;
-    above |= uint64_t{1} << ((j >> 6) & 63);
-    if (known) return;
-    j >>= 12;
-    for (size_t level = 2; level < levels_.size(); ++level, j >>= 6) {
+    next_[j >> 12] |= uint64_t{1} << ((j >> 6) & 63);
+    const uint64_t before = third_[j >> 18];
+    third_[j >> 18] = before | uint64_t{1} << ((j >> 12) & 63);
+    if (before != 0) return;
+    j >>= 18;
+    for (size_t level = 3; level < levels_.size(); ++level, j >>= 6) {
       uint64_t& word = levels_[level].get()[j >> 6];
       const bool stop = word != 0;
       word |= uint64_t{1} << (j & 63);
@@ -199,26 +214,27 @@ class TouchedSet {
     }
   }
 
-  template <class F>
-  void walk(size_t level, size_t at, F& visit) {
+  // The words of the lowest level below word `at` of a level that hold something, in order, into list; returns its end.
+  // Four are listed at a time: how many there are is hard to foretell.
+  uint32_t* list_words(size_t level, size_t at, uint32_t* list) {
     uint64_t bits = levels_[level].get()[at];
     levels_[level].get()[at] = 0;
-    if (level == 1) return walk_low(at, bits, visit);
-    for (; bits; bits &= bits - 1) walk(level - 1, at * 64 + std::countr_zero(bits), visit);
-  }
-
-  template <class F>
-  void walk_low(size_t at, uint64_t bits, F& visit) {
-    for (; bits; bits &= bits - 1) {
-      const size_t word = at * 64 + std::countr_zero(bits);
-      uint64_t low = low_[word];
-      low_[word] = 0;
-      do visit(word * 64 + std::countr_zero(low)); while (low &= low - 1);
+    if (level > 1) {
+      for (; bits; bits &= bits - 1) list = list_words(level - 1, at * 64 + std::countr_zero(bits), list);
+      return list;
     }
+    uint32_t* const end = list + std::popcount(bits);
+    while (bits) {
+      for (int step = 0; step < 4; ++step, bits &= bits - 1) {
+        *list++ = static_cast<uint32_t>(at * 64 + static_cast<size_t>(std::countr_zero(bits)));
+      }
+    }
+    return end;
   }
 
+  std::unique_ptr<uint32_t[]> words_; // of the lowest level, while draining
   std::vector<Block<uint64_t>> levels_;
-  uint64_t *low_, *next_;
+  uint64_t *low_, *next_, *third_;
 };
 
 // f(k, e) for the entries e of slice i of A, k their minor; slices of B that come soon are fetched ahead.
@@ -263,12 +279,18 @@ void spgemm_ranges(const SpgemmInput<T, I>& in, Make&& make, Body&& body) {
   });
 }
 
+// Whether the products reach most of a worker's scratch.
+template <class T, class I>
+bool fills_scratch(const SpgemmInput<T, I>& in) {
+  return static_cast<size_t>(in.a_indptr[in.n_major]) >= in.n_minor;
+}
+
 // Phase 1. lengths[i] = number of minors that slice i of A @ B reaches; returns their sum, which may exceed what I can
 // count. A and B in any order, duplicates allowed; values are not read. Cost: O(products); scratch O(n_minor) a worker.
 template <class T, class I>
 size_t spgemm_symbolic(const SpgemmInput<T, I>& in, I* lengths) {
   std::atomic<size_t> total{0};
-  spgemm_ranges(in, [&] { return std::make_unique<Block<I>>(zeroed_block<I>(in.n_minor)); },
+  spgemm_ranges(in, [&] { return std::make_unique<Block<I>>(zeroed_block<I>(in.n_minor, fills_scratch(in))); },
                 [&](size_t lo, size_t hi, Block<I>& block) {
     I* seen = block.get(); // seen[j] == i + 1: slice i has reached j
     size_t sum = 0;
@@ -298,7 +320,7 @@ size_t spgemm_symbolic(const SpgemmInput<T, I>& in, I* lengths) {
 // One worker's sums over all minors. Memory that no slice touches is never committed.
 template <class T, class I>
 struct Accumulator {
-  explicit Accumulator(size_t n) : touched(n), sums(zeroed_block<acc_t<T>>(n)) {}
+  Accumulator(size_t n, bool dense) : touched(n, dense), sums(zeroed_block<acc_t<T>>(n, dense)) {}
   TouchedSet touched;
   Block<acc_t<T>> sums;
   RepeatedSlice<T, I> repeated;
@@ -342,7 +364,7 @@ template <class T, class I>
 size_t spgemm_numeric(const SpgemmInput<T, I>& in, I* out_indptr, I* out_indices, T* out_data) {
   std::unique_ptr<I[]> kept(new I[in.n_major]);
   std::atomic<bool> short_slices{false};
-  spgemm_ranges(in, [&] { return std::make_unique<Accumulator<T, I>>(in.n_minor); },
+  spgemm_ranges(in, [&] { return std::make_unique<Accumulator<T, I>>(in.n_minor, fills_scratch(in)); },
                 [&](size_t lo, size_t hi, Accumulator<T, I>& acc) {
     bool some = false, known = false;
     int repeats = 0;
