@@ -55,6 +55,7 @@ def triad_bandwidth() -> float:
 
 def measure(name: str, case: Case, memory: bool, repeats: int) -> dict[str, Any]:
     floor = FLOORS[name]
+    mx.clear_cache()  # of what earlier rows freed: MLX's cache evicts nothing by itself
     before = triad_bandwidth() if case.traffic else None
     timing = paired(case.ours, case.theirs, repeats)
     share = None
