@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import operator
 from typing import Any
 from warnings import warn
@@ -12,6 +11,7 @@ import numpy as np
 import scipy.sparse as _scipy_sparse
 
 from . import _dense, _dtypes
+from ._reduce import _reduced
 
 SparseWarning = _scipy_sparse.SparseWarning
 SparseEfficiencyWarning = _scipy_sparse.SparseEfficiencyWarning
@@ -36,7 +36,7 @@ _SYMBOLS = {
 }
 
 
-class sparray:
+class sparray(_reduced):
     """Base class of all sparse arrays, for ``isinstance`` checks."""
 
     __array_priority__ = 10.1
@@ -52,14 +52,8 @@ class sparray:
     multiply: Any
     power: Any
     _getnnz: Any
-    _entries: Any
-    _with_data: Any
-    _unique: Any
     _canonical: Any
     _todense: Any
-    _diagonal: Any
-    _setdiag: Any
-    _axis_sum: Any
     _product: Any
     _matmul_sparse: Any
     _merge_sparse: Any
@@ -345,7 +339,7 @@ class sparray:
                     "cast one of them with astype"
                 )
             return op(self._todense(None), mx.broadcast_to(x, self.shape))
-        return op(self.toarray(), np.broadcast_to(x, self.shape))
+        return _dense.narrow(op(self.toarray(), np.broadcast_to(x, self.shape)))
 
     def __mul__(self, other: Any) -> Any:
         return self.multiply(other)
@@ -398,8 +392,7 @@ class sparray:
     def _maximum_minimum(self, other: Any, op: str) -> Any:
         np_op = getattr(np, op)
         if _dense.is_scalar(other):
-            if _dense.is_mlx(other):
-                other = other.item()
+            other = _dense.python_scalar(other)
             if np_op(0, other):
                 sign = "positive" if op == "maximum" else "negative"
                 warn(
@@ -414,7 +407,9 @@ class sparray:
         x = _as_operand(other)
         if x is NotImplemented:
             raise NotImplementedError(f"{op} with {type(other).__name__} is not supported")
-        return getattr(mx, op)(self._todense(None), x) if _dense.is_mlx(x) else np_op(self.toarray(), x)
+        if _dense.is_mlx(x):
+            return getattr(mx, op)(self._todense(None), x)
+        return _dense.narrow(np_op(self.toarray(), x))
 
     def _map_scalar(self, f: Any) -> Any:
         """f (with f(0) = 0, on NumPy values) over the stored values of the canonical form; zeros dropped."""
@@ -427,7 +422,7 @@ class sparray:
 
     def _comparison(self, other: Any, op: Any) -> Any:
         if _dense.is_scalar(other):
-            return self._compare_scalar(other.item() if _dense.is_mlx(other) else other, op)
+            return self._compare_scalar(_dense.python_scalar(other), op)
         if issparse(other):
             return self._compare_sparse(as_sparse(other), op)
         x = _as_operand(other)
@@ -475,83 +470,6 @@ class sparray:
     def __ge__(self, other: Any) -> Any:
         return self._comparison(other, operator.ge)
 
-    # ---- reductions -------------------------------------------------------------------------------------------
-
-    def sum(self, axis: Any = None, dtype: Any = None, out: Any = None, *, stream: Any = None) -> Any:
-        """Sum over `axis` (None: all). Lazy; integers widen to 64 bits.
-
-        Parameters
-        ----------
-        axis : None, int or tuple of int
-        dtype : dtype, optional
-            Of the result.
-        out : ndarray, optional
-            Filled and returned.
-
-        Returns
-        -------
-        0-d or 1-d dense array in the namespace of `runtime.dense_namespace`.
-        """
-        axes = _check_axis(axis, self.ndim)
-        # True + True is True in one entry, so booleans cannot be counted with their duplicates.
-        A = self._unique() if self._data.dtype == mx.bool_ and len(axes) == self.ndim else self
-        return _store(A._sum(axes, None if dtype is None else _dtypes.mlx_dtype(dtype), stream), out)
-
-    def _sum(self, axes: tuple[int, ...], dtype: mx.Dtype | None, stream: Any) -> mx.array:
-        wide = _dtypes.sum_dtype(self._data.dtype)
-        data = self._entries().astype(wide, stream=stream)
-        total = mx.sum(data, stream=stream) if len(axes) == self.ndim else self._axis_sum(data, axes[0], stream)
-        return total if dtype is None or dtype == total.dtype else total.astype(dtype, stream=stream)
-
-    def mean(self, axis: Any = None, dtype: Any = None, out: Any = None, *, stream: Any = None) -> Any:
-        """Mean over `axis` (None: all), zeros included. Lazy; integers give the default float dtype."""
-        axes = _check_axis(axis, self.ndim)
-        count = math.prod(self.shape[a] for a in axes)
-        inner = _dtypes.default_float() if _dtypes.is_integral(self._data.dtype) else self._data.dtype
-        data = self._entries().astype(inner, stream=stream) * mx.array(1.0 / count, dtype=inner)
-        total = self._with_data(data, padded=False)._sum(axes, None, stream)
-        if dtype is not None:
-            total = total.astype(_dtypes.mlx_dtype(dtype), stream=stream)
-        return _store(total, out)
-
-    def trace(self, offset: int = 0) -> Any:
-        """Sum of the diagonal `offset`. Lazy."""
-        d = self._diagonal(offset)
-        return _dense.out(mx.sum(d.astype(_dtypes.sum_dtype(d.dtype))))
-
-    def diagonal(self, k: int = 0) -> Any:
-        """The `k`-th diagonal (k > 0 above the main one), duplicates summed. Lazy."""
-        if self.ndim != 2:
-            raise ValueError("diagonal requires two dimensions")
-        return _dense.out(self._diagonal(k))
-
-    def nonzero(self) -> tuple[Any, ...]:
-        """Coordinates of the entries whose value is not zero."""
-        A = self.tocoo()
-        keep = _dense.view(A._data) != 0
-        return tuple(_dense.out(mx.array(_dense.view(c)[keep])) for c in A._coords)
-
-    def setdiag(self, values: Any, k: int = 0) -> None:
-        """Set the `k`-th diagonal to `values` (a scalar or a sequence), rebinding this array's buffers.
-
-        Raises
-        ------
-        ValueError
-            `k` lies outside the array.
-        """
-        if self.ndim == 1:
-            raise NotImplementedError("diagonals cannot be set in 1-D arrays")
-        M, N = self.shape
-        if (k > 0 and k >= N) or (k < 0 and -k >= M):
-            raise ValueError("k exceeds array dimensions")
-        x = _dense.to_mlx(values, self._data.dtype)
-        if x.ndim > 1:
-            raise ValueError(f"values must be a scalar or 1-D; got {x.ndim}-D")
-        count = min(M + min(k, 0), N - max(k, 0))
-        if x.ndim == 0:
-            x = mx.broadcast_to(x, (count,))
-        self._setdiag(x[:count], k)
-
 
 def issparse(x: Any) -> bool:
     """True when `x` is a sparse array of this package (or of SciPy)."""
@@ -587,36 +505,6 @@ def _finish(y: mx.array, x: Any) -> Any:
     if isinstance(x, np.matrix):
         return np.asmatrix(out)
     return out[()] if isinstance(out, np.ndarray) and out.ndim == 0 else out
-
-
-def _store(total: mx.array, out: Any) -> Any:
-    if out is None:
-        return _dense.out(total)
-    if out.shape != tuple(total.shape):
-        raise ValueError(
-            f"output parameter has wrong dimensions: {out.shape} does not match shape {tuple(total.shape)}"
-        )
-    out[...] = _dense.view(total)
-    return out
-
-
-def _check_axis(axis: Any, ndim: int) -> tuple[int, ...]:
-    """Sorted non-negative axes; None means all."""
-    if axis is None:
-        return tuple(range(ndim))
-    axes = axis if isinstance(axis, tuple) else (axis,)
-    found = []
-    for a in axes:
-        try:
-            a = operator.index(a)
-        except TypeError:
-            raise TypeError(f"axis must be an integer/tuple of ints, not {type(a)}") from None
-        if not -ndim <= a < ndim:
-            raise ValueError(f"axis out of range for ndim={ndim}")
-        found.append(a % ndim)
-    if len(set(found)) != len(found):
-        raise ValueError("duplicate value in axis")
-    return tuple(sorted(found)) if found else tuple(range(ndim))
 
 
 def _warn_dense_comparison(other: Any, op: Any, what: str) -> None:

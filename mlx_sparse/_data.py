@@ -193,7 +193,9 @@ class _data_array(sparray):
         host = _dtypes.numpy_dtype(base._data.dtype)
         target = base._data.dtype
         if target != mx.bfloat16:
-            target = _dtypes.mlx_dtype((np.ones(1, host) ** (n.item() if _dense.is_mlx(n) else n)).dtype)
+            target = _dtypes.mlx_dtype((np.ones(1, host) ** _dense.python_scalar(n)).dtype)
+        if _dense.numpy_mode():  # to the last bit what SciPy gives
+            return base._with_data(_dense.to_mlx(_dense.view(base._data) ** _dense.python_scalar(n), target))
         return base._with_data(mx.power(base._data.astype(target), _dense.to_mlx(n, target)))
 
     def _unary(self, name: str) -> Any:

@@ -29,6 +29,11 @@ def is_scalar(x: Any) -> bool:
     return np.isscalar(x) or (is_dense(x) and x.ndim == 0)
 
 
+def python_scalar(x: Any) -> Any:
+    """A scalar operand as NumPy promotes it."""
+    return x.item() if is_mlx(x) else x
+
+
 def view(a: mx.array) -> np.ndarray:
     """`a` as an ndarray over the same memory (bfloat16, which NumPy lacks, is copied to float32). Evaluates `a`."""
     if a.dtype == mx.bfloat16:
@@ -68,6 +73,15 @@ def as_dense(x: Any) -> Any:
     if hasattr(x, "__dlpack__") and not hasattr(x, "__array__"):
         return np.from_dlpack(x)
     return np.asanyarray(x)
+
+
+def narrow(x: np.ndarray) -> np.ndarray:
+    """A result that NumPy computed, in the dtype that an operand of its dtype has here."""
+    try:
+        host = _dtypes.numpy_dtype(_dtypes.mlx_dtype(x.dtype))
+    except ValueError:  # a dtype of NumPy's own, such as longdouble
+        return x
+    return x.astype(host, copy=False)
 
 
 def to_mlx(x: Any, dtype: Any = None, stream: Any = None) -> mx.array:

@@ -17,8 +17,8 @@ EXECUTOR : {"native", "shader"}
     What runs on the CPU: the CPU kernels, or the GPU shaders' text on the host (for tests). Environment:
     ``MLX_SPARSE_EXECUTOR``.
 CACHE_LIMIT : int
-    Bytes of freed memory that MLX keeps for the next result, as `mlx.core.set_cache_limit` sets them. Without it most of
-    the time of a large result goes to the operating system's page faults. Default: MLX's own limit, but at least a
+    Bytes of freed memory that MLX keeps for the next result, as `mlx.core.set_cache_limit` sets them. Without it most
+    of the time of a large result goes to the operating system's page faults. Default: MLX's own limit, but at least a
     sixteenth of the machine's memory or 1 GiB, whichever is less. `mlx.core.clear_cache` gives the memory back.
     Environment: ``MLX_SPARSE_CACHE_LIMIT``.
 

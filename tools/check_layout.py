@@ -19,6 +19,7 @@ LAYERS = [
     {"_native", "_built_with"},
     {"runtime", "_device", "_shape", "_dtypes"},
     {"_dense"},
+    {"_reduce"},
     {"_base"},
     {"_data"},
     {"_elementwise"},

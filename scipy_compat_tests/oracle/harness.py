@@ -176,7 +176,7 @@ def _compare(ref, got, rtol, index_dtype, nnz, rule, where="result"):
         for n, (a, b) in enumerate(zip(ref, got, strict=True)):
             _compare(a, b, rtol, index_dtype, nnz, rule, f"{where}[{n}]")
         return
-    name = type(ref).__name__ if not isinstance(ref, np.generic) else type(rule.value(ref)).__name__
+    name = type(rule.value(ref) if isinstance(ref, (np.generic, np.dtype)) else ref).__name__
     assert name == type(got).__name__, f"{where}: type {name} against {type(got).__name__}"
     if is_sparse(ref):
         _compare_sparse(ref, got, rtol, index_dtype, nnz, rule, where)

@@ -1,0 +1,131 @@
+"""Sums, means and diagonals for every format, and the rules for their `axis` and `out` arguments."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+import mlx.core as mx
+
+from . import _dense, _dtypes
+
+
+class _reduced:
+    """Reductions, over the few operations that a format provides."""
+
+    ndim: Any
+    shape: Any
+    tocoo: Any
+    _data: mx.array
+    _axis_sum: Any
+    _diagonal: Any
+    _entries: Any
+    _setdiag: Any
+    _unique: Any
+    _with_data: Any
+
+    def sum(self, axis: Any = None, dtype: Any = None, out: Any = None, *, stream: Any = None) -> Any:
+        """Sum over `axis` (None: all). Lazy; integers widen to 64 bits.
+
+        Parameters
+        ----------
+        axis : None, int or tuple of int
+        dtype : dtype, optional
+            Of the result.
+        out : ndarray, optional
+            Filled and returned.
+
+        Returns
+        -------
+        0-d or 1-d dense array in the namespace of `runtime.dense_namespace`.
+        """
+        axes = check_axis(axis, self.ndim)
+        # True + True is True in one entry, so booleans cannot be counted with their duplicates.
+        A = self._unique() if self._data.dtype == mx.bool_ and len(axes) == self.ndim else self
+        return store(A._sum(axes, None if dtype is None else _dtypes.mlx_dtype(dtype), stream), out)
+
+    def _sum(self, axes: tuple[int, ...], dtype: mx.Dtype | None, stream: Any) -> mx.array:
+        wide = _dtypes.sum_dtype(self._data.dtype)
+        data = self._entries().astype(wide, stream=stream)
+        total = mx.sum(data, stream=stream) if len(axes) == self.ndim else self._axis_sum(data, axes[0], stream)
+        return total if dtype is None or dtype == total.dtype else total.astype(dtype, stream=stream)
+
+    def mean(self, axis: Any = None, dtype: Any = None, out: Any = None, *, stream: Any = None) -> Any:
+        """Mean over `axis` (None: all), zeros included. Lazy; integers give the default float dtype."""
+        axes = check_axis(axis, self.ndim)
+        count = math.prod(self.shape[a] for a in axes)
+        inner = _dtypes.default_float() if _dtypes.is_integral(self._data.dtype) else self._data.dtype
+        data = self._entries().astype(inner, stream=stream) * mx.array(1.0 / count, dtype=inner)
+        total = self._with_data(data, padded=False)._sum(axes, None, stream)
+        if dtype is not None:
+            total = total.astype(_dtypes.mlx_dtype(dtype), stream=stream)
+        return store(total, out)
+
+    def trace(self, offset: int = 0) -> Any:
+        """Sum of the diagonal `offset`. Lazy."""
+        d = self._diagonal(offset)
+        return _dense.out(mx.sum(d.astype(_dtypes.sum_dtype(d.dtype))))
+
+    def diagonal(self, k: int = 0) -> Any:
+        """The `k`-th diagonal (k > 0 above the main one), duplicates summed. Lazy."""
+        if self.ndim != 2:
+            raise ValueError("diagonal requires two dimensions")
+        return _dense.out(self._diagonal(k))
+
+    def nonzero(self) -> tuple[Any, ...]:
+        """Coordinates of the entries whose value is not zero."""
+        A = self.tocoo()
+        keep = _dense.view(A._data) != 0
+        return tuple(_dense.out(mx.array(_dense.view(c)[keep])) for c in A._coords)
+
+    def setdiag(self, values: Any, k: int = 0) -> None:
+        """Set the `k`-th diagonal to `values` (a scalar or a sequence), rebinding this array's buffers.
+
+        Raises
+        ------
+        ValueError
+            `k` lies outside the array.
+        """
+        if self.ndim == 1:
+            raise NotImplementedError("diagonals cannot be set in 1-D arrays")
+        M, N = self.shape
+        if (k > 0 and k >= N) or (k < 0 and -k >= M):
+            raise ValueError("k exceeds array dimensions")
+        x = _dense.to_mlx(values, self._data.dtype)
+        if x.ndim > 1:
+            raise ValueError(f"values must be a scalar or 1-D; got {x.ndim}-D")
+        count = min(M + min(k, 0), N - max(k, 0))
+        if x.ndim == 0:
+            x = mx.broadcast_to(x, (count,))
+        self._setdiag(x[:count], k)
+
+
+def store(total: mx.array, out: Any) -> Any:
+    if out is None:
+        return _dense.out(total)
+    if out.shape != tuple(total.shape):
+        raise ValueError(
+            f"output parameter has wrong dimensions: {out.shape} does not match shape {tuple(total.shape)}"
+        )
+    out[...] = _dense.view(total)
+    return out
+
+
+def check_axis(axis: Any, ndim: int) -> tuple[int, ...]:
+    """Sorted non-negative axes; None means all."""
+    if axis is None:
+        return tuple(range(ndim))
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    found = []
+    for a in axes:
+        try:
+            a = operator.index(a)
+        except TypeError:
+            raise TypeError(f"axis must be an integer/tuple of ints, not {type(a)}") from None
+        if not -ndim <= a < ndim:
+            raise ValueError(f"axis out of range for ndim={ndim}")
+        found.append(a % ndim)
+    if len(set(found)) != len(found):
+        raise ValueError("duplicate value in axis")
+    return tuple(sorted(found)) if found else tuple(range(ndim))
