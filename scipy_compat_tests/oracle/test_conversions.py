@@ -63,7 +63,11 @@ def test_numpy_sees_an_object(fmt):
 
 @formats
 def test_astype(fmt):
-    sweep(lambda sp, a, b: build(sp, fmt, "duplicates", a).astype(b), ALL_DTYPES, ALL_DTYPES, nnz=False)
+    def cast(sp, a, b):  # of a negative float to an unsigned type: undefined in C, and GPUs saturate
+        positive = b.startswith("uint") and np.dtype(a).kind in "fc"
+        return build(sp, fmt, "empty_rows" if positive else "duplicates", a).astype(b)
+
+    sweep(cast, ALL_DTYPES, ALL_DTYPES, nnz=False)
     sweep(lambda sp, case: build(sp, fmt, case).astype("complex128"), CASES, nnz=False)
     twin(lambda sp: build(sp, fmt, "plain").astype("complex64", casting="safe"))
     twin(lambda sp: build(sp, fmt, "plain").astype("int8", casting="safe"))
