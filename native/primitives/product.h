@@ -19,6 +19,10 @@ struct Plan {
   struct Transposed { mx::array order, indices, indptr; std::shared_ptr<Plan> plan; };
   std::optional<Transposed> transposed; // entries sorted by minor index: shaders add without atomics
 
+  // The values that the last transposed product had, and from their second use on those values in transposed order.
+  struct Permuted { mx::array source; std::optional<mx::array> values; };
+  std::optional<Permuted> permuted;
+
   // Which slices each chunk of a segmented sum owns; long_slices: some slice reaches across chunks.
   struct Chunks { mx::array part; bool long_slices; };
   std::map<int, Chunks> chunks; // by chunk size

@@ -31,6 +31,23 @@ Plan::Transposed transposed(const Pattern& p, const mx::array& s0, const mx::arr
   return made;
 }
 
+// data in transposed order. Values that come again (a solver's A.T @ x, a layer's backward pass) are permuted once: the
+// gather costs more than the product. The first use keeps nothing but the name of the values, since most change.
+mx::array transposed_values(const Pattern& p, const mx::array& data, const mx::array& order, mx::Stream s) {
+  if (!p.plan || data.is_tracer() || !data.is_available()) return permute(data, order, s);
+  auto& kept = p.plan->permuted;
+  if (!kept || kept->source.id() != data.id()) {
+    kept = Plan::Permuted{data, std::nullopt};
+    return permute(data, order, s);
+  }
+  if (!kept->values) {
+    auto values = permute(data, order, s);
+    mx::eval({values});
+    kept->values = values;
+  }
+  return *kept->values;
+}
+
 // The plan's chunks for this size, made now if the structure has been evaluated (reading its longest slice
 // synchronises once per pattern); null otherwise.
 const Plan::Chunks* planned_chunks(const Pattern& p, const mx::array& indptr, int64_t nnz, int chunk, mx::Stream s) {
@@ -95,7 +112,7 @@ mx::array shader_product(ProductKind kind, const Pattern& p, const mx::array& da
   if (kind == ProductKind::rmatmul) {
     auto t = transposed(p, s0, s1, s);
     const Pattern flipped{Layout::compressed, p.n_minor, p.n_major, t.plan};
-    return shader_product(ProductKind::matmul, flipped, permute(data, t.order, s), t.indices, t.indptr, x, s);
+    return shader_product(ProductKind::matmul, flipped, transposed_values(p, data, t.order, s), t.indices, t.indptr, x, s);
   }
   std::vector<mx::array> inputs{data, s0, s1, x};
   const int64_t k = x.ndim() > 1 ? x.shape(-1) : 1;

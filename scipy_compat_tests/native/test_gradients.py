@@ -201,3 +201,14 @@ def test_size_discovering_operations_refuse_traced_values():
     A = make("csr")
     with pytest.raises(ValueError, match="traced"):
         mx.grad(lambda v: mx.sum((A.with_data(v) @ A.T).todense()))(A.data)
+
+
+def test_transposed_products_follow_their_values():
+    """Values that come again may be kept in transposed order; others must not be taken for them."""
+    A = make("csr", mx.float32)
+    x = operand((A.shape[0],))
+    for values in (A.data, A.data, A.data, 2 * A.data, A.data, 3 * A.data, A.data):
+        mx.eval(values)
+        B = A.with_data(values)
+        for _ in range(3):
+            close(B.T @ x, mx.array(B.toarray().T) @ x, 1e-4)
