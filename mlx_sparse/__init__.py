@@ -25,37 +25,80 @@ def _check_mlx() -> None:
 
 _check_mlx()
 
-from . import _native, linalg, runtime  # noqa: E402
-from ._base import SparseEfficiencyWarning, SparseWarning, issparse, sparray  # noqa: E402
+from . import _native, io, linalg, runtime  # noqa: E402
+from ._axes import *  # noqa: E402, F403
+from ._axes import __all__ as _axes_names  # noqa: E402
+from ._base import SparseEfficiencyWarning, SparseWarning, _spbase, issparse, sparray  # noqa: E402
+from ._block import *  # noqa: E402, F403
+from ._block import __all__ as _block_names  # noqa: E402
+from ._bsr import bsr_array  # noqa: E402
 from ._construct import *  # noqa: E402, F403
 from ._construct import __all__ as _construct_names  # noqa: E402
 from ._coo import coo_array  # noqa: E402
 from ._csc import csc_array  # noqa: E402
 from ._csr import csr_array  # noqa: E402
 from ._device import use_cpu, use_device, use_gpu  # noqa: E402
+from ._dia import dia_array  # noqa: E402
+from ._dok import dok_array  # noqa: E402
 from ._extract import find, tril, triu  # noqa: E402
 from ._functions import *  # noqa: E402, F403
 from ._functions import __all__ as _function_names  # noqa: E402
+from ._lil import lil_array  # noqa: E402
+from ._matrix import (  # noqa: E402
+    bsr_matrix,
+    coo_matrix,
+    csc_matrix,
+    csr_matrix,
+    dia_matrix,
+    dok_matrix,
+    lil_matrix,
+    spmatrix,
+)
+from ._npz import load_npz, save_npz  # noqa: E402
+from ._random import *  # noqa: E402, F403
+from ._random import __all__ as _random_names  # noqa: E402
+from ._sputils import *  # noqa: E402, F403
+from ._sputils import __all__ as _sputils_names  # noqa: E402
 
-_native.defer_to(sparray)
+_native.defer_to(_spbase)
 
 __all__ = [
     "SparseEfficiencyWarning",
     "SparseWarning",
     "__version__",
+    "bsr_array",
     "coo_array",
     "csc_array",
     "csr_array",
+    "dia_array",
     "find",
+    "io",
     "issparse",
     "linalg",
+    "load_npz",
     "runtime",
+    "save_npz",
     "sparray",
     "tril",
     "triu",
     "use_cpu",
     "use_device",
     "use_gpu",
+    # lil, dok and the matrices
+    "bsr_matrix",
+    "coo_matrix",
+    "csc_matrix",
+    "csr_matrix",
+    "dia_matrix",
+    "dok_array",
+    "dok_matrix",
+    "lil_array",
+    "lil_matrix",
+    "spmatrix",
+    *_axes_names,
+    *_block_names,
     *_construct_names,
     *_function_names,
+    *_random_names,
+    *_sputils_names,
 ]

@@ -12,12 +12,21 @@ import scipy.sparse as _scipy_sparse
 
 from . import _dense, _dtypes
 from ._reduce import _reduced
+from ._shape import resolve_shape
 
 SparseWarning = _scipy_sparse.SparseWarning
 SparseEfficiencyWarning = _scipy_sparse.SparseEfficiencyWarning
 
 MAXPRINT = 50
-_FORMAT_NAMES = {"csr": "Compressed Sparse Row", "csc": "Compressed Sparse Column", "coo": "COOrdinate"}
+_FORMAT_NAMES = {
+    "bsr": "Block Sparse Row",
+    "coo": "COOrdinate",
+    "csc": "Compressed Sparse Column",
+    "csr": "Compressed Sparse Row",
+    "dia": "DIAgonal",
+    "dok": "Dictionary Of Keys",
+    "lil": "List of Lists",
+}
 _NEGATED = {
     operator.eq: operator.ne,
     operator.le: operator.gt,
@@ -36,15 +45,29 @@ _SYMBOLS = {
 }
 
 
-class sparray(_reduced):
-    """Base class of all sparse arrays, for ``isinstance`` checks."""
+class sparray:
+    """Base class of all sparse arrays, for ``isinstance`` checks: it sets them apart from the matrices (`spmatrix`)."""
+
+    _classes: dict[str, Any] = {}  # format -> array class, filled in as classes are defined
+
+    @classmethod
+    def __class_getitem__(cls, arg: Any, /) -> Any:
+        from types import GenericAlias
+
+        return GenericAlias(cls, arg)
+
+
+class _spbase(_reduced):
+    """What sparse arrays and sparse matrices have in common."""
 
     __array_priority__ = 10.1
     _format = "und"
     _allow_nd: tuple[int, ...] = (2,)
+    _details: Any = ""  # what repr says of a format's own sizes
     _shape: tuple[int, ...]
     _data: mx.array
     maxprint: int
+    _kind = "array"
     # What every format provides, or takes from another.
     tocoo: Any
     tocsr: Any
@@ -59,15 +82,21 @@ class sparray(_reduced):
     _merge_sparse: Any
     _mul_scalar: Any
     __neg__: Any
+    # format -> class of this one's kind: what conversions and operators make out of arrays are arrays, out of matrices
+    # matrices.
+    _classes: dict[str, Any]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        raise ValueError("sparray cannot be instantiated; use coo_array, csr_array or csc_array")
+        raise ValueError("this class is not to be instantiated; use coo_array, csr_array or another format's class")
 
-    @classmethod
-    def __class_getitem__(cls, arg: Any, /) -> Any:
-        from types import GenericAlias
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if hasattr(cls, "_classes"):  # an array or a matrix, not the code that both share
+            cls._classes.setdefault(cls._format, cls)
 
-        return GenericAlias(cls, arg)
+    def _container(self, x: Any) -> Any:
+        """A dense result of an operator: an ndarray becomes an `np.matrix` when this is a matrix."""
+        return x
 
     # ---- what it is -------------------------------------------------------------------------------------------
 
@@ -83,7 +112,7 @@ class sparray(_reduced):
 
     @property
     def format(self) -> str:
-        """Storage format: "coo", "csr" or "csc"."""
+        """Storage format: "coo", "csr", "csc", "dia" or "bsr"."""
         return self._format
 
     @property
@@ -115,7 +144,9 @@ class sparray(_reduced):
 
     @property
     def H(self) -> Any:
-        """Conjugate transpose."""
+        """Conjugate transpose. In numpy mode only matrices have it, as in SciPy."""
+        if _dense.numpy_mode() and isinstance(self, sparray):
+            raise AttributeError(f"{type(self).__name__} has no attribute H; use A.conj().T")
         return self.transpose().conj(copy=False)
 
     @property
@@ -130,8 +161,8 @@ class sparray(_reduced):
     def __repr__(self) -> str:
         dtype = str(self.dtype).replace("mlx.core.", "")
         return (
-            f"<{_FORMAT_NAMES[self.format]} sparse array of dtype '{dtype}'\n"
-            f"\twith {self.nnz} stored elements and shape {self.shape}>"
+            f"<{_FORMAT_NAMES[self.format]} sparse {self._kind} of dtype '{dtype}'\n"
+            f"\twith {self.nnz} stored elements{self._details} and shape {self.shape}>"
         )
 
     def __str__(self) -> str:
@@ -172,7 +203,7 @@ class sparray(_reduced):
     # ---- conversions that every format can do through another --------------------------------------------------
 
     def asformat(self, format: str | None, copy: bool = False) -> Any:
-        """This array in storage format `format` ("coo", "csr" or "csc"; None keeps it)."""
+        """This array in storage format `format` ("coo", "csr", "csc", "dia", "bsr"; None keeps it)."""
         if format is None or format == self.format:
             return self.copy() if copy else self
         if not isinstance(format, str):
@@ -180,7 +211,32 @@ class sparray(_reduced):
         convert = getattr(self, "to" + format, None)
         if convert is None:
             raise ValueError(f"Format {format} is unknown.")
-        return convert(copy=copy)
+        return convert() if format in ("array", "dense") else convert(copy=copy)
+
+    def tolil(self, copy: bool = False) -> Any:
+        """List-of-lists form, for building entry by entry. Synchronises."""
+        return self._classes["lil"]._from_csr(self.tocsr())
+
+    def todok(self, copy: bool = False) -> Any:
+        """Dictionary-of-keys form, for building entry by entry. Synchronises."""
+        return self._classes["dok"]._from_coo(self.tocoo(copy=False))
+
+    def todia(self, copy: bool = False) -> Any:
+        """Storage by diagonals, duplicates summed. Reads the structure (synchronises)."""
+        return self._classes["dia"]._from_coo(self.tocoo(copy=False))
+
+    def tobsr(self, blocksize: Any = None, copy: bool = False) -> Any:
+        """Rows of dense blocks of `blocksize`; None: a size that fits the entries. Reads the structure."""
+        return self._classes["bsr"]._from_csr(self.tocsr(), blocksize)
+
+    def reshape(self, *shape: Any, order: str = "C", copy: bool = False) -> Any:
+        """A coo array with another shape of as many elements; this array itself for its own shape unless `copy`."""
+        target = resolve_shape(shape, self._shape, self._classes["coo"]._allow_nd)
+        if order not in ("C", "F"):
+            raise ValueError("'order' must be 'C' or 'F'")
+        if target == self._shape:
+            return self.copy() if copy else self
+        return self.tocoo(copy=copy).reshape(target, order=order)
 
     def copy(self) -> Any:
         """A copy whose buffers are its own."""
@@ -203,6 +259,8 @@ class sparray(_reduced):
         ValueError
             `out` has another shape or dtype, or is given together with `order`.
         """
+        if order not in (None, "C", "F"):
+            raise ValueError(f"order must be 'C' or 'F'; got {order!r}")
         if out is not None:
             if order is not None:
                 raise ValueError("order cannot be specified if out is not None")
@@ -211,6 +269,28 @@ class sparray(_reduced):
             out[...] = _dense.view(self._todense(None))
             return out
         return np.array(_dense.view(self._todense(None)), order=order or "C", copy=None)  # type: ignore[call-overload]
+
+    def _getrow(self, i: int) -> Any:
+        """Row `i` with shape (1, n): csr."""
+        return self._line(i, 0)
+
+    def _getcol(self, j: int) -> Any:
+        """Column `j` with shape (m, 1): csc or bsr from these, csr from other formats."""
+        return self._line(j, 1)
+
+    def _line(self, i: int, axis: int) -> Any:
+        from ._index import Index
+
+        if self.ndim != 2:
+            raise ValueError(f"rows and columns are those of a 2-D array; got {self.ndim}-D. Use A[i]")
+        i, n = int(i), self._shape[axis]
+        if not -n <= i < n:
+            raise IndexError(f"index ({i}) out of range")
+        axes = [range(m) for m in self._shape]
+        axes[axis] = range(i % n, i % n + 1)
+        A: Any = self if self._format in ("csr", "csc", "lil", "dok") else self.tocsr()
+        format = self._format if axis == 1 and self._format in ("csc", "bsr") else "csr"
+        return A._select(Index(tuple(axes), [0, 1])).asformat(format)
 
     # ---- products ---------------------------------------------------------------------------------------------
 
@@ -233,7 +313,7 @@ class sparray(_reduced):
 
     def _matmul_dispatch(self, other: Any) -> Any:
         n = self._shape_as_2d[1]
-        if isinstance(other, sparray) or _scipy_sparse.issparse(other):
+        if issparse(other):
             if other.shape[0] != n:
                 raise ValueError(f"matmul: dimension mismatch with signature (n,k={n}),(k={other.shape[0]},m)->(n,m)")
             return self._matmul_sparse(as_sparse(other))
@@ -248,10 +328,10 @@ class sparray(_reduced):
         y = self._dense_product(x, transposed=False)
         if self.ndim == 1:  # contract the only axis: the row axis of the 1 x n product goes
             y = mx.squeeze(y, -1 if x.ndim == 1 else -2)
-        return _finish(y, x)
+        return self._finish(y, x)
 
     def _rmatmul_dispatch(self, other: Any) -> Any:
-        if isinstance(other, sparray) or _scipy_sparse.issparse(other):
+        if issparse(other):
             return as_sparse(other)._matmul_dispatch(self)
         x = _as_operand(other)
         if x is NotImplemented:
@@ -264,13 +344,19 @@ class sparray(_reduced):
                     f"matmul: dimension mismatch with signature (n,k={x.shape[-1]}),(k={self.shape[0]},m)->(n,m)"
                 )
             y = self._dense_product(x if x.ndim == 1 else _swap_last(x), transposed=False)
-            return _finish(mx.squeeze(y, -1 if x.ndim == 1 else -2), x)
+            return self._finish(mx.squeeze(y, -1 if x.ndim == 1 else -2), x)
         m = self._shape_as_2d[0]
         if x.shape[-1] != m:
             raise ValueError(f"matmul: dimension mismatch with signature (n,k={x.shape[-1]}),(k={m},m)->(n,m)")
         if x.ndim == 1:
-            return _finish(self._dense_product(x, transposed=True), x)
-        return _finish(mx.swapaxes(self._dense_product(_swap_last(x), transposed=True), -1, -2), x)
+            return self._finish(self._dense_product(x, transposed=True), x)
+        return self._finish(mx.swapaxes(self._dense_product(_swap_last(x), transposed=True), -1, -2), x)
+
+    def _finish(self, y: mx.array, x: Any) -> Any:
+        out = _dense.like(y, x)
+        if isinstance(x, np.matrix):
+            return self._container(out)
+        return out[()] if isinstance(out, np.ndarray) and out.ndim == 0 else out
 
     def _dense_product(self, x: Any, transposed: bool) -> mx.array:
         """A @ x or A.T @ x as a lazy array, after promotion."""
@@ -280,9 +366,18 @@ class sparray(_reduced):
                     f"the dense operand's dtype {x.dtype} differs from the sparse array's dtype {self._data.dtype}; "
                     "cast one of them with astype"
                 )
+            if x.size == 0:
+                return self._empty_product(x, transposed, x.dtype)
             return self._product(self._data, x, transposed)
         dtype = _dtypes.result_type(self._data.dtype, x.dtype)
+        if x.size == 0:
+            return self._empty_product(x, transposed, dtype)
         return self._product(self._data.astype(dtype), _dense.to_mlx(x, dtype), transposed)
+
+    def _empty_product(self, x: Any, transposed: bool, dtype: mx.Dtype) -> mx.array:
+        """Of an operand without elements: zeros, if there is anything."""
+        n = self._shape_as_2d[int(transposed)]
+        return mx.zeros((n,) if x.ndim == 1 else (*x.shape[:-2], n, x.shape[-1]), dtype=dtype)
 
     def dot(self, other: Any) -> Any:
         """``A * other`` for a scalar, ``A @ other`` otherwise."""
@@ -294,6 +389,14 @@ class sparray(_reduced):
             if issparse(other) or _dense.is_dense(other):
                 raise
             raise TypeError(f"argument not supported type: {type(other).__name__}") from error
+
+    def matvec(self, x: Any) -> Any:
+        """A @ x. With `rmatvec`, what makes an array an operator for SciPy's iterative solvers and eigensolvers."""
+        return self @ x
+
+    def rmatvec(self, x: Any) -> Any:
+        """A.H @ x; see `matvec`."""
+        return self.transpose().conj(copy=False) @ x
 
     # ---- element-wise arithmetic ------------------------------------------------------------------------------
 
@@ -339,7 +442,7 @@ class sparray(_reduced):
                     "cast one of them with astype"
                 )
             return op(self._todense(None), mx.broadcast_to(x, self.shape))
-        return _dense.narrow(op(self.toarray(), np.broadcast_to(x, self.shape)))
+        return self._container(_dense.narrow(op(self.toarray(), np.broadcast_to(x, self.shape))))
 
     def __mul__(self, other: Any) -> Any:
         return self.multiply(other)
@@ -375,7 +478,7 @@ class sparray(_reduced):
                 return self._mul_scalar(1 / other)
             return _dividend(self)._mul_scalar(1 / other)
         if issparse(other):
-            return _divide_sparse(self, as_sparse(other))
+            return self._container(_divide_sparse(self, as_sparse(other)))
         x = _as_operand(other)
         if x is NotImplemented:
             return NotImplemented
@@ -409,7 +512,7 @@ class sparray(_reduced):
             raise NotImplementedError(f"{op} with {type(other).__name__} is not supported")
         if _dense.is_mlx(x):
             return getattr(mx, op)(self._todense(None), x)
-        return _dense.narrow(np_op(self.toarray(), x))
+        return self._container(_dense.narrow(np_op(self.toarray(), x)))
 
     def _map_scalar(self, f: Any) -> Any:
         """f (with f(0) = 0, on NumPy values) over the stored values of the canonical form; zeros dropped."""
@@ -428,7 +531,7 @@ class sparray(_reduced):
         x = _as_operand(other)
         if x is NotImplemented:
             return NotImplemented
-        return op(self._todense(None), x) if _dense.is_mlx(x) else op(self.toarray(), x)
+        return op(self._todense(None), x) if _dense.is_mlx(x) else self._container(op(self.toarray(), x))
 
     def _compare_scalar(self, other: Any, op: Any) -> Any:
         if not op(0, other):
@@ -472,13 +575,13 @@ class sparray(_reduced):
 
 
 def issparse(x: Any) -> bool:
-    """True when `x` is a sparse array of this package (or of SciPy)."""
-    return isinstance(x, sparray) or _scipy_sparse.issparse(x)
+    """True when `x` is a sparse array or matrix of this package (or of SciPy)."""
+    return isinstance(x, _spbase) or _scipy_sparse.issparse(x)
 
 
 def as_sparse(x: Any) -> Any:
     """`x` itself, or this package's form of a SciPy sparse array."""
-    if isinstance(x, sparray):
+    if isinstance(x, _spbase):
         return x
     from ._construct import from_scipy
 
@@ -498,13 +601,6 @@ def _as_operand(other: Any) -> Any:
 
 def _swap_last(x: Any) -> Any:
     return mx.swapaxes(x, -1, -2) if _dense.is_mlx(x) else np.swapaxes(x, -1, -2)
-
-
-def _finish(y: mx.array, x: Any) -> Any:
-    out = _dense.like(y, x)
-    if isinstance(x, np.matrix):
-        return np.asmatrix(out)
-    return out[()] if isinstance(out, np.ndarray) and out.ndim == 0 else out
 
 
 def _warn_dense_comparison(other: Any, op: Any, what: str) -> None:
@@ -529,4 +625,5 @@ def _dividend(a: Any) -> Any:
     """`a` in the dtype that a quotient has: integers become float; in numpy mode SciPy's rule makes float32 float64."""
     dtype = a._data.dtype
     wide = _dense.numpy_mode() and np.can_cast(_dtypes.numpy_dtype(dtype), np.float64)
-    return a.astype(_dtypes.default_float(), copy=False) if wide or _dtypes.is_integral(dtype) else a
+    target = _dtypes.default_float() if wide or _dtypes.is_integral(dtype) else dtype
+    return a if target == dtype else a.astype(target)

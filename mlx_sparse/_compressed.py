@@ -9,19 +9,22 @@ import numpy as np
 
 from . import _dense, _dtypes, _native, runtime
 from ._base import as_sparse, issparse
+from ._cs_index import _cs_indexed
 from ._data import _data_array
 from ._elementwise import multiply
+from ._minmax import _cs_minmax
 from ._shape import all_integers as _all_integers
-from ._shape import check_input, check_shape, is_shape
+from ._shape import check_input, check_shape, given_shape, is_shape
 
 
-class _cs_array(_data_array):
+class _cs_array(_cs_indexed, _cs_minmax, _data_array):
     """Compressed storage: values and minor indices of slice m stand at ``indptr[m]:indptr[m + 1]``."""
 
     _indices: mx.array
     _indptr: mx.array
     _sorted: bool | None = None
     _canonical_format: bool | None = None
+    _given: dict[str, mx.Dtype] = {}  # dtypes of the index buffers that the user has assigned
     _assigned = False  # buffers were replaced by the user, so they may be longer than indptr says
     _pattern: Any
     _matmul_kind: int
@@ -42,6 +45,8 @@ class _cs_array(_data_array):
     ) -> None:
         super().__init__(maxprint=maxprint)
         self._pattern = None
+        if arg1 is None and 1 not in self._allow_nd:
+            raise ValueError(f"{self.format.upper()} arrays don't support 0D input; got None")
         check_input(arg1, validate)
         target = None if dtype is None else _dtypes.mlx_dtype(dtype)
         if issparse(arg1):
@@ -57,7 +62,8 @@ class _cs_array(_data_array):
             self._from_buffers(arg1, shape, target, validate)
             shape = None
         elif isinstance(arg1, tuple) and len(arg1) != 2 or _all_integers(arg1):
-            check_shape(arg1, self._allow_nd)  # says what is wrong with a shape
+            if arg1:
+                check_shape(arg1, self._allow_nd)  # says what is wrong with a shape
             raise ValueError(f"unrecognized {type(self).__name__} constructor input: {arg1}")
         else:
             self._from_coo(arg1, shape, target)
@@ -120,6 +126,8 @@ class _cs_array(_data_array):
                 arg1 = _dense.as_dense(arg1)
             except Exception as error:
                 raise ValueError(f"unrecognized {type(self).__name__} constructor input: {arg1}") from error
+            if arg1.ndim == 0 and 1 in self._allow_nd:
+                raise TypeError(f"a sparse array cannot be made from {type(arg1).__name__} without a shape")
             if arg1.ndim not in self._allow_nd:
                 dims = " or ".join(f"{n}-D" for n in self._allow_nd)
                 raise ValueError(f"{self.format.upper()} arrays don't support {arg1.ndim}D input. Use {dims}")
@@ -199,7 +207,7 @@ class _cs_array(_data_array):
     @property
     def indices(self) -> Any:
         """Minor indices of the stored entries (column indices of csr, row indices of csc)."""
-        return _dense.out(self._indices)
+        return _dense.attribute(self._indices)
 
     @indices.setter
     def indices(self, values: Any) -> None:
@@ -208,7 +216,7 @@ class _cs_array(_data_array):
     @property
     def indptr(self) -> Any:
         """Where each major slice begins and ends in `indices` and `data`."""
-        return _dense.out(self._indptr)
+        return _dense.attribute(self._indptr)
 
     @indptr.setter
     def indptr(self, values: Any) -> None:
@@ -222,6 +230,12 @@ class _cs_array(_data_array):
     def _replace_structure(self, name: str, values: Any) -> None:
         index = _dtypes.index_dtype([_index_input_dtype(values)])
         setattr(self, name, _dense.to_index(self._import(values, getattr(self, name)), index, name[1:]))
+        # Kernels need both of one dtype: the wider, until the other one has been assigned too.
+        other = "_indptr" if name == "_indices" else "_indices"
+        given = {other: getattr(self, other).dtype, **self._given, name: index}
+        self._given = given
+        common = _dtypes.index_dtype(given.values())
+        self._indices, self._indptr = self._indices.astype(common), self._indptr.astype(common)
         self._sorted = self._canonical_format = None
         self._assigned = True
         self._bind()
@@ -322,7 +336,22 @@ class _cs_array(_data_array):
 
     def count_nonzero(self, axis: int | None = None) -> Any:
         """Number of entries whose value is not zero, in all or along `axis`."""
-        return self._canonical().tocoo().count_nonzero(axis)
+        A = self._canonical()
+        if axis is None or self.ndim == 1:
+            return A.tocoo().count_nonzero(axis)
+        axis = axis + 2 if axis < 0 else axis
+        if axis not in (0, 1):
+            raise ValueError(f"axis out of bounds; got {axis} for 2 dimensions")
+        stored = _dense.view(A._entries()) != 0
+        if self._swap((0, 1))[axis] == 0:
+            indices = _dense.view(A._indices)[: stored.size]
+            counts = np.bincount(indices if stored.all() else indices[stored], minlength=self._minor)
+        elif stored.all():
+            counts = np.diff(_dense.view(A._indptr))
+        else:
+            before = np.concatenate([[0], np.cumsum(stored)])
+            counts = np.diff(before[_dense.view(A._indptr)])
+        return _dense.out(mx.array(counts))
 
     # ---- products ---------------------------------------------------------------------------------------------
 
@@ -407,21 +436,38 @@ class _cs_array(_data_array):
 
     def tocoo(self, copy: bool = True, *, stream: Any = None) -> Any:
         """Coordinate form. Lazy; entries keep their order."""
-        from ._coo import coo_array
-
         if self._assigned:
             self.prune()
         coords = self._swap((_native.expand(self._indptr, self._indices.size, stream), self._indices))
         data = self._data
         if copy and runtime.dense_namespace == "numpy":
             coords, data = tuple(map(_own, coords)), _own(data)
-        return coo_array._from_parts(data, coords[-self.ndim :], self._shape, canonical=bool(self._canonical_format))
+        return self._classes["coo"]._from_parts(
+            data, coords[-self.ndim :], self._shape, canonical=bool(self._canonical_format)
+        )
 
-    def reshape(self, *shape: Any, order: str = "C", copy: bool = False) -> Any:
-        """This array with another shape of as many elements; itself for its own shape unless `copy`."""
-        if self._shape in (shape, shape[0] if len(shape) == 1 else None) and order in ("C", "F"):
-            return self.copy() if copy else self
-        return self.tocoo(copy=copy).reshape(*shape, order=order)._to_native_format(self.format)
+    def resize(self, *shape: Any) -> None:
+        """Change the shape, dropping the entries outside; rebinds this array's buffers. Synchronises."""
+        target = given_shape(shape, self._allow_nd)
+        new_major, new_minor = self._swap(target if len(target) > 1 else (1, *target))
+        major, minor = self._swap(self._shape_as_2d)
+        self.prune()
+        p: Any = _dense.view(self._indptr)
+        if new_major < major:
+            p = p[: new_major + 1]
+            n = int(p[-1])
+            self._data, self._indices = self._data[:n], self._indices[:n]
+        elif new_major > major:
+            p = np.concatenate([p, np.full(new_major - major, p[-1])])
+        index = self._indices.dtype
+        if new_minor < minor:
+            most = max(*self._shape_as_2d, new_major)
+            trio = self._data, self._indices, _dense.to_index(p, index, "indptr")
+            self._data, self._indices, p = _native.band(*trio, -most, most, new_minor)
+        index = _dtypes.index_dtype([self._indices.dtype], max(target))
+        self._indptr, self._indices = _dense.to_index(p, index, "indptr"), self._indices.astype(index)
+        self._shape = target
+        self._bind()
 
     def transpose(self, axes: Any = None, copy: bool = False) -> Any:
         """Transpose: the same buffers read as the other compressed format, O(1)."""
@@ -471,6 +517,7 @@ def _replace_diagonal(coo: Any, values: mx.array, k: int) -> Any:
 
 
 def _index_input_dtype(x: Any) -> Any:
+    x = _dense.imported(x)
     if isinstance(x, (np.ndarray, mx.array)):
         return x.dtype if x.dtype != mx.bool_ else mx.int32
     a = np.asarray(x)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import operator
 from typing import Any
 from warnings import warn
@@ -14,11 +13,7 @@ import scipy.sparse as _scipy_sparse
 from . import _dense, _dtypes, _native
 from ._base import as_sparse, issparse
 from ._coo import coo_array
-from ._csc import csc_array
-from ._csr import csr_array
-from ._shape import check_shape
-
-_CLASSES: dict[str, Any] = {"coo": coo_array, "csr": csr_array, "csc": csc_array}
+from ._sputils import array_if, as_matrix, container
 
 
 def from_scipy(matrix: Any, *, format: str | None = None, dtype: Any = None) -> Any:
@@ -27,9 +22,13 @@ def from_scipy(matrix: Any, *, format: str | None = None, dtype: Any = None) -> 
     Parameters
     ----------
     matrix : scipy sparse array or matrix
-    format : {"coo", "csr", "csc"}, optional
-        Default: the format of `matrix` where it exists here, else csr.
+    format : str, optional
+        Default: the format of `matrix`.
     dtype : dtype, optional
+
+    Returns
+    -------
+    A sparse matrix for a matrix, an array for an array.
 
     Raises
     ------
@@ -38,26 +37,30 @@ def from_scipy(matrix: Any, *, format: str | None = None, dtype: Any = None) -> 
     """
     if not _scipy_sparse.issparse(matrix):
         raise TypeError(f"from_scipy takes a SciPy sparse array; got {type(matrix).__name__}")
-    if matrix.format not in _CLASSES:
-        matrix = matrix.tocsr()
+    new = _adopted(matrix, dtype).asformat(matrix.format if format is None else format)
+    return array_if(isinstance(matrix, _scipy_sparse.sparray), new)
+
+
+def _adopted(matrix: Any, dtype: Any) -> Any:
+    """Copies of the buffers of a SciPy array; of its coo form where the format is not one of plain buffers."""
+    if matrix.format in ("lil", "dok"):
+        matrix = matrix.tocoo()
     target = _dtypes.mlx_dtype(matrix.dtype if dtype is None else dtype)
     data = _dense.to_mlx(matrix.data, target)
     shape = tuple(int(n) for n in matrix.shape)
     if matrix.format == "coo":
         index = _dtypes.index_dtype([c.dtype for c in matrix.coords])
         coords = tuple(_dense.to_index(c, index, "coords") for c in matrix.coords)
-        check_shape(shape, (1, 2))
-        new = coo_array._from_parts(data, coords, shape, canonical=bool(matrix.has_canonical_format))
-    else:
-        index = _dtypes.index_dtype([matrix.indices.dtype, matrix.indptr.dtype])
-        n = int(matrix.indptr[-1])
-        new = _CLASSES[matrix.format]._from_parts(
-            data[:n],
-            _dense.to_index(matrix.indices[:n], index, "indices"),
-            _dense.to_index(matrix.indptr, index, "indptr"),
-            shape,
-        )
-    return new.asformat(format)
+        return coo_array._from_parts(data, coords, shape, canonical=bool(matrix.has_canonical_format))
+    if matrix.format == "dia":
+        return container("dia")((data, matrix.offsets), shape=shape)
+    if matrix.format == "bsr":
+        return container("bsr")((data, matrix.indices, matrix.indptr), shape=shape)
+    index = _dtypes.index_dtype([matrix.indices.dtype, matrix.indptr.dtype])
+    n = int(matrix.indptr[-1])
+    indices = _dense.to_index(matrix.indices[:n], index, "indices")
+    indptr = _dense.to_index(matrix.indptr, index, "indptr")
+    return container(matrix.format)._from_parts(data[:n], indices, indptr, shape)
 
 
 def fromdense(array: Any, *, threshold: float = 0.0, dtype: Any = None, format: str = "csr") -> Any:
@@ -65,11 +68,11 @@ def fromdense(array: Any, *, threshold: float = 0.0, dtype: Any = None, format: 
 
     Parameters
     ----------
-    array : array_like, 1-D or 2-D
+    array : array_like
     threshold : float
         Non-negative.
     dtype : dtype, optional
-    format : {"csr", "csc", "coo"}
+    format : str
 
     Raises
     ------
@@ -85,7 +88,7 @@ def fromdense(array: Any, *, threshold: float = 0.0, dtype: Any = None, format: 
         values = _dense.view(x) if _dense.is_mlx(x) else x
         keep = np.where(np.abs(values) > threshold, values, values.dtype.type(0))
         x = _dense.to_mlx(keep, x.dtype) if _dense.is_mlx(x) else keep
-    return _class(format)(x, dtype=dtype)
+    return container(format)(x, dtype=dtype)
 
 
 from_dense = fromdense
@@ -110,37 +113,50 @@ def todense(A: Any, *, stream: Any = None) -> Any:
 def eye_array(
     m: int, n: int | None = None, *, k: int = 0, dtype: Any = float, format: str | None = None, stream: Any = None
 ) -> Any:
-    """Array of shape (m, n) with ones on diagonal `k`.
+    """Array of shape (m, n) with ones on diagonal `k`, in dia format unless told otherwise.
 
     Raises
     ------
     ValueError
         A dimension that is negative or not whole, or a diagonal outside the array.
 
-    Differences from SciPy
-    ----------------------
-    The default format is csr.
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> sp.eye_array(2, 3, k=1).toarray()
+    array([[0., 1., 0.],
+           [0., 0., 1.]])
     """
     m, n, k = _count(m, "m"), _count(m if n is None else n, "n"), operator.index(k)
     dtype = _dtypes.mlx_dtype(dtype)
     count = min(m + k, n - k, m, n)
     if count < 0:
         raise ValueError(f"Offset {k} (index 0) out of bounds")
+    if _is_dia(format):
+        return diags_array([mx.ones(1, dtype=dtype, stream=stream)], offsets=[k], shape=(m, n), dtype=dtype)
     index = _dtypes.index_dtype(maxval=max(m, n))
     first = mx.arange(count, dtype=index, stream=stream)
+    if m == n and k == 0 and format in ("csr", "csc", None):
+        pointers = mx.arange(n + 1, dtype=index, stream=stream)
+        ones = mx.ones(n, dtype=dtype, stream=stream)
+        return container(format or "csr")._from_parts(ones, first, pointers, (n, n), canonical=True)
     coords = (first + max(-k, 0), first + max(k, 0))
     coo = coo_array._from_parts(mx.ones(count, dtype=dtype, stream=stream), coords, (m, n), canonical=True)
     return coo.asformat(format or "csr")
 
 
 def eye(m: int, n: int | None = None, k: int = 0, dtype: Any = float, format: str | None = None) -> Any:
-    """Array of shape (m, n) with ones on diagonal `k`. As `eye_array`."""
-    return eye_array(m, n, k=k, dtype=dtype, format=format)
+    """Matrix of shape (m, n) with ones on diagonal `k`; `eye_array` makes arrays."""
+    return as_matrix(eye_array(m, n, k=k, dtype=dtype, format=format))
 
 
 def identity(n: int, dtype: Any = "d", format: str | None = None) -> Any:
-    """Identity of shape (n, n)."""
-    return eye_array(n, dtype=dtype, format=format)
+    """Identity matrix of shape (n, n)."""
+    return eye(n, n, dtype=dtype, format=format)
+
+
+def _is_dia(format: str | None) -> bool:
+    return format in (None, "dia")
 
 
 def diags_array(
@@ -157,8 +173,8 @@ def diags_array(
         0 is the main diagonal, k > 0 above it.
     shape : tuple of int, optional
         Default: square, just large enough.
-    format : {"csr", "csc", "coo"}, optional
-        Default csr.
+    format : str, optional
+        Default dia. In other formats the zeros of diagonals given as NumPy arrays or lists are not stored.
     dtype : dtype, optional
         Default: what the diagonals promote to, but the default float dtype for integers; None keeps integers.
 
@@ -192,10 +208,52 @@ def diags_array(
     m, n = (_count(s, "shape") for s in shape)
     target = _diagonals_dtype(values, dtype)
     counts = [min(m + k, n - k, m, n) for k in offsets]
+    if _is_dia(format):
+        stored = [_padded(values[j], k, counts[j], j, (m, n), target) for j, k in enumerate(offsets)]
+        width = max((x.size for x in stored), default=0)
+        dense = mx.stack([mx.pad(x, (0, width - x.size)) for x in stored]) if stored else mx.zeros((0, 0), dtype=target)
+        return container("dia")((dense, np.array(offsets, np.int64)), shape=(m, n))
+    if format in ("csr", "csc", None):
+        new = _compressed_diagonals(container(format or "csr"), values, offsets, counts, (m, n), target)
+        if new is not None:
+            return new
     parts = [_diagonal(values[j], offsets[j], counts[j], j, (m, n), target) for j in np.argsort(offsets)]
-    # By ascending offset, so a stable compression leaves rows sorted.
+    if not parts:
+        return coo_array((m, n), dtype=target).asformat(format or "csr")
+    # By ascending offset, so a stable compression leaves rows sorted; no position twice.
     data, rows, cols = (mx.concatenate(list(p)) for p in zip(*parts, strict=True))
-    return _assembled(coo_array._from_parts(data, (rows, cols), (m, n)), format or "csr", unique=True)
+    if format in ("csr", "csc", None):
+        cls = container(format or "csr")
+        major, minor = cls._swap((rows, cols))
+        return cls._from_parts(*_native.coo_to_cs(data, major, minor, cls._swap((m, n))[0], None), (m, n))
+    return coo_array._from_parts(data, (rows, cols), (m, n)).asformat(format)
+
+
+def _compressed_diagonals(
+    cls: Any, values: list[Any], offsets: list[int], counts: list[int], shape: tuple[int, int], dtype: mx.Dtype
+) -> Any:
+    """csr or csc form in one pass over evaluated diagonals; None where they are not, or have zeros to leave out."""
+    for j, (v, k, count) in enumerate(zip(values, offsets, counts, strict=True)):
+        _check_diagonal(v, k, count, j, shape)
+        if not (_native.is_available(v) if _dense.is_mlx(v) else np.all(v if v.size == 1 else v[:count])):
+            return None
+    if not values:
+        return None
+    major, minor = cls._swap(shape)
+    diagonals = [
+        _dense.to_mlx(v if v.size == 1 else v[: max(c, 0)], dtype) for v, c in zip(values, counts, strict=True)
+    ]
+    steps = [cls._swap((k, -k))[0] for k in offsets]
+    wide = _dtypes.index_dtype(maxval=max(shape)) == mx.int64
+    return cls._from_parts(*_native.from_diagonals(diagonals, steps, major, minor, wide), shape, canonical=True)
+
+
+def _padded(values: Any, k: int, count: int, j: int, shape: tuple[int, int], dtype: mx.Dtype) -> mx.array:
+    """Row of the dia form: the entry in column c stands at position c."""
+    _check_diagonal(values, k, count, j, shape)
+    x = _dense.to_mlx(values, dtype)
+    x = mx.broadcast_to(x, (count,)) if x.size == 1 else x[:count]
+    return mx.pad(x, (max(k, 0), 0))
 
 
 def _diagonals_dtype(values: list[Any], dtype: Any) -> mx.Dtype:
@@ -220,218 +278,60 @@ def _diagonal(
     values: Any, k: int, count: int, j: int, shape: tuple[int, int], dtype: mx.Dtype
 ) -> tuple[mx.array, mx.array, mx.array]:
     """Entries of diagonal `k`, which takes the first `count` of `values`, or its only one `count` times."""
+    _check_diagonal(values, k, count, j, shape)
+    index = _dtypes.index_dtype(maxval=max(shape))
+    if isinstance(values, np.ndarray):
+        v = np.broadcast_to(values, (count,)) if values.size == 1 else values[:count]
+        where = np.flatnonzero(v)
+        if where.size < count:
+            first = _dense.to_index(where, index, "diagonal")
+            return _dense.to_mlx(v[where], dtype), first + max(-k, 0), first + max(k, 0)
+    x = _dense.to_mlx(values, dtype)
+    x = mx.broadcast_to(x, (count,)) if x.size == 1 else x[:count]
+    first = mx.arange(count, dtype=index)
+    return x, first + max(-k, 0), first + max(k, 0)
+
+
+def _check_diagonal(values: Any, k: int, count: int, j: int, shape: tuple[int, int]) -> None:
     if count < 0:
         raise ValueError(f"Offset {k} (index {j}) out of bounds")
     if len(values) != 1 and len(values) < count:
         raise ValueError(
             f"Diagonal length (index {j}: {len(values)} at offset {k}) does not agree with array size {shape}."
         )
-    x = _dense.to_mlx(values, dtype)
-    x = mx.broadcast_to(x, (count,)) if x.size == 1 else x[:count]
-    first = mx.arange(count, dtype=_dtypes.index_dtype(maxval=max(shape)))
-    return x, first + max(-k, 0), first + max(k, 0)
 
 
 def diags(diagonals: Any, offsets: Any = 0, shape: Any = None, format: str | None = None, dtype: Any = ...) -> Any:
-    """Array with the given diagonals. As `diags_array`."""
-    return diags_array(diagonals, offsets=offsets, shape=shape, format=format, dtype=dtype)
+    """Matrix with the given diagonals; `diags_array` makes arrays and has the parameters."""
+    return as_matrix(diags_array(diagonals, offsets=offsets, shape=shape, format=format, dtype=dtype))
 
 
-def random_array(
-    shape: Any,
-    *,
-    density: float = 0.01,
-    format: str = "coo",
-    dtype: Any = None,
-    rng: Any = None,
-    data_sampler: Any = None,
-    random_state: Any = None,
-) -> Any:
-    """Array with ``round(density * size)`` entries at positions drawn uniformly without replacement.
+def spdiags(data: Any, diags: Any, m: Any = None, n: Any = None, format: str | None = None) -> Any:
+    """Matrix from diagonals stored as in the dia format.
 
     Parameters
     ----------
-    shape : tuple of int, 1-D or 2-D
-    density : float in [0, 1]
-    format : {"coo", "csr", "csc"}
-    dtype : dtype, optional
-        Default: the default float dtype.
-    rng : int or numpy.random.Generator, optional
-        `random_state` is SciPy's older name for it, and may be a `numpy.random.RandomState`.
-    data_sampler : callable, optional
-        ``data_sampler(size=k)`` gives the values; default: uniform on [0, 1), or over the range of an integer dtype.
+    data : array_like, shape (k, length)
+        ``data[i, j]`` stands in column j of diagonal ``diags[i]``.
+    diags : sequence of int, length k
+    m, n : int, optional
+        Shape; `m` may be the pair. Default: square, as large as a row of `data` is long.
+    format : str, optional
+        Default dia.
 
-    Raises
-    ------
-    ValueError
-        `density` outside [0, 1].
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> sp.spdiags([[1, 2, 3], [4, 5, 6]], [0, 1], 3, 3).toarray()
+    array([[1, 5, 0],
+           [0, 2, 6],
+           [0, 0, 3]])
     """
-    if not 0 <= density <= 1:
-        raise ValueError("density expected to be 0 <= density <= 1")
-    shape = check_shape(shape, (1, 2))
-    rng = _generator(random_state if rng is None else rng)
-    count = int(round(math.prod(shape) * density))
-    dtype = _dtypes.default_float() if dtype is None else _dtypes.mlx_dtype(dtype)
-    if data_sampler is not None:
-        values = data_sampler(size=count)
-    elif _dtypes.is_integral(dtype):
-        info = None if dtype == mx.bool_ else np.iinfo(_dtypes.numpy_dtype(dtype))
-        values = np.ones(count, bool) if info is None else rng.integers(info.min, info.max, count, info.dtype)
-    else:
-        values = rng.uniform(size=count)
-        if dtype == mx.complex64:
-            values = values + 1j * rng.uniform(size=count)
-    index = _dtypes.index_dtype(maxval=max(shape, default=0))
-    coords = tuple(_dense.to_index(c, index, "coords") for c in _positions(rng, shape, count))
-    return coo_array._from_parts(_dense.to_mlx(values, dtype), coords, shape, canonical=True).asformat(format)
-
-
-def _positions(rng: np.random.Generator, shape: tuple[int, ...], count: int) -> tuple[np.ndarray, ...]:
-    """Coordinates of `count` distinct positions in ascending order."""
-    total = math.prod(shape)
-    if total <= np.iinfo(np.int64).max:
-        flat = rng.choice(total, size=count, replace=False, shuffle=False) if total else np.zeros(0, np.int64)
-        return np.unravel_index(np.sort(flat), shape)
-    found = np.zeros((len(shape), 0), np.int64)
-    while found.shape[1] < count:  # so sparse that equal draws are rare
-        drawn = [rng.integers(0, n, count - found.shape[1]) for n in shape]
-        found = np.unique(np.concatenate([found, drawn], axis=1), axis=1)
-    return tuple(found)
-
-
-def _generator(rng: Any) -> np.random.Generator:
-    if isinstance(rng, np.random.RandomState):
-        return np.random.Generator(rng._bit_generator)
-    return np.random.default_rng(rng)
-
-
-def vstack(blocks: Any, format: str | None = None, dtype: Any = None) -> Any:
-    """Stack arrays vertically (row-wise). See `block_array`."""
-    rows = [[b] for b in blocks]
-    return block_array(rows, format=format, dtype=dtype)
-
-
-def hstack(blocks: Any, format: str | None = None, dtype: Any = None) -> Any:
-    """Stack arrays horizontally (column-wise); a 1-D array counts as one row. See `block_array`."""
-    return block_array([list(blocks)], format=format, dtype=dtype)
-
-
-def block_array(blocks: Any, *, format: str | None = None, dtype: Any = None) -> Any:
-    """Array assembled from a grid of blocks. Lazy and differentiable in the blocks' values.
-
-    Parameters
-    ----------
-    blocks : sequence of sequences
-        Sparse arrays, dense 2-D arrays or None for a zero block; row heights and column widths must agree.
-    format : {"csr", "csc", "coo"}, optional
-        Default: csr (csc) when every block is csr (csc), else coo.
-    dtype : dtype, optional
-
-    Raises
-    ------
-    ValueError
-        `blocks` is not a grid, or sizes disagree. A row or column of nothing but None has size 0.
-    """
-    grid = [list(row) for row in blocks]
-    if not grid or not grid[0] or any(len(row) != len(grid[0]) for row in grid):
-        raise ValueError("blocks must be 2-D")
-    grid = [[None if b is None else _as_block(b) for b in row] for row in grid]
-    present = [b for row in grid for b in row if b is not None]
-    heights, widths = _block_sizes(grid)
-    row_start, col_start = np.concatenate([[0], np.cumsum(heights)]), np.concatenate([[0], np.cumsum(widths)])
-    shape = (int(row_start[-1]), int(col_start[-1]))
-    common = _dtypes.result_type(*(b._data.dtype for b in present)) if present else _dtypes.default_float()
-    target = common if dtype is None else _dtypes.mlx_dtype(dtype)
-    kinds = {b.format for b in present}
-    uniform = len(present) == len(heights) * len(widths) and kinds in ({"csr"}, {"csc"})
-    if format is None:
-        format = kinds.copy().pop() if uniform else "coo"
-    index = _dtypes.index_dtype([], max(*shape, sum(b.nnz for b in present)))
-    if any(c.dtype == mx.int64 for b in present for c in _structure(b)):
-        index = mx.int64
-    data, rows, cols = [], [], []
-    unique = uniform and kinds == {format}  # joined as they are, duplicates included
-    for i, row in enumerate(grid):
-        for j, b in enumerate(row):
-            if b is None:
-                continue
-            coo = b.tocoo(copy=False)
-            data.append(coo._data.astype(target))
-            rows.append(coo._row.astype(index) + int(row_start[i]))
-            cols.append(coo._coords[-1].astype(index) + int(col_start[j]))
-    if not data:
-        return coo_array(shape, dtype=target).asformat(format)
-    coo = coo_array._from_parts(mx.concatenate(data), (mx.concatenate(rows), mx.concatenate(cols)), shape)
-    return _assembled(coo, format, unique or all(b.has_canonical_format for b in present))
-
-
-def kron(A: Any, B: Any, format: str | None = None) -> Any:
-    """Kronecker product. Lazy and differentiable in the values.
-
-    Differences from SciPy
-    ----------------------
-    The default format is coo also where SciPy picks bsr.
-    """
-    A, B = _as_block(A), _as_block(B)
-    a, b = A.tocoo(copy=False), B.tocoo(copy=False)
-    (m, n), (p, q) = a._shape_as_2d, b._shape_as_2d
-    shape = (m * p, n * q)
-    dtype = _dtypes.result_type(a._data.dtype, b._data.dtype)
-    index = _dtypes.index_dtype([a._row.dtype, b._row.dtype], max(*shape, a.nnz * b.nnz))
-    if a.nnz == 0 or b.nnz == 0:
-        return coo_array(shape, dtype=dtype).asformat(format)
-
-    def spread(x: mx.array, y: mx.array, scale: int) -> mx.array:
-        return mx.reshape((x.astype(index) * scale)[:, None] + y.astype(index)[None, :], (-1,))
-
-    data = mx.reshape(a._data.astype(dtype)[:, None] * b._data.astype(dtype)[None, :], (-1,))
-    coords = (spread(a._row, b._row, p), spread(a._coords[-1], b._coords[-1], q))
-    unique = bool(A.has_canonical_format and B.has_canonical_format)
-    return _assembled(coo_array._from_parts(data, coords, shape), format or "coo", unique)
-
-
-def _assembled(coo: Any, format: str, unique: bool) -> Any:
-    """`coo` in `format`; without the search for duplicates when its parts had none."""
-    cls = _class(format)
-    if not unique or cls is coo_array:
-        return coo.asformat(format)
-    major, minor = (coo._row, coo._coords[-1]) if cls is csr_array else (coo._coords[-1], coo._row)
-    n = coo.shape[0] if cls is csr_array else coo.shape[1]
-    return cls._from_parts(*_native.coo_to_cs(coo._data, major, minor, n, None), coo.shape)
-
-
-def _as_block(b: Any) -> Any:
-    b = as_sparse(b) if issparse(b) else coo_array(np.atleast_2d(b) if not _dense.is_mlx(b) else b)
-    return b.reshape((1, b.shape[0])) if b.ndim == 1 else b
-
-
-def _structure(b: Any) -> tuple[mx.array, ...]:
-    return b._coords if b.format == "coo" else (b._indices,)
-
-
-def _block_sizes(grid: list[list[Any]]) -> tuple[list[int], list[int]]:
-    heights: list[int | None] = [None] * len(grid)
-    widths: list[int | None] = [None] * len(grid[0])
-    for i, row in enumerate(grid):
-        for j, b in enumerate(row):
-            if b is None:
-                continue
-            for axis, sizes, at in ((0, heights, i), (1, widths, j)):
-                got = b.shape[axis]
-                if sizes[at] is None:
-                    sizes[at] = got
-                elif sizes[at] != got:
-                    raise ValueError(
-                        f"Mismatching blocks: incompatible {('row', 'column')[axis]} dimensions. "
-                        f"Got blocks[{i},{j}].shape[{axis}] == {got}, expected {sizes[at]}."
-                    )
-    return [h or 0 for h in heights], [w or 0 for w in widths]
-
-
-def _class(format: str) -> Any:
-    if format not in _CLASSES:
-        raise ValueError(f"unknown format {format!r}; the formats are {', '.join(_CLASSES)}")
-    return _CLASSES[format]
+    if m is None and n is None:
+        m = n = len(data[0])
+    elif n is None:
+        m, n = m
+    return as_matrix(container("dia")((data, diags), shape=(m, n)).asformat(format))
 
 
 def _count(n: Any, name: str) -> int:
@@ -443,7 +343,6 @@ def _count(n: Any, name: str) -> int:
 
 __all__ = [
     "asarray",
-    "block_array",
     "diags",
     "diags_array",
     "eye",
@@ -452,10 +351,7 @@ __all__ = [
     "from_numpy",
     "from_scipy",
     "fromdense",
-    "hstack",
     "identity",
-    "kron",
-    "random_array",
+    "spdiags",
     "todense",
-    "vstack",
 ]

@@ -1,4 +1,4 @@
-"""Coordinate arrays, 1-D and 2-D."""
+"""Coordinate arrays of any rank."""
 
 from __future__ import annotations
 
@@ -10,20 +10,25 @@ import mlx.core as mx
 import numpy as np
 
 from . import _dense, _dtypes, _native, runtime
-from ._base import as_sparse, issparse
+from ._base import as_sparse, issparse, sparray
 from ._compressed import _index_input_dtype, _own, _replace_diagonal, _traced
+from ._coo_index import _coo_indexed
+from ._coo_nd import _nd_array, unravelled
 from ._data import _data_array
-from ._shape import all_integers, check_input, check_shape, is_shape
+from ._minmax import _minmax
+from ._reduce import check_axis
+from ._shape import all_integers, check_input, check_shape, given_shape, is_shape, resolve_shape
 
 
-class coo_array(_data_array):
-    """COOrdinate array, 1-D or 2-D: entry p has value ``data[p]`` at ``(row[p], col[p])``, in any order.
+class _coo_base(_coo_indexed, _minmax, _nd_array):
+    """COOrdinate array of 1 to 64 dimensions: entry p has value ``data[p]`` at ``(coords[0][p], ...)``, in any order.
 
     Parameters
     ----------
     arg1 : array_like, sparse array or tuple
-        A dense array; a sparse array of this package or of SciPy; ``(data, (row, col))`` or ``(data, (col,))``, kept as
-        given, duplicates included (they count as their sum); or a shape for an empty array.
+        A dense array; a sparse array of this package or of SciPy; ``(data, coords)`` with one index array per
+        dimension, ``(data, (row, col))`` in 2-D, kept as given, duplicates included (they count as their sum); or a
+        shape for an empty array.
     shape : tuple of int, optional
         Inferred from the indices when absent.
     dtype : dtype, optional
@@ -50,11 +55,12 @@ class coo_array(_data_array):
 
     Differences from SciPy
     ----------------------
-    Up to two dimensions. As for `csr_array` otherwise.
+    As for `csr_array`. ``count_nonzero(axis)`` counts along any axes of an n-D array, and reshaping in C order keeps
+    entries canonical.
     """
 
     _format = "coo"
-    _allow_nd = (1, 2)
+    _allow_nd: tuple[int, ...] = tuple(range(1, 65))
     _coords: tuple[mx.array, ...]
     has_canonical_format: bool
 
@@ -75,18 +81,19 @@ class coo_array(_data_array):
         if issparse(arg1):
             coo = as_sparse(arg1).tocoo(copy=False)
             self._data, self._coords, self._shape = coo._data, coo._coords, coo._shape
-            self.has_canonical_format = coo.has_canonical_format
+            # SciPy forgets what it knew, unless it copies.
+            self.has_canonical_format = coo.has_canonical_format and (copy or runtime.dense_namespace == "mlx")
             if copy and runtime.dense_namespace == "numpy":
                 self._data, self._coords = _own(self._data), tuple(map(_own, self._coords))
             if target is not None:
                 self._data = self.astype(target, copy=False)._data
         elif is_shape(arg1, self._allow_nd):
             self._shape = check_shape(arg1, self._allow_nd)
-            index = _dtypes.index_dtype(maxval=max(self._shape))
-            self._coords = tuple(mx.zeros(0, dtype=index) for _ in self._shape)
+            self._coords = tuple(mx.zeros(0, dtype=self._index_dtype()) for _ in self._shape)
             self._data = mx.zeros(0, dtype=target or _dtypes.default_float())
             self.has_canonical_format = True
-        elif all_integers(arg1):
+            shape = None  # SciPy looks at one shape only
+        elif all_integers(arg1) and len(arg1) in self._allow_nd:
             check_shape(arg1, self._allow_nd)
         elif isinstance(arg1, tuple):
             self._from_coordinates(arg1, shape, target, validate)
@@ -116,16 +123,16 @@ class coo_array(_data_array):
             raise TypeError("invalid input format") from None
         if isinstance(coords, np.ndarray) and coords.ndim == 1 or not hasattr(coords, "__len__"):
             raise TypeError("coordinates must be a tuple of index arrays")
-        coords = tuple(coords)
+        coords = tuple(map(_dense.imported, coords))
         if shape is None:
-            if any(np.size(c) == 0 for c in coords):
+            if any(len(c) == 0 for c in coords):
                 raise ValueError("cannot infer dimensions from zero sized index arrays")
             sizes = tuple(int(np.max(_dense.view(c) if _dense.is_mlx(c) else c)) + 1 for c in coords)
             shape = check_shape(sizes, self._allow_nd)
         self._shape = check_shape(shape, self._allow_nd)
         if len(coords) != self.ndim:
             raise ValueError(f"{len(coords)} index arrays were given for {self.ndim} dimensions")
-        index = _dtypes.index_dtype([_index_input_dtype(c) for c in coords], max(self._shape))
+        index = self._index_dtype(coords)
         self._coords = tuple(_dense.to_index(c, index, f"coords[{i}]") for i, c in enumerate(coords))
         self._data = _dense.to_mlx(data, dtype)
         for x in (self._data, *self._coords):
@@ -145,18 +152,24 @@ class coo_array(_data_array):
             raise TypeError(f"cannot make a coo_array from {type(arg1).__name__}") from error
         values = _dense.view(x) if _dense.is_mlx(x) else np.asarray(x)
         if values.ndim not in self._allow_nd:
-            raise ValueError(f"coo_array supports 1-D and 2-D input; got {values.ndim}-D")
+            raise TypeError(f"coo_array supports 1-D to 64-D input; got {values.ndim}-D ({type(arg1).__name__})")
         if values.dtype == np.object_:
             raise ValueError("object arrays are not supported")
         self._shape = values.shape
         found = values.nonzero()
-        index = _dtypes.index_dtype(maxval=max(self._shape))
+        index = self._index_dtype()
         self._coords = tuple(_dense.to_index(c, index, "coords") for c in found)
         kept = values[found]
         if dtype is None:
             dtype = x.dtype if _dense.is_mlx(x) else None
         self._data = _dense.to_mlx(kept, dtype)
         self.has_canonical_format = True
+
+    def _index_dtype(self, coords: Any = ()) -> mx.Dtype:
+        """That of index arrays for this shape: int64 above two dimensions, as in SciPy."""
+        if self.ndim > 2:
+            return mx.int64
+        return _dtypes.index_dtype([_index_input_dtype(c) for c in coords], max(self._shape))
 
     def _check_bounds(self) -> None:
         if len(self._coords) != self.ndim:
@@ -178,14 +191,14 @@ class coo_array(_data_array):
     @property
     def coords(self) -> tuple[Any, ...]:
         """Index arrays, one per dimension."""
-        return tuple(_dense.out(c) for c in self._coords)
+        return tuple(_dense.attribute(c) for c in self._coords)
 
     @coords.setter
     def coords(self, values: Any) -> None:
         values = tuple(values)
         if len(values) != self.ndim:
             raise ValueError(f"{len(values)} index arrays were given for {self.ndim} dimensions")
-        index = _dtypes.index_dtype([_index_input_dtype(v) for v in values])
+        index = mx.int64 if self.ndim > 2 else _dtypes.index_dtype([_index_input_dtype(v) for v in values])
         olds = self._coords
         self._coords = tuple(
             _dense.to_index(self._import(v, old), index, "coords") for v, old in zip(values, olds, strict=True)
@@ -194,7 +207,7 @@ class coo_array(_data_array):
 
     @property
     def row(self) -> Any:
-        """Row indices (all zero for a 1-D array)."""
+        """Indices along the last axis but one (all zero for a 1-D array)."""
         row = _dense.out(self._row)
         if self.ndim == 1 and isinstance(row, np.ndarray):
             row.flags.writeable = False
@@ -204,12 +217,12 @@ class coo_array(_data_array):
     def row(self, values: Any) -> None:
         if self.ndim < 2:
             raise ValueError("cannot set row attribute of a 1-dimensional sparse array")
-        self.coords = (values, self._coords[1])
+        self.coords = (*self._coords[:-2], values, self._coords[-1])
 
     @property
     def col(self) -> Any:
-        """Column indices."""
-        return _dense.out(self._coords[-1])
+        """Indices along the last axis."""
+        return _dense.attribute(self._coords[-1])
 
     @col.setter
     def col(self, values: Any) -> None:
@@ -217,14 +230,25 @@ class coo_array(_data_array):
 
     @property
     def _row(self) -> mx.array:
-        return self._coords[0] if self.ndim > 1 else mx.zeros_like(self._coords[0])
+        return self._coords[-2] if self.ndim > 1 else mx.zeros_like(self._coords[0])
 
     @property
     def _pattern(self) -> Any:
         return _native.Pattern(False, *self._shape_as_2d)
 
-    def _getnnz(self, axis: int | None = None) -> int:
-        return int(self._data.size)
+    def _getnnz(self, axis: Any = None) -> Any:
+        return int(self._data.size) if axis is None else self._count(axis, None)
+
+    def _count(self, axis: Any, keep: Any) -> Any:
+        """Number of the entries in `keep` (None: all) along `axis`."""
+        axes = check_axis(axis, self.ndim)
+        if len(axes) == self.ndim:
+            return int(self._data.size) if keep is None else np.count_nonzero(keep)
+        kept = tuple(a for a in range(self.ndim) if a not in axes)
+        shape = tuple(self._shape[a] for a in kept)
+        key = _dense.view(self._key(kept, math.prod(shape) > 2**31 - 1))
+        counts = np.bincount(key if keep is None else key[keep], minlength=math.prod(shape))
+        return _dense.out(mx.array(counts.reshape(shape)))
 
     def _entries(self) -> mx.array:
         return self._data
@@ -251,44 +275,27 @@ class coo_array(_data_array):
         """Sum entries with equal coordinates and sort by row, then column, rebinding the buffers. Synchronises."""
         if self.has_canonical_format:
             return
-        cs = self.tocsr()
-        cs.sum_duplicates()
-        coo = cs.tocoo(copy=False)
-        self._data, self._coords, self.has_canonical_format = coo._data, coo._coords, True
+        self._data, self._coords = self._summed()
+        self.has_canonical_format = True
 
     def eliminate_zeros(self) -> None:
         """Drop stored entries whose value is zero, rebinding the buffers. Synchronises."""
         keep = _dense.view(self._data) != 0
         if not keep.all():
-            where = mx.array(np.flatnonzero(keep))
-            self._data = self._data[where]
-            self._coords = tuple(c[where] for c in self._coords)
+            self._keep(keep)
 
     def _unique(self) -> Any:
-        if self.has_canonical_format:
-            return self
-        n = self._shape_as_2d[0]
-        probe = mx.zeros(self._data.size, dtype=mx.bool_)
-        _, indices, indptr = _native.coo_to_cs(probe, self._row, self._coords[-1], n, None)
-        _, indices = _native.sort_indices(probe, indices, indptr)
-        if _native.is_canonical(indices, indptr):
+        if self.has_canonical_format or not self._has_duplicates():
             return self
         new = self._from_parts(self._data, self._coords, self._shape)
         new.sum_duplicates()
         return new
 
-    def count_nonzero(self, axis: int | None = None) -> Any:
-        """Number of entries whose value is not zero, in all or along `axis`."""
+    def count_nonzero(self, axis: Any = None) -> Any:
+        """Number of entries whose value is not zero, in all or along `axis` (an int or several)."""
         A = self if self.has_canonical_format else self._from_parts(self._data, self._coords, self._shape)
         A.sum_duplicates()
-        keep = _dense.view(A._data) != 0
-        if axis is None or (self.ndim == 1 and axis in (0, -1)):
-            return np.count_nonzero(keep)
-        if not -self.ndim <= axis < self.ndim:
-            raise ValueError("axis out of bounds")
-        axis %= self.ndim
-        kept = _dense.view(A._coords[1 - axis])[keep]
-        return _dense.out(mx.array(np.bincount(kept, minlength=self.shape[1 - axis])))
+        return A._count(axis, _dense.view(A._data) != 0)
 
     # ---- products and sums ------------------------------------------------------------------------------------
 
@@ -305,7 +312,9 @@ class coo_array(_data_array):
 
     def multiply(self, other: Any) -> Any:
         """Element-wise product with a scalar, a dense or a sparse array, with broadcasting. The result is sparse."""
-        return self._mul_scalar(other) if _dense.is_scalar(other) else self.tocsr().multiply(other)
+        if _dense.is_scalar(other):
+            return self._mul_scalar(other)
+        return self._multiply_nd(other) if self.ndim > 2 else self.tocsr().multiply(other)
 
     def _axis_sum(self, data: mx.array, axis: int, stream: Any) -> mx.array:
         kept = 1 - axis
@@ -325,8 +334,11 @@ class coo_array(_data_array):
         self._data, self._coords, self.has_canonical_format = new._data, new._coords, False
 
     def _todense(self, stream: Any) -> mx.array:
-        d = _native.todense(self._pattern, self._data, self._row, self._coords[-1], stream)
-        return mx.reshape(d, self.shape, stream=stream) if self.ndim == 1 else d
+        if self.ndim > 2:
+            d = self._grouped(range(self.ndim - 1), (self.ndim - 1,))._todense(stream)
+        else:
+            d = _native.todense(self._pattern, self._data, self._row, self._coords[-1], stream)
+        return d if self.ndim == 2 else mx.reshape(d, self.shape, stream=stream)
 
     # ---- formats and shapes -----------------------------------------------------------------------------------
 
@@ -340,17 +352,15 @@ class coo_array(_data_array):
         Lazy when `has_canonical_format` says that there are no duplicates, and on traced values (duplicates then
         stay, which no product or sum can see); synchronises otherwise.
         """
-        from ._csr import csr_array
-
-        return self._compress(csr_array, self._row, self._coords[-1], self._shape_as_2d[0], stream)
+        if self.ndim > 2:
+            raise ValueError(f"Cannot convert. CSR must be 1D or 2D. Got {self.ndim}D")
+        return self._compress(self._classes["csr"], self._row, self._coords[-1], self._shape_as_2d[0], stream)
 
     def tocsc(self, copy: bool = False, *, stream: Any = None) -> Any:
         """Compressed sparse column form, duplicates summed. Laziness as for `tocsr`."""
-        from ._csc import csc_array
-
-        if self.ndim == 1:
-            raise ValueError(f"CSC arrays must be 2D (M, N). Got {self._shape}")
-        return self._compress(csc_array, self._coords[1], self._coords[0], self.shape[1], stream)
+        if self.ndim != 2:
+            raise ValueError(f"Cannot convert. CSC format must be 2D. Got {self.ndim}D")
+        return self._compress(self._classes["csc"], self._coords[1], self._coords[0], self.shape[1], stream)
 
     def _compress(self, cls: Any, major: mx.array, minor: mx.array, n: int, stream: Any) -> Any:
         if not self.has_canonical_format and not _traced(self._data):
@@ -358,56 +368,70 @@ class coo_array(_data_array):
             return cls._from_parts(*parts, self._shape, canonical=True)
         return cls._from_parts(*_native.coo_to_cs(self._data, major, minor, n, stream), self._shape)
 
-    def _to_native_format(self, format: str) -> Any:
-        return self.asformat("csr" if format == "csc" and self.ndim == 1 else format)
-
     def transpose(self, axes: Any = None, copy: bool = False) -> Any:
-        """Transpose: the coordinate arrays swapped, O(1)."""
+        """Axes reversed, or permuted to `axes`: the coordinate arrays in another order, O(1)."""
+        order = tuple(range(self.ndim)[::-1])
         if axes is not None:
             given = tuple(operator.index(a) for a in (axes if hasattr(axes, "__len__") else (axes,)))
             if len(given) != self.ndim:
                 raise ValueError(f"axes don't match matrix dimensions: {axes} for {self.ndim}-D")
             if any(a >= self.ndim for a in given):
                 raise IndexError(f"axes {given} out of range for {self.ndim} dimensions")
-            if sorted(a % self.ndim for a in given) != list(range(self.ndim)):
+            order = tuple(a % self.ndim for a in given)
+            if len(set(order)) != self.ndim:
                 raise ValueError(f"repeated axis in transpose: {axes}")
-            if tuple(a % self.ndim for a in given) == tuple(range(self.ndim)):
-                return self.copy() if copy else self
-        if self.ndim == 1:
+        if order == tuple(range(self.ndim)):
             return self.copy() if copy else self
-        source = self.copy() if copy else self
-        return self._from_parts(source._data, source._coords[::-1], self._shape[::-1])
+        A = self.copy() if copy else self
+        return self._from_parts(A._data, tuple(A._coords[a] for a in order), tuple(self._shape[a] for a in order))
 
     def reshape(self, *shape: Any, order: str = "C", copy: bool = False) -> Any:
-        """This array with another shape of as many elements."""
-        target = _resolve_shape(shape, self._shape, self._allow_nd)
+        """This array with another shape of as many elements, of any rank. Reads the structure (synchronises)."""
+        target = resolve_shape(shape, self._shape, self._allow_nd)
         if order not in ("C", "F"):
             raise ValueError("'order' must be 'C' or 'F'")
         if target == self._shape:
             return self.copy() if copy else self
-        coords = tuple(_dense.view(c).astype(np.int64) for c in self._coords)
-        kind: Any = order
-        flat = np.ravel_multi_index(coords, self._shape, order=kind) if self.nnz else np.zeros(0, np.int64)
-        moved = np.unravel_index(flat, target, order=kind)
-        index = _dtypes.index_dtype([c.dtype for c in self._coords], max(target))
+        wide = len(target) > 2 or _dtypes.index_dtype([c.dtype for c in self._coords], max(target)) == mx.int64
+        coords = unravelled(self._coords, self._shape, target, wide, order)
         data = _own(self._data) if copy and runtime.dense_namespace == "numpy" else self._data
-        new = tuple(_dense.to_index(c, index, "coords") for c in moved)
-        return self._from_parts(data, new, target)
+        return self._from_parts(data, coords, target, order == "C" and self.has_canonical_format)
+
+    def resize(self, *shape: Any) -> None:
+        """Change the shape, 1-D or 2-D, dropping the entries outside; rebinds this array's buffers. Synchronises.
+
+        With another number of dimensions, entries keep their position in C order.
+        """
+        target = given_shape(shape, self._allow_nd)
+        if self.ndim > 2:
+            raise ValueError("only 1-D or 2-D input accepted")
+        if len(target) > 2:
+            raise ValueError("shape argument must be 1-D or 2-D")
+        A = self
+        if len(target) != self.ndim:  # as one row; a row past the end of a shorter shape goes below
+            n = math.prod(self._shape)
+            A = self.reshape((n,)) if len(target) == 1 else self._folded_rows(target[1], n)
+        kept = None
+        for c, old, new in zip(A._coords, A._shape, target, strict=True):
+            if new < old:
+                inside = _dense.view(c) < new
+                kept = inside if kept is None else kept & inside
+        self._data, self._coords, self._shape = A._data, A._coords, target
+        if kept is not None and not kept.all():
+            self._keep(kept)
+
+    def _folded_rows(self, width: int, n: int) -> Any:
+        """This 1-D array of length `n` in rows of `width`."""
+        shape = (-(-n // width) if width else 0, width)
+        if not width:
+            return type(self)(shape, dtype=self._data.dtype)
+        return self._from_parts(self._data, unravelled(self._coords, (n,), shape, False), shape)
+
+    def _keep(self, kept: np.ndarray) -> None:
+        where = mx.array(np.flatnonzero(kept))
+        self._data = mx.take(self._data, where)
+        self._coords = tuple(mx.take(c, where) for c in self._coords)
 
 
-def _resolve_shape(args: tuple, current: tuple[int, ...], allow_nd: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape that reshape's arguments ask for, with one -1 filled in."""
-    given = args[0] if len(args) == 1 and hasattr(args[0], "__len__") else args
-    shape = [operator.index(n) for n in given]
-    if shape.count(-1) > 1:
-        raise ValueError("can only specify one unknown dimension")
-    total = math.prod(current)
-    if -1 in shape:
-        rest = math.prod(n for n in shape if n != -1)
-        if rest == 0 or total % rest:
-            raise ValueError(f"cannot reshape array of size {total} into shape {tuple(shape)}")
-        shape[shape.index(-1)] = total // rest
-    found = check_shape(tuple(shape), allow_nd)
-    if math.prod(found) != total:
-        raise ValueError(f"cannot reshape array of size {total} into shape {found}")
-    return found
+class coo_array(_coo_base, sparray):
+    __doc__ = _coo_base.__doc__

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import mlx.core as mx
+import numpy as np
+
+from . import _dense
+from ._base import sparray
 from ._compressed import _cs_array
 
 
-class csc_array(_cs_array):
+class _csc_base(_cs_array):
     """Compressed Sparse Column array, 2-D.
 
     Parameters are those of `csr_array`; with ``(data, indices, indptr)`` the row indices of column j stand at
@@ -26,18 +31,29 @@ class csc_array(_cs_array):
     """
 
     _format = "csc"
-    _allow_nd = (2,)
+    _allow_nd: tuple[int, ...] = (2,)
     _matmul_kind, _rmatmul_kind = 1, 0
 
     @staticmethod
     def _swap(x: tuple) -> tuple:
         return x[::-1]
 
-    @staticmethod
-    def _other() -> Any:
-        from ._csr import csr_array
+    def _other(self) -> Any:
+        return self._classes["csr"]
 
-        return csr_array
+    def nonzero(self) -> tuple[Any, ...]:
+        """Coordinates of the entries whose value is not zero, by ascending row."""
+        row, col = (_dense.view(c) for c in self.tocoo(copy=False)._coords)
+        keep = np.flatnonzero(_dense.view(self._entries()))
+        keep = keep[np.argsort(row[keep], kind="stable")]
+        return tuple(_dense.out(mx.array(c[keep])) for c in (row, col))
+
+    def tocoo(self, copy: bool = True, *, stream: Any = None) -> Any:
+        """Coordinate form. Lazy; entries keep their order."""
+        coo = super().tocoo(copy=copy, stream=stream)
+        if _dense.numpy_mode():  # by column, which its sum_duplicates is to mend
+            coo.has_canonical_format = False
+        return coo
 
     def tocsc(self, copy: bool = False, *, stream: Any = None) -> Any:
         """This array (a copy if `copy`)."""
@@ -46,3 +62,7 @@ class csc_array(_cs_array):
     def tocsr(self, copy: bool = False, *, stream: Any = None) -> Any:
         """Compressed sparse row form. Lazy; indices come out sorted."""
         return self._other()._from_parts(*self._flip(stream), self.shape, True, self._canonical_format)
+
+
+class csc_array(_csc_base, sparray):
+    __doc__ = _csc_base.__doc__

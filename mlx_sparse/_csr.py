@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import _dense
+from ._base import sparray
 from ._compressed import _cs_array
 
 
-class csr_array(_cs_array):
+class _csr_base(_cs_array):
     """Compressed Sparse Row array, 1-D or 2-D.
 
     Parameters
@@ -47,18 +49,22 @@ class csr_array(_cs_array):
     """
 
     _format = "csr"
-    _allow_nd = (1, 2)
+    _allow_nd: tuple[int, ...] = (1, 2)
     _matmul_kind, _rmatmul_kind = 0, 1
 
     @staticmethod
     def _swap(x: tuple) -> tuple:
         return x
 
-    @staticmethod
-    def _other() -> Any:
-        from ._csc import csc_array
+    def _other(self) -> Any:
+        return self._classes["csc"]
 
-        return csc_array
+    def tocoo(self, copy: bool = False, *, stream: Any = None) -> Any:
+        """Coordinate form. Lazy; entries keep their order."""
+        coo = super().tocoo(copy=copy, stream=stream)
+        if _dense.numpy_mode():
+            coo.has_canonical_format = self.has_canonical_format
+        return coo
 
     def tocsr(self, copy: bool = False, *, stream: Any = None) -> Any:
         """This array (a copy if `copy`)."""
@@ -69,3 +75,7 @@ class csr_array(_cs_array):
         if self.ndim == 1:
             raise ValueError("Cannot convert a 1d sparse array to csc format")
         return self._other()._from_parts(*self._flip(stream), self.shape, True, self._canonical_format)
+
+
+class csr_array(_csr_base, sparray):
+    __doc__ = _csr_base.__doc__

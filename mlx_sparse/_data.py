@@ -8,7 +8,7 @@ import mlx.core as mx
 import numpy as np
 
 from . import _dense, _dtypes
-from ._base import sparray
+from ._base import _spbase
 
 
 def _trunc(x: mx.array) -> mx.array:
@@ -38,7 +38,7 @@ _UNARY: dict[str, Any] = {
 }
 
 
-class _data_array(sparray):
+class _data_array(_spbase):
     """A format whose values stand in one `_data` buffer."""
 
     def __init__(self, *, maxprint: int | None) -> None:
@@ -49,11 +49,21 @@ class _data_array(sparray):
     @property
     def data(self) -> Any:
         """Stored values: an `mx.array`, or in numpy mode a writable view."""
-        return _dense.out(self._data)
+        return _dense.attribute(self._data)
 
     @data.setter
     def data(self, values: Any) -> None:
         self._data = self._import(values, self._data)
+
+    @property
+    def dtype(self) -> Any:
+        """Value dtype: an MLX dtype, or NumPy's in numpy mode. Setting it reinterprets the bytes, as for an ndarray."""
+        return _dense.out_dtype(self._data.dtype)
+
+    @dtype.setter
+    def dtype(self, dtype: Any) -> None:
+        target = _dtypes.numpy_dtype(_dtypes.mlx_dtype(dtype))
+        self._data = _dense.to_mlx(_dense.view(self._data).view(target))
 
     @staticmethod
     def _import(values: Any, current: mx.array | None, dtype: Any = None) -> mx.array:
@@ -99,7 +109,8 @@ class _data_array(sparray):
         if not np.can_cast(source, host, casting):  # type: ignore[arg-type]
             raise TypeError(f"Cannot cast array data from {source!r} to {host!r} according to the rule {casting!r}")
         data = mx.real(self._data, stream=stream) if self._is_complex else self._data
-        return self._with_data(data.astype(target, stream=stream))
+        new = self._with_data(data.astype(target, stream=stream))
+        return new._unique() if copy and _dense.numpy_mode() else new  # SciPy sums duplicates then
 
     def conjugate(self, copy: bool = True, *, stream: Any = None) -> Any:
         """Complex conjugate; a real array itself (copied if `copy`)."""
@@ -193,7 +204,7 @@ class _data_array(sparray):
         host = _dtypes.numpy_dtype(base._data.dtype)
         target = base._data.dtype
         if target != mx.bfloat16:
-            target = _dtypes.mlx_dtype((np.ones(1, host) ** _dense.python_scalar(n)).dtype)
+            target = _dtypes.mlx_dtype((np.ones(min(1, base._data.size), host) ** _dense.python_scalar(n)).dtype)
         if _dense.numpy_mode():  # to the last bit what SciPy gives
             return base._with_data(_dense.to_mlx(_dense.view(base._data) ** _dense.python_scalar(n), target))
         return base._with_data(mx.power(base._data.astype(target), _dense.to_mlx(n, target)))

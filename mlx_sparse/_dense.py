@@ -6,6 +6,7 @@ copied once on the way in, because a shared buffer could change under a graph no
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import mlx.core as mx
@@ -14,6 +15,8 @@ import numpy as np
 from . import _dtypes, runtime
 
 _WIDE = {"q": np.int64, "Q": np.uint64}
+# Views that someone still holds, by the identity of the buffer, which each of them keeps alive.
+_views: weakref.WeakValueDictionary[int, np.ndarray] = weakref.WeakValueDictionary()
 
 
 def is_mlx(x: Any) -> bool:
@@ -52,6 +55,24 @@ def out(a: mx.array) -> Any:
     return v if v.ndim else v[()]
 
 
+def attribute(a: mx.array) -> Any:
+    """`out` of a buffer: while a view of it is held, asking again gives that same view, as for an attribute."""
+    if runtime.dense_namespace == "mlx":
+        return a
+    v = view(a)
+    if a.dtype == mx.bfloat16:  # a copy
+        return v
+    held = _views.get(id(a))
+    if held is not None and _address(held) == _address(v) and held.shape == v.shape and held.dtype == v.dtype:
+        return held
+    _views[id(a)] = v
+    return v
+
+
+def _address(v: np.ndarray) -> int:
+    return v.__array_interface__["data"][0]
+
+
 def like(a: mx.array, operand: Any) -> Any:
     """Dense result `a` in the namespace of the dense operand that it came from."""
     return a if is_mlx(operand) else view(a)
@@ -68,11 +89,14 @@ def out_dtype(dtype: mx.Dtype) -> Any:
 
 def as_dense(x: Any) -> Any:
     """An `mx.array` or an `ndarray` for any array-like (lists, and anything with DLPack or `__array__`)."""
-    if is_dense(x):
-        return x
-    if hasattr(x, "__dlpack__") and not hasattr(x, "__array__"):
-        return np.from_dlpack(x)
-    return np.asanyarray(x)
+    x = imported(x)
+    return x if is_dense(x) else np.asanyarray(x)
+
+
+def imported(x: Any) -> Any:
+    """`x`, but an ndarray for an array of a library that shares memory through DLPack alone."""
+    alone = not is_dense(x) and hasattr(x, "__dlpack__") and not hasattr(x, "__array__")
+    return np.from_dlpack(x) if alone else x
 
 
 def narrow(x: np.ndarray) -> np.ndarray:
@@ -101,6 +125,8 @@ def to_mlx(x: Any, dtype: Any = None, stream: Any = None) -> mx.array:
     if a.dtype != host:
         with np.errstate(invalid="ignore", over="ignore"):
             if a.dtype.kind == "c" and host.kind != "c":
+                if isinstance(x, (list, tuple)):
+                    raise TypeError(f"complex numbers in a {type(x).__name__} cannot become {host}")
                 a = a.real  # SciPy's casts drop the imaginary part the same way
             a = a.astype(host)
     if not a.dtype.isnative:
@@ -139,6 +165,7 @@ class _Frozen(tuple):
 
 def to_index(x: Any, dtype: mx.Dtype, name: str) -> mx.array:
     """`x` as an index buffer of `dtype`; a narrowing that would overflow is an error."""
+    x = imported(x)
     if is_mlx(x):
         if not mx.issubdtype(x.dtype, mx.integer):
             raise ValueError(f"{name} must hold integers; got dtype {x.dtype}")

@@ -40,7 +40,7 @@ def _multiply_sparse(a: Any, b: Any) -> Any:
     if a.shape == b.shape:
         return a._merge_sparse(b, "multiply")
     shape = _broadcast_shape(a.shape, b.shape)
-    found = _multiply_2d(a if a.ndim == 2 else a.reshape((1, -1)), b if b.ndim == 2 else b.reshape((1, -1)))
+    found = _multiply_2d(*(x if x.ndim == 2 else x.reshape((1, -1)).tocsr() for x in (a, b)))
     return found if found.shape == shape else found.reshape(shape)
 
 
@@ -49,15 +49,15 @@ def _multiply_2d(a: Any, b: Any) -> Any:
     if (p, q) == (1, 1):
         return a._mul_scalar(b.toarray()[0, 0])
     if (m, n) == (1, 1):
-        return b._mul_scalar(a.toarray()[0, 0])
+        return b._mul_scalar(a.toarray().sum())  # a sum as in SciPy: integers widen
     if m == 1 and q == 1:
-        return b.tocsr()._matmul_sparse(a)
+        return b._matmul_sparse(a)
     if n == 1 and p == 1:
         return a._matmul_sparse(b)
     if (m, n) == (p, q):
         return a._merge_sparse(b, "multiply")
     large, vector = (a, b) if p == 1 or q == 1 else (b, a)
-    D = _diagonal_of(vector)
+    D = a._classes["csr"](_diagonal_of(vector))
     if vector.shape[0] == 1:
         return (large if large.format != "coo" else large.tocsr())._matmul_sparse(D)
     return D._matmul_sparse(large)
@@ -75,15 +75,13 @@ def _diagonal_of(vector: Any) -> Any:
     from ._construct import diags_array
 
     flat = vector.toarray().ravel()
-    D = diags_array(flat, dtype=flat.dtype)
+    D = diags_array(flat, dtype=flat.dtype, format="csr")
     D.eliminate_zeros()
     return D
 
 
 def _multiply_dense(a: Any, x: mx.array) -> Any:
     """Sparse (coo) product with a dense array of rank <= 2. Lazy in the values."""
-    from ._coo import coo_array
-
     if x.size == 1:
         return a._mul_scalar(mx.reshape(x, ()))
     coo = a.tocoo(copy=False)
@@ -103,8 +101,8 @@ def _multiply_dense(a: Any, x: mx.array) -> Any:
     if m == 1 and q in (1, n):  # one sparse row against every row of x
         values = x2 * coo._data if q == 1 else mx.take(x2, col, axis=1) * coo._data
         rows = mx.repeat(mx.arange(p, dtype=row.dtype), coo.nnz)
-        return coo_array._from_parts(mx.reshape(values, (-1,)), (rows, mx.tile(col, p)), (p, n))
+        return coo._from_parts(mx.reshape(values, (-1,)), (rows, mx.tile(col, p)), (p, n))
     # one sparse column against every column of x
     values = coo._data[:, None] * (x2 if p == 1 else mx.take(x2, row, axis=0))
     cols = mx.tile(mx.arange(q, dtype=row.dtype), coo.nnz)
-    return coo_array._from_parts(mx.reshape(values, (-1,)), (mx.repeat(row, q), cols), (m, q))
+    return coo._from_parts(mx.reshape(values, (-1,)), (mx.repeat(row, q), cols), (m, q))

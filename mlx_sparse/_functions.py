@@ -8,7 +8,7 @@ from typing import Any
 import mlx.core as mx
 
 from . import _dense
-from ._base import sparray
+from ._base import _spbase
 from ._coo import coo_array
 from ._csc import csc_array
 from ._csr import csr_array
@@ -125,7 +125,7 @@ _OPERATIONS: dict[str, Callable[..., Any]] = {
 }
 
 
-def _bind(cls: type[sparray], operation: Callable[..., Any], name: str) -> Callable[..., Any]:
+def _bind(cls: type[_spbase], operation: Callable[..., Any], name: str) -> Callable[..., Any]:
     def function(A: Any, *operands: Any) -> Any:
         if not isinstance(A, cls):
             raise TypeError(f"{name} takes a {cls.__name__}; got {type(A).__name__}")

@@ -3,11 +3,16 @@
 from typing import Any
 
 import mlx.core as mx
+import numpy as np
 
 Trio = tuple[mx.array, mx.array, mx.array]
 
 class Pattern:
     def __init__(self, compressed: bool, n_major: int, n_minor: int) -> None: ...
+    @staticmethod
+    def block(n_major: int, n_minor: int, r: int, c: int) -> Pattern: ...
+    @staticmethod
+    def diagonal(n_major: int, n_minor: int, length: int) -> Pattern: ...
 
 # Lazy
 def product(
@@ -47,6 +52,99 @@ def merge(
     b_data: mx.array,
     b_indices: mx.array,
     b_indptr: mx.array,
+) -> Trio: ...
+def coo_reshape(
+    coords: list[mx.array], strides: list[int], dims: list[int], total: int, wide: bool
+) -> list[mx.array]: ...
+def stack(blocks: list[Trio], minors: list[int], along_major: bool, wide: bool) -> Trio: ...
+def band(data: mx.array, indices: mx.array, indptr: mx.array, low: int, high: int, limit: int) -> Trio: ...
+def from_diagonals(diagonals: list[mx.array], offsets: list[int], n_major: int, n_minor: int, wide: bool) -> Trio: ...
+
+# Indexing, on the host, at once
+def major_range(
+    data: mx.array, indices: mx.array, indptr: mx.array, start: int, n: int, step: int, share: bool
+) -> Trio: ...
+def major_list(data: mx.array, indices: mx.array, indptr: mx.array, rows: Any) -> Trio: ...
+def minor_range(
+    data: mx.array, indices: mx.array, indptr: mx.array, start: int, n: int, step: int, n_minor: int, sorted: bool
+) -> Trio: ...
+def minor_list(data: mx.array, indices: mx.array, indptr: mx.array, list: Any, n_minor: int) -> Trio: ...
+def sample_at(
+    data: mx.array, indices: mx.array, indptr: mx.array, major: Any, minor: Any, sorted: bool
+) -> mx.array: ...
+def entries_at(
+    indices: mx.array, indptr: mx.array, major: Any, minor: Any, sorted: bool
+) -> tuple[mx.array, mx.array]: ...
+def element(
+    data: mx.array, indices: mx.array, indptr: mx.array, major: int, minor: int, sorted: bool, as_numpy: bool
+) -> Any: ...
+def set_many(
+    data: mx.array,
+    indices: mx.array,
+    indptr: mx.array,
+    major: Any,
+    minor: Any,
+    values: mx.array,
+    sorted: bool,
+    insert: bool,
+    alone: bool,
+) -> tuple[int, Any]: ...
+def coo_range(
+    data: mx.array, coords: Any, ranges: list[tuple[int, int, int]], shape: Any
+) -> tuple[mx.array, list[mx.array]]: ...
+
+# Minima and maxima, on the host: (..., max, ignore_nan, explicit)
+def major_extreme(
+    data: mx.array, indptr: mx.array, n_minor: int, max: bool, ignore_nan: bool, explicit: bool
+) -> mx.array: ...
+def minor_extreme(
+    data: mx.array, indices: mx.array, n_minor: int, length: int, max: bool, ignore_nan: bool, explicit: bool
+) -> mx.array: ...
+def major_where(
+    data: mx.array, indices: mx.array, indptr: mx.array, n_minor: int, max: bool, explicit: bool
+) -> mx.array: ...
+
+# The lists of lil arrays
+def list_lengths(lists: np.ndarray) -> np.ndarray: ...
+def list_flatten(lists: np.ndarray, count: int, dtype: np.dtype) -> np.ndarray | None: ...
+def list_assign(rows: np.ndarray, data: np.ndarray, i: np.ndarray, j: np.ndarray, values: list) -> None: ...
+def list_sample(rows: np.ndarray, data: np.ndarray, i: np.ndarray, j: np.ndarray) -> tuple[np.ndarray, list]: ...
+
+# Blocks and diagonals, on the host
+def count_blocks(indices: mx.array, indptr: mx.array, n_minor: int, r: int, c: int) -> int: ...
+def cs_to_blocks(data: mx.array, indices: mx.array, indptr: mx.array, n_minor: int, r: int, c: int) -> Trio: ...
+def block_positions(indices: mx.array, indptr: mx.array, n_minor: int, r: int, c: int) -> Trio: ...
+def blocks_to_cs(data: mx.array, indices: mx.array, indptr: mx.array) -> Trio: ...
+def transpose_blocks(data: mx.array, indices: mx.array, indptr: mx.array, n_block_columns: int) -> Trio: ...
+def dia_to_cs(data: mx.array, offsets: mx.array, n_rows: int, n_columns: int) -> Trio: ...
+def matmul_diagonals(
+    a: mx.array,
+    a_offsets: mx.array,
+    b: mx.array,
+    b_offsets: mx.array,
+    offsets: mx.array,
+    m: int,
+    k: int,
+    n: int,
+    length: int,
+) -> mx.array: ...
+def merge_blocks(
+    op: str,
+    a_data: mx.array,
+    a_indices: mx.array,
+    a_indptr: mx.array,
+    b_data: mx.array,
+    b_indices: mx.array,
+    b_indptr: mx.array,
+) -> tuple[mx.array, mx.array, mx.array, bool]: ...
+def matmul_blocks(
+    a_data: mx.array,
+    a_indices: mx.array,
+    a_indptr: mx.array,
+    b_data: mx.array,
+    b_indices: mx.array,
+    b_indptr: mx.array,
+    n_block_columns: int,
 ) -> Trio: ...
 
 # Runtime

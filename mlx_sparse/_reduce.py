@@ -71,7 +71,7 @@ class _reduced:
         """The `k`-th diagonal (k > 0 above the main one), duplicates summed. Lazy."""
         if self.ndim != 2:
             raise ValueError("diagonal requires two dimensions")
-        return _dense.out(self._diagonal(k))
+        return _dense.out(self._diagonal(operator.index(k)))
 
     def nonzero(self) -> tuple[Any, ...]:
         """Coordinates of the entries whose value is not zero."""
@@ -114,18 +114,34 @@ def store(total: mx.array, out: Any) -> Any:
 
 def check_axis(axis: Any, ndim: int) -> tuple[int, ...]:
     """Sorted non-negative axes; None means all."""
-    if axis is None:
-        return tuple(range(ndim))
-    axes = axis if isinstance(axis, tuple) else (axis,)
+    return tuple(range(ndim)) if axis is None else tuple(sorted(ordered_axes(axis, ndim)))
+
+
+def ordered_axes(axis: Any, ndim: int) -> tuple[int, ...]:
+    """Non-negative axes in the order given.
+
+    Raises
+    ------
+    TypeError
+        `axis` is not made of integers.
+    ValueError
+        An empty tuple, an axis out of range, one given twice, or a whole number in floating point.
+    """
+    if isinstance(axis, tuple) and not axis:
+        raise ValueError("axis must not be an empty tuple: nothing would be reduced; use toarray or copy")
     found = []
-    for a in axes:
+    for a in axis if isinstance(axis, tuple) else (axis,):
+        if isinstance(axis, tuple) and isinstance(a, float) and a.is_integer():
+            raise ValueError(f"axis must be made of integers; got {a}")
         try:
-            a = operator.index(a)
+            n = operator.index(a)
+            if isinstance(a, bool):
+                raise TypeError
         except TypeError:
             raise TypeError(f"axis must be an integer/tuple of ints, not {type(a)}") from None
-        if not -ndim <= a < ndim:
+        if not -ndim <= n < ndim:
             raise ValueError(f"axis out of range for ndim={ndim}")
-        found.append(a % ndim)
+        found.append(n % ndim)
     if len(set(found)) != len(found):
         raise ValueError("duplicate value in axis")
-    return tuple(sorted(found)) if found else tuple(range(ndim))
+    return tuple(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import Any
 
@@ -9,14 +10,20 @@ import numpy as np
 
 
 def is_shape(x: Any, allow_nd: tuple[int, ...]) -> bool:
-    """True when `x` is a tuple of non-negative integers of an allowed length."""
+    """True when `x` is a tuple of non-negative integers of an allowed length.
+
+    Raises
+    ------
+    ValueError
+        A whole number in floating point.
+    """
     if not isinstance(x, tuple) or len(x) not in allow_nd:
         return False
     for n in x:
-        if isinstance(n, (bool, np.bool_)) or np.ndim(n) != 0:
-            return False
+        if isinstance(n, (float, np.floating)) and n == np.trunc(n):
+            raise ValueError(f"a shape must be made of integers; got {n!r}")
         try:
-            if operator.index(n) < 0:
+            if np.ndim(n) != 0 or operator.index(n) < 0:
                 return False
         except TypeError:
             return False
@@ -56,16 +63,44 @@ def check_shape(shape: Any, allow_nd: tuple[int, ...] = (2,), who: str = "shape"
     ValueError
         A negative dimension or a number of dimensions that the format does not have.
     """
-    if shape is None:
-        raise TypeError(f"{who} must be given")
-    items = shape if isinstance(shape, (tuple, list, np.ndarray)) else (shape,)
+    if not hasattr(shape, "__len__") or len(shape) == 0:
+        raise TypeError(f"{who} must be a sequence of integers; got {shape!r}")
     try:
-        found = tuple(operator.index(n) for n in items)
+        found = tuple(operator.index(n) for n in shape)
     except TypeError as error:
         raise TypeError(f"{who} must be made of integers: {error}") from None
     if len(found) not in allow_nd:
-        kinds = " or ".join(f"{n}-D" for n in allow_nd)
+        some = allow_nd if len(allow_nd) < 3 else (allow_nd[0], allow_nd[-1])
+        kinds = (" or " if some is allow_nd else " to ").join(f"{n}-D" for n in some)
         raise ValueError(f"{who} must be {kinds}; got {len(found)}-D {found}")
     if any(n < 0 for n in found):
         raise ValueError(f"'shape' elements cannot be negative; got {found}")
+    return found
+
+
+def given_shape(args: tuple, allow_nd: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape in the arguments of a method that takes it as one tuple or as several integers."""
+    if not args:
+        raise TypeError("function missing 1 required positional argument: 'shape'")
+    return check_shape(args[0] if len(args) == 1 and hasattr(args[0], "__len__") else args, allow_nd)
+
+
+def resolve_shape(args: tuple, current: tuple[int, ...], allow_nd: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that reshape's arguments ask for, with one negative dimension filled in."""
+    if not args:
+        raise TypeError("function missing 1 required positional argument: 'shape'")
+    given = args[0] if len(args) == 1 and hasattr(args[0], "__iter__") else args
+    shape = [operator.index(n) for n in given]
+    unknown = [i for i, n in enumerate(shape) if n < 0]
+    if len(unknown) > 1:
+        raise ValueError("can only specify one unknown dimension")
+    total = math.prod(current)
+    for i in unknown:
+        rest = math.prod(n for n in shape if n >= 0)
+        if rest == 0 or total % rest:
+            raise ValueError(f"cannot reshape array of size {total} into shape {tuple(shape)}")
+        shape[i] = total // rest
+    found = check_shape(tuple(shape), allow_nd)
+    if math.prod(found) != total:
+        raise ValueError(f"cannot reshape array of size {total} into shape {found}")
     return found

@@ -1,6 +1,11 @@
 // The one pybind11 module. Every function takes and returns mx.array; checks of meaning are Python's.
 #include <pybind11/numpy.h>
 
+#include "host_blocks.h"
+#include "host_coo.h"
+#include "host_index.h"
+#include "host_lists.h"
+#include "host_minmax.h"
 #include "host_ops.h"
 #include "launch.h"
 #include "mlx_array.h"
@@ -17,6 +22,14 @@ py::tuple as_tuple(const Compressed& c) { return py::make_tuple(c.data, c.indice
 
 Pattern make_pattern(bool compressed, int64_t n_major, int64_t n_minor) {
   return {compressed ? Layout::compressed : Layout::coordinate, n_major, n_minor, std::make_shared<Plan>()};
+}
+
+Pattern make_block_pattern(int64_t n_major, int64_t n_minor, int64_t r, int64_t c) {
+  return {Layout::block, n_major, n_minor, std::make_shared<Plan>(), r, c};
+}
+
+Pattern make_diagonal_pattern(int64_t n_major, int64_t n_minor, int64_t length) {
+  return {Layout::diagonal, n_major, n_minor, std::make_shared<Plan>(), 1, length};
 }
 
 ProductKind product_kind(int kind) { return kind == 0 ? ProductKind::matmul : ProductKind::rmatmul; }
@@ -52,6 +65,7 @@ py::object product_numpy(int kind, const Pattern& p, const mx::array& data, cons
   const py::ssize_t k = x.ndim() == 2 ? x.shape(1) : 1;
   std::vector<py::ssize_t> shape{static_cast<py::ssize_t>(n_out)};
   if (x.ndim() == 2) shape.push_back(k);
+  check_values(p, data, s0, s1);
   py::array y(info, shape);
   const void* px = x.data();
   void* py_ = y.mutable_data();
@@ -159,8 +173,16 @@ namespace py = pybind11;
 
 PYBIND11_MODULE(_native, m) {
   sp::verify_layout();
-  py::class_<sp::Pattern>(m, "Pattern").def(py::init(&sp::make_pattern));
+  py::class_<sp::Pattern>(m, "Pattern")
+      .def(py::init(&sp::make_pattern))
+      .def_static("block", &sp::make_block_pattern)
+      .def_static("diagonal", &sp::make_diagonal_pattern);
+  sp::bind_blocks(m);
   sp::bind_lazy(m);
   sp::bind_host(m);
+  sp::bind_coo(m);
+  sp::bind_index(m);
+  sp::bind_lists(m);
   sp::bind_runtime(m);
+  sp::bind_minmax(m);
 }

@@ -40,6 +40,16 @@ decltype(auto) dispatch_value(mx::Dtype dtype, F&& f) {
   throw std::invalid_argument("unsupported value dtype");
 }
 
+// As dispatch_value, with unsigned types for signed ones: products and sums of integers wrap alike.
+template <class F>
+void dispatch_unsigned(mx::Dtype dtype, F&& f) {
+  dispatch_value(dtype, [&](auto t) {
+    using T = typename decltype(t)::type;
+    if constexpr (std::is_integral_v<T> && std::is_signed_v<T>) f(Tag<std::make_unsigned_t<T>>{});
+    else f(t);
+  });
+}
+
 // f(Tag<I>{}) for the index type of `dtype`.
 template <class F>
 decltype(auto) dispatch_index(mx::Dtype dtype, F&& f) {

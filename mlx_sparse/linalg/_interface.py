@@ -13,7 +13,7 @@ import scipy.sparse as _scipy_sparse
 from scipy.sparse.linalg import LinearOperator
 
 from .. import _dense, _dtypes, runtime
-from .._base import as_sparse, issparse, sparray
+from .._base import _spbase, as_sparse, issparse
 
 Apply = Callable[[Any], Any]
 _HALVES = (mx.float16, mx.bfloat16)
@@ -47,7 +47,7 @@ def make_system(A: Any, M: Any, x0: Any, b: Any) -> System:
         raise ValueError(f"shapes of A {tuple(A.shape)} and b {tuple(b.shape)} are incompatible")
     if M is not None and tuple(M.shape) != (n, n):
         raise ValueError("matrix and preconditioner have different shapes")
-    on_device = _dense.is_mlx(b) or (isinstance(A, sparray) and mx.default_device() != mx.Device(mx.cpu))
+    on_device = _dense.is_mlx(b) or (isinstance(A, _spbase) and mx.default_device() != mx.Device(mx.cpu))
     system = _on_device(A, M, b) if on_device else _on_host(A, M, np.asarray(b))
     system.x = _initial_guess(x0, system, n)
     return system
@@ -102,7 +102,7 @@ def _initial_guess(x0: Any, system: System, n: int) -> Any:
 
 def _on_host(A: Any, M: Any, b: np.ndarray) -> System:
     dtype = np.promote_types(_inexact(_host_dtype(A, b)), _inexact(b.dtype))
-    if isinstance(A, sparray):  # whose values hold complex64 at most
+    if isinstance(A, _spbase):  # whose values hold complex64 at most
         dtype = _dtypes.numpy_dtype(_dtypes.mlx_dtype(dtype))
     b = b.astype(dtype, copy=False).ravel()
     psolve = None if M is None else _host_product(M, dtype)
@@ -114,7 +114,7 @@ def _inexact(dtype: np.dtype) -> np.dtype:
 
 
 def _host_dtype(A: Any, b: np.ndarray) -> np.dtype:
-    if isinstance(A, sparray):
+    if isinstance(A, _spbase):
         return _dtypes.numpy_dtype(A._data.dtype)
     found = getattr(A, "dtype", None)
     if found is None:
@@ -124,7 +124,7 @@ def _host_dtype(A: Any, b: np.ndarray) -> np.dtype:
 
 def _host_product(A: Any, dtype: Any) -> Apply:
     """x -> A x over ndarrays; conversions that the product would repeat are made once."""
-    if isinstance(A, sparray):
+    if isinstance(A, _spbase):
         cs: Any = _compressed(A).astype(dtype, copy=False)
         mx.eval(cs._data, cs._indices, cs._indptr)  # evaluated buffers spare every product the graph
         return cs.__matmul__
@@ -153,7 +153,7 @@ def _on_device(A: Any, M: Any, b: Any) -> System:
     if on_host:
         dtype = _dtypes.result_type(known or _dtypes.default_float(), _inexact(b.dtype))
         b = _dense.to_mlx(b, dtype)
-    elif (isinstance(A, sparray) or _dense.is_mlx(A)) and known != b.dtype:
+    elif (isinstance(A, _spbase) or _dense.is_mlx(A)) and known != b.dtype:
         raise TypeError(
             f"the dtype of b, {b.dtype}, differs from the dtype of A, {known}; cast one of them with astype"
         )
@@ -169,7 +169,7 @@ def _on_device(A: Any, M: Any, b: Any) -> System:
 
 
 def _device_dtype(A: Any) -> mx.Dtype | None:
-    if isinstance(A, sparray):
+    if isinstance(A, _spbase):
         return A._data.dtype
     return A.dtype if _dense.is_mlx(A) else None
 

@@ -13,20 +13,20 @@ bool& shaders_on_host() {
 
 namespace {
 
-bool batched_data(const mx::array& data) { return data.ndim() == 2; }
+bool batched_data(const Pattern& p, const mx::array& data) { return static_cast<int>(data.ndim()) > p.rank(); }
 
-mx::Shape product_shape(const mx::array& data, const mx::array& x, int64_t n_out) {
+mx::Shape product_shape(const Pattern& p, const mx::array& data, const mx::array& x, int64_t n_out) {
   const int m = static_cast<int>(n_out);
   if (x.ndim() == 1) return {m};
   if (x.ndim() == 3) return {x.shape(0), m, x.shape(2)};
-  if (batched_data(data)) return {data.shape(0), m, x.shape(1)};
+  if (batched_data(p, data)) return {data.shape(0), m, x.shape(1)};
   return {m, x.shape(1)};
 }
 
-mx::Shape sddmm_shape(const mx::array& s0, const mx::array& u, const mx::array& v, bool per_batch) {
-  const int nnz = static_cast<int>(s0.size());
-  if (!per_batch) return {nnz};
-  return {u.ndim() == 3 ? u.shape(0) : v.shape(0), nnz};
+mx::Shape sddmm_shape(const Pattern& p, const mx::array& s0, const mx::array& u, const mx::array& v, bool per_batch) {
+  auto shape = p.values_shape(static_cast<int64_t>(s0.size()));
+  if (per_batch) shape.insert(shape.begin(), u.ndim() == 3 ? u.shape(0) : v.shape(0));
+  return shape;
 }
 
 // Gradients of shared operands sum over the batch; a shared cotangent of a batched operand is the same for each.
@@ -51,8 +51,19 @@ void no_structure_gradient(bool asked) {
 
 } // namespace
 
+// Buffers that a user replaced may no longer fit together, which kernels would not notice.
+void check_values(const Pattern& p, const mx::array& data, const mx::array& s0, const mx::array& s1) {
+  if (p.rank() == 1) return;
+  const int nd = static_cast<int>(data.ndim());
+  const bool fits = nd >= p.rank() && data.shape(-1) == p.c && entry_count(p, data) == static_cast<int64_t>(s0.size()) &&
+      (p.layout == Layout::diagonal ||
+       (data.shape(-2) == p.r && static_cast<int64_t>(s1.size()) == (p.r ? p.n_major / p.r : 0) + 1));
+  if (!fits) throw std::invalid_argument("data and index buffers do not agree in length");
+}
+
 mx::array product(ProductKind kind, const Pattern& p, const mx::array& data, const mx::array& s0, const mx::array& s1,
                   const mx::array& x, mx::Stream s) {
+  check_values(p, data, s0, s1);
   if (x.ndim() > 3) {
     mx::Shape shape = x.shape();
     auto flat = mx::reshape(x, {-1, shape[shape.size() - 2], shape.back()}, s);
@@ -64,7 +75,7 @@ mx::array product(ProductKind kind, const Pattern& p, const mx::array& data, con
     return product(ProductKind::matmul, swapped(p), data, s1, s0, x, s);
   }
   if (uses_shaders(s)) return shader_product(kind, p, data, s0, s1, x, s);
-  auto shape = product_shape(data, x, kind == ProductKind::matmul ? p.n_major : p.n_minor);
+  auto shape = product_shape(p, data, x, kind == ProductKind::matmul ? p.n_major : p.n_minor);
   return mx::array(std::move(shape), data.dtype(), std::make_shared<Product>(s, kind, p, false), {data, s0, s1, x});
 }
 
@@ -75,13 +86,19 @@ mx::array sddmm(const Pattern& p, const mx::array& s0, const mx::array& s1, cons
     q.layout = Layout::coordinate;
     return sddmm(q, expand(s1, static_cast<int64_t>(s0.size()), s), s0, u, v, per_batch, s);
   }
-  auto shape = sddmm_shape(s0, u, v, per_batch);
+  auto shape = sddmm_shape(p, s0, u, v, per_batch);
+  if (uses_shaders(s) && p.layout == Layout::block) { // the shader wants each block's row
+    return mx::array(std::move(shape), u.dtype(), std::make_shared<Product>(s, ProductKind::sddmm, p, per_batch),
+                     {s0, s1, u, v, expand(s1, static_cast<int64_t>(s0.size()), s)});
+  }
   return mx::array(std::move(shape), u.dtype(), std::make_shared<Product>(s, ProductKind::sddmm, p, per_batch),
                    {s0, s1, u, v});
 }
 
 void Product::eval_cpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) {
-  if (shaders_on_host()) return eval_shader(inputs, outputs);
+  // A block node made while shaders were off lacks the structure that they need.
+  const bool has_structure = pattern_.layout != Layout::block || kind_ == ProductKind::matmul || inputs.size() > 4;
+  if (shaders_on_host() && has_structure) return eval_shader(inputs, outputs);
   run_on_cpu(stream(), inputs, outputs, [kind = kind_, p = pattern_, per_batch = per_batch_](auto& in, auto& out) {
     if (kind == ProductKind::sddmm) sddmm_task(p, per_batch, in, out[0]);
     else product_task(kind, p, in, out[0]);
@@ -99,13 +116,13 @@ std::vector<mx::array> Product::vjp(const std::vector<mx::array>& primals, const
   std::vector<mx::array> grads;
   for (int arg : argnums) {
     if (kind_ == ProductKind::sddmm) {
-      no_structure_gradient(arg < 2);
+      no_structure_gradient(arg < 2 || arg > 3);
       const auto& other = primals[arg == 2 ? 3 : 2];
       const auto kind = arg == 2 ? ProductKind::matmul : ProductKind::rmatmul;
       grads.push_back(like(product(kind, pattern_, g, primals[0], primals[1], conj(other, s), s), primals[arg], s));
       continue;
     }
-    no_structure_gradient(arg == 1 || arg == 2);
+    no_structure_gradient(arg == 1 || arg == 2 || arg > 3);
     const auto &data = primals[0], &s0 = primals[1], &s1 = primals[2], &x = primals[3];
     const bool forward = kind_ == ProductKind::matmul;
     if (arg == 3) {
@@ -113,7 +130,7 @@ std::vector<mx::array> Product::vjp(const std::vector<mx::array>& primals, const
       grads.push_back(like(product(back, pattern_, conj(data, s), s0, s1, g, s), x, s));
     } else {
       auto xc = conj(x, s);
-      grads.push_back(sddmm(pattern_, s0, s1, forward ? g : xc, forward ? xc : g, batched_data(data), s));
+      grads.push_back(sddmm(pattern_, s0, s1, forward ? g : xc, forward ? xc : g, batched_data(pattern_, data), s));
     }
   }
   return grads;
@@ -126,7 +143,8 @@ std::vector<mx::array> Product::jvp(const std::vector<mx::array>& primals, const
   for (size_t i = 0; i < argnums.size(); ++i) {
     auto in = primals;
     in[argnums[i]] = tangents[i];
-    no_structure_gradient(kind_ == ProductKind::sddmm ? argnums[i] < 2 : argnums[i] == 1 || argnums[i] == 2);
+    const bool on_values = kind_ == ProductKind::sddmm ? argnums[i] == 2 || argnums[i] == 3 : argnums[i] == 0 || argnums[i] == 3;
+    no_structure_gradient(!on_values);
     auto term = kind_ == ProductKind::sddmm ? sddmm(pattern_, in[0], in[1], in[2], in[3], per_batch_, s)
                                             : product(kind_, pattern_, in[0], in[1], in[2], in[3], s);
     total = total ? mx::add(*total, term, s) : term;
@@ -139,7 +157,9 @@ std::pair<std::vector<mx::array>, std::vector<int>> Product::vmap(const std::vec
   const auto s = stream();
   const bool is_sddmm = kind_ == ProductKind::sddmm;
   const int first = is_sddmm ? 0 : 1;
-  if (axes[first] >= 0 || axes[first + 1] >= 0) {
+  bool mapped_structure = axes[first] >= 0 || axes[first + 1] >= 0;
+  for (size_t i = 4; i < axes.size(); ++i) mapped_structure = mapped_structure || axes[i] >= 0;
+  if (mapped_structure) {
     throw std::invalid_argument("vmap over the structure of a sparse array is not supported; map its data instead");
   }
   auto front = [&](int i) { return axes[i] < 0 ? inputs[i] : mx::moveaxis(inputs[i], axes[i], 0, s); };
@@ -165,11 +185,11 @@ std::pair<std::vector<mx::array>, std::vector<int>> Product::vmap(const std::vec
     out_axes[0] = axis;
     return std::make_pair(std::move(outs), std::move(out_axes));
   };
-  if (axes[0] < 0 && rank(0) == 1) { // only x is mapped: more columns, or a batch
+  if (axes[0] < 0 && rank(0) == pattern_.rank()) { // only x is mapped: more columns, or a batch
     if (rank(3) == 1) return mapped(call(inputs[0], mx::moveaxis(inputs[3], axes[3], 1, s)), 1);
     return mapped(call(inputs[0], front(3)), 0);
   }
-  if (rank(0) == 1 && rank(3) <= 2) {
+  if (rank(0) == pattern_.rank() && rank(3) <= 2) {
     if (rank(3) == 2) return mapped(call(front(0), front(3)), 0);
     return mapped(mx::squeeze(call(front(0), column(front(3))), -1, s), 0);
   }
@@ -181,13 +201,12 @@ std::pair<std::vector<mx::array>, std::vector<int>> Product::vmap(const std::vec
 bool Product::is_equivalent(const Primitive& other) const {
   const auto& o = static_cast<const Product&>(other);
   if (scratch_ || o.scratch_) return kMergeSiblings;
-  return kind_ == o.kind_ && per_batch_ == o.per_batch_ && pattern_.layout == o.pattern_.layout &&
-      pattern_.n_major == o.pattern_.n_major && pattern_.n_minor == o.pattern_.n_minor;
+  return kind_ == o.kind_ && per_batch_ == o.per_batch_ && pattern_ == o.pattern_;
 }
 
 std::vector<mx::Shape> Product::output_shapes(const std::vector<mx::array>& in) {
-  if (kind_ == ProductKind::sddmm) return {sddmm_shape(in[0], in[2], in[3], per_batch_)};
-  std::vector<mx::Shape> shapes{product_shape(in[0], in[3], kind_ == ProductKind::matmul ? pattern_.n_major : pattern_.n_minor)};
+  if (kind_ == ProductKind::sddmm) return {sddmm_shape(pattern_, in[0], in[2], in[3], per_batch_)};
+  std::vector<mx::Shape> shapes{product_shape(pattern_, in[0], in[3], kind_ == ProductKind::matmul ? pattern_.n_major : pattern_.n_minor)};
   if (scratch_) {
     const auto& y = shapes[0];
     const int64_t k = y.size() == 1 ? 1 : y.back(), batch = y.size() == 3 ? y[0] : 1;

@@ -11,8 +11,9 @@ namespace sp {
 
 enum class ProductKind { matmul, rmatmul, sddmm };
 
-// How the stored entries are addressed. compressed: (indices, indptr) over the major axis; coordinate: (major, minor).
-enum class Layout { compressed, coordinate };
+// How the stored entries are addressed. compressed: (indices, indptr) over the major axis; coordinate: (major, minor);
+// block: compressed, an entry is an r x c block; diagonal: (offsets, offsets), an entry is a diagonal of c values.
+enum class Layout { compressed, coordinate, block, diagonal };
 
 // What shaders derive from one sparsity pattern, made on first use and shared by every array with that pattern.
 struct Plan {
@@ -33,13 +34,30 @@ struct Pattern {
   Layout layout;
   int64_t n_major, n_minor;
   std::shared_ptr<Plan> plan; // may be null: nothing is kept then
+  int64_t r = 1, c = 1; // shape of one entry: blocks r x c, diagonals 1 x c
+
+  // Rank of the values, which a batch raises by one.
+  int rank() const { return layout == Layout::block ? 3 : layout == Layout::diagonal ? 2 : 1; }
+  // Values per entry, and the shape of all values.
+  int64_t width() const { return r * c; }
+  mx::Shape values_shape(int64_t entries) const {
+    const int n = static_cast<int>(entries), height = static_cast<int>(r), length = static_cast<int>(c);
+    if (layout == Layout::block) return {n, height, length};
+    return layout == Layout::diagonal ? mx::Shape{n, length} : mx::Shape{n};
+  }
+  bool operator==(const Pattern& o) const {
+    return layout == o.layout && n_major == o.n_major && n_minor == o.n_minor && r == o.r && c == o.c;
+  }
 };
 
-// data (nnz,) or (b, nnz); x (n,), (n, k) or (..., n, k). matmul: n = n_minor; rmatmul: n = n_major.
+// Throws where buffers of blocks or diagonals do not fit each other.
+void check_values(const Pattern& p, const mx::array& data, const mx::array& s0, const mx::array& s1);
+
+// data of p.values_shape, with a leading batch axis perhaps; x (n,), (n, k) or (..., n, k). matmul: n = n_minor; rmatmul: n = n_major.
 mx::array product(ProductKind kind, const Pattern& p, const mx::array& data, const mx::array& s0, const mx::array& s1,
                   const mx::array& x, mx::Stream s);
 
-// out[p] = sum_b sum_j u[b, major(p), j] * v[b, minor(p), j]; per_batch keeps the b axis: (b, nnz).
+// out[p] = sum_b sum_j u[b, major(p), j] * v[b, minor(p), j] in p.values_shape; per_batch keeps the b axis in front.
 mx::array sddmm(const Pattern& p, const mx::array& s0, const mx::array& s1, const mx::array& u, const mx::array& v,
                 bool per_batch, mx::Stream s);
 
@@ -55,16 +73,28 @@ inline Dense dense_extents(const mx::array& x) {
 void product_task(ProductKind kind, const Pattern& p, const std::vector<mx::array>& in, mx::array& out);
 void sddmm_task(const Pattern& p, bool per_batch, const std::vector<mx::array>& in, mx::array& out);
 
+// Entries of a structure: stored values, blocks or diagonals.
+inline int64_t entry_count(const Pattern& p, const mx::array& data) { return data.shape(-p.rank()); }
+
 // The kernels, on host pointers: used by eval_cpu and, without a graph node, for NumPy operands.
 void product_host(ProductKind kind, const Pattern& p, mx::Dtype dtype, mx::Dtype index, size_t nnz, const void* data,
                   const void* s0, const void* s1, const void* x, void* y, size_t k);
+void block_product_host(ProductKind kind, const Pattern& p, mx::Dtype dtype, mx::Dtype index, const void* data,
+                        const void* indices, const void* indptr, const void* x, void* y, size_t k);
+void block_sddmm_host(const Pattern& p, mx::Dtype dtype, mx::Dtype index, const void* indices, const void* indptr,
+                      const void* u, const void* v, void* out, size_t k, size_t batch, size_t u_step, size_t v_step);
+void diagonal_product_host(ProductKind kind, const Pattern& p, mx::Dtype dtype, mx::Dtype index, size_t n_diagonals,
+                           const void* data, const void* offsets, const void* x, void* y, size_t k);
+void diagonal_sddmm_host(const Pattern& p, mx::Dtype dtype, mx::Dtype index, size_t n_diagonals, const void* offsets,
+                         const void* u, const void* v, void* out, size_t k, size_t batch, size_t u_step, size_t v_step);
 
 class Product : public mx::Primitive {
  public:
-  // A shader product takes the chunks' `part` as a fifth input when its plan has it; long_slices: see Plan.
+  // A compressed shader product takes the chunks' `part` as a fifth input when its plan has it (long_slices: see Plan);
+  // a transposed block shader product takes the transposed structure (order, indices, indptr), a sampled one each block's row.
   Product(mx::Stream s, ProductKind kind, Pattern pattern, bool per_batch, bool long_slices = true)
       : Primitive(s), kind_(kind), pattern_(std::move(pattern)), per_batch_(per_batch), long_slices_(long_slices),
-        scratch_(kind == ProductKind::matmul && uses_shaders(s)) {}
+        scratch_(kind == ProductKind::matmul && pattern_.layout == Layout::compressed && uses_shaders(s)) {}
 
   void eval_cpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) override;
   void eval_gpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) override;

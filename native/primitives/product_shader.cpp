@@ -22,7 +22,8 @@ Plan::Transposed transposed(const Pattern& p, const mx::array& s0, const mx::arr
   if (p.plan && p.plan->transposed) return *p.plan->transposed;
   auto order = stable_argsort(s0, s);
   auto indices = mx::take(expand(s1, s0.size(), s), order, 0, s);
-  auto indptr = compress(mx::take(s0, order, 0, s), p.n_minor, s);
+  const int64_t n_minor = p.layout == Layout::block ? p.n_minor / p.c : p.n_minor; // slices of the result
+  auto indptr = compress(mx::take(s0, order, 0, s), n_minor, s);
   Plan::Transposed made{order, indices, indptr, std::make_shared<Plan>()};
   if (p.plan && !s0.is_tracer() && !s1.is_tracer()) {
     mx::eval({made.order, made.indices, made.indptr});
@@ -109,6 +110,15 @@ mx::array shader_product(ProductKind kind, const Pattern& p, const mx::array& da
     auto cs = coo_to_cs(data, s0, s1, p.n_major, s);
     return shader_product(kind, {Layout::compressed, p.n_major, p.n_minor, nullptr}, cs.data, cs.indices, cs.indptr, x, s);
   }
+  if (p.layout == Layout::block || p.layout == Layout::diagonal) {
+    std::vector<mx::array> inputs{data, s0, s1, x};
+    if (p.layout == Layout::block && kind == ProductKind::rmatmul) {
+      auto t = transposed(p, s0, s1, s);
+      inputs.insert(inputs.end(), {t.order, t.indices, t.indptr});
+    }
+    auto node = std::make_shared<Product>(s, kind, p, false);
+    return mx::array(node->output_shapes(inputs)[0], data.dtype(), node, inputs);
+  }
   if (kind == ProductKind::rmatmul) {
     auto t = transposed(p, s0, s1, s);
     const Pattern flipped{Layout::compressed, p.n_minor, p.n_major, t.plan};
@@ -128,7 +138,50 @@ mx::array shader_major_sum(const mx::array& data, const mx::array& indptr, mx::S
                                 node, {data, indptr})[0];
 }
 
+namespace {
+
+void launch_block(bool flipped, const std::vector<mx::array>& in, std::vector<mx::array>& outputs, mx::Stream s) {
+  const auto &data = in[0], &indices = flipped ? in[5] : in[1], &indptr = flipped ? in[6] : in[2], &x = in[3];
+  const auto& order = flipped ? in[4] : indices;
+  const Shader& sh = shader("bsr_matmul");
+  const auto& y = outputs[0];
+  const int batch = x.ndim() > 1 && y.ndim() == 3 ? y.shape(0) : 1, k = x.ndim() > 1 ? x.shape(-1) : 1;
+  const int n_out = static_cast<int>(y.size()) / batch / k, slices = static_cast<int>(indptr.size()) - 1;
+  const int team = 32, teams = data.shape(-1) * data.shape(-2) <= team ? slices : n_out;
+  const int64_t threads = k == 1 ? int64_t(teams) * team : int64_t(n_out) * k;
+  const int64_t groups = (threads + sh.group - 1) / sh.group, most = int64_t(1) << 20; // along x, as the shader counts
+  const int wide = static_cast<int>(std::min(groups, most)), high = static_cast<int>((groups + most - 1) / most);
+  launch(sh, {data, indices, indptr, order, x}, outputs, {{"transposed", flipped}}, {wide * sh.group, high, batch},
+         {sh.group, 1, 1}, s);
+}
+
+void launch_diagonal(bool flipped, const std::vector<mx::array>& in, std::vector<mx::array>& outputs, mx::Stream s) {
+  const auto& y = outputs[0];
+  const int batch = in[3].ndim() > 1 && y.ndim() == 3 ? y.shape(0) : 1;
+  const Shader& sh = shader("dia_matmul");
+  launch(sh, {in[0], in[1], in[3]}, outputs, {{"transposed", flipped}}, {static_cast<int>(y.size()) / batch, 1, batch},
+         {sh.group, 1, 1}, s);
+}
+
+} // namespace
+
 void Product::eval_shader(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) {
+  const bool wide = pattern_.layout == Layout::block || pattern_.layout == Layout::diagonal;
+  if (wide && outputs[0].size() == 0) return allocate(outputs);
+  if (wide && kind_ != ProductKind::sddmm) {
+    const bool flipped = kind_ == ProductKind::rmatmul;
+    return pattern_.layout == Layout::block ? launch_block(flipped, inputs, outputs, stream())
+                                            : launch_diagonal(flipped, inputs, outputs, stream());
+  }
+  if (wide) {
+    const int batch = per_batch_ ? outputs[0].shape(0) : 1;
+    const bool block = pattern_.layout == Layout::block;
+    const Shader& sh = shader(block ? "bsr_sddmm" : "dia_sddmm");
+    std::vector<mx::array> in{inputs[0], inputs[2], inputs[3]};
+    if (block) in.insert(in.begin(), inputs[4]);
+    return launch(sh, in, outputs, {{"per_batch", per_batch_}}, {static_cast<int>(outputs[0].size()) / batch, 1, batch},
+                  {sh.group, 1, 1}, stream());
+  }
   if (kind_ != ProductKind::sddmm) {
     return launch_segments(inputs[0], inputs[1], inputs[2], &inputs[3], inputs.size() == 5 ? &inputs[4] : nullptr,
                            long_slices_, outputs, stream());

@@ -86,7 +86,7 @@ def test_half_products_accumulate_in_float32(dtype):
 
 def test_fixed_size_operations_are_lazy():
     A = sp.csr_array(DENSE)
-    big = sp.eye_array(2_000_000, dtype=mx.float32)
+    big = sp.eye_array(2_000_000, dtype=mx.float32, format="csr")
     mx.eval(big.data, big.indices, big.indptr)
     lazies = [
         lambda: big @ mx.ones(2_000_000),

@@ -92,7 +92,7 @@ def dense(case, dtype="float32"):
 
 
 def is_sparse(x):
-    return scipy.sparse.issparse(x) or isinstance(x, mlx_sparse.sparray)
+    return mlx_sparse.issparse(x)
 
 
 def buffers(A):
@@ -101,7 +101,10 @@ def buffers(A):
         return {"array": np.asarray(A)}
     if A.format == "coo":
         return {"data": np.asarray(A.data), **{f"coords[{k}]": np.asarray(c) for k, c in enumerate(A.coords)}}
-    return {name: np.asarray(getattr(A, name)) for name in ("data", "indices", "indptr")}
+    if A.format in ("lil", "dok"):
+        return buffers(A.tocoo())
+    names = ("data", "offsets") if A.format == "dia" else ("data", "indices", "indptr")
+    return {name: np.asarray(getattr(A, name)) for name in names}
 
 
 @contextlib.contextmanager
@@ -227,6 +230,7 @@ def _compare_dense(ref, got, rtol, rule, where):
     expected = rule.value(ref)
     assert got.dtype == expected.dtype, f"{where}: dtype {expected.dtype} against {got.dtype}"
     assert ref.shape == got.shape, f"{where}: shape {ref.shape} against {got.shape}"
+    ref, got, expected = (np.asarray(x) if isinstance(x, np.matrix) else x for x in (ref, got, expected))
     if expected.dtype.kind in "fc" or rtol is not None:
         tol = RTOL[expected.dtype.name] if rtol is None else rtol
         finite = ref[np.isfinite(ref)] if ref.ndim else ref

@@ -209,7 +209,8 @@ def test_kronecker(name):
 
     cases = ("square", "one") if name == "kronsum" else ("plain", "duplicates", "int64")
     sweep(product, FORMATS, FORMATS, cases, ("coo", "csr"))
-    for case in ("no_entries", "no_rows"):  # SciPy's empty product is float64 whatever its factors
+    # SciPy's empty product is float64 whatever its factors.
+    for case in ("no_entries", "no_rows") if name == "kron" else ():
         A = outcome(lambda sp, case=case: product(sp, "csr", "csr", case, "csr"), mlx_sparse)
         assert A.nnz == 0 and A.data.dtype == mlx_sparse.csr_array((1, 1), dtype="float32").data.dtype
     twin(lambda sp: getattr(sp, name)(dense("plain"), build(sp, "csr", "square"), format="csr"))

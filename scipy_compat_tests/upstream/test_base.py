@@ -2,6 +2,11 @@
 
 from scipy_compat_tests.upstream.loader import collect
 
-FORMATS = ("CSR", "CSC", "COO")
+NAMES = [
+    f"Test{f}{kind}"
+    for f in ("CSR", "CSC", "COO", "BSR")
+    for kind in ("", "Matrix", "NonCanonical", "NonCanonicalMatrix")
+]
+NAMES += [f"Test{f}{kind}" for f in ("DIA", "LIL", "DOK") for kind in ("", "Matrix")]
 
-globals().update(collect("test_base", [f"Test{f}{kind}" for f in FORMATS for kind in ("", "NonCanonical")]))
+globals().update(collect("test_base", NAMES))

@@ -16,7 +16,7 @@ def test_names_are_ours_where_they_exist():
     assert base.csr_array is mlx_sparse.csr_array
     assert base.sparse.coo_array is mlx_sparse.coo_array
     assert base.scipy.sparse._csr.csr_array is mlx_sparse.csr_array
-    assert base.get_index_dtype is scipy.sparse._sputils.get_index_dtype
+    assert base.get_index_dtype is mlx_sparse.get_index_dtype
     assert load("test_csr").csr_array is mlx_sparse.csr_array
 
 

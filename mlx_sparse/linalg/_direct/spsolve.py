@@ -10,7 +10,7 @@ import scipy.sparse as _scipy_sparse
 from scipy.sparse.linalg import MatrixRankWarning, splu
 
 from ... import _dense, _dtypes
-from ..._base import SparseEfficiencyWarning, as_sparse, issparse, sparray
+from ..._base import SparseEfficiencyWarning, _spbase, as_sparse, issparse
 from ..._construct import from_scipy
 from ..._csc import csc_array
 
@@ -96,7 +96,7 @@ def spsolve(A: Any, b: Any, permc_spec: str | None = None, use_umfpack: bool = T
 
 
 def _host_dtype(A: Any) -> np.dtype:
-    return _dtypes.numpy_dtype(A._data.dtype) if isinstance(A, sparray) else A.dtype
+    return _dtypes.numpy_dtype(A._data.dtype) if isinstance(A, _spbase) else A.dtype
 
 
 def _float_dtype(dtype: np.dtype) -> np.dtype:
@@ -116,7 +116,7 @@ def _right_hand_side(A: Any, b: Any) -> tuple[Any, str]:
         raise ValueError(f"b must have 1 or 2 dimensions; its shape is {tuple(b.shape)}")
     if not _dense.is_mlx(b):
         return np.asarray(b), "numpy"
-    if isinstance(A, sparray) and b.dtype != A._data.dtype:
+    if isinstance(A, _spbase) and b.dtype != A._data.dtype:
         raise TypeError(
             f"the dtype of b, {b.dtype}, differs from the dtype of A, {A._data.dtype}; cast one of them with astype"
         )
@@ -125,7 +125,7 @@ def _right_hand_side(A: Any, b: Any) -> tuple[Any, str]:
 
 def _to_scipy(A: Any) -> Any:
     """SciPy's form of a csr or csc array in canonical format. It shares the buffers of one that already was."""
-    if not isinstance(A, sparray):
+    if not isinstance(A, _spbase):
         if not A.has_canonical_format:
             A = A.copy()
             A.sum_duplicates()

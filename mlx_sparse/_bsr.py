@@ -1,0 +1,491 @@
+"""Block sparse row arrays: compressed rows whose entries are dense blocks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+from . import _dense, _dtypes, _native, runtime
+from ._base import as_sparse, issparse, sparray
+from ._compressed import _cs_array, _index_input_dtype, _own, _replace_diagonal, _traced
+from ._data import _data_array
+from ._shape import check_input, check_shape, given_shape, is_shape
+
+_BLOCK_OPS = ("plus", "minus", "multiply")
+
+
+class _bsr_base(_cs_array):
+    """Block Sparse Row array: block p holds the R x C values ``data[p]`` at block column ``indices[p]``.
+
+    Parameters
+    ----------
+    arg1 : array_like, sparse array or tuple
+        A dense 2-D array; a sparse array of this package or of SciPy; ``(data, (row, col))`` coordinates, duplicates
+        summed; ``(data, indices, indptr)`` with data of shape (blocks, R, C), the blocks of block row i at
+        ``indptr[i]:indptr[i + 1]``; or a shape ``(m, n)`` for an empty array.
+    shape : tuple of int, optional
+        Inferred from the indices when absent.
+    dtype : dtype, optional
+        Of the values.
+    copy : bool
+        Copy a sparse `arg1`'s buffers. Other inputs are always copied.
+    blocksize : (int, int), optional
+        (R, C), which must divide the shape. Default: that of `data`, or the best of a few sizes for the entries.
+    maxprint : int, optional
+        Most entries shown by ``print``.
+    validate : {True, False, "metadata", "full"}
+        As for `csr_array`.
+
+    Raises
+    ------
+    ValueError
+        Lengths or block sizes that do not agree, an index outside the shape.
+
+    Examples
+    --------
+    >>> import numpy as np, mlx_sparse as sp
+    >>> A = sp.bsr_array((np.ones((2, 2, 2)), [0, 1], [0, 1, 2]), shape=(4, 4))
+    >>> A @ np.arange(4.0)
+    array([1., 1., 5., 5.])
+
+    Differences from SciPy
+    ----------------------
+    As for `csr_array`. Conversion from other formats leaves the blocks of a row in order.
+    """
+
+    _format = "bsr"
+    _allow_nd: tuple[int, ...] = (2,)
+    _matmul_kind, _rmatmul_kind = 0, 1
+
+    def __init__(
+        self,
+        arg1: Any,
+        shape: Any = None,
+        dtype: Any = None,
+        copy: bool = False,
+        blocksize: Any = None,
+        *,
+        maxprint: int | None = None,
+        validate: bool | str = True,
+    ) -> None:
+        _data_array.__init__(self, maxprint=maxprint)
+        self._pattern = None
+        if arg1 is None:
+            raise ValueError("bsr_array needs an array, a tuple of arrays or a shape; got None")
+        check_input(arg1, validate)
+        target = None if dtype is None else _dtypes.mlx_dtype(dtype)
+        if issparse(arg1):
+            self._adopt(as_sparse(arg1).tobsr(blocksize=blocksize))
+            if copy and runtime.dense_namespace == "numpy":
+                self._data, self._indices, self._indptr = map(_own, (self._data, self._indices, self._indptr))
+            if target is not None:
+                self._data = self.astype(target, copy=False)._data
+        elif is_shape(arg1, self._allow_nd):
+            self._from_shape_and_blocks(check_shape(arg1), target, (1, 1) if blocksize is None else blocksize)
+        elif isinstance(arg1, tuple) and len(arg1) == 2:
+            self._adopt(self._classes["coo"](arg1, shape=shape, dtype=target).tobsr(blocksize=blocksize))
+        elif isinstance(arg1, tuple) and len(arg1) == 3:
+            self._from_blocks(arg1, shape, target, blocksize, validate)
+        elif isinstance(arg1, tuple):
+            raise ValueError(f"unrecognized bsr_array constructor usage: a tuple of {len(arg1)}")
+        else:
+            self._from_dense(arg1, target, blocksize)
+        if shape is not None:
+            self._shape = check_shape(shape)
+            self._check_lengths()
+        self._bind()
+
+    # ---- construction -----------------------------------------------------------------------------------------
+
+    def _bind(self) -> None:
+        (M, N), (R, C) = self._shape, self.blocksize if self._data.ndim == 3 else (1, 1)
+        self._pattern = _native.Pattern.block(M, N, R, C)
+
+    def _from_shape_and_blocks(self, shape: tuple[int, ...], dtype: mx.Dtype | None, blocksize: Any) -> None:
+        R, C = _check_blocksize(blocksize)
+        if R < 1 or C < 1 or shape[0] % R or shape[1] % C:
+            raise ValueError(f"shape must be multiple of blocksize; got shape {shape} and blocksize {(R, C)}")
+        self._shape = shape
+        index = _dtypes.index_dtype(maxval=max(*shape, R, C))
+        self._data = mx.zeros((0, R, C), dtype=dtype or _dtypes.default_float())
+        self._indices = mx.zeros(0, dtype=index)
+        self._indptr = mx.zeros(shape[0] // R + 1, dtype=index)
+        self._sorted = self._canonical_format = True
+
+    def _from_dense(self, arg1: Any, dtype: mx.Dtype | None, blocksize: Any) -> None:
+        try:
+            x = _dense.as_dense(arg1)
+        except Exception as error:
+            raise ValueError(f"unrecognized form for bsr_array constructor: {arg1}") from error
+        if x.ndim != 2:
+            raise ValueError(f"BSR arrays don't support {x.ndim}D input. Use 2D")
+        self._adopt(self._classes["coo"](x, dtype=dtype).tobsr(blocksize=blocksize))
+
+    def _from_blocks(self, arg1: tuple, shape: Any, dtype: mx.Dtype | None, blocksize: Any, validate: Any) -> None:
+        data, indices, indptr = arg1
+        given = None if shape is None else check_shape(shape)
+        index = _dtypes.index_dtype([_index_input_dtype(x) for x in (indices, indptr)], max(given) if given else None)
+        self._indices = _dense.to_index(indices, index, "indices")
+        self._indptr = _dense.to_index(indptr, index, "indptr")
+        self._data = _dense.to_mlx(data, dtype)
+        if self._data.ndim != 3:
+            raise ValueError(f"BSR data must be 3-dimensional, got shape={tuple(self._data.shape)}")
+        if blocksize is not None and _check_blocksize(blocksize) != self.blocksize:
+            raise ValueError(f"mismatching blocksize={blocksize} vs {self.blocksize}")
+        if 0 in self.blocksize:
+            raise ValueError(f"blocks must not be empty; got blocksize {self.blocksize}")
+        if self._indices.ndim != 1 or self._indptr.ndim != 1:
+            raise ValueError("indices, and indptr should be 1-D")
+        self._shape = self._infer_shape() if given is None else given
+        self._check_lengths()
+        if validate in (True, "full") and not _traced(self._indices, self._indptr):
+            self._check_contents()
+            self.prune()
+
+    def _infer_shape(self) -> tuple[int, ...]:
+        if self._indptr.size == 0 or self._indices.size == 0:
+            raise ValueError("unable to infer matrix dimensions")
+        R, C = self.blocksize
+        return (self._indptr.size - 1) * R, (int(_dense.view(mx.max(self._indices))) + 1) * C
+
+    def _check_lengths(self) -> None:
+        rows = self._shape[0] // self.blocksize[0]
+        if self._indptr.size != rows + 1:
+            raise ValueError(f"index pointer size ({self._indptr.size}) should be ({rows + 1})")
+        if self._indices.size != self._data.shape[0]:
+            raise ValueError(
+                f"indices and data should have the same size; got {self._indices.size} and {self._data.shape[0]}"
+            )
+
+    def _check_contents(self) -> None:
+        found = _native.check_indices(self._indices, self._indptr, self._block_columns)
+        if found:
+            raise ValueError(found)
+
+    # ---- buffers ----------------------------------------------------------------------------------------------
+
+    @_cs_array.data.setter  # type: ignore[attr-defined]
+    def data(self, values: Any) -> None:
+        self._data = self._import(values, self._data)
+        self._assigned = True
+        self._bind()
+
+    @property
+    def blocksize(self) -> tuple[int, int]:
+        """(R, C), the shape of a block."""
+        return self._data.shape[1], self._data.shape[2]
+
+    @property
+    def _block_columns(self) -> int:
+        return self._shape[1] // self.blocksize[1]
+
+    @property
+    def _details(self) -> str:
+        return f" (blocksize={self.blocksize[0]}x{self.blocksize[1]})"
+
+    def _blocks(self) -> int:
+        return int(_dense.view(self._indptr)[-1]) if self._assigned else int(self._indices.size)
+
+    def _getnnz(self, axis: int | None = None) -> int:
+        if axis is not None:
+            raise NotImplementedError("_getnnz over an axis is not implemented for BSR format")
+        R, C = self.blocksize
+        return self._blocks() * R * C
+
+    def _entries(self) -> mx.array:
+        return self._data[: self._blocks()] if self._assigned else self._data
+
+    def _with_data(self, data: mx.array, padded: bool = True) -> Any:
+        n = data.shape[0]
+        indices = self._indices if padded or n == self._indices.size else self._indices[:n]
+        new = self._from_parts(data, indices, self._indptr, self._shape, self._sorted, self._canonical_format)
+        new._assigned = self._assigned
+        new._pattern = self._pattern
+        return new
+
+    def prune(self) -> None:
+        """Drop whatever the buffers hold beyond the last stored block."""
+        if self._indptr.size != self._shape[0] // self.blocksize[0] + 1:
+            raise ValueError("index pointer has invalid length")
+        n = int(_dense.view(self._indptr)[-1])
+        if self._indices.size < n or self._data.shape[0] < n:
+            raise ValueError("indices and data have fewer blocks than indptr says")
+        if self._indices.size > n:
+            self._indices = self._indices[:n]
+        if self._data.shape[0] > n:
+            self._data = self._data[:n]
+        self._assigned = False
+
+    # ---- canonical form ---------------------------------------------------------------------------------------
+
+    def _order(self) -> mx.array:
+        return mx.arange(self._indices.size, dtype=mx.int32)
+
+    def sort_indices(self) -> None:
+        """Sort the blocks within every block row, rebinding this array's buffers. Synchronises."""
+        if not self.has_sorted_indices:
+            order, self._indices = _native.sort_indices(self._order(), self._indices, self._indptr)
+            self._data = mx.take(self._data, order, axis=0)
+            self._sorted = True
+
+    def sum_duplicates(self) -> None:
+        """Sort and sum blocks at equal positions, rebinding this array's buffers. Synchronises."""
+        if self.has_canonical_format:
+            return
+        if self._assigned:
+            self.prune()
+        self.sort_indices()
+        x = _dense.view(self._indices)
+        row = _dense.view(_native.expand(self._indptr, self._indices.size, None))
+        first = np.ones(len(x), dtype=bool)
+        first[1:] = (x[1:] != x[:-1]) | (row[1:] != row[:-1])
+        starts = np.flatnonzero(first)
+        if len(starts) < len(x):
+            values = _dense.view(self._data)
+            summed = np.add.reduceat(values, starts, axis=0, dtype=values.dtype)
+            self._data = _dense.to_mlx(summed, self._data.dtype)
+            self._indices = mx.array(x[starts])
+            self._set_rows(row[starts])
+        self._sorted = self._canonical_format = True
+        self._bind()
+
+    def eliminate_zeros(self) -> None:
+        """Drop blocks that hold nothing but zeros, rebinding this array's buffers. Synchronises."""
+        if self._assigned:
+            self.prune()
+        keep = (_dense.view(self._data) != 0).any(axis=(1, 2))
+        if not keep.all():
+            self._keep(np.flatnonzero(keep))
+
+    def _keep(self, at: np.ndarray) -> None:
+        """Keep the blocks `at` (ascending) only."""
+        row = _dense.view(_native.expand(self._indptr, self._indices.size, None))
+        where = mx.array(at)
+        self._data, self._indices = mx.take(self._data, where, axis=0), mx.take(self._indices, where)
+        self._set_rows(row[at])
+        self._bind()
+
+    def _set_rows(self, row: np.ndarray) -> None:
+        n = self._shape[0] // self.blocksize[0]
+        counts = np.bincount(row, minlength=n)[:n] if n else np.zeros(0, np.int64)
+        indptr = np.concatenate([[0], np.cumsum(counts)])
+        self._indptr = _dense.to_index(indptr, self._indptr.dtype, "indptr")
+
+    def count_nonzero(self, axis: int | None = None) -> Any:
+        """Number of entries whose value is not zero."""
+        if axis is not None:
+            raise NotImplementedError("count_nonzero over axis is not implemented for BSR format.")
+        return np.count_nonzero(_dense.view(self._canonical()._entries()))
+
+    # ---- products ---------------------------------------------------------------------------------------------
+
+    def _matmul_sparse(self, other: Any) -> Any:
+        """self @ other with blocks as high as this array's and as wide as the other's. Synchronises."""
+        if other.ndim == 1:
+            return self.tocsr()._matmul_sparse(other)
+        R, n = self.blocksize
+        C = other.blocksize[1] if other.format == "bsr" else 1
+        other = other.tobsr(blocksize=(n, C))
+        dtype = _dtypes.result_type(self._data.dtype, other._data.dtype)
+        index = _dtypes.index_dtype([self._indices.dtype, other._indices.dtype])
+        (x, i, p), (y, j, q) = self._parts(dtype, index), other._parts(dtype, index)
+        parts = _native.matmul_blocks(x, i, p, y, j, q, other._block_columns)
+        return self._from_parts(*parts, (self._shape[0], other._shape[1]), canonical=True)
+
+    def _parts(self, dtype: mx.Dtype, index: mx.Dtype) -> tuple[mx.array, mx.array, mx.array]:
+        if self._assigned:
+            self.prune()
+        return self._data.astype(dtype), self._indices.astype(index), self._indptr.astype(index)
+
+    # ---- element-wise -----------------------------------------------------------------------------------------
+
+    def _merge(self, other: Any, op: str) -> Any:
+        other = as_sparse(other)
+        if other.shape != self.shape:
+            raise ValueError(f"inconsistent shapes {self.shape} and {other.shape}")
+        return self._merge_sparse(other, op)
+
+    def _merge_sparse(self, other: Any, op: str) -> Any:
+        """Sums, differences and products are block arrays without zero blocks; the rest is csr. Synchronises."""
+        if op not in _BLOCK_OPS:
+            return self.tocsr()._merge_sparse(other, op)
+        a, b = self._canonical(), other.tobsr(blocksize=self.blocksize)._canonical()
+        dtype = _dtypes.result_type(a._data.dtype, b._data.dtype)
+        index = _dtypes.index_dtype([a._indices.dtype, b._indices.dtype], max(self.shape))
+        (x, i, p), (y, j, q) = a._parts(dtype, index), b._parts(dtype, index)
+        data, indices, indptr, zeros = _native.merge_blocks(op, x, i, p, y, j, q)
+        new = self._from_parts(data, indices, indptr, self._shape, canonical=True)
+        if zeros:
+            new.eliminate_zeros()
+        return new
+
+    # ---- reductions and dense parts ---------------------------------------------------------------------------
+
+    def _axis_sum(self, data: mx.array, axis: int, stream: Any) -> mx.array:
+        ones = mx.ones(self._shape[axis], dtype=data.dtype)
+        return self._product(data, ones, axis == 0, stream)
+
+    def _diagonal(self, k: int) -> mx.array:
+        M, N = self.shape
+        if k <= -M or k >= N:
+            return mx.zeros(0, dtype=self._data.dtype)
+        if self._assigned:
+            self.prune()
+        R, C = self.blocksize
+        row = R * _dense.view(_native.expand(self._indptr, self._indices.size, None)).astype(np.int64)
+        # The diagonal meets a block where r - c = shift.
+        shift = C * _dense.view(self._indices).astype(np.int64) - row - k
+        p = np.flatnonzero((shift > -C) & (shift < R))
+        c = np.arange(R) - shift[p, None]
+        inside = (c >= 0) & (c < C)
+        n, r = inside.nonzero()
+        at = mx.array((p[n] * R + r) * C + c[inside])
+        place = _dense.to_index(row[p[n]] + r + min(k, 0), self._indices.dtype, "rows")
+        values = mx.take(mx.reshape(self._data, (-1,)), at) if at.size else mx.zeros(0, self._data.dtype)
+        return _native.minor_sum(values, place, min(M + min(k, 0), N - max(k, 0)), None)
+
+    def _setdiag(self, values: mx.array, k: int) -> None:
+        self._adopt(_replace_diagonal(self.tocoo(), values, k).tobsr(blocksize=self.blocksize))
+        self._bind()
+
+    def _todense(self, stream: Any) -> mx.array:
+        return self.tocoo(copy=False, stream=stream)._todense(stream)
+
+    # ---- formats and shapes -----------------------------------------------------------------------------------
+
+    def tobsr(self, blocksize: Any = None, copy: bool = False) -> Any:
+        """This array (a copy if `copy`), or the same entries in blocks of another size."""
+        if blocksize is not None and tuple(blocksize) != self.blocksize:
+            return self.tocsr().tobsr(blocksize=blocksize)
+        return self.copy() if copy else self
+
+    def tocoo(self, copy: bool = True, *, stream: Any = None) -> Any:
+        """Coordinate form with an entry for every value of every block. Lazy."""
+        if self._assigned:
+            self.prune()
+        (R, C), n = self.blocksize, self._indices.size
+        index = _dtypes.index_dtype([self._indices.dtype], max(self._shape))
+        major = _native.expand(self._indptr, n, stream).astype(index, stream=stream)
+        row = mx.reshape(major * R, (n, 1, 1)) + mx.arange(R, dtype=index)[:, None]
+        col = mx.reshape(self._indices.astype(index) * C, (n, 1, 1)) + mx.arange(C, dtype=index)
+        coords = tuple(mx.reshape(mx.broadcast_to(c, (n, R, C)), (-1,)) for c in (row, col))
+        data = mx.reshape(self._data, (-1,), stream=stream)
+        if copy and runtime.dense_namespace == "numpy":
+            data = _own(data)
+        return self._classes["coo"]._from_parts(data, coords, self._shape, canonical=bool(self._canonical_format))
+
+    def tocsr(self, copy: bool = False, *, stream: Any = None) -> Any:
+        """Compressed sparse row form with an entry for every value of every block. Synchronises; lazy if traced."""
+        if self._assigned:
+            self.prune()
+        if _traced(self._data):
+            coo = self.tocoo(copy=False, stream=stream)
+            row, col = coo._coords
+            parts = _native.coo_to_cs(coo._data, row, col, self._shape[0], stream)
+        else:
+            index = _dtypes.index_dtype([self._indices.dtype], max(self._getnnz(), *self._shape))
+            parts = _native.blocks_to_cs(self._data, self._indices.astype(index), self._indptr.astype(index))
+        return self._classes["csr"]._from_parts(*parts, self._shape, self._sorted, self._canonical_format)
+
+    def tocsc(self, copy: bool = False, *, stream: Any = None) -> Any:
+        """Compressed sparse column form with an entry for every value of every block. As `tocsr`."""
+        return self.tocsr(stream=stream).tocsc(stream=stream)
+
+    def transpose(self, axes: Any = None, copy: bool = False) -> Any:
+        """Transpose: the blocks in the order of the columns, each one transposed. Lazy while the values are."""
+        if axes is not None and axes not in ((1, 0), [1, 0]):
+            raise ValueError(
+                "Sparse arrays do not support an 'axes' parameter because swapping dimensions is the only logical "
+                f"permutation; got {axes}"
+            )
+        if self._assigned:
+            self.prune()
+        buffers = (self._data, self._indices, self._indptr)
+        if all(_native.is_available(x) for x in buffers) and not _traced(*buffers):
+            parts = _native.transpose_blocks(*buffers, self._block_columns)
+            return self._from_parts(*parts, self._shape[::-1], True, self._canonical_format)
+        order, indices, indptr = _native.transpose(
+            self._order(), self._indices, self._indptr, self._block_columns, None
+        )
+        data = mx.contiguous(mx.swapaxes(mx.take(self._data, order, axis=0), 1, 2))
+        return self._from_parts(data, indices, indptr, self._shape[::-1], True, self._canonical_format)
+
+    def resize(self, *shape: Any) -> None:
+        """Change the shape in place, to a multiple of the block size: blocks outside are dropped."""
+        new = given_shape(shape, (2,))
+        R, C = self.blocksize
+        if new[0] % R or new[1] % C:
+            raise ValueError(f"shape must be divisible into {self.blocksize} blocks. Got {new}")
+        if self._assigned:
+            self.prune()
+        row = _dense.view(_native.expand(self._indptr, self._indices.size, None))
+        keep = np.flatnonzero((row < new[0] // R) & (_dense.view(self._indices) < new[1] // C))
+        self._shape = new
+        self._data, self._indices = (mx.take(x, mx.array(keep), axis=0) for x in (self._data, self._indices))
+        self._set_rows(row[keep])
+        self._bind()
+
+    def __getitem__(self, key: Any) -> Any:
+        raise NotImplementedError("bsr arrays cannot be indexed; use tocsr()")
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise NotImplementedError("bsr arrays cannot be indexed; use tocsr()")
+
+    @classmethod
+    def _from_csr(cls, A: Any, blocksize: Any) -> Any:
+        """The csr array `A` in blocks of `blocksize` (None: estimated). Reads the structure."""
+        if A.ndim != 2:
+            raise ValueError("Cannot convert a 1d sparse array to bsr format")
+        if A._assigned:
+            A.prune()
+        R, C = estimate_blocksize(A) if blocksize is None else _check_blocksize(blocksize)
+        M, N = A.shape
+        if R < 1 or C < 1 or M % R or N % C:
+            raise ValueError(f"invalid blocksize {blocksize} for shape {A.shape}")
+        if (R, C) == (1, 1):
+            own: Any = _own if _dense.numpy_mode() and not _traced(A._data) else lambda x: x  # `data` is writable there
+            parts = mx.reshape(own(A._data), (-1, 1, 1)), own(A._indices), own(A._indptr)
+            return cls._from_parts(*parts, A.shape, A._sorted, A._canonical_format)
+        if not _traced(A._data):
+            parts = _native.cs_to_blocks(A._data, A._indices, A._indptr, N, R, C)
+            return cls._from_parts(*parts, A.shape, canonical=True)
+        at, indices, indptr = _native.block_positions(A._indices, A._indptr, N, R, C)
+        data = mx.zeros(indices.size * R * C, dtype=A._data.dtype).at[at].add(A._data)
+        return cls._from_parts(mx.reshape(data, (-1, R, C)), indices, indptr, A.shape, canonical=True)
+
+
+class bsr_array(_bsr_base, sparray):
+    __doc__ = _bsr_base.__doc__
+
+
+def estimate_blocksize(A: Any, efficiency: float = 0.7) -> tuple[int, int]:
+    """A square block size for the csr array `A`: the largest of a few whose blocks are full enough.
+
+    Blocks of 6 are tried when those of 2 and of 3 are nearly full: at least halfway from `efficiency` to 1.
+    """
+    M, N = A.shape
+    if A.nnz == 0:
+        return 1, 1
+
+    def fill(b: int) -> float:
+        if M % b or N % b:
+            return 0.0
+        return A.nnz / (b * b * _native.count_blocks(A._indices, A._indptr, N, b, b))
+
+    nearly = (1.0 + efficiency) / 2.0
+    two, three = fill(2), fill(3)
+    if two > nearly and three > nearly:
+        return (6, 6) if fill(6) > efficiency else (3, 3)
+    for b, full in ((4, fill(4)), (3, three), (2, two)):
+        if full > efficiency:
+            return b, b
+    return 1, 1
+
+
+def _check_blocksize(blocksize: Any) -> tuple[int, int]:
+    R, C = blocksize
+    if not is_shape((R, C), (2,)):
+        raise ValueError(f"invalid blocksize={blocksize}")
+    return int(R), int(C)

@@ -1,0 +1,488 @@
+"""Arrays stored by diagonals."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+from warnings import warn
+
+import mlx.core as mx
+import numpy as np
+
+from . import _dense, _dtypes, _native, runtime
+from ._base import SparseEfficiencyWarning, _as_operand, as_sparse, issparse, sparray
+from ._compressed import _index_input_dtype, _own, _traced
+from ._data import _data_array
+from ._shape import check_input, check_shape, given_shape, is_shape
+
+_MANY = 100  # diagonals above which the format wastes memory
+
+
+class _dia_base(_data_array):
+    """DIAgonal array: ``data[d, j]`` is the entry at ``(j - offsets[d], j)``.
+
+    Parameters
+    ----------
+    arg1 : array_like, sparse array or tuple
+        A dense 2-D array; a sparse array of this package or of SciPy; ``(data, offsets)`` with data of shape
+        ``(number of diagonals, length)`` and distinct offsets (0 is the main diagonal, k > 0 above it); or a shape
+        ``(m, n)`` for an empty array. What `data` holds for positions outside the array does not count.
+    shape : tuple of int, optional
+        Needed with ``(data, offsets)``.
+    dtype : dtype, optional
+        Of the values.
+    copy : bool
+        Copy a sparse `arg1`'s buffers. Other inputs are always copied.
+    maxprint : int, optional
+        Most entries shown by ``print``.
+
+    Raises
+    ------
+    ValueError
+        Numbers of diagonals and offsets that differ, repeated offsets, or a missing shape.
+
+    Examples
+    --------
+    >>> import numpy as np, mlx_sparse as sp
+    >>> A = sp.dia_array((np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]), [0, 1]), shape=(3, 3))
+    >>> A.toarray()
+    array([[1., 5., 0.],
+           [0., 2., 6.],
+           [0., 0., 3.]])
+
+    Differences from SciPy
+    ----------------------
+    `data` and `offsets` are `mx.array` unless ``runtime.dense_namespace`` is "numpy". complex128 becomes complex64.
+    """
+
+    _format = "dia"
+    _offsets: mx.array
+    _pattern: Any
+
+    def __init__(
+        self, arg1: Any, shape: Any = None, dtype: Any = None, copy: bool = False, *, maxprint: int | None = None
+    ) -> None:
+        super().__init__(maxprint=maxprint)
+        if arg1 is None:
+            raise ValueError("dia_array needs an array, (data, offsets) or a shape; got None")
+        check_input(arg1, True)
+        target = None if dtype is None else _dtypes.mlx_dtype(dtype)
+        if issparse(arg1):
+            A = as_sparse(arg1).todia()
+            self._data, self._offsets, self._shape = A._data, A._offsets, A._shape
+            if copy and runtime.dense_namespace == "numpy":
+                self._data, self._offsets = _own(self._data), _own(self._offsets)
+            if target is not None:
+                self._data = A.astype(target, copy=False)._data
+        elif is_shape(arg1, self._allow_nd):
+            self._shape = check_shape(arg1)
+            self._data = mx.zeros((0, 0), dtype=target or _dtypes.default_float())
+            self._offsets = mx.zeros(0, dtype=_dtypes.index_dtype(maxval=max(self._shape)))
+        elif isinstance(arg1, tuple):
+            self._from_diagonals(arg1, shape, target)
+        else:
+            self._from_dense(arg1, shape, target)
+        self._check()
+        self._bind()
+
+    def _from_diagonals(self, arg1: tuple, shape: Any, dtype: mx.Dtype | None) -> None:
+        try:
+            data, offsets = arg1
+        except (TypeError, ValueError):
+            raise ValueError(f"unrecognized form for dia_array constructor: a tuple of {len(arg1)}") from None
+        if shape is None:
+            raise ValueError("expected a shape argument")
+        self._shape = check_shape(shape)
+        self._data = _dense.to_mlx(data, dtype)
+        if self._data.ndim < 2:
+            self._data = mx.reshape(self._data, (1, -1))
+        index = _dtypes.index_dtype(maxval=max(self._shape))
+        if not _dense.is_mlx(offsets):
+            offsets = np.asarray(offsets)
+            offsets = offsets.astype(np.int64) if offsets.dtype.kind == "f" else offsets  # as SciPy casts them
+        self._offsets = _dense.to_index(offsets, index, "offsets")
+        if self._offsets.ndim == 0:
+            self._offsets = mx.reshape(self._offsets, (1,))
+
+    def _from_dense(self, arg1: Any, shape: Any, dtype: mx.Dtype | None) -> None:
+        try:
+            x = _dense.as_dense(arg1)
+        except Exception as error:
+            raise ValueError(f"unrecognized form for dia_array constructor: {arg1}") from error
+        if x.ndim != 2:
+            raise ValueError(f"DIA arrays don't support {x.ndim}D input. Use 2D")
+        A = self._classes["coo"](x, dtype=dtype, shape=shape).todia()
+        self._data, self._offsets, self._shape = A._data, A._offsets, A._shape
+
+    @classmethod
+    def _from_parts(cls, data: mx.array, offsets: mx.array, shape: tuple[int, ...]) -> Any:
+        """An array over these buffers, unchecked."""
+        new = cls.__new__(cls)
+        _data_array.__init__(new, maxprint=None)
+        new._data, new._offsets, new._shape = data, offsets, tuple(shape)
+        new._bind()
+        return new
+
+    @classmethod
+    def _from_coo(cls, coo: Any) -> Any:
+        """The diagonals of a coo array that hold an entry, in ascending order. Reads the structure."""
+        if coo.ndim != 2:
+            raise ValueError(f"Cannot convert. DIA format must be 2D. Got {coo.ndim}D")
+        coo = coo if _traced(coo._data) else coo._unique()
+        M, N = coo.shape
+        row, col = (_dense.view(c) for c in coo._coords)
+        dtype = _dtypes.index_dtype(maxval=max(M, N))
+        if row.size == 0:
+            return cls._from_parts(mx.zeros((0, 0), dtype=coo._data.dtype), mx.zeros(0, dtype), (M, N))
+        place = col.astype(np.int64) - row + (M - 1)
+        held = np.zeros(M + N - 1, dtype=bool)
+        held[place] = True
+        offsets = np.flatnonzero(held) - (M - 1)
+        if len(offsets) > _MANY:
+            warn(
+                f"Constructing a DIA matrix with {len(offsets)} diagonals is inefficient",
+                SparseEfficiencyWarning,
+                stacklevel=3,
+            )
+        diagonal = (np.cumsum(held) - 1)[place]
+        length = int(col.max()) + 1
+        index = _dense.to_index(offsets, dtype, "offsets")
+        if _traced(coo._data):
+            at = mx.array(diagonal * length + col)
+            flat = mx.zeros(len(offsets) * length, dtype=coo._data.dtype).at[at].add(coo._data)
+            return cls._from_parts(mx.reshape(flat, (len(offsets), length)), index, (M, N))
+        values = _dense.view(coo._data)
+        data = np.zeros((len(offsets), length), dtype=values.dtype)
+        data[diagonal, col] = values
+        return cls._from_parts(_dense.to_mlx(data, coo._data.dtype), index, (M, N))
+
+    def _check(self) -> None:
+        if self._offsets.ndim != 1:
+            raise ValueError(f"offsets array must have rank 1; got {self._offsets.ndim}")
+        if self._data.ndim != 2:
+            raise ValueError(f"data array must have rank 2; got {self._data.ndim}")
+        if self._data.shape[0] != self._offsets.size:
+            raise ValueError(
+                f"number of diagonals ({self._data.shape[0]}) does not match the number of offsets "
+                f"({self._offsets.size})"
+            )
+        if len(np.unique(self._k)) != self._offsets.size:
+            raise ValueError("offset array contains duplicate values")
+
+    def _bind(self) -> None:
+        length = self._data.shape[1] if self._data.ndim == 2 else 0
+        M, N = self._shape
+        self._pattern = _native.Pattern.diagonal(M, N, length)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in super().__getstate__().items() if k != "_pattern"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._bind()
+
+    # ---- buffers ----------------------------------------------------------------------------------------------
+
+    @property
+    def offsets(self) -> Any:
+        """Offset of every stored diagonal: 0 is the main one, k > 0 above it."""
+        return _dense.attribute(self._offsets)
+
+    @offsets.setter
+    def offsets(self, values: Any) -> None:
+        index = _dtypes.index_dtype([_index_input_dtype(values)])
+        self._offsets = _dense.to_index(self._import(values, self._offsets), index, "offsets")
+
+    @_data_array.data.setter  # type: ignore[attr-defined]
+    def data(self, values: Any) -> None:
+        self._data = self._import(values, self._data)
+        self._bind()
+
+    @property
+    def _k(self) -> np.ndarray:
+        return _dense.view(self._offsets).astype(np.int64)
+
+    @property
+    def _details(self) -> str:
+        return f" ({self._data.shape[0]} diagonals)"
+
+    def _with_data(self, data: mx.array, padded: bool = True) -> Any:
+        return self._from_parts(data, self._offsets, self._shape)
+
+    def _unique(self) -> Any:
+        return self
+
+    def _columns(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Offsets, and where each diagonal's columns begin and end."""
+        M, N = self._shape
+        k = self._k
+        return k, np.maximum(k, 0), np.maximum(np.minimum(M + k, min(N, self._data.shape[1])), np.maximum(k, 0))
+
+    def _getnnz(self, axis: int | None = None) -> int:
+        if axis is not None:
+            raise NotImplementedError("_getnnz over an axis is not implemented for DIA format")
+        _, begin, end = self._columns()
+        return int((end - begin).sum())
+
+    def count_nonzero(self, axis: int | None = None) -> Any:
+        """Number of entries whose value is not zero."""
+        if axis is not None:
+            raise NotImplementedError("count_nonzero over an axis is not implemented for DIA format")
+        return np.count_nonzero(_dense.view(self._entries()))
+
+    def _entries(self) -> mx.array:
+        """`data` with zeros for what lies outside the array."""
+        M, N = self._shape
+        col = mx.arange(self._data.shape[1], dtype=self._offsets.dtype)
+        row = col - self._offsets[:, None]
+        inside = (row >= 0) & (row < M) & (col < N)
+        return mx.where(inside, self._data, mx.zeros(1, dtype=self._data.dtype))
+
+    def _stored(self) -> Any:
+        """Coordinate form with an entry for every stored one, zeros included. Lazy in the values."""
+        k, begin, end = self._columns()
+        cols, rows, flat = ([np.zeros(0, np.int64)] for _ in range(3))
+        for d in np.argsort(k, kind="stable"):
+            col = np.arange(begin[d], end[d])
+            cols.append(col)
+            rows.append(col - k[d])
+            flat.append(col + d * self._data.shape[1])
+        index = self._offsets.dtype
+        coords = tuple(_dense.to_index(np.concatenate(c), index, "coords") for c in (rows, cols))
+        at = np.concatenate(flat)
+        data = mx.take(mx.reshape(self._data, (-1,)), mx.array(at)) if at.size else mx.zeros(0, self._data.dtype)
+        return self._classes["coo"]._from_parts(data, coords, self._shape, canonical=True)
+
+    # ---- products ---------------------------------------------------------------------------------------------
+
+    def _matmul_direct(self, x: Any) -> Any:
+        return _native.product_direct(0, self._pattern, self._data, self._offsets, self._offsets, x)
+
+    def _product(self, data: mx.array, x: mx.array, transposed: bool, stream: Any = None) -> mx.array:
+        return _native.product(int(transposed), self._pattern, data, self._offsets, self._offsets, x, stream)
+
+    def _matmul_sparse(self, other: Any) -> Any:
+        """self @ other: a dia array for a dia operand. Reads the offsets."""
+        if other.format != "dia":
+            return self.tocsr()._matmul_sparse(other)
+        (M, _), N = self._shape, other.shape[1]
+        dtype = _dtypes.result_type(self._data.dtype, other._data.dtype)
+        ka, kb = self._k, other._k
+        sums = np.add.outer(ka, kb)
+        index = _dtypes.index_dtype([self._offsets.dtype, other._offsets.dtype])
+        length = min(other._data.shape[1], N)
+        offsets = np.unique(sums[(sums > -M) & (sums < length)])
+        if not len(offsets) or not length or 0 in self._shape:
+            return self.__class__((M, N), dtype=dtype)
+        a, b, k = self._data.astype(dtype), other._data.astype(dtype), _dense.to_index(offsets, index, "offsets")
+        if _traced(a, b):
+            data = _meet_lazy(self._entries().astype(dtype), other._entries().astype(dtype), ka, kb, offsets, length)
+        else:
+            mine, theirs = self._offsets.astype(index), other._offsets.astype(index)
+            data = _native.matmul_diagonals(a, mine, b, theirs, k, M, self._shape[1], N, length)
+        return self._from_parts(data, k, (M, N))
+
+    # ---- element-wise -----------------------------------------------------------------------------------------
+
+    def _merge(self, other: Any, op: str) -> Any:
+        other = as_sparse(other)
+        if op == "plus" and other.format != "dia" and other.shape == self.shape:
+            return other._merge(self, op)  # in the other's format, as in SciPy
+        if other.format != "dia" or op not in ("plus", "minus") or other.shape != self.shape:
+            return super()._merge(other, op)
+        dtype = _dtypes.result_type(self._data.dtype, other._data.dtype)
+        if op == "minus" and dtype == mx.bool_:
+            raise TypeError("boolean arrays cannot be subtracted; use A != B for where they differ")
+        ka, kb = self._k, other._k
+        a, b = self._data.astype(dtype), other._data.astype(dtype)
+        join = operator.or_ if dtype == mx.bool_ else operator.sub if op == "minus" else operator.add
+        if np.array_equal(ka, kb) and a.shape == b.shape:
+            return self._from_parts(join(a, b), self._offsets, self._shape)
+        k = np.union1d(ka, kb)
+        length = a.shape[1]
+        if b.shape[1] != length or len(k) not in (len(ka), len(kb)):
+            length = max(0, min(self._shape[0] + int(k[-1]), self._shape[1])) if len(k) else 0
+        left, right = ({int(v): d for d, v in enumerate(have)} for have in (ka, kb))
+        rows = []
+        for v in k.tolist():
+            if v in left:
+                row = _fitted(a[left[v]], length)
+                rows.append(join(row, _fitted(b[right[v]], length)) if v in right else row)
+            else:
+                row = _fitted(b[right[v]], length)
+                rows.append(-row if op == "minus" else row)
+        data = mx.stack(rows) if rows else mx.zeros((0, length), dtype=dtype)
+        return self._from_parts(data, _dense.to_index(k, self._offsets.dtype, "offsets"), self._shape)
+
+    def multiply(self, other: Any) -> Any:
+        """Element-wise product with a scalar, a dense or a sparse array, with broadcasting. The result is sparse."""
+        if _dense.is_scalar(other):
+            return self._mul_scalar(other)
+        if issparse(other):
+            other = as_sparse(other)
+            if other.format != "dia" or other.shape != self.shape:
+                return self.tocsr().multiply(other)
+            k, mine, theirs = np.intersect1d(self._k, other._k, assume_unique=True, return_indices=True)
+            length = min(self._data.shape[1], other._data.shape[1])
+            dtype = _dtypes.result_type(self._data.dtype, other._data.dtype)
+            a = mx.take(self._data[:, :length], mx.array(mine), axis=0).astype(dtype)
+            b = mx.take(other._data[:, :length], mx.array(theirs), axis=0).astype(dtype)
+            offsets = _dense.to_index(k, self._offsets.dtype, "offsets")
+            return self._from_parts(a * b if dtype != mx.bool_ else a & b, offsets, self._shape)
+        x = _as_operand(other) if _dense.is_dense(other) else NotImplemented
+        if x is NotImplemented or x.ndim > 2 or 0 in self._shape or 1 in self._shape or 0 in x.shape:
+            return self.tocsr().multiply(other)
+        return self._multiply_dense(x)
+
+    def _multiply_dense(self, x: Any) -> Any:
+        M, N = self._shape
+        if _dense.is_mlx(x):
+            if x.dtype != self._data.dtype:
+                raise TypeError(
+                    f"the dense operand's dtype {x.dtype} differs from the sparse array's dtype {self._data.dtype}; "
+                    "cast one of them with astype"
+                )
+            dtype = x.dtype
+        else:
+            dtype = _dtypes.result_type(self._data.dtype, x.dtype)
+            x = _dense.to_mlx(x, dtype)
+        x = mx.reshape(x, (1, -1)) if x.ndim == 1 else x
+        rows, cols = x.shape
+        if rows not in (1, M) or cols not in (1, N):
+            raise ValueError(f"inconsistent shapes {self.shape} and {tuple(x.shape)}")
+        length = min(self._data.shape[1], N)
+        col = np.arange(length)
+        row = (col - self._k[:, None]) % M if rows > 1 else np.zeros((len(self._k), 1), np.int64)
+        at = np.broadcast_to(row * cols + (col if cols > 1 else 0), (len(self._k), length))
+        factor = mx.take(mx.reshape(x, (-1,)), mx.array(np.ascontiguousarray(at)))
+        data = self._data[:, :length].astype(dtype)
+        return self._with_data(data & factor if dtype == mx.bool_ else data * factor)
+
+    # ---- reductions and dense parts ---------------------------------------------------------------------------
+
+    def _sum(self, axes: tuple[int, ...], dtype: mx.Dtype | None, stream: Any) -> mx.array:
+        data = self._data.astype(_dtypes.sum_dtype(self._data.dtype), stream=stream)
+        ones = mx.ones(self._shape[0 if axes == (0,) else 1], dtype=data.dtype)
+        total = self._product(data, ones, axes == (0,), stream)  # the product knows what lies outside
+        if len(axes) == 2:
+            total = mx.sum(total, stream=stream)
+        return total if dtype is None or dtype == total.dtype else total.astype(dtype, stream=stream)
+
+    def _diagonal(self, k: int) -> mx.array:
+        M, N = self.shape
+        if k <= -M or k >= N:
+            return mx.zeros(0, dtype=self._data.dtype)
+        first, last = max(0, k), min(M + k, N)
+        at = np.flatnonzero(self._k == k)
+        if not at.size:
+            return mx.zeros(last - first, dtype=self._data.dtype)
+        found = self._data[int(at[0]), first:last]
+        return mx.pad(found, (0, last - first - found.size))
+
+    def _setdiag(self, values: mx.array, k: int) -> None:
+        first, last = max(k, 0), max(k, 0) + values.size
+        at = np.flatnonzero(self._k == k)
+        height, length = self._data.shape
+        grow = 0 if at.size else 1
+        data = mx.pad(self._data, [(0, grow), (0, max(0, last - length))])
+        d = int(at[0]) if at.size else height
+        old = data[d]
+        row = mx.concatenate([old[:first], values, old[last:]])
+        self._data = mx.concatenate([data[:d], row[None], data[d + 1 :]])
+        if grow:
+            self._offsets = mx.concatenate([self._offsets, mx.array([int(k)], dtype=self._offsets.dtype)])
+        self._bind()
+
+    def _todense(self, stream: Any) -> mx.array:
+        return self._stored()._todense(stream)
+
+    # ---- formats and shapes -----------------------------------------------------------------------------------
+
+    def todia(self, copy: bool = False) -> Any:
+        """This array (a copy if `copy`)."""
+        return self.copy() if copy else self
+
+    def tocsr(self, copy: bool = False, *, stream: Any = None) -> Any:
+        """Compressed sparse row form, without zeros. Synchronises; lazy, zeros included, on traced values."""
+        if 0 in self._shape or self._offsets.size == 0:
+            return self._classes["csr"](self._shape, dtype=self._data.dtype)
+        if _traced(self._data):
+            return self._stored().tocsr(stream=stream)
+        self._check()
+        M, N = self._shape
+        offsets = self._offsets.astype(_dtypes.index_dtype([self._offsets.dtype], max(M, N, self.nnz)))
+        return self._classes["csr"]._from_parts(
+            *_native.dia_to_cs(self._data, offsets, M, N), self._shape, canonical=True
+        )
+
+    def tocsc(self, copy: bool = False, *, stream: Any = None) -> Any:
+        """Compressed sparse column form, without zeros. As `tocsr`."""
+        return self.tocsr(stream=stream).tocsc(stream=stream)
+
+    def tocoo(self, copy: bool = False, *, stream: Any = None) -> Any:
+        """Coordinate form, without zeros. As `tocsr`."""
+        return self.tocsr(stream=stream).tocoo(copy=False, stream=stream)
+
+    def transpose(self, axes: Any = None, copy: bool = False) -> Any:
+        """Transpose: every diagonal shifted. Lazy."""
+        if axes is not None and axes not in ((1, 0), [1, 0]):
+            raise ValueError(
+                "Sparse arrays do not support an 'axes' parameter because swapping dimensions is the only logical "
+                f"permutation; got {axes}"
+            )
+        M, N = self._shape
+        width = max(M, N, self._data.shape[1])
+        data, pieces = self._data, []
+        if data.shape[1] < width:
+            data = mx.pad(data, [(0, 0), (0, width - data.shape[1])])
+        for d, k in enumerate(self._k):
+            shift = int(k) % width if width else 0
+            first = data[d, shift : shift + M]
+            pieces += [first, data[d, : M - first.size]]
+        moved = (
+            mx.reshape(mx.concatenate(pieces), (self._offsets.size, M))
+            if pieces
+            else mx.zeros((0, M), dtype=data.dtype)
+        )
+        return self._from_parts(moved, -self._offsets, (N, M))
+
+    def resize(self, *shape: Any) -> None:
+        """Change the shape in place: entries outside are dropped, new positions are zero."""
+        M, N = given_shape(shape, (2,))
+        old = self._shape
+        data = self._entries() if M > old[0] or N > old[1] else self._data
+        self._data, self._shape = data[:, :N], (M, N)
+        self._bind()
+
+
+class dia_array(_dia_base, sparray):
+    __doc__ = _dia_base.__doc__
+
+
+def _fitted(row: mx.array, length: int) -> mx.array:
+    """`row`, cut or filled with zeros to `length`."""
+    return row[:length] if row.size >= length else mx.pad(row, (0, length - row.size))
+
+
+def _pairs(a: Any, b: Any, ka: np.ndarray, kb: np.ndarray, k: int, length: int) -> Any:
+    """(rows of a and b, columns lo .. hi of b, shift) whose products add up to diagonal k of the product."""
+    where = {int(v): n for n, v in enumerate(kb)}
+    for i, left in enumerate(ka):
+        j = where.get(k - int(left))
+        if j is None:
+            continue
+        shift = int(kb[j])
+        lo, hi = max(0, shift), min(length, a.shape[1] + shift, b.shape[1])
+        if lo < hi:
+            yield i, j, lo, hi, shift
+
+
+def _meet_lazy(a: mx.array, b: mx.array, ka: Any, kb: Any, offsets: np.ndarray, length: int) -> mx.array:
+    """The values of a product of diagonals as a graph of shifted products, for traced values."""
+    rows = []
+    for k in offsets:
+        row = mx.zeros(length, dtype=a.dtype)
+        for i, j, lo, hi, shift in _pairs(a, b, ka, kb, int(k), length):
+            row = row + mx.pad(a[i, lo - shift : hi - shift] * b[j, lo:hi], (lo, length - hi))
+        rows.append(row)
+    return mx.stack(rows)

@@ -1,0 +1,390 @@
+"""List-of-lists arrays: a sorted list of columns and one of values for every row."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from itertools import chain, pairwise
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+from . import _dense, _dtypes, _native
+from ._base import as_sparse, issparse, sparray
+from ._builder import _builder
+from ._index import Index
+from ._shape import all_integers, check_input, check_shape, given_shape, is_shape, resolve_shape
+
+
+class _lil_base(_builder):
+    """Row-based LIst of Lists array, 2-D: for building entry by entry and changing parts; convert it to compute.
+
+    Parameters
+    ----------
+    arg1 : array_like, sparse array or tuple
+        A dense array; a sparse array of this package or of SciPy; or a shape ``(m, n)`` for an empty array.
+    shape : None
+        Accepted for SciPy's sake.
+    dtype : dtype, optional
+        Of the values.
+    copy : bool
+        Copy the lists of a lil `arg1`.
+    maxprint : int, optional
+        Most entries shown by ``print``.
+
+    Attributes
+    ----------
+    rows, data : ndarray of lists, shape (m,)
+        For every row the column indices, in ascending order, and the values.
+
+    Raises
+    ------
+    TypeError
+        `arg1` is a tuple that is no shape.
+    ValueError
+        `arg1` is not 2-D.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> A = sp.lil_array((2, 3))
+    >>> A[0, 1] = 5.0
+    >>> A[1, :] = [1.0, 0.0, 2.0]
+    >>> A.tocsr().toarray()
+    array([[0., 5., 0.],
+           [1., 0., 2.]])
+
+    Differences from SciPy
+    ----------------------
+    complex128 becomes complex64. Products, sums and element-wise operations convert to csr first.
+    """
+
+    _format = "lil"
+    _allow_nd: tuple[int, ...] = (2,)
+    rows: np.ndarray
+    data: np.ndarray
+
+    def __init__(
+        self, arg1: Any, shape: Any = None, dtype: Any = None, copy: bool = False, *, maxprint: int | None = None
+    ) -> None:
+        if arg1 is not None:
+            check_input(arg1, True)
+        if issparse(arg1):
+            A = as_sparse(arg1)
+            A = A.copy() if copy and A.format == "lil" else A.tolil()
+            A = A if dtype is None else A.astype(dtype, copy=False)
+        elif isinstance(arg1, tuple):
+            if all_integers(arg1) and len(arg1) == 2:
+                check_shape(arg1)  # says what is wrong with a shape
+            elif not is_shape(arg1, (2,)):
+                raise TypeError(f"a tuple given to lil_array must be a shape (m, n); got {arg1}")
+            if shape is not None:
+                raise ValueError("invalid use of shape parameter")
+            A = self._empty(check_shape(arg1), dtype)
+        else:
+            A = _from_dense(self._classes["csr"], arg1, dtype).tolil()
+        self._start(A._shape, A._dtype, maxprint)
+        self.rows, self.data = A.rows, A.data
+
+    @classmethod
+    def _empty(cls, shape: tuple[int, ...], dtype: Any) -> Any:
+        new = cls.__new__(cls)
+        new._start(tuple(shape), dtype)
+        new.rows, new.data = _lists(shape[0]), _lists(shape[0])
+        return new
+
+    @classmethod
+    def _of_lists(cls, rows: Any, data: Any, shape: tuple[int, ...], dtype: mx.Dtype) -> Any:
+        """An array over these iterables of lists, unchecked."""
+        new = cls.__new__(cls)
+        new._start(tuple(shape), dtype)
+        new.rows = np.fromiter(rows, dtype=object, count=shape[0])
+        new.data = np.fromiter(data, dtype=object, count=shape[0])
+        return new
+
+    @classmethod
+    def _from_csr(cls, csr: Any) -> Any:
+        if csr.ndim != 2:
+            raise ValueError("Cannot convert a 1d sparse array to lil format")
+        csr = csr._canonical()
+        indices, values = _dense.view(csr._indices).tolist(), _dense.view(csr._data).tolist()
+        bounds = _dense.view(csr._indptr)
+        return cls._of_lists(_split(indices, bounds), _split(values, bounds), csr.shape, csr._data.dtype)
+
+    # ---- entries ----------------------------------------------------------------------------------------------
+
+    def __getitem__(self, key: Any) -> Any:
+        if type(key) is tuple and len(key) == 2:
+            i, j = key
+            if isinstance(i, (int, np.integer)) and isinstance(j, (int, np.integer)):
+                i, j = int(i), int(j)
+                M, N = self._shape
+                if not (-M <= i < M and -N <= j < N):
+                    raise IndexError(f"index ({i}, {j}) out of range for shape {self._shape}")
+                return self._get_one(i % M, j % N)
+        return super().__getitem__(key)
+
+    def __setitem__(self, key: Any, x: Any) -> None:
+        if type(key) is tuple and len(key) == 2:
+            i, j = key
+            if isinstance(i, (int, np.integer)) and isinstance(j, (int, np.integer)):
+                i, j = int(i), int(j)
+                if type(x) is not self._plain:
+                    x = self._scalar(x) if isinstance(x, (int, float, np.number)) else self._cast(x)
+                M, N = self._shape
+                if not (-M <= i < M and -N <= j < N):
+                    raise IndexError(f"index ({i}, {j}) out of range for shape {self._shape}")
+                i, j = i % M, j % N
+                row: list = self.rows[i]
+                data: list = self.data[i]
+                if x and (not row or row[-1] < j):  # most loops fill rows from left to right
+                    row.append(j)
+                    data.append(x)
+                else:
+                    _insert(row, data, j, x)
+                return
+            if isinstance(i, slice) and isinstance(j, slice) and i == j == slice(None):
+                if issparse(x) and x.shape == self._shape:
+                    A = type(self)(x, dtype=self._dtype, copy=True)
+                    self.rows, self.data = A.rows, A.data
+                    return
+        super().__setitem__(key, x)
+
+    def _get_one(self, i: int, j: int) -> Any:
+        row = self.rows[i]
+        at = bisect_left(row, j)
+        return self._scalar(self.data[i][at]) if at < len(row) and row[at] == j else self._scalar(0)
+
+    def _set_one(self, i: int, j: int, x: Any) -> None:
+        _insert(self.rows[i], self.data[i], int(j), x)
+
+    def _pick(self, index: Any) -> Any:
+        row, col = index.axes
+        if isinstance(col, np.ndarray):
+            return self._pick_columns(row, col)
+        taken = [row] if isinstance(row, int) else row.ravel().tolist() if isinstance(row, np.ndarray) else row
+        col = range(col, col + 1) if isinstance(col, int) else col
+        shape = (len(taken), len(col))
+        parts = [_cut(self.rows[i], self.data[i], col) for i in taken]
+        return self._of_lists((p[0] for p in parts), (p[1] for p in parts), shape, self._dtype)
+
+    def _pick_columns(self, row: Any, col: np.ndarray) -> Any:
+        """Rows `row` (an int, a range or an array like `col`) at columns `col`; zeros are not taken along."""
+        if isinstance(row, np.ndarray):
+            row, col = np.atleast_2d(row, col)
+        else:
+            taken = np.array([row] if isinstance(row, int) else row, dtype=np.int64)
+            row, col = np.broadcast_arrays(taken[:, None], col.reshape(1, -1))
+        places, values = _native.list_sample(self.rows, self.data, row.ravel(), col.ravel())
+        m, n = row.shape
+        bounds = np.searchsorted(places, np.arange(m + 1) * n)
+        cols = (places % max(n, 1)).tolist()
+        return self._of_lists(_split(cols, bounds), _split(values, bounds), (m, n), self._dtype)
+
+    def _assign(self, coords: tuple[np.ndarray, ...], values: np.ndarray) -> None:
+        row, col = coords
+        _native.list_assign(self.rows, self.data, row, col, values.tolist())
+
+    def getrowview(self, i: int) -> Any:
+        """Row `i` as an array of shape (1, n) that shares its lists with this one."""
+        new = self._empty((1, self._shape[1]), self._dtype)
+        new.rows[0], new.data[0] = self.rows[i], self.data[i]
+        return new
+
+    def getrow(self, i: int) -> Any:
+        """A copy of row `i`, of shape (1, n).
+
+        Raises
+        ------
+        IndexError
+            There is no such row.
+        """
+        M, N = self._shape
+        if not -M <= i < M:
+            raise IndexError("row index out of bounds")
+        return self._pick(Index((range(i % M, i % M + 1), range(N)), [0, 1]))
+
+    def _getnnz(self, axis: int | None = None) -> Any:
+        if axis is None:
+            return sum(map(len, self.rows))
+        return self._counts(self.rows, _axis(axis))
+
+    def count_nonzero(self, axis: int | None = None) -> Any:
+        """Number of entries whose value is not zero, in all or along `axis`."""
+        rows = ([j for j, x in zip(r, d, strict=True) if x] for r, d in zip(self.rows, self.data, strict=True))
+        return np.intp(sum(map(len, rows))) if axis is None else self._counts(list(rows), _axis(axis))
+
+    def _counts(self, rows: Any, axis: int) -> Any:
+        if axis == 1:
+            found = np.fromiter(map(len, rows), dtype=np.int64, count=self._shape[0])
+        else:
+            columns = np.fromiter(chain.from_iterable(rows), dtype=np.int64)
+            found = np.bincount(columns, minlength=self._shape[1])
+        return _dense.out(_dense.to_mlx(found))
+
+    # ---- in place ---------------------------------------------------------------------------------------------
+
+    def __iadd__(self, other: Any) -> Any:
+        self[:, :] = self + other
+        return self
+
+    def __isub__(self, other: Any) -> Any:
+        self[:, :] = self - other
+        return self
+
+    def __imul__(self, other: Any) -> Any:
+        if not _dense.is_scalar(other):
+            return NotImplemented
+        self[:, :] = self._mul_scalar(other)
+        return self
+
+    def __itruediv__(self, other: Any) -> Any:
+        if not _dense.is_scalar(other):
+            return NotImplemented
+        self[:, :] = self / other
+        return self
+
+    def resize(self, *shape: Any) -> None:
+        """Change the shape in place: entries keep their places, and those outside the new shape go.
+
+        Parameters
+        ----------
+        shape : tuple of int, or two ints
+        """
+        M, N = given_shape(shape, (2,))
+        if M < self._shape[0]:
+            self.rows, self.data = self.rows[:M].copy(), self.data[:M].copy()
+        elif M > self._shape[0]:
+            more = M - self._shape[0]
+            self.rows = np.concatenate([self.rows, _lists(more)])
+            self.data = np.concatenate([self.data, _lists(more)])
+        if N < self._shape[1]:
+            for row, data in zip(self.rows, self.data, strict=True):
+                at = bisect_left(row, N)
+                del row[at:]
+                del data[at:]
+        self._shape = (M, N)
+
+    # ---- values and forms -------------------------------------------------------------------------------------
+
+    def _scaled(self, dtype: mx.Dtype, f: Any) -> Any:
+        host = _dtypes.numpy_dtype(dtype)
+        bounds = np.append(0, np.cumsum(self._lengths()))
+        with np.errstate(all="ignore"):
+            values = f(self._flat(self.data, int(bounds[-1]), self._host)).astype(host, copy=False).tolist()
+        return self._of_lists((r[:] for r in self.rows), _split(values, bounds), self._shape, dtype)
+
+    def _mul_scalar(self, other: Any) -> Any:
+        if not _dense.is_mlx(other) and other == 0:
+            return self._empty(self._shape, self._dtype)
+        return super()._mul_scalar(other)
+
+    def copy(self) -> Any:
+        """A copy with lists of its own."""
+        rows, data = (r[:] for r in self.rows), (d[:] for d in self.data)
+        return self._of_lists(rows, data, self._shape, self._dtype)
+
+    def astype(self, dtype: Any, casting: str = "unsafe", copy: bool = True) -> Any:
+        """This array with values cast to `dtype` (complex128 becomes complex64)."""
+        if _dtypes.mlx_dtype(dtype) == self._dtype:
+            return self.copy() if copy else self
+        return self._from_csr(self.tocsr().astype(dtype, casting=casting))
+
+    def reshape(self, *shape: Any, order: str = "C", copy: bool = False) -> Any:
+        """This array with another 2-D shape of as many elements; itself for its own shape unless `copy`."""
+        if order not in ("C", "F"):
+            raise ValueError("'order' must be 'C' or 'F'")
+        target = resolve_shape(shape, self._shape, self._allow_nd)
+        if target == self._shape:
+            return self.copy() if copy else self
+        return self.tocoo().reshape(target, order=order).tolil()
+
+    def transpose(self, axes: Any = None, copy: bool = False) -> Any:
+        """Transpose."""
+        return self.tocsr().transpose(axes=axes).tolil()
+
+    def tolil(self, copy: bool = False) -> Any:
+        """This array (a copy if `copy`)."""
+        return self.copy() if copy else self
+
+    def _lengths(self) -> np.ndarray:
+        return _native.list_lengths(self.rows)
+
+    def _flat(self, lists: np.ndarray, count: int, dtype: np.dtype) -> np.ndarray:
+        """The elements of all `lists`, one after the other."""
+        found = _native.list_flatten(lists, count, dtype)
+        return np.fromiter(chain.from_iterable(lists), dtype, count) if found is None else found
+
+    def tocsr(self, copy: bool = False) -> Any:
+        """Compressed sparse row form, in one pass over the lists. Checks what they hold."""
+        csr = self._classes["csr"]
+        M, N = self._shape
+        if M == 0 or N == 0:
+            return csr((M, N), dtype=self._dtype)
+        indptr = np.append(0, np.cumsum(self._lengths()))
+        nnz = int(indptr[-1])
+        index = _dtypes.numpy_dtype(_dtypes.index_dtype(maxval=max(N, nnz)))
+        parts = (self._flat(self.data, nnz, self._host), self._flat(self.rows, nnz, index), indptr.astype(index))
+        return csr(parts, shape=self._shape, dtype=self._dtype)
+
+    def tocoo(self, copy: bool = False) -> Any:
+        """Coordinate form, by row and column."""
+        return self.tocsr().tocoo(copy=False)
+
+
+class lil_array(_lil_base, sparray):
+    __doc__ = _lil_base.__doc__
+
+
+def _from_dense(csr: Any, x: Any, dtype: Any) -> Any:
+    try:
+        x = _dense.as_dense(x)
+    except ValueError:  # a ragged list
+        raise
+    except Exception as error:
+        raise TypeError(f"cannot make a lil_array from {type(x).__name__}") from error
+    if x.ndim != 2:
+        raise ValueError(f"LIL arrays don't support {x.ndim}D input. Use 2D")
+    return csr(x, dtype=dtype)
+
+
+def _split(x: list, bounds: np.ndarray) -> Iterator[list]:
+    """The pieces of `x` between neighbouring `bounds`."""
+    return (x[a:b] for a, b in pairwise(bounds.tolist()))
+
+
+def _lists(n: int) -> np.ndarray:
+    return np.fromiter(([] for _ in range(n)), dtype=object, count=n)
+
+
+def _axis(axis: int) -> int:
+    if not -2 <= axis < 2:
+        raise ValueError("axis out of bounds")
+    return axis % 2
+
+
+def _insert(row: list, data: list, j: int, x: Any) -> None:
+    """Set column j of a row to x; a zero removes what is there."""
+    at = bisect_left(row, j)
+    if at < len(row) and row[at] == j:
+        if x:
+            data[at] = x
+        else:
+            del row[at], data[at]
+    elif x:
+        row.insert(at, j)
+        data.insert(at, x)
+
+
+def _cut(row: list, data: list, columns: range) -> tuple[list, list]:
+    """Copies of the lists of a row, cut to `columns` and numbered along it."""
+    start, step = columns.start, columns.step
+    if step == 1:
+        a, b = bisect_left(row, start), bisect_left(row, columns.stop)
+        part = row[a:b]
+        return (part if start == 0 else [j - start for j in part]), data[a:b]
+    kept = [(columns.index(j), x) for j, x in zip(row, data, strict=True) if j in columns]
+    if step < 0:
+        kept.reverse()
+    return [j for j, _ in kept], [x for _, x in kept]

@@ -1,0 +1,274 @@
+"""Minima and maxima, of all elements or along axes, with their positions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+from . import _dense, _dtypes, _native
+from ._base import sparray
+from ._reduce import ordered_axes
+
+# name -> (is a maximum, ignores NaN, ufunc, reduction in MLX)
+_KINDS: dict[str, tuple[bool, bool, Any, Any]] = {
+    "max": (True, False, np.maximum, mx.max),
+    "min": (False, False, np.minimum, mx.min),
+    "nanmax": (True, True, np.fmax, mx.max),
+    "nanmin": (False, True, np.fmin, mx.min),
+}
+
+
+class _minmax:
+    """The family for formats that SciPy gives it to, over their compressed or coordinate form."""
+
+    ndim: Any
+    format: Any
+    shape: Any
+    _data: mx.array
+    _unique: Any
+    tocoo: Any
+    tocsr: Any
+    tocsc: Any
+
+    def max(self, axis: Any = None, out: None = None, *, explicit: bool = False) -> Any:
+        """Maximum of all elements, or along `axis`; a NaN wins.
+
+        Parameters
+        ----------
+        axis : None, int or tuple of int
+        out : None
+            NumPy passes it; nothing else is accepted.
+        explicit : bool
+            Look at stored entries only; slices without any give 0.
+
+        Returns
+        -------
+        Scalar for all axes (lazy and differentiable in mlx mode); else a coo array of the remaining axes, which stores
+        what is not zero. Synchronises, then.
+
+        Raises
+        ------
+        ValueError
+            `out` is given, `axis` is out of range or repeated, or the elements to compare are none.
+
+        Examples
+        --------
+        >>> import mlx_sparse as sp
+        >>> sp.csr_array([[1.0, 0.0], [0.0, -2.0]]).max(axis=1).toarray()
+        array([1., 0.])
+        """
+        return self._extreme("max", axis, out, explicit)
+
+    def min(self, axis: Any = None, out: None = None, *, explicit: bool = False) -> Any:
+        """Minimum of all elements, or along `axis`; a NaN wins. See `max`."""
+        return self._extreme("min", axis, out, explicit)
+
+    def nanmax(self, axis: Any = None, out: None = None, *, explicit: bool = False) -> Any:
+        """Maximum of all elements, or along `axis`, NaNs ignored. See `max`."""
+        return self._extreme("nanmax", axis, out, explicit)
+
+    def nanmin(self, axis: Any = None, out: None = None, *, explicit: bool = False) -> Any:
+        """Minimum of all elements, or along `axis`, NaNs ignored. See `max`."""
+        return self._extreme("nanmin", axis, out, explicit)
+
+    def argmax(self, axis: Any = None, out: None = None, *, explicit: bool = False) -> Any:
+        """Position of the first maximum of all elements, or along `axis`. Synchronises.
+
+        Parameters
+        ----------
+        axis : None, int or tuple of int
+        out : None
+            NumPy passes it; nothing else is accepted.
+        explicit : bool
+            Look at stored entries only. Slices without any give 0. Without `axis` the result is then the position among
+            the stored entries in row-major order, as in SciPy.
+
+        Returns
+        -------
+        int (in the flattened array) for all axes; else a dense int64 array of the remaining axes.
+
+        Raises
+        ------
+        ValueError
+            `out` is given, `axis` is out of range or repeated, or the elements to compare are none.
+
+        Examples
+        --------
+        >>> import mlx_sparse as sp
+        >>> sp.csr_array([[1.0, 0.0], [0.0, -2.0]]).argmax()
+        0
+        """
+        return self._where_extreme("argmax", axis, out, explicit)
+
+    def argmin(self, axis: Any = None, out: None = None, *, explicit: bool = False) -> Any:
+        """Position of the first minimum of all elements, or along `axis`. Synchronises. See `argmax`."""
+        return self._where_extreme("argmin", axis, out, explicit)
+
+    # ---- minima and maxima ------------------------------------------------------------------------------------
+
+    def _extreme(self, name: str, axis: Any, out: Any, explicit: bool) -> Any:
+        if out is not None:
+            raise ValueError("Sparse min/max does not support an 'out' parameter.")
+        axes = _checked_axes(axis, self.ndim)
+        if any(self.shape[a] == 0 for a in (range(self.ndim) if axes is None else axes)):
+            raise ValueError("zero-size array to reduction operation")
+        if axes is None:
+            return _extreme_of_all(self._unique(), name, explicit)
+        is_max, ignore_nan, *_ = _KINDS[name]
+        best = self._axis_extreme(axes, is_max, ignore_nan, explicit)
+        kept = tuple(n for a, n in enumerate(self.shape) if a not in axes)
+        return self._coo_result(best, kept, axes)
+
+    def _axis_extreme(self, axes: tuple[int, ...], is_max: bool, ignore_nan: bool, explicit: bool) -> Any:
+        """(keys, values): one flat position and extreme for each slice that may hold more than zero; keys None: all."""
+        coo = self.tocoo(copy=False)._unique()
+        if self.ndim != 2:
+            coo = _folded(coo, axes)
+            axes = (1,)
+        slices, length = coo.shape[1 - axes[0]], coo.shape[axes[0]]
+        keys, names = coo._coords[1 - axes[0]], None
+        if slices > 4 * coo._data.size + 4096:  # do not spread a few entries over a long axis
+            names, at = np.unique(_dense.view(keys), return_inverse=True)
+            keys, slices = _dense.to_index(at, keys.dtype, "keys"), names.size
+        return names, _native.minor_extreme(coo._data, keys, slices, length, is_max, ignore_nan, explicit)
+
+    def _coo_result(self, best: tuple[Any, mx.array], kept: tuple[int, ...], axes: tuple[int, ...]) -> Any:
+        from ._coo import coo_array
+
+        names, values = best
+        host = _dense.view(values)
+        found = np.flatnonzero(host)
+        if found.size < host.size:
+            values = _dense.to_mlx(host[found], values.dtype)
+        keys = found if names is None else names[found]
+        index = _dtypes.index_dtype(maxval=max(kept))
+        if isinstance(self, sparray):
+            made = tuple(_dense.to_index(c, index, "coords") for c in np.unravel_index(keys, kept))
+            return coo_array._from_parts(values, made, kept, canonical=True)
+        where, zeros = _dense.to_index(keys, index, "coords"), mx.zeros(keys.size, dtype=index)
+        coords, shape = ((zeros, where), (1, *kept)) if axes == (0,) else ((where, zeros), (*kept, 1))
+        return type(self.tocoo(copy=False))._from_parts(values, coords, shape, canonical=True)
+
+    # ---- positions --------------------------------------------------------------------------------------------
+
+    def _where_extreme(self, name: str, axis: Any, out: Any, explicit: bool) -> Any:
+        if out is not None:
+            raise ValueError(f"Sparse {name} does not support an 'out' parameter.")
+        axes = _checked_axes(axis, self.ndim)
+        if axes is None:
+            return self._where_of_all(name, explicit)
+        if any(self.shape[a] == 0 for a in axes):
+            raise ValueError(f"Cannot apply {name} along a zero-sized dimension.")
+        A, along = self, axes[0]
+        if self.ndim != 2:
+            A, along = _folded(self.tocoo(copy=False)._unique(), axes), 1
+        cs = (A.tocsc() if along == 0 else A.tocsr())._canonical()
+        found = _native.major_where(
+            cs._entries(), cs._indices, cs._indptr, A.shape[along], name == "argmax", bool(explicit)
+        )
+        if self.ndim != 2:
+            return _dense.out(mx.reshape(found, tuple(n for a, n in enumerate(self.shape) if a not in axes)))
+        if isinstance(self, sparray):
+            return _dense.out(found)
+        wide = _dense.out(mx.reshape(found, (1, found.size) if along == 0 else (found.size, 1)))
+        return np.asmatrix(wide) if isinstance(wide, np.ndarray) else wide
+
+    def _where_of_all(self, name: str, explicit: bool) -> Any:
+        if 0 in self.shape:
+            raise ValueError(f"Cannot apply {name} to an empty matrix.")
+        coo = self._unique().tocoo(copy=False)
+        data = _dense.view(coo._data)
+        if data.size == 0:
+            if explicit:
+                raise ValueError(f"Cannot apply {name} to zero matrix when explicit=True.")
+            return 0
+        coords = [_dense.view(c) for c in coo._coords]
+        if self.format != "csr":  # whose entries stand in row-major order
+            flat = _ravel(coords, self.shape)
+            if np.any(flat[1:] < flat[:-1]):
+                order = np.argsort(flat)
+                data, coords = data[order], [c[order] for c in coords]
+        at = (np.argmax if name == "argmax" else np.argmin)(data)
+        if explicit:
+            return at
+        zero = data.dtype.type(0)
+        if (np.greater if name == "argmax" else np.less)(data[at], zero) or data.size == math.prod(self.shape):
+            return int(_ravel([c[at : at + 1] for c in coords], self.shape)[0])
+        gaps = np.flatnonzero(_ravel(coords, self.shape) != np.arange(data.size))
+        gap = int(gaps[0]) if gaps.size else data.size
+        return min(gap, at) if data[at] == zero else gap
+
+
+class _cs_minmax(_minmax):
+    """The family for compressed formats."""
+
+    _swap: Any
+    _canonical: Any
+
+    def _axis_extreme(self, axes: tuple[int, ...], is_max: bool, ignore_nan: bool, explicit: bool) -> Any:
+        if self.format not in ("csr", "csc"):  # blocks
+            return super()._axis_extreme(axes, is_max, ignore_nan, explicit)
+        major, minor = self._swap(self.shape)
+        A = self._canonical()
+        data = A._entries()
+        if max(major, minor) > 4 * data.size + 4096:
+            return super()._axis_extreme(axes, is_max, ignore_nan, explicit)
+        if self._swap((0, 1))[1] == axes[0]:
+            return None, _native.major_extreme(data, A._indptr, minor, is_max, ignore_nan, explicit)
+        indices = A._indices[: data.size]
+        return None, _native.minor_extreme(data, indices, minor, major, is_max, ignore_nan, explicit)
+
+
+def _checked_axes(axis: Any, ndim: int) -> tuple[int, ...] | None:
+    """Non-negative axes in the order given; None for all of them."""
+    axes = None if axis is None else ordered_axes(axis, ndim)
+    return axes if axes and len(axes) < ndim else None
+
+
+def _extreme_of_all(A: Any, name: str, explicit: bool) -> Any:
+    """The extreme of A's elements; A has no duplicates."""
+    is_max, ignore_nan, ufunc, reduce = _KINDS[name]
+    data = A._entries()
+    bare = explicit or data.size == math.prod(A.shape)
+    if _dense.numpy_mode() or data.dtype == mx.complex64:
+        host = _dense.view(data).ravel()
+        zero = host.dtype.type(0)
+        m = zero if host.size == 0 else ufunc.reduce(host)
+        m = m if bare or host.size == 0 else ufunc(zero, m)
+        return m if _dense.numpy_mode() else _dense.to_mlx(m, data.dtype)
+    zero = mx.zeros((), dtype=data.dtype)
+    if data.size == 0:
+        return zero
+    if ignore_nan and mx.issubdtype(data.dtype, mx.floating):
+        last = mx.array(-math.inf if is_max else math.inf, dtype=data.dtype)
+        nan = mx.isnan(data)
+        m = mx.where(mx.all(nan), mx.array(math.nan, dtype=data.dtype), reduce(mx.where(nan, last, data)))
+        if not bare:
+            m = mx.where(mx.isnan(m), zero, m)
+    else:
+        m = reduce(data)
+    return m if bare else (mx.maximum if is_max else mx.minimum)(m, zero)
+
+
+def _ravel(coords: Sequence[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
+    """Row-major positions of `coords` in an array of `shape`."""
+    flat = coords[0].astype(np.int64)
+    for c, n in zip(coords[1:], shape[1:], strict=True):
+        flat = flat * n + c
+    return flat
+
+
+def _folded(coo: Any, axes: tuple[int, ...]) -> Any:
+    """The n-D `coo` as a matrix: a row for each position of the other axes, columns along `axes` in the order given."""
+    from ._coo import coo_array
+
+    kept = tuple(a for a in range(len(coo.shape)) if a not in axes)
+    sizes = [tuple(coo.shape[a] for a in part) for part in (kept, axes)]
+    shape = (math.prod(sizes[0]), math.prod(sizes[1]))
+    index = _dtypes.index_dtype(maxval=max(shape))
+    flat = [_ravel([_dense.view(coo._coords[a]) for a in part], n) for part, n in zip((kept, axes), sizes, strict=True)]
+    return coo_array._from_parts(coo._data, tuple(_dense.to_index(c, index, "coords") for c in flat), shape)

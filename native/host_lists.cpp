@@ -1,0 +1,180 @@
+#include "host_lists.h"
+
+#include <pybind11/numpy.h>
+
+#include <limits>
+#include <vector>
+
+namespace sp {
+
+namespace {
+
+using Positions = py::array_t<int64_t, py::array::c_style | py::array::forcecast>;
+
+// An object array of lists, as the user left it: every access looks again.
+class Lists {
+ public:
+  explicit Lists(const py::array& a) : array_(a), n_(static_cast<size_t>(a.size())) {
+    if (a.dtype().kind() != 'O' || a.ndim() != 1 || !(a.flags() & py::array::c_style)) {
+      throw py::type_error("rows and data must be 1-D object arrays of lists");
+    }
+  }
+  size_t size() const { return n_; }
+  py::object operator[](int64_t i) const {
+    if (i < 0 || static_cast<size_t>(i) >= n_) throw py::index_error("row " + std::to_string(i) + " is out of range");
+    PyObject* x = static_cast<PyObject* const*>(array_.data())[i];
+    if (!x || !PyList_Check(x)) throw py::type_error("rows and data must hold lists");
+    return py::reinterpret_borrow<py::object>(x);
+  }
+
+ private:
+  py::array array_;
+  size_t n_;
+};
+
+// Element k of a list that any call back into Python may have changed.
+py::object item(const py::object& list, Py_ssize_t k) {
+  if (k >= PyList_GET_SIZE(list.ptr())) throw std::runtime_error("a list changed while it was read");
+  return py::reinterpret_borrow<py::object>(PyList_GET_ITEM(list.ptr(), k));
+}
+
+int64_t integer(const py::object& x) {
+  const long long v = PyLong_AsLongLong(x.ptr());
+  if (v == -1 && PyErr_Occurred()) throw py::error_already_set();
+  return v;
+}
+
+double real(const py::object& x) {
+  const double v = PyFloat_AsDouble(x.ptr());
+  if (v == -1.0 && PyErr_Occurred()) throw py::error_already_set();
+  return v;
+}
+
+bool truth(const py::object& x) {
+  const int v = PyObject_IsTrue(x.ptr());
+  if (v < 0) throw py::error_already_set();
+  return v != 0;
+}
+
+void ok(int status) {
+  if (status < 0) throw py::error_already_set();
+}
+
+// Where column j stands in a row, or belongs.
+struct Place {
+  Py_ssize_t at;
+  bool found;
+};
+
+Place place(const py::object& row, int64_t j) {
+  Py_ssize_t low = 0, high = PyList_GET_SIZE(row.ptr());
+  if (high && integer(item(row, high - 1)) < j) return {high, false};
+  while (low < high) {
+    const Py_ssize_t mid = low + (high - low) / 2;
+    if (integer(item(row, mid)) < j) low = mid + 1;
+    else high = mid;
+  }
+  return {low, low < PyList_GET_SIZE(row.ptr()) && integer(item(row, low)) == j};
+}
+
+py::array_t<int64_t> lengths(const py::array& lists) {
+  const Lists all(lists);
+  py::array_t<int64_t> out(static_cast<py::ssize_t>(all.size()));
+  int64_t* p = out.mutable_data();
+  for (size_t i = 0; i < all.size(); ++i) p[i] = PyList_GET_SIZE(all[static_cast<int64_t>(i)].ptr());
+  return out;
+}
+
+template <class T, class F>
+py::array flatten_as(const Lists& lists, size_t count, F&& value) {
+  py::array_t<T> out(static_cast<py::ssize_t>(count));
+  T* p = out.mutable_data();
+  size_t at = 0;
+  for (size_t i = 0; i < lists.size(); ++i) {
+    const py::object list = lists[static_cast<int64_t>(i)];
+    for (Py_ssize_t k = 0; k < PyList_GET_SIZE(list.ptr()); ++k, ++at) {
+      if (at == count) throw py::value_error("rows and data must hold lists of the same lengths");
+      p[at] = value(item(list, k));
+    }
+  }
+  if (at != count) throw py::value_error("rows and data must hold lists of the same lengths");
+  return out;
+}
+
+template <class T>
+T narrowed(int64_t v) {
+  if (v < std::numeric_limits<T>::min() || v > std::numeric_limits<T>::max()) {
+    PyErr_SetString(PyExc_OverflowError, (std::to_string(v) + " does not fit the dtype").c_str());
+    throw py::error_already_set();
+  }
+  return static_cast<T>(v);
+}
+
+// The elements of all lists, one after the other; None for a dtype that NumPy reads as fast.
+py::object flatten(const py::array& array, size_t count, const py::dtype& dtype) {
+  const Lists lists(array);
+  const auto kind = dtype.kind();
+  const auto size = dtype.itemsize();
+  if (kind == 'f' && size == 8) return flatten_as<double>(lists, count, real);
+  if (kind == 'f' && size == 4) {
+    return flatten_as<float>(lists, count, [](const py::object& x) { return static_cast<float>(real(x)); });
+  }
+  if (kind == 'i' && size == 8) return flatten_as<int64_t>(lists, count, integer);
+  if (kind == 'i' && size == 4) {
+    return flatten_as<int32_t>(lists, count, [](const py::object& x) { return narrowed<int32_t>(integer(x)); });
+  }
+  return py::none();
+}
+
+// Set (i[k], j[k]) to values[k] for every k in turn; a zero removes what is there.
+void assign(const py::array& rows, const py::array& data, const Positions& i, const Positions& j, const py::list& values) {
+  const Lists columns(rows), stored(data);
+  const auto n = static_cast<size_t>(i.size());
+  if (static_cast<size_t>(j.size()) != n || values.size() != n) throw py::value_error("lengths differ");
+  for (size_t k = 0; k < n; ++k) {
+    const py::object row = columns[i.data()[k]], xs = stored[i.data()[k]], x = item(values, static_cast<Py_ssize_t>(k));
+    if (PyList_GET_SIZE(row.ptr()) != PyList_GET_SIZE(xs.ptr())) {
+      throw py::value_error("rows and data must hold lists of the same lengths");
+    }
+    const bool nonzero = truth(x);
+    const auto [at, found] = place(row, j.data()[k]);
+    if (found && nonzero) {
+      ok(PyList_SetItem(xs.ptr(), at, py::object(x).release().ptr()));
+    } else if (found) {
+      ok(PyList_SetSlice(row.ptr(), at, at + 1, nullptr));
+      ok(PyList_SetSlice(xs.ptr(), at, at + 1, nullptr));
+    } else if (nonzero) {
+      ok(PyList_Insert(row.ptr(), at, py::int_(j.data()[k]).ptr()));
+      ok(PyList_Insert(xs.ptr(), at, x.ptr()));
+    }
+  }
+}
+
+// Those k for which (i[k], j[k]) holds a value other than zero, and these values.
+py::tuple sample(const py::array& rows, const py::array& data, const Positions& i, const Positions& j) {
+  const Lists columns(rows), stored(data);
+  if (i.size() != j.size()) throw py::value_error("lengths differ");
+  std::vector<int64_t> hits;
+  py::list values;
+  for (py::ssize_t k = 0; k < i.size(); ++k) {
+    const py::object row = columns[i.data()[k]];
+    const auto [at, found] = place(row, j.data()[k]);
+    if (!found) continue;
+    const py::object x = item(stored[i.data()[k]], at);
+    if (!truth(x)) continue;
+    hits.push_back(k);
+    values.append(x);
+  }
+  return py::make_tuple(py::array_t<int64_t>(static_cast<py::ssize_t>(hits.size()), hits.data()), values);
+}
+
+} // namespace
+
+void bind_lists(py::module_& m) {
+  m.def("list_lengths", &lengths);
+  m.def("list_flatten", &flatten);
+  m.def("list_assign", &assign);
+  m.def("list_sample", &sample);
+}
+
+} // namespace sp

@@ -1,0 +1,155 @@
+// Compressed arrays made from others: stacked along either axis, cut to a band, built from diagonals.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "../dispatch.h"
+#include "../parallel.h"
+
+namespace sp {
+
+template <class W, class I>
+struct Block {
+  const W* data;
+  const I *indices, *indptr;
+  size_t n_major;
+  int64_t n_minor;
+  size_t nnz() const { return static_cast<size_t>(indptr[n_major]); }
+};
+
+// Slices of the blocks one after another. Entries keep their order; one pass, every block's entries over the pool.
+template <class W, class I, class O>
+void cs_stack_major(const std::vector<Block<W, I>>& blocks, W* data, O* indices, O* indptr) {
+  std::vector<size_t> first(blocks.size() + 1, 0), slice(blocks.size() + 1, 0);
+  for (size_t b = 0; b < blocks.size(); ++b) {
+    first[b + 1] = first[b] + blocks[b].nnz();
+    slice[b + 1] = slice[b] + blocks[b].n_major;
+  }
+  const size_t n = first.back();
+  const int parts = plan_parts(n + slice.back());
+  run_parts(parts, [&](int p) {
+    const size_t lo = n * p / parts, hi = n * (p + 1) / parts;
+    size_t b = std::upper_bound(first.begin(), first.end() - 1, lo) - first.begin() - 1;
+    for (size_t e = lo; e < hi; ++b) {
+      const size_t end = std::min(hi, first[b + 1]), from = e - first[b];
+      if (end <= e) continue;
+      std::memcpy(data + e, blocks[b].data + from, (end - e) * sizeof(W));
+      std::copy(blocks[b].indices + from, blocks[b].indices + from + (end - e), indices + e);
+      e = end;
+    }
+    for (size_t k = blocks.size() * p / parts; k < blocks.size() * (p + 1) / parts; ++k) {
+      for (size_t m = 0; m < blocks[k].n_major; ++m) {
+        indptr[slice[k] + m] = static_cast<O>(first[k] + static_cast<size_t>(blocks[k].indptr[m]));
+      }
+    }
+  });
+  indptr[slice.back()] = static_cast<O>(n);
+}
+
+// Every slice is the blocks' slices one after another, minor indices shifted. All blocks have n_major slices.
+template <class W, class I, class O>
+void cs_stack_minor(const std::vector<Block<W, I>>& blocks, size_t n_major, W* data, O* indices, O* indptr) {
+  std::fill(indptr, indptr + n_major + 1, O{0});
+  for (const auto& b : blocks) {
+    for (size_t m = 0; m <= n_major; ++m) indptr[m] += static_cast<O>(b.indptr[m]);
+  }
+  const int parts = plan_parts(static_cast<size_t>(indptr[n_major]) + n_major * blocks.size());
+  const auto bounds = balance(indptr, n_major, parts);
+  run_parts(parts, [&](int p) {
+    std::vector<O> shift;
+    int64_t before = 0;
+    for (const auto& b : blocks) {
+      shift.push_back(static_cast<O>(before));
+      before += b.n_minor;
+    }
+    for (size_t m = bounds[p]; m < bounds[p + 1]; ++m) {
+      size_t at = static_cast<size_t>(indptr[m]);
+      for (size_t k = 0; k < blocks.size(); ++k) {
+        const auto& b = blocks[k];
+        const O s = shift[k];
+        for (I e = b.indptr[m]; e < b.indptr[m + 1]; ++e, ++at) {
+          data[at] = b.data[e];
+          indices[at] = static_cast<O>(b.indices[e]) + s;
+        }
+      }
+    }
+  });
+}
+
+// Entries with low <= minor - major <= high and minor < limit, in order. The first pass fills out_indptr, whose last
+// element is their number; the second writes them.
+template <class I>
+void cs_count_band(size_t n_major, const I* indptr, const I* indices, int64_t low, int64_t high, int64_t limit,
+                   I* out_indptr) {
+  const int parts = plan_parts(static_cast<size_t>(indptr[n_major]) + n_major);
+  const auto bounds = balance(indptr, n_major, parts);
+  run_parts(parts, [&](int p) {
+    for (size_t m = bounds[p]; m < bounds[p + 1]; ++m) {
+      const int64_t lo = low + static_cast<int64_t>(m), hi = std::min(high + static_cast<int64_t>(m), limit - 1);
+      I count = 0;
+      for (I e = indptr[m]; e < indptr[m + 1]; ++e) count += (indices[e] >= lo) & (indices[e] <= hi);
+      out_indptr[m + 1] = count;
+    }
+  });
+  out_indptr[0] = 0;
+  for (size_t m = 0; m < n_major; ++m) out_indptr[m + 1] += out_indptr[m];
+}
+
+template <class W, class I>
+void cs_band(size_t n_major, const I* indptr, const I* indices, const W* data, int64_t low, int64_t high, int64_t limit,
+             const I* out_indptr, I* out_indices, W* out_data) {
+  const int parts = plan_parts(static_cast<size_t>(indptr[n_major]) + n_major);
+  const auto bounds = balance(indptr, n_major, parts);
+  run_parts(parts, [&](int p) {
+    for (size_t m = bounds[p]; m < bounds[p + 1]; ++m) {
+      const int64_t lo = low + static_cast<int64_t>(m), hi = std::min(high + static_cast<int64_t>(m), limit - 1);
+      size_t at = static_cast<size_t>(out_indptr[m]);
+      for (I e = indptr[m]; e < indptr[m + 1]; ++e) {
+        if (indices[e] < lo || indices[e] > hi) continue;
+        out_indices[at] = indices[e];
+        out_data[at++] = data[e];
+      }
+    }
+  });
+}
+
+template <class W>
+struct Diagonal {
+  const W* data;
+  bool repeated;         // one value for all
+  int64_t first, count;  // slices that it crosses
+  int64_t offset;        // minor - major
+};
+
+// Diagonals by ascending offset, zeros included: canonical.
+template <class W, class I>
+void cs_from_diagonals(const std::vector<Diagonal<W>>& diagonals, size_t n_major, W* data, I* indices, I* indptr) {
+  std::fill(indptr, indptr + n_major + 1, I{0});
+  std::vector<I> change(n_major + 2, 0);
+  for (const auto& d : diagonals) {
+    if (d.count <= 0) continue;
+    ++change[d.first];
+    --change[d.first + d.count];
+  }
+  I width = 0;
+  for (size_t m = 0; m < n_major; ++m) {
+    width += change[m];
+    indptr[m + 1] = indptr[m] + width;
+  }
+  const int parts = plan_parts(static_cast<size_t>(indptr[n_major]) + n_major);
+  parallel_for(n_major, parts, [&](size_t lo, size_t hi) {
+    for (size_t m = lo; m < hi; ++m) {
+      size_t at = static_cast<size_t>(indptr[m]);
+      for (const auto& d : diagonals) {
+        const int64_t i = static_cast<int64_t>(m) - d.first;
+        if (i < 0 || i >= d.count) continue;
+        data[at] = d.data[d.repeated ? 0 : i];
+        indices[at++] = static_cast<I>(static_cast<int64_t>(m) + d.offset);
+      }
+    }
+  });
+}
+
+} // namespace sp

@@ -1,0 +1,371 @@
+// Selection and assignment on compressed storage, over (major, minor). Kernels that only move values are templated on
+// their width W. Counting kernels leave the result's indptr; the moving kernel after them fills in the entries.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <memory>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "../dispatch.h"
+#include "../parallel.h"
+
+namespace sp {
+
+// indptr[k + 1] holds the length of slice k -> indptr. Returns the sum, which may exceed what I holds: check it.
+template <class I>
+size_t lengths_to_indptr(size_t n, I* indptr) {
+  size_t total = 0;
+  indptr[0] = 0;
+  for (size_t k = 0; k < n; ++k) {
+    total += static_cast<size_t>(indptr[k + 1]);
+    indptr[k + 1] = static_cast<I>(total);
+  }
+  return total;
+}
+
+// Slice k of the result is slice row(k). Returns the number of entries. O(n).
+template <class I, class Row>
+size_t cs_take_major_count(size_t n, Row row, const I* indptr, I* out_indptr) {
+  parallel_for(n, plan_parts(4 * n), [&](size_t lo, size_t hi) {
+    for (size_t k = lo; k < hi; ++k) out_indptr[k + 1] = indptr[row(k) + 1] - indptr[row(k)];
+  });
+  return lengths_to_indptr(n, out_indptr);
+}
+
+// One copy per slice, balanced over the result's entries. O(entries + n).
+template <class W, class I, class Row>
+void cs_take_major(size_t n, Row row, const I* indptr, const I* indices, const W* data, const I* out_indptr,
+                   I* out_indices, W* out_data) {
+  const int parts = plan_parts(static_cast<size_t>(out_indptr[n]) + 4 * n);
+  const auto bounds = balance(out_indptr, n, parts);
+  run_parts(parts, [&](int p) {
+    for (size_t k = bounds[p]; k < bounds[p + 1]; ++k) {
+      if (k + 8 < bounds[p + 1]) {
+        const auto ahead = indptr[row(k + 8)];
+        __builtin_prefetch(indices + ahead);
+        __builtin_prefetch(data + ahead);
+      }
+      const size_t from = indptr[row(k)], to = out_indptr[k], count = out_indptr[k + 1] - to;
+      std::copy_n(indices + from, count, out_indices + to);
+      std::copy_n(data + from, count, out_data + to);
+    }
+  });
+}
+
+// The first of the sorted indices [begin, end) that is not below `bound`. Short slices are counted, without branches.
+template <class I>
+const I* first_not_below(const I* begin, const I* end, I bound) {
+  if (end - begin > 24) return std::lower_bound(begin, end, bound);
+  ptrdiff_t below = 0;
+  for (const I* p = begin; p < end; ++p) below += *p < bound;
+  return begin + below;
+}
+
+// Sorted slices, minor indices in [first, last): where each slice's part begins, and the result's indptr.
+template <class I>
+size_t cs_window_count(size_t n_major, const I* indptr, const I* indices, I first, I last, I* begins, I* out_indptr) {
+  const int parts = plan_parts(static_cast<size_t>(indptr[n_major]) / 2 + 4 * n_major);
+  const auto bounds = balance(indptr, n_major, parts);
+  run_parts(parts, [&](int p) {
+    for (size_t m = bounds[p]; m < bounds[p + 1]; ++m) {
+      const I *b = indices + indptr[m], *e = indices + indptr[m + 1];
+      const I* from = first_not_below(b, e, first);
+      begins[m] = static_cast<I>(from - indices);
+      out_indptr[m + 1] = static_cast<I>(first_not_below(from, e, last) - from);
+    }
+  });
+  return lengths_to_indptr(n_major, out_indptr);
+}
+
+template <class W, class I>
+void cs_window(size_t n_major, const I* begins, const I* indices, const W* data, I first, const I* out_indptr,
+               I* out_indices, W* out_data) {
+  const int parts = plan_parts(static_cast<size_t>(out_indptr[n_major]) + 2 * n_major);
+  const auto bounds = balance(out_indptr, n_major, parts);
+  run_parts(parts, [&](int p) {
+    for (size_t m = bounds[p]; m < bounds[p + 1]; ++m) {
+      const size_t from = begins[m], to = out_indptr[m], count = out_indptr[m + 1] - to;
+      for (size_t q = 0; q < count; ++q) out_indices[to + q] = indices[from + q] - first;
+      std::copy_n(data + from, count, out_data + to);
+    }
+  });
+}
+
+// place(j): where minor index j goes, negative when it is dropped. An arithmetic progression start, start + step, ...
+template <class I>
+struct StridePlace {
+  I start;
+  bool backward;
+  uint64_t span, step, magic = 0; // multiplication by magic divides and tests divisibility, below 2^32
+
+  StridePlace(int64_t first, int64_t n, int64_t by)
+      : start(static_cast<I>(first)), backward(by < 0), step(static_cast<uint64_t>(by < 0 ? -by : by)) {
+    span = n > 0 ? static_cast<uint64_t>(n - 1) * step : 0;
+    if (step > 1 && span < (uint64_t{1} << 32) && step < (uint64_t{1} << 32)) magic = ~uint64_t{0} / step + 1;
+  }
+  I operator()(I j) const {
+    const uint64_t x = static_cast<uint64_t>(backward ? int64_t{start} - j : int64_t{j} - start);
+    if (x > span) return -1;
+    if (step == 1) return static_cast<I>(x);
+    if (magic) return magic * x < magic ? static_cast<I>((static_cast<unsigned __int128>(magic) * x) >> 64) : I{-1};
+    return x % step ? I{-1} : static_cast<I>(x / step);
+  }
+};
+
+// Any list without repetitions.
+template <class I>
+struct TablePlace {
+  const I* table;
+  I operator()(I j) const { return table[j]; }
+};
+
+// Keep the entries that place() keeps. Any order; duplicates stay. Two passes over indices, one over data.
+template <class I, class Place>
+size_t cs_filter_count(size_t n_major, const I* indptr, const I* indices, Place place, I* out_indptr) {
+  const int parts = plan_parts(2 * static_cast<size_t>(indptr[n_major]) + n_major);
+  const auto bounds = balance(indptr, n_major, parts);
+  run_parts(parts, [&](int p) {
+    for (size_t m = bounds[p]; m < bounds[p + 1]; ++m) {
+      I n = 0;
+      for (I e = indptr[m]; e < indptr[m + 1]; ++e) n += place(indices[e]) >= 0;
+      out_indptr[m + 1] = n;
+    }
+  });
+  return lengths_to_indptr(n_major, out_indptr);
+}
+
+// `backward` walks each slice from its end, so that a falling progression leaves sorted slices sorted.
+template <class W, class I, class Place>
+void cs_filter(size_t n_major, const I* indptr, const I* indices, const W* data, Place place, bool backward,
+               const I* out_indptr, I* out_indices, W* out_data) {
+  const int parts = plan_parts(3 * static_cast<size_t>(indptr[n_major]) + n_major);
+  const auto bounds = balance(indptr, n_major, parts);
+  run_parts(parts, [&](int p) {
+    size_t n = out_indptr[bounds[p]];
+    const size_t end = out_indptr[bounds[p + 1]]; // another part's memory begins here
+    auto take = [&](I e) { // without a branch on what is kept: a dropped entry is overwritten by the next one
+      const I k = place(indices[e]);
+      out_indices[n] = k;
+      out_data[n] = data[e];
+      n += k >= 0;
+    };
+    if (!backward) {
+      const I last = indptr[bounds[p + 1]];
+      for (I e = indptr[bounds[p]]; n < end && e < last; ++e) take(e);
+      return;
+    }
+    for (size_t m = bounds[p]; m < bounds[p + 1]; ++m) {
+      for (I e = indptr[m + 1]; n < end && e > indptr[m]; --e) take(e - 1);
+    }
+  });
+}
+
+// A list with repetitions: which results an index goes to, as a range of `order`.
+template <class I>
+struct TableGroups {
+  const I *first, *order;
+  std::pair<const I*, const I*> operator()(I j) const { return {order + first[j], order + first[j + 1]}; }
+};
+
+// The same for an axis that is too long for a table: keys are sorted.
+template <class I>
+struct SearchGroups {
+  const int64_t* keys;
+  size_t n;
+  const I* order;
+  std::pair<const I*, const I*> operator()(I j) const {
+    const auto found = std::equal_range(keys, keys + n, static_cast<int64_t>(j));
+    return {order + (found.first - keys), order + (found.second - keys)};
+  }
+};
+
+template <class I, class Groups>
+size_t cs_repeat_count(size_t n_major, const I* indptr, const I* indices, Groups groups, I* out_indptr) {
+  const int parts = plan_parts(4 * static_cast<size_t>(indptr[n_major]) + n_major);
+  const auto bounds = balance(indptr, n_major, parts);
+  run_parts(parts, [&](int p) {
+    for (size_t m = bounds[p]; m < bounds[p + 1]; ++m) {
+      size_t n = 0;
+      for (I e = indptr[m]; e < indptr[m + 1]; ++e) {
+        const auto g = groups(indices[e]);
+        n += g.second - g.first;
+      }
+      out_indptr[m + 1] = static_cast<I>(n);
+    }
+  });
+  return lengths_to_indptr(n_major, out_indptr);
+}
+
+template <class W, class I, class Groups>
+void cs_repeat(size_t n_major, const I* indptr, const I* indices, const W* data, Groups groups, const I* out_indptr,
+               I* out_indices, W* out_data) {
+  const int parts = plan_parts(4 * static_cast<size_t>(out_indptr[n_major]) + n_major);
+  const auto bounds = balance(indptr, n_major, parts);
+  run_parts(parts, [&](int p) {
+    size_t n = out_indptr[bounds[p]];
+    for (I e = indptr[bounds[p]]; e < indptr[bounds[p + 1]]; ++e) {
+      const auto g = groups(indices[e]);
+      for (const I* k = g.first; k < g.second; ++k, ++n) {
+        out_indices[n] = *k;
+        out_data[n] = data[e];
+      }
+    }
+  });
+}
+
+// f(e) for every entry e of slice [b, e) whose minor index is j.
+template <class I, class F>
+void for_entries_at(const I* indices, I b, I e, I j, bool sorted, F&& f) {
+  if (sorted) {
+    for (const I* p = std::lower_bound(indices + b, indices + e, j); p < indices + e && *p == j; ++p) f(static_cast<I>(p - indices));
+  } else {
+    for (I q = b; q < e; ++q) if (indices[q] == j) f(q);
+  }
+}
+
+// out[s] = sum of the entries at (major[s], minor[s]); 0 where there is none. O(log slice) each when sorted.
+template <class T, class I>
+void cs_sample(const I* indptr, const I* indices, const T* data, bool sorted, size_t n, const int64_t* major,
+               const int64_t* minor, T* out) {
+  parallel_for(n, plan_parts(20 * n), [&](size_t lo, size_t hi) {
+    for (size_t s = lo; s < hi; ++s) {
+      if (s + 8 < hi) __builtin_prefetch(indptr + major[s + 8]);
+      if (s + 4 < hi) __builtin_prefetch(indices + indptr[major[s + 4]]);
+      T total{};
+      for_entries_at(indices, indptr[major[s]], indptr[major[s] + 1], static_cast<I>(minor[s]), sorted,
+                     [&](I e) { total = add(total, data[e]); });
+      out[s] = total;
+    }
+  });
+}
+
+// positions[s] = the entry at (major[s], minor[s]), or -1. False when one of these places is stored more than once.
+template <class I>
+bool cs_locate(const I* indptr, const I* indices, bool sorted, size_t n, const int64_t* major, const int64_t* minor,
+               int64_t* positions) {
+  std::vector<char> repeated(static_cast<size_t>(std::max(1, n_threads())) + 1, 0);
+  const int parts = std::min(plan_parts(20 * n), n_threads());
+  run_parts(std::max(parts, 1), [&](int p) {
+    for (size_t s = n * p / parts; s < n * (p + 1) / parts; ++s) {
+      int64_t found = -1;
+      for_entries_at(indices, indptr[major[s]], indptr[major[s] + 1], static_cast<I>(minor[s]), sorted, [&](I e) {
+        if (found >= 0) repeated[p] = 1;
+        found = e;
+      });
+      positions[s] = found;
+    }
+  });
+  return std::none_of(repeated.begin(), repeated.end(), [](char r) { return r; });
+}
+
+// A new entry: where it goes, and the number of its value.
+struct NewEntry { int64_t major, minor; size_t value; };
+
+// Merge `n` new entries, sorted by place and without repetitions, into the slices: at their place in sorted ones, else
+// at the end. None of the places is stored yet. O(entries + n log slice).
+template <class W, class I>
+void cs_insert(size_t n_major, const I* indptr, const I* indices, const W* data, bool sorted, const NewEntry* entries,
+               size_t n, const W* values, I* out_indptr, I* out_indices, W* out_data) {
+  size_t from = 0, to = 0;
+  auto copy_until = [&](size_t stop) {
+    std::copy(indices + from, indices + stop, out_indices + to);
+    std::copy(data + from, data + stop, out_data + to);
+    to += stop - from;
+    from = stop;
+  };
+  size_t m = 0;
+  for (size_t k = 0; k < n; ++k) {
+    const auto& x = entries[k];
+    for (; m <= static_cast<size_t>(x.major); ++m) out_indptr[m] = static_cast<I>(indptr[m] + k);
+    const I *b = indices + indptr[x.major], *e = indices + indptr[x.major + 1];
+    copy_until((sorted ? std::lower_bound(b, e, static_cast<I>(x.minor)) : e) - indices);
+    out_indices[to] = static_cast<I>(x.minor);
+    out_data[to++] = values[x.value];
+  }
+  for (; m <= n_major; ++m) out_indptr[m] = static_cast<I>(indptr[m] + n);
+  copy_until(static_cast<size_t>(indptr[n_major]));
+}
+
+// A progression on each of several axes; an entry is kept when all of them keep it.
+template <class I>
+struct BoxPlace {
+  using U = std::make_unsigned_t<I>;
+  std::vector<StridePlace<I>> axes;
+  std::vector<char> whole; // the axis keeps everything where it is
+
+  // keep[q] for the entries [lo, lo + n), an axis at a time so that the common step of 1 runs in vector registers.
+  void mark(const std::vector<const I*>& coords, size_t lo, size_t n, uint8_t* keep) const {
+    std::fill_n(keep, n, uint8_t{1});
+    for (size_t a = 0; a < axes.size(); ++a) {
+      if (whole[a]) continue;
+      const I* c = coords[a] + lo;
+      const auto& place = axes[a];
+      if (place.span == 0) {
+        for (size_t q = 0; q < n; ++q) keep[q] &= c[q] == place.start;
+      } else if (place.step == 1 && !place.backward) {
+        const U start = static_cast<U>(place.start), span = static_cast<U>(place.span);
+        for (size_t q = 0; q < n; ++q) keep[q] &= static_cast<U>(static_cast<U>(c[q]) - start) <= span;
+      } else {
+        for (size_t q = 0; q < n; ++q) keep[q] &= place(c[q]) >= 0;
+      }
+    }
+  }
+};
+
+constexpr size_t kBlock = 2048;
+
+// Entries in coordinate form inside a box: how many each of `parts` equal slices of the input keeps.
+template <class I>
+std::vector<size_t> coo_filter_count(size_t nnz, const std::vector<const I*>& coords, const BoxPlace<I>& box, int parts) {
+  std::vector<size_t> counts(parts + 1, 0);
+  run_parts(parts, [&](int p) {
+    uint8_t keep[kBlock];
+    size_t total = 0;
+    for (size_t lo = nnz * p / parts, end = nnz * (p + 1) / parts; lo < end; lo += kBlock) {
+      const size_t n = std::min(kBlock, end - lo);
+      box.mark(coords, lo, n, keep);
+      uint32_t kept = 0;
+      for (size_t q = 0; q < n; ++q) kept += keep[q];
+      total += kept;
+    }
+    counts[p + 1] = total;
+  });
+  for (int p = 0; p < parts; ++p) counts[p + 1] += counts[p];
+  return counts;
+}
+
+// Moves them, in their order, with coordinates relative to the box. `counts` as coo_filter_count left it.
+template <class W, class I>
+void coo_filter(size_t nnz, const std::vector<const I*>& coords, const W* data, const BoxPlace<I>& box,
+                const std::vector<size_t>& counts, const std::vector<I*>& out_coords, W* out_data) {
+  const int parts = static_cast<int>(counts.size()) - 1;
+  run_parts(parts, [&](int p) {
+    uint8_t keep[kBlock];
+    uint32_t kept[kBlock + 1];
+    size_t to = counts[p];
+    for (size_t lo = nnz * p / parts, end = nnz * (p + 1) / parts; lo < end && to < counts[p + 1]; lo += kBlock) {
+      const size_t n = std::min(kBlock, end - lo);
+      box.mark(coords, lo, n, keep);
+      uint32_t count = 0;
+      for (uint32_t q = 0; q < n; ++q) {
+        kept[count] = q;
+        count += keep[q];
+      }
+      for (size_t a = 0; a < coords.size(); ++a) {
+        const I* c = coords[a] + lo;
+        I* out = out_coords[a] + to;
+        const auto& place = box.axes[a];
+        if (place.step == 1 && !place.backward) for (uint32_t q = 0; q < count; ++q) out[q] = c[kept[q]] - place.start;
+        else for (uint32_t q = 0; q < count; ++q) out[q] = place(c[kept[q]]);
+      }
+      for (uint32_t q = 0; q < count; ++q) out_data[to + q] = data[lo + kept[q]];
+      to += count;
+    }
+  });
+}
+
+} // namespace sp

@@ -1,0 +1,157 @@
+// Minima and maxima of slices, and where they stand. NumPy's order: complex numbers by real part, then imaginary part;
+// a NaN wins (or, where it is ignored, wins only against other NaNs).
+#pragma once
+
+#include <memory>
+
+#include "../dispatch.h"
+#include "../parallel.h"
+
+namespace sp {
+
+template <class T>
+inline bool is_nan(T x) {
+  if constexpr (std::is_integral_v<T>) return false;
+  else return !(static_cast<acc_t<T>>(x) == static_cast<acc_t<T>>(x));
+}
+inline bool is_nan(complex64_t x) { return is_nan(x.real()) || is_nan(x.imag()); }
+
+// Whether x lies strictly beyond y; false when either is a NaN.
+template <bool MAX, class T>
+inline bool beyond(T x, T y) {
+  const auto a = static_cast<acc_t<T>>(x), b = static_cast<acc_t<T>>(y);
+  return MAX ? a > b : a < b;
+}
+template <bool MAX>
+inline bool beyond(complex64_t x, complex64_t y) {
+  if (is_nan(x) || is_nan(y)) return false;
+  return beyond<MAX>(x.real(), y.real()) || (x.real() == y.real() && beyond<MAX>(x.imag(), y.imag()));
+}
+
+// The extreme of the two, as numpy.maximum (fmax where NaN is ignored) gives it.
+template <bool MAX, bool IGNORE_NAN, class T>
+inline T extreme(T x, T y) {
+  if constexpr (IGNORE_NAN) return beyond<MAX>(y, x) || is_nan(x) ? y : x;
+  else return !is_nan(x) && (beyond<MAX>(y, x) || is_nan(y)) ? y : x;
+}
+
+// The extreme of data[0 .. n), n > 0. Numbers and NaNs are told apart in separate lanes, without a branch, so that the
+// inner loop becomes one vector operation for each.
+template <bool MAX, bool IGNORE_NAN, class T>
+T slice_extreme(const T* data, size_t n) {
+  constexpr size_t LANES = 64 / sizeof(T);
+  T best = data[0];
+  if constexpr (!std::is_same_v<T, complex64_t> && std::is_same_v<T, acc_t<T>>) {
+    auto further = [](T x, T y) { return MAX ? (x < y ? y : x) : (y < x ? y : x); };
+    bool any = false;
+    size_t e = 0;
+    if (n >= 2 * LANES) {
+      using Flag = std::conditional_t<sizeof(T) == 8, int64_t, std::conditional_t<sizeof(T) == 4, int32_t, int8_t>>;
+      T lane[LANES];
+      Flag nan[LANES] = {};
+      for (size_t j = 0; j < LANES; ++j) lane[j] = data[j];
+      for (; e + LANES <= n; e += LANES) {
+        for (size_t j = 0; j < LANES; ++j) {
+          nan[j] |= Flag(data[e + j] != data[e + j]);
+          lane[j] = further(lane[j], data[e + j]);
+        }
+      }
+      for (size_t j = 0; j < LANES; ++j) {
+        any |= nan[j] != 0;
+        best = further(best, lane[j]);
+      }
+    }
+    for (; e < n; ++e) {
+      any |= data[e] != data[e];
+      best = further(best, data[e]);
+    }
+    if (!any) return best;
+    best = data[0]; // the careful way
+  }
+  for (size_t e = 1; e < n; ++e) best = extreme<MAX, IGNORE_NAN>(best, data[e]);
+  return best;
+}
+
+// out[m] = extreme of slice m, whose n_minor positions hold 0 where no entry is stored (explicit_only: the stored entries
+// alone; 0 for an empty slice). Canonical slices in any order. Cost nnz + n_major.
+template <bool MAX, bool IGNORE_NAN, class T, class I>
+void cs_major_extreme(size_t n_major, size_t n_minor, const I* indptr, const T* data, bool explicit_only, T* out) {
+  const int parts = plan_parts(static_cast<size_t>(indptr[n_major]) + n_major);
+  const auto bounds = balance(indptr, n_major, parts);
+  run_parts(parts, [&](int p) {
+    for (size_t m = bounds[p]; m < bounds[p + 1]; ++m) {
+      const size_t lo = static_cast<size_t>(indptr[m]), hi = static_cast<size_t>(indptr[m + 1]);
+      if (lo == hi) {
+        out[m] = T{};
+        continue;
+      }
+      const T best = slice_extreme<MAX, IGNORE_NAN>(data + lo, hi - lo);
+      out[m] = explicit_only || hi - lo == n_minor ? best : extreme<MAX, IGNORE_NAN>(best, T{});
+    }
+  });
+}
+
+// out[c] = extreme over the entries p with indices[p] == c, each of which stands for one of `length` positions, the others
+// being 0 (explicit_only: entries alone; 0 where there is none). No two entries stand for one position; any order.
+// Cost nnz + n_minor, and for each part of the work its own n_minor values.
+template <bool MAX, bool IGNORE_NAN, class T, class I>
+void cs_minor_extreme(size_t nnz, size_t n_minor, size_t length, const I* indices, const T* data, bool explicit_only,
+                      T* out) {
+  const int parts = n_minor * 4 <= nnz ? plan_parts(2 * nnz) : 1; // else merging costs more than it saves
+  std::unique_ptr<T[]> others(parts > 1 ? new T[n_minor * (parts - 1)] : nullptr);
+  std::unique_ptr<I[]> counts(new I[n_minor * parts]());
+  auto best_of = [&](int p) { return p ? others.get() + n_minor * (p - 1) : out; };
+  run_parts(parts, [&](int p) {
+    T* best = best_of(p);
+    I* seen = counts.get() + n_minor * p;
+    for (size_t e = nnz * p / parts; e < nnz * (p + 1) / parts; ++e) {
+      const size_t c = static_cast<size_t>(indices[e]);
+      best[c] = seen[c]++ ? extreme<MAX, IGNORE_NAN>(best[c], data[e]) : data[e];
+    }
+  });
+  parallel_for(n_minor, plan_parts(n_minor * parts), [&](size_t lo, size_t hi) {
+    for (size_t c = lo; c < hi; ++c) {
+      I seen = counts[c];
+      T best = seen ? out[c] : T{};
+      for (int p = 1; p < parts; ++p) {
+        const I more = counts[n_minor * p + c];
+        if (!more) continue;
+        best = seen ? extreme<MAX, IGNORE_NAN>(best, best_of(p)[c]) : best_of(p)[c];
+        seen += more;
+      }
+      const bool bare = explicit_only || !seen || static_cast<size_t>(seen) == length;
+      out[c] = bare ? best : extreme<MAX, IGNORE_NAN>(best, T{});
+    }
+  });
+}
+
+// out[m] = minor index of the first extreme of slice m, implicit zeros included (explicit_only: among the stored entries;
+// 0 for an empty slice). Sorted slices without duplicates. A NaN counts as extreme among the entries but loses to an
+// implicit zero, as in SciPy. Cost nnz + n_major.
+template <bool MAX, class T, class I>
+void cs_major_where(size_t n_major, size_t n_minor, const I* indptr, const I* indices, const T* data, bool explicit_only,
+                    int64_t* out) {
+  const int parts = plan_parts(static_cast<size_t>(indptr[n_major]) + n_major);
+  const auto bounds = balance(indptr, n_major, parts);
+  run_parts(parts, [&](int p) {
+    for (size_t m = bounds[p]; m < bounds[p + 1]; ++m) {
+      const size_t lo = static_cast<size_t>(indptr[m]), hi = static_cast<size_t>(indptr[m + 1]);
+      out[m] = 0;
+      if (lo == hi) continue;
+      size_t at = lo;
+      for (size_t e = lo + 1; e < hi && !is_nan(data[at]); ++e) {
+        if (beyond<MAX>(data[e], data[at]) || is_nan(data[e])) at = e;
+      }
+      if (explicit_only || hi - lo == n_minor || beyond<MAX>(data[at], T{})) {
+        out[m] = static_cast<int64_t>(indices[at]);
+        continue;
+      }
+      size_t gap = 0; // the first position without an entry
+      while (lo + gap < hi && static_cast<size_t>(indices[lo + gap]) == gap) ++gap;
+      const bool tie = data[at] == T{} && static_cast<size_t>(indices[at]) < gap;
+      out[m] = static_cast<int64_t>(tie ? static_cast<size_t>(indices[at]) : gap);
+    }
+  });
+}
+
+} // namespace sp
