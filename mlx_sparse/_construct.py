@@ -209,9 +209,12 @@ def diags_array(
     target = _diagonals_dtype(values, dtype)
     counts = [min(m + k, n - k, m, n) for k in offsets]
     if _is_dia(format):
-        stored = [_padded(values[j], k, counts[j], j, (m, n), target) for j, k in enumerate(offsets)]
-        width = max((x.size for x in stored), default=0)
-        dense = mx.stack([mx.pad(x, (0, width - x.size)) for x in stored]) if stored else mx.zeros((0, 0), dtype=target)
+        for j, k in enumerate(offsets):
+            _check_diagonal(values[j], k, counts[j], j, (m, n))
+        width = max((count + max(k, 0) for count, k in zip(counts, offsets, strict=True)), default=0)
+        in_numpy = target != mx.bfloat16 and not any(map(_dense.is_mlx, values))
+        store = _filled if in_numpy else _stacked
+        dense = store(values, offsets, counts, width, target)
         return container("dia")((dense, np.array(offsets, np.int64)), shape=(m, n))
     if format in ("csr", "csc", None):
         new = _compressed_diagonals(container(format or "csr"), values, offsets, counts, (m, n), target)
@@ -248,12 +251,23 @@ def _compressed_diagonals(
     return cls._from_parts(*_native.from_diagonals(diagonals, steps, major, minor, wide), shape, canonical=True)
 
 
-def _padded(values: Any, k: int, count: int, j: int, shape: tuple[int, int], dtype: mx.Dtype) -> mx.array:
-    """Row of the dia form: the entry in column c stands at position c."""
-    _check_diagonal(values, k, count, j, shape)
-    x = _dense.to_mlx(values, dtype)
-    x = mx.broadcast_to(x, (count,)) if x.size == 1 else x[:count]
-    return mx.pad(x, (max(k, 0), 0))
+def _stacked(values: list[Any], offsets: list[int], counts: list[int], width: int, dtype: mx.Dtype) -> mx.array:
+    """Rows of the dia form: the entry in column c stands at position c. Lazy and differentiable."""
+    rows = []
+    for v, k, count in zip(values, offsets, counts, strict=True):
+        x = _dense.to_mlx(v, dtype)
+        x = mx.broadcast_to(x, (count,)) if x.size == 1 else x[:count]
+        rows.append(mx.pad(x, (max(k, 0), width - max(k, 0) - count)))
+    return mx.stack(rows)
+
+
+def _filled(values: list[Any], offsets: list[int], counts: list[int], width: int, dtype: mx.Dtype) -> mx.array:
+    """`_stacked` of ndarrays, written once into a buffer that nothing else sees yet."""
+    data = mx.zeros((len(values), width), dtype=dtype)
+    with np.errstate(invalid="ignore", over="ignore"):
+        for row, v, k, count in zip(_dense.view(data), values, offsets, counts, strict=True):
+            row[max(k, 0) : max(k, 0) + count] = v if v.size == 1 else v[:count]
+    return data
 
 
 def _diagonals_dtype(values: list[Any], dtype: Any) -> mx.Dtype:

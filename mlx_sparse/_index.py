@@ -174,12 +174,16 @@ class _Mask:
     dtype = np.dtype(np.bool_)
 
     def __init__(self, mask: Any) -> None:
-        A = as_sparse(mask).tocoo(copy=False)
+        A = as_sparse(mask)
+        ordered = A.ndim == 2
+        A = (A.tocsr()._canonical() if ordered else A).tocoo(copy=False)
         keep = _dense.view(A._data)
-        coords = [_dense.view(c)[keep].astype(np.int64) for c in A._coords]
-        order = np.lexsort(coords[::-1])
+        coords = [_dense.view(c) if keep.all() else _dense.view(c)[keep] for c in A._coords]
+        if not ordered:
+            order = np.lexsort(coords[::-1])
+            coords = [c[order] for c in coords]
         self.shape, self.ndim = mask.shape, mask.ndim
-        self._places = tuple(c[order] for c in coords)
+        self._places = tuple(c.astype(np.int64) for c in coords)
 
     def nonzero(self) -> tuple[np.ndarray, ...]:
         return self._places
