@@ -42,6 +42,8 @@ def view(a: mx.array) -> np.ndarray:
     if a.dtype == mx.bfloat16:
         a = a.astype(mx.float32)
     mx.eval(a)  # an error in a CPU task surfaces here, and only here
+    if a.size == 0 and mx.default_device().type == mx.DeviceType.gpu:  # may have no buffer there, and NumPy would crash
+        return np.empty(a.shape, _dtypes.numpy_dtype(a.dtype))
     v = np.asarray(a)
     # MLX exports 64-bit integers as C's long long, which NumPy tells apart from int64 where both have 64 bits.
     return v.view(_WIDE[v.dtype.char]) if v.dtype.char in _WIDE else v
