@@ -135,6 +135,8 @@ def eye_array(
     if _is_dia(format):
         return diags_array([mx.ones(1, dtype=dtype, stream=stream)], offsets=[k], shape=(m, n), dtype=dtype)
     index = _dtypes.index_dtype(maxval=max(m, n))
+    if count == 0:
+        return container(format or "csr")((m, n), dtype=dtype)
     first = mx.arange(count, dtype=index, stream=stream)
     if m == n and k == 0 and format in ("csr", "csc", None):
         pointers = mx.arange(n + 1, dtype=index, stream=stream)

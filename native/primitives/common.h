@@ -97,6 +97,7 @@ inline mx::array host_ready(mx::array a) {
         "array (inside mx.grad, mx.vmap or mx.compile); build the sparse structure outside and use with_data inside");
   }
   a.eval();
+  if (a.size() == 0) return fresh(a.shape(), a.dtype()); // a GPU back end may leave it without a buffer
   if (a.flags().row_contiguous) return a;
   mx::array copy = fresh(a.shape(), a.dtype());
   copy_strided(a, copy);
