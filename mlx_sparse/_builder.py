@@ -11,6 +11,7 @@ import numpy as np
 from . import _dense, _dtypes
 from ._base import MAXPRINT, _spbase, as_sparse, issparse
 from ._index import Index, _indexed
+from ._reduce import diagonal_length
 
 # Operations on the values as a whole: what csr gives is the result.
 _THROUGH_CSR = (
@@ -130,13 +131,8 @@ class _builder(_indexed, _spbase):
         ValueError
             `k` lies outside the array.
         """
-        if self.ndim == 1:
-            raise NotImplementedError("diagonals cannot be set in 1-D arrays")
-        M, N = self._shape
-        if (k > 0 and k >= N) or (k < 0 and -k >= M):
-            raise ValueError("k exceeds array dimensions")
+        count = diagonal_length(self._shape, k)
         x = self._values(values)
-        count = min(M + min(k, 0), N - max(k, 0))
         x = np.full(count, x) if x.ndim == 0 else x[:count]
         first = np.arange(x.size, dtype=np.int64)
         self._assign((first - min(k, 0), first + max(k, 0)), x)

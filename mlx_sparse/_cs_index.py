@@ -74,11 +74,10 @@ class _cs_indexed(_indexed):
 
     def _package(self, found: Any, index: Index) -> Any:
         if isinstance(found, _cs_indexed) and len(index.shape) == 1 and len(found._shape) == 2:
-            from ._coo import coo_array  # a row or a column: its other axis alone
-
             axis = 1 if isinstance(index.axes[0], int) else 0
             coords = (found._indices,) if self._swap((0, 1))[1] == axis else (_expanded(found),)
-            return coo_array._from_parts(found._data, coords, index.shape, bool(found._canonical_format))
+            coo = self._classes["coo"]  # a row or a column: its other axis alone
+            return coo._from_parts(found._data, coords, index.shape, bool(found._canonical_format))
         return super()._package(found, index)
 
     def _take(self, major: Any, minor: Any) -> Any:

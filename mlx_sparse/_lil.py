@@ -287,6 +287,8 @@ class _lil_base(_builder):
 
     def astype(self, dtype: Any, casting: str = "unsafe", copy: bool = True) -> Any:
         """This array with values cast to `dtype` (complex128 becomes complex64)."""
+        if dtype is None:  # NumPy would read float64
+            raise TypeError("dtype must be a data type; got None")
         if _dtypes.mlx_dtype(dtype) == self._dtype:
             return self.copy() if copy else self
         return self._from_csr(self.tocsr().astype(dtype, casting=casting))

@@ -121,7 +121,7 @@ class _minmax:
         is_max, ignore_nan, *_ = _KINDS[name]
         best = self._axis_extreme(axes, is_max, ignore_nan, explicit)
         kept = tuple(n for a, n in enumerate(self.shape) if a not in axes)
-        return self._coo_result(best, kept, axes)
+        return self._coo_result(best, kept)
 
     def _axis_extreme(self, axes: tuple[int, ...], is_max: bool, ignore_nan: bool, explicit: bool) -> Any:
         """(keys, values): one flat position and extreme for each slice that may hold more than zero; keys None: all."""
@@ -136,7 +136,7 @@ class _minmax:
             keys, slices = _dense.to_index(at, keys.dtype, "keys"), names.size
         return names, _native.minor_extreme(coo._data, keys, slices, length, is_max, ignore_nan, explicit)
 
-    def _coo_result(self, best: tuple[Any, mx.array], kept: tuple[int, ...], axes: tuple[int, ...]) -> Any:
+    def _coo_result(self, best: tuple[Any, mx.array], kept: tuple[int, ...]) -> Any:
         from ._coo import coo_array
 
         names, values = best
@@ -146,12 +146,8 @@ class _minmax:
             values = _dense.to_mlx(host[found], values.dtype)
         keys = found if names is None else names[found]
         index = _dtypes.index_dtype(maxval=max(kept))
-        if isinstance(self, sparray):
-            made = tuple(_dense.to_index(c, index, "coords") for c in np.unravel_index(keys, kept))
-            return coo_array._from_parts(values, made, kept, canonical=True)
-        where, zeros = _dense.to_index(keys, index, "coords"), mx.zeros(keys.size, dtype=index)
-        coords, shape = ((zeros, where), (1, *kept)) if axes == (0,) else ((where, zeros), (*kept, 1))
-        return type(self.tocoo(copy=False))._from_parts(values, coords, shape, canonical=True)
+        made = tuple(_dense.to_index(c, index, "coords") for c in np.unravel_index(keys, kept))
+        return coo_array._from_parts(values, made, kept, canonical=True)  # matrices reshape it to theirs
 
     # ---- positions --------------------------------------------------------------------------------------------
 

@@ -87,15 +87,10 @@ class _reduced:
         ValueError
             `k` lies outside the array.
         """
-        if self.ndim == 1:
-            raise NotImplementedError("diagonals cannot be set in 1-D arrays")
-        M, N = self.shape
-        if (k > 0 and k >= N) or (k < 0 and -k >= M):
-            raise ValueError("k exceeds array dimensions")
+        count = diagonal_length(self.shape, k)
         x = _dense.to_mlx(values, self._data.dtype)
         if x.ndim > 1:
             raise ValueError(f"values must be a scalar or 1-D; got {x.ndim}-D")
-        count = min(M + min(k, 0), N - max(k, 0))
         if x.ndim == 0:
             x = mx.broadcast_to(x, (count,))
         self._setdiag(x[:count], k)
@@ -110,6 +105,16 @@ def store(total: mx.array, out: Any) -> Any:
         )
     out[...] = _dense.view(total)
     return out
+
+
+def diagonal_length(shape: tuple[int, ...], k: int) -> int:
+    """Length of the `k`-th diagonal, which is to be set."""
+    if len(shape) == 1:
+        raise NotImplementedError("diagonals cannot be set in 1-D arrays")
+    M, N = shape
+    if (k > 0 and k >= N) or (k < 0 and -k >= M):
+        raise ValueError("k exceeds array dimensions")
+    return min(M + min(k, 0), N - max(k, 0))
 
 
 def check_axis(axis: Any, ndim: int) -> tuple[int, ...]:

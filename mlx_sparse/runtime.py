@@ -31,7 +31,7 @@ import contextlib
 import os
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import mlx.core as mx
@@ -71,19 +71,27 @@ def _choice(name: str, *allowed: str) -> Any:
     return check
 
 
-def _count(name: str) -> Any:
+def _whole(name: str, what: str, least: int, auto: Callable[[], int]) -> Any:
     def check(value: Any) -> int:
         if isinstance(value, str) and value.strip().lower() in ("auto", ""):
-            return int(_native.available_cores())
+            return auto()
         try:
             n = int(value)
         except (TypeError, ValueError):
-            raise ValueError(f"{name} must be a positive integer or 'auto'; got {value!r}") from None
-        if n < 1 or n != value and not isinstance(value, str):
-            raise ValueError(f"{name} must be a positive integer or 'auto'; got {value!r}")
+            raise ValueError(f"{name} must be {what} or 'auto'; got {value!r}") from None
+        if n < least or n != value and not isinstance(value, str):
+            raise ValueError(f"{name} must be {what} or 'auto'; got {value!r}")
         return n
 
     return check
+
+
+def _count(name: str) -> Any:
+    return _whole(name, "a positive integer", 1, lambda: int(_native.available_cores()))
+
+
+def _bytes(name: str) -> Any:
+    return _whole(name, "a number of bytes", 0, lambda: max(_mlx_cache_limit, min(1 << 30, _memory() // 16)))
 
 
 def _flag(name: str) -> Any:
@@ -95,21 +103,6 @@ def _flag(name: str) -> Any:
         if isinstance(value, str) and value.strip().lower() in words:
             return words[value.strip().lower()]
         raise ValueError(f"{name} must be a boolean; got {value!r}")
-
-    return check
-
-
-def _bytes(name: str) -> Any:
-    def check(value: Any) -> int:
-        if isinstance(value, str) and value.strip().lower() in ("auto", ""):
-            return max(_mlx_cache_limit, min(1 << 30, _memory() // 16))
-        try:
-            n = int(value)
-        except (TypeError, ValueError):
-            raise ValueError(f"{name} must be a number of bytes or 'auto'; got {value!r}") from None
-        if n < 0 or n != value and not isinstance(value, str):
-            raise ValueError(f"{name} must be a number of bytes or 'auto'; got {value!r}")
-        return n
 
     return check
 

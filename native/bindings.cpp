@@ -122,8 +122,6 @@ void bind_lazy(py::module_& m) {
   });
   m.def("todense", [](const Pattern& p, const mx::array& data, const mx::array& s0, const mx::array& s1,
                       const py::object& s) { return todense(p, data, s0, s1, checked_stream(data, s)); });
-  m.def("sample", [](const Pattern& p, const mx::array& dense, const mx::array& s0, const mx::array& s1,
-                     const py::object& s) { return sample(p, dense, s0, s1, checked_stream(dense, s)); });
 }
 
 void bind_host(py::module_& m) {

@@ -38,7 +38,6 @@ MEANT = {
     # Two things are wrong with the call, and the other one is found first.
     r"sp\.lil_array.*(\[\]|None)\)$": r"mlx_sparse (TypeError|ValueError)",
     r"dtype=('U3'|'nonsense'|object)": r"mlx_sparse (TypeError|ValueError)",
-    r"lil_array.*\.astype\(None\)": "",
     # SciPy fails in ways of its own.
     r"": r"SciPy gives (RuntimeError: vector|AttributeError: module 'nu|ValueError: zero-size|TypeError: '<' not)",
 }
