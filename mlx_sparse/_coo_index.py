@@ -108,11 +108,8 @@ class _coo_indexed(_indexed):
         while x.ndim > len(shape) and x.shape[0] == 1:  # NumPy lets leading axes of one go
             x = x[0]
         if x.shape != shape:
-            x = (
-                x.reshape(shape)
-                if x.squeeze().shape == tuple(n for n in shape if n != 1)
-                else np.broadcast_to(x, shape)
-            )
+            turned = len(shape) <= 2 and x.squeeze().shape == tuple(n for n in shape if n != 1)
+            x = x.reshape(shape) if turned else np.broadcast_to(x, shape)
         where = x.nonzero()
         self._replace(index, x[where], where)
 

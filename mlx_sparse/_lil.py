@@ -300,7 +300,9 @@ class _lil_base(_builder):
         target = resolve_shape(shape, self._shape, self._allow_nd)
         if target == self._shape:
             return self.copy() if copy else self
-        return self.tocoo().reshape(target, order=order).tolil()
+        coo = self.tocoo()
+        coo.eliminate_zeros()
+        return coo.reshape(target, order=order).tolil()
 
     def transpose(self, axes: Any = None, copy: bool = False) -> Any:
         """Transpose."""
@@ -361,9 +363,9 @@ def _lists(n: int) -> np.ndarray:
 
 
 def _axis(axis: int) -> int:
-    if not -2 <= axis < 2:
-        raise ValueError("axis out of bounds")
-    return axis % 2
+    if axis not in (-2, -1, 0, 1):
+        raise ValueError(f"axis out of bounds; got {axis!r} for 2 dimensions")
+    return int(axis) % 2
 
 
 def _insert(row: list, data: list, j: int, x: Any) -> None:

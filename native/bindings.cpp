@@ -125,6 +125,9 @@ void bind_lazy(py::module_& m) {
 }
 
 void bind_host(py::module_& m) {
+  m.def("uninitialized", [](const std::vector<int>& shape, const mx::array& like) {
+    return fresh({shape.begin(), shape.end()}, like.dtype());
+  });
   m.def("check_indices", &check_indices_host);
   m.def("is_sorted", &is_sorted_host);
   m.def("is_canonical", &is_canonical_host);

@@ -351,7 +351,11 @@ template <class I>
 bool cs_same_structure(size_t n_major, const I* a_indptr, const I* a_indices, const I* b_indptr, const I* b_indices) {
   if (a_indptr[n_major] != b_indptr[n_major]) return false;
   auto same = [](size_t n, const I* a, const I* b) {
-    return first_where(n, [=](size_t e) { return a[e] != b[e]; }) == n;
+    using U = std::make_unsigned_t<I>;
+    return first_negative(n, [=](size_t e) {
+      const U d = U(a[e]) ^ U(b[e]);
+      return static_cast<I>(d | (U(0) - d)); // negative unless 0
+    }) == n;
   };
   return same(n_major, a_indptr, b_indptr) && same(static_cast<size_t>(a_indptr[n_major]), a_indices, b_indices);
 }
