@@ -73,6 +73,10 @@ decltype(auto) dispatch_width(mx::Dtype dtype, F&& f) {
 template <class T>
 using acc_t = std::conditional_t<std::is_same_v<T, float16_t> || std::is_same_v<T, bfloat16_t>, float, T>;
 
+// What linear systems are made of.
+template <class T>
+inline constexpr bool is_field_v = std::is_same_v<T, float> || std::is_same_v<T, double> || std::is_same_v<T, complex64_t>;
+
 // Plain complex product: std::complex's operator* checks for infinities and is several times slower.
 inline complex64_t mul(complex64_t a, complex64_t b) {
   return {a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real()};

@@ -197,12 +197,17 @@ Compressed matmul_blocks(const Compressed& a_lazy, const Compressed& b_lazy, int
         bsr_matmul_values<s, s, s, T, I>(rows, n_bcols, R, n, C, ap, ai, a.data.data<T>(), bp, bi, b.data.data<T>(),
                                          ptr<I>(indptr), ptr<I>(indices), data.data<T>());
       };
-      const size_t size = R == n && n == C ? R : 0;
-      if (size == 2) run.template operator()<2>();
-      else if (size == 3) run.template operator()<3>();
-      else if (size == 4) run.template operator()<4>();
-      else if (size == 6) run.template operator()<6>();
-      else run.template operator()<0>();
+      bool done = false;
+      if constexpr (is_field_v<T>) {
+        const size_t size = R == n && n == C ? R : 0;
+        done = true;
+        if (size == 2) run.template operator()<2>();
+        else if (size == 3) run.template operator()<3>();
+        else if (size == 4) run.template operator()<4>();
+        else if (size == 6) run.template operator()<6>();
+        else done = false;
+      }
+      if (!done) run.template operator()<0>();
     });
     return Compressed{data, indices, indptr};
   });

@@ -101,10 +101,12 @@ void blocks_dot(size_t lo, size_t hi, size_t R, size_t C, const I* indices, cons
   }
 }
 
-// f(R, C) as constants for the small block shapes that have kernels of their own; false for all others.
-template <class F>
+// f(R, C) as constants for the small block shapes that have kernels of their own; false for all others. Blocks come out
+// of discretised equations: other types than those of such systems are not worth their compile time.
+template <class T, class F>
 bool small_block(size_t R, size_t C, F&& f) {
-  switch (R * 16 + C) {
+  if constexpr (!is_field_v<T>) return false;
+  else switch (R * 16 + C) {
     case 0x11: return f.template operator()<1, 1>(), true;
     case 0x22: return f.template operator()<2, 2>(), true;
     case 0x33: return f.template operator()<3, 3>(), true;
@@ -179,7 +181,7 @@ inline void block_rows(size_t lo, size_t hi, size_t step, size_t C, const I* ind
 template <class T, class I, class A>
 void blocks_times(size_t lo, size_t hi, size_t R, size_t C, const I* indices, const T* data, const T* x, size_t k, A* sum) {
   if (k == 1) {
-    const bool small = small_block(R, C, [&]<int r, int c>() { blocks_dot<r, c>(lo, hi, indices, data, x, sum); });
+    const bool small = small_block<T>(R, C, [&]<int r, int c>() { blocks_dot<r, c>(lo, hi, indices, data, x, sum); });
     if (!small) blocks_dot(lo, hi, R, C, indices, data, x, sum);
     return;
   }
@@ -196,7 +198,7 @@ void block_slices(size_t first, size_t last, size_t R, size_t C, const I* indptr
                   const T* x, T* y, size_t k) {
   using A = acc_t<T>;
   if (k == 1) {
-    const bool small = small_block(R, C, [&]<int r, int c>() {
+    const bool small = small_block<T>(R, C, [&]<int r, int c>() {
       for (size_t m = first; m < last; ++m) {
         A sum[r] = {};
         blocks_dot<r, c>(static_cast<size_t>(indptr[m]), static_cast<size_t>(indptr[m + 1]), indices, data, x, sum);
