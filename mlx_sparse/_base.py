@@ -191,6 +191,12 @@ class _spbase(_reduced):
     def __len__(self) -> int:
         raise TypeError("sparse array length is ambiguous; use nnz or shape[0]")
 
+    def __iter__(self) -> Any:
+        """Rows, or elements of a 1-D array; the first one is a `TypeError` where the format cannot be indexed."""
+        A: Any = self
+        for i in range(self._shape[0]):
+            yield A[i]
+
     __hash__ = None  # type: ignore[assignment]
 
     def __getstate__(self) -> dict[str, Any]:

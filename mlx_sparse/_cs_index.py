@@ -50,7 +50,7 @@ class _cs_indexed(_indexed):
 
     def __iter__(self) -> Any:
         if len(self._shape) == 1:
-            yield from super().__iter__()
+            yield from super().__iter__()  # type: ignore[misc]
             return
         A = self.tocsr()
         if A._assigned:

@@ -288,10 +288,6 @@ class _indexed:
         else:
             self._set_dense(index, self._values(x))
 
-    def __iter__(self) -> Any:
-        for i in range(self._shape[0]):
-            yield self[i]
-
     # ---- what formats provide ---------------------------------------------------------------------------------
 
     def _select(self, index: Index) -> Any:

@@ -56,7 +56,7 @@ class spmatrix:
 
     def __pow__(self: Any, n: Any, mod: Any = None) -> Any:
         """Matrix power; see `power` for the element-wise one."""
-        return NotImplemented if mod is not None else _matrix_power(self, n)
+        return NotImplemented if mod is not None else matrix_power(self, n)
 
     # ---- dense results ----------------------------------------------------------------------------------------
 
@@ -276,7 +276,7 @@ def _stream(stream: Any) -> dict[str, Any]:
     return {} if stream is None else {"stream": stream}
 
 
-def _matrix_power(A: Any, n: Any) -> Any:
+def matrix_power(A: Any, n: Any) -> Any:
     """A @ ... @ A by repeated squaring.
 
     Raises

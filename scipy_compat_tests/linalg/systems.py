@@ -19,9 +19,9 @@ def dtypes(device):
 def hermitian(n, dtype, seed=0):
     """SciPy csr array, Hermitian positive definite, well conditioned, with empty off-diagonal rows."""
     rng = np.random.default_rng(seed)
-    B = scipy.sparse.random_array((n, n), density=4.0 / n, rng=rng, dtype=np.float64)
+    B = scipy.sparse.random_array((n, n), density=min(1.0, 4.0 / n), rng=rng, dtype=np.float64)
     if dtype in "FD":
-        B = B + 1j * scipy.sparse.random_array((n, n), density=4.0 / n, rng=rng, dtype=np.float64)
+        B = B + 1j * scipy.sparse.random_array((n, n), density=min(1.0, 4.0 / n), rng=rng, dtype=np.float64)
     A = B + B.conj().T
     shift = 1.0 + abs(A).sum(axis=1)
     return (A + scipy.sparse.diags_array(shift)).tocsr().astype(dtype)
@@ -30,9 +30,9 @@ def hermitian(n, dtype, seed=0):
 def general(n, dtype, seed=0):
     """SciPy csr array, not symmetric, diagonally dominant."""
     rng = np.random.default_rng(seed)
-    A = scipy.sparse.random_array((n, n), density=4.0 / n, rng=rng, dtype=np.float64)
+    A = scipy.sparse.random_array((n, n), density=min(1.0, 4.0 / n), rng=rng, dtype=np.float64)
     if dtype in "FD":
-        A = A + 1j * scipy.sparse.random_array((n, n), density=4.0 / n, rng=rng, dtype=np.float64)
+        A = A + 1j * scipy.sparse.random_array((n, n), density=min(1.0, 4.0 / n), rng=rng, dtype=np.float64)
     return (A + scipy.sparse.diags_array(1.0 + abs(A).sum(axis=1))).tocsr().astype(dtype)
 
 

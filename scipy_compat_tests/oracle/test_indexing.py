@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 import mlx_sparse
 from scipy_compat_tests.oracle.harness import CASES, CASES_1D, build, numpy_mode, sweep, twin
@@ -156,6 +157,14 @@ def test_new_axis_before_arrays(fmt):
 @pytest.mark.parametrize("fmt", FORMATS)
 def test_iteration(fmt):
     twin(lambda sp: list(build(sp, fmt, "plain")), index_dtype=False)
+
+
+def test_iteration_without_indexing():
+    """A dia array cannot be indexed: its first row is a TypeError, and asking for an iterator is none."""
+    for sp in (scipy.sparse, mlx_sparse):
+        rows = iter(sp.dia_array(np.eye(3)))
+        with pytest.raises(TypeError, match="not subscriptable"):
+            next(rows)
 
 
 def random_array(sp, fmt, shape, density, seed):

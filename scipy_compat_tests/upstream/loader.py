@@ -50,15 +50,19 @@ class numpy_mode:
 
 
 def load(name):
-    """Module `scipy.sparse.tests.<name>` executed over views of NumPy and SciPy; under a private name, once."""
+    """Module `scipy.sparse.tests.<name>` executed over views of NumPy and SciPy; under a private name, once.
+
+    A name with dots is the path of a module of another folder of tests, from `scipy.sparse`.
+    """
     if name in _modules:
         return _modules[name]
-    spec = importlib.util.find_spec(f"{PACKAGE}.tests.{name}")
+    path = f"{PACKAGE}.{name}" if "." in name else f"{PACKAGE}.tests.{name}"
+    spec = importlib.util.find_spec(path)
     if spec is None:
-        raise ImportError(f"this installation of SciPy has no {PACKAGE}.tests.{name}")
+        raise ImportError(f"this installation of SciPy has no {path}")
     narrow, sparse = _world()
-    module = types.ModuleType(f"upstream_{name}")
-    module.__file__, module.__package__ = spec.origin, f"{PACKAGE}.tests"
+    module = types.ModuleType(f"upstream_{name}".replace(".", "_"))
+    module.__file__, module.__package__ = spec.origin, path.rpartition(".")[0]
     module.__builtins__ = builtins_over(sparse, narrow, load)
     module._init_class, module._module_value = _init_class, _module_value
     tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"), spec.origin)
@@ -140,7 +144,7 @@ def collect(name, classes=None):
     Parameters
     ----------
     name : str
-        Short name of the upstream module.
+        Name of the upstream module, as for `load`.
     classes : sequence of str, optional
         Test classes to collect; all by default. Functions are always collected.
     """

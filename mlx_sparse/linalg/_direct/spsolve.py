@@ -9,10 +9,11 @@ import numpy as np
 import scipy.sparse as _scipy_sparse
 from scipy.sparse.linalg import MatrixRankWarning, splu
 
-from ... import _dense, _dtypes
-from ..._base import SparseEfficiencyWarning, _spbase, as_sparse, issparse
-from ..._construct import from_scipy
+from ... import _dense
+from ..._base import SparseEfficiencyWarning, _spbase, as_sparse, issparse, sparray
+from ..._construct import array_if, from_scipy
 from ..._csc import csc_array
+from .operands import check_dtype, float_dtype, host_dtype, host_form
 
 _BLOCK = 32  # columns of a sparse b that are dense at a time
 
@@ -73,14 +74,14 @@ def spsolve(A: Any, b: Any, permc_spec: str | None = None, use_umfpack: bool = T
     b, kind = _right_hand_side(A, b)
     if b.shape[0] != A.shape[0]:
         raise ValueError(f"matrix - rhs dimension mismatch ({A.shape} - {b.shape[0]})")
-    dtype = np.promote_types(_float_dtype(_host_dtype(A)), b.dtype)
+    dtype = np.promote_types(float_dtype(host_dtype(A)), b.dtype)
     if kind == "sparse":
         if not b_is_csc:
             warn("spsolve is more efficient when sparse b is in the CSC format", SparseEfficiencyWarning, stacklevel=2)
-        return _solve_sparse(_factor(A, dtype, permc_spec), b.tocsc().astype(dtype, copy=False), A.format)
+        return solve_sparse(A, b.tocsc().astype(dtype, copy=False), dtype, permc_spec)
     b = b.astype(dtype, copy=False)
     try:
-        solve = _factor(A, dtype, permc_spec)
+        solve = factor(A, dtype, permc_spec)
     except RuntimeError as error:
         if "singular" not in str(error):
             raise
@@ -95,62 +96,39 @@ def spsolve(A: Any, b: Any, permc_spec: str | None = None, use_umfpack: bool = T
     return _dense.to_mlx(x) if kind == "mlx" else x
 
 
-def _host_dtype(A: Any) -> np.dtype:
-    return _dtypes.numpy_dtype(A._data.dtype) if isinstance(A, _spbase) else A.dtype
-
-
-def _float_dtype(dtype: np.dtype) -> np.dtype:
-    """The first of SuperLU's dtypes that holds `dtype`."""
-    return next(np.dtype(c) for c in "fdFD" if np.can_cast(dtype, c))
-
-
 def _right_hand_side(A: Any, b: Any) -> tuple[Any, str]:
     """`b` on the host and what it was: "numpy", "mlx", "vector" (one sparse column, made dense) or "sparse"."""
     if issparse(b):
         b = as_sparse(b)
         if b.ndim == 1 or b.shape[1] == 1:
             return b.toarray(), "vector"
-        return _to_scipy(b if b.format in ("csr", "csc") else b.tocsc()), "sparse"
+        return host_form(b if b.format in ("csr", "csc") else b.tocsc()), "sparse"
     b = _dense.as_dense(b)
     if b.ndim not in (1, 2):
         raise ValueError(f"b must have 1 or 2 dimensions; its shape is {tuple(b.shape)}")
     if not _dense.is_mlx(b):
         return np.asarray(b), "numpy"
-    if isinstance(A, _spbase) and b.dtype != A._data.dtype:
-        raise TypeError(
-            f"the dtype of b, {b.dtype}, differs from the dtype of A, {A._data.dtype}; cast one of them with astype"
-        )
+    if isinstance(A, _spbase):
+        check_dtype(b, A._data.dtype)
     return _dense.view(b), "mlx"
 
 
-def _to_scipy(A: Any) -> Any:
-    """SciPy's form of a csr or csc array in canonical format. It shares the buffers of one that already was."""
-    if not isinstance(A, _spbase):
-        if not A.has_canonical_format:
-            A = A.copy()
-            A.sum_duplicates()
-        return A
-    cs: Any = A
-    cs = cs._canonical()
-    buffers = tuple(_dense.view(x) for x in (cs._data, cs._indices, cs._indptr))
-    host = getattr(_scipy_sparse, f"{cs.format}_array")(buffers, shape=cs.shape, copy=False)
-    host.has_canonical_format = True  # spares SciPy the search, and these buffers its in-place methods
-    return host
-
-
-def _factor(A: Any, dtype: np.dtype, permc_spec: str | None) -> Any:
+def factor(A: Any, dtype: np.dtype, permc_spec: str | None = None) -> Any:
     """The function b -> A^-1 b. SuperLU knows columns only, so a csr array is factored as its transpose."""
-    host = _to_scipy(A)
-    buffers = (host.data.astype(dtype, copy=False), host.indices, host.indptr)
-    columns = _scipy_sparse.csc_array(buffers, shape=A.shape, copy=False)
-    columns.has_canonical_format = True
+    host = host_form(A, dtype)
+    columns = host
+    if A.format == "csr":
+        columns = _scipy_sparse.csc_array((host.data, host.indices, host.indptr), shape=A.shape, copy=False)
+        columns.has_canonical_format = True
     lu = splu(columns, permc_spec=permc_spec)
     trans = "N" if A.format == "csc" else "T"
     return lambda b: lu.solve(np.ascontiguousarray(b), trans)
 
 
-def _solve_sparse(solve: Any, b: Any, format: str) -> Any:
-    data, rows, cols = [], [], []
+def solve_sparse(A: Any, b: Any, dtype: np.dtype, permc_spec: str | None = None) -> Any:
+    """A^-1 b for a csc array `b` of SciPy's with values of `dtype`: an array or matrix as `A` is, in its format."""
+    solve = factor(A, dtype, permc_spec)
+    data, rows, cols = [np.empty(0, dtype)], [np.empty(0, np.intp)], [np.empty(0, np.intp)]
     for first in range(0, b.shape[1], _BLOCK):
         x = solve(b[:, first : first + _BLOCK].toarray())
         row, col = x.nonzero()
@@ -158,4 +136,5 @@ def _solve_sparse(solve: Any, b: Any, format: str) -> Any:
         rows.append(row)
         cols.append(col + first)
     coords = (np.concatenate(rows), np.concatenate(cols))
-    return from_scipy(_scipy_sparse.coo_array((np.concatenate(data), coords), shape=b.shape), format=format)
+    x = from_scipy(_scipy_sparse.coo_array((np.concatenate(data), coords), shape=b.shape), format=A.format)
+    return array_if(isinstance(A, (sparray, _scipy_sparse.sparray)), x)

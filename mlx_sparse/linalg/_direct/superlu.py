@@ -1,0 +1,283 @@
+"""LU factorisations by SciPy's SuperLU, complete and incomplete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+import scipy.sparse.linalg as _scipy_linalg
+
+from ... import _dense, _dtypes
+from ..._base import _spbase, issparse
+from ..._construct import from_scipy
+from .operands import as_columns, check_dtype, float_dtype, host_dtype, host_form
+
+
+class SuperLU:
+    """An LU factorisation ``Pr A Pc = L U``, made by `splu` or `spilu`.
+
+    It lives on the host whatever the default device is.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Shape of the factored array.
+    nnz : int
+        Number of stored entries of both factors.
+    perm_r, perm_c : dense int32 array, shape (n,)
+        Permutations of rows and columns: ``Pr[perm_r[i], i] = 1`` and ``Pc[i, perm_c[i]] = 1``.
+    L, U : csc_array, shape (n, n)
+        The factors: L with a unit diagonal.
+
+    Examples
+    --------
+    >>> import numpy as np, mlx_sparse as sp
+    >>> lu = sp.linalg.splu(sp.csc_array([[1.0, 0.0, 0.0], [5.0, 0.0, 2.0], [0.0, -1.0, 0.0]]))
+    >>> lu.solve(np.array([1.0, 2.0, 3.0]))
+    array([ 1. , -3. , -1.5])
+    """
+
+    _lu: Any
+    _dtypes: tuple[mx.Dtype, ...]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        raise TypeError("cannot create 'SuperLU' instances; use splu or spilu")
+
+    @classmethod
+    def _of(cls, lu: Any, dtypes: tuple[mx.Dtype, ...]) -> SuperLU:
+        """`dtypes`: those of an `mx.array` that `solve` takes, that of the factored array first."""
+        new = cls.__new__(cls)
+        new._lu, new._dtypes = lu, dtypes
+        return new
+
+    def __repr__(self) -> str:
+        return f"<SuperLU object of shape {self.shape} with {self.nnz} stored elements>"
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self._lu.shape
+
+    @property
+    def nnz(self) -> int:
+        return self._lu.nnz
+
+    @property
+    def perm_r(self) -> Any:
+        return _dense.out(_dense.to_mlx(self._lu.perm_r))
+
+    @property
+    def perm_c(self) -> Any:
+        return _dense.out(_dense.to_mlx(self._lu.perm_c))
+
+    @property
+    def L(self) -> Any:
+        return from_scipy(self._lu.L)
+
+    @property
+    def U(self) -> Any:
+        return from_scipy(self._lu.U)
+
+    def solve(self, rhs: Any, trans: str = "N") -> Any:
+        """Solve ``A x = rhs`` with the factors. Synchronises.
+
+        Parameters
+        ----------
+        rhs : ndarray or mx.array, shape (n,) or (n, k)
+        trans : {"N", "T", "H"}
+            Solve with A, its transpose or its conjugate transpose.
+
+        Returns
+        -------
+        x : array of the shape of `rhs`, in its namespace
+
+        Raises
+        ------
+        TypeError
+            `rhs` is sparse, its values cannot be cast safely to those of the factors, or it is an `mx.array` whose
+            dtype is neither that of the factored array nor that of the factors.
+        ValueError
+            `rhs` has another length than A, or `trans` is none of the three.
+        """
+        if issparse(rhs):
+            raise TypeError(f"rhs must be a dense array; got {type(rhs).__name__}. Use toarray or spsolve")
+        rhs = _dense.as_dense(rhs)
+        if _dense.is_mlx(rhs):
+            check_dtype(rhs, *self._dtypes)
+            return _dense.to_mlx(self._solve(_dense.view(rhs), trans))
+        return self._solve(_dense.narrow(rhs), trans)
+
+    def _solve(self, b: np.ndarray, trans: str) -> np.ndarray:
+        if self._dtypes[-1] == mx.complex64 and b.dtype.kind != "c":  # MLX has no wider complex numbers
+            b = b.astype(np.complex64)
+        return self._lu.solve(b, trans)
+
+
+def splu(
+    A: Any,
+    permc_spec: str | None = None,
+    diag_pivot_thresh: float | None = None,
+    relax: int | None = None,
+    panel_size: int | None = None,
+    options: dict[str, Any] | None = None,
+) -> SuperLU:
+    """LU factorisation of a square sparse array by SuperLU. Runs on the host; synchronises.
+
+    Parameters
+    ----------
+    A : sparse array, shape (n, n)
+        csc, which SuperLU reads in place; anything else is converted with a `SparseEfficiencyWarning`.
+    permc_spec : {"COLAMD", "NATURAL", "MMD_ATA", "MMD_AT_PLUS_A"}, optional
+        Column ordering. Default: COLAMD.
+    diag_pivot_thresh : float, optional
+        From which share of the largest entry of its column on a diagonal entry is taken as the pivot, in [0, 1].
+    relax, panel_size : int, optional
+        Sizes of relaxed supernodes and of panels.
+    options : dict, optional
+        Further options of SuperLU, such as ``dict(Equil=False)``.
+
+    Returns
+    -------
+    SuperLU
+
+    Raises
+    ------
+    RuntimeError
+        `A` is singular.
+    ValueError
+        `A` is not square, its structure does not fit 32-bit indices, or `permc_spec` is unknown.
+
+    Examples
+    --------
+    >>> import numpy as np, mlx_sparse as sp
+    >>> lu = sp.linalg.splu(sp.csc_array([[2.0, 1.0], [0.0, 4.0]]))
+    >>> lu.solve(np.array([4.0, 8.0])), lu.solve(np.array([4.0, 8.0]), "T")
+    (array([1., 2.]), array([2. , 1.5]))
+
+    Differences from SciPy
+    ----------------------
+    float16 and bfloat16 are factored in float32.
+    """
+    extra = dict(diag_pivot_thresh=diag_pivot_thresh, relax=relax, panel_size=panel_size, options=options)
+    return _factor(_scipy_linalg.splu, as_columns(A, "splu"), permc_spec=permc_spec, **extra)
+
+
+def spilu(
+    A: Any,
+    drop_tol: float | None = None,
+    fill_factor: float | None = None,
+    drop_rule: Any = None,
+    permc_spec: str | None = None,
+    diag_pivot_thresh: float | None = None,
+    relax: int | None = None,
+    panel_size: int | None = None,
+    options: dict[str, Any] | None = None,
+) -> SuperLU:
+    """Incomplete LU factorisation by SuperLU: an approximate inverse, for preconditioning. Runs on the host.
+
+    Parameters
+    ----------
+    A : sparse array, shape (n, n)
+        As for `splu`, and so are the parameters not listed here.
+    drop_tol : float, optional
+        Entries below this share of their column's largest one are dropped, in [0, 1]. Default: 1e-4.
+    fill_factor : float, optional
+        Most entries of the factors, as a multiple of those of `A`. Default: 10.
+    drop_rule : str, optional
+        Rules separated by commas: "basic", "prows", "column", "area", "secondary", "dynamic", "interp".
+        Default: "basic,area".
+
+    Returns
+    -------
+    SuperLU
+
+    Raises
+    ------
+    RuntimeError
+        `A` is singular.
+    ValueError
+        As for `splu`.
+
+    Examples
+    --------
+    >>> import numpy as np, mlx_sparse as sp
+    >>> A = sp.diags_array([-1.0, 4.0, -1.0], offsets=[-1, 0, 1], shape=(50, 50), format="csc")
+    >>> b = np.ones(50)
+    >>> bool(np.abs(A @ sp.linalg.spilu(A).solve(b) - b).max() < 1e-3)
+    True
+    """
+    return _factor(
+        _scipy_linalg.spilu,
+        as_columns(A, "spilu"),
+        drop_tol=drop_tol,
+        fill_factor=fill_factor,
+        drop_rule=drop_rule,
+        permc_spec=permc_spec,
+        diag_pivot_thresh=diag_pivot_thresh,
+        relax=relax,
+        panel_size=panel_size,
+        options=options,
+    )
+
+
+def _factor(method: Callable[..., Any], A: Any, **options: Any) -> SuperLU:
+    if A.ndim != 2 or A.shape[0] != A.shape[1]:
+        raise ValueError(f"can only factor square matrices; got shape {tuple(A.shape)}")
+    dtype = float_dtype(host_dtype(A))
+    lu = method(host_form(A, dtype), **options)
+    value = A._data.dtype if isinstance(A, _spbase) else _dtypes.mlx_dtype(A.dtype)
+    return SuperLU._of(lu, (value, _dtypes.mlx_dtype(dtype)))
+
+
+def factorized(A: Any) -> Callable[[Any], Any]:
+    """The function b -> x that solves ``A x = b``, with `A` factored once. Runs on the host; synchronises.
+
+    Parameters
+    ----------
+    A : sparse array, shape (n, n)
+        csc; anything else is converted with a `SparseEfficiencyWarning`.
+
+    Returns
+    -------
+    solve : callable
+        `SuperLU.solve`: takes an ndarray or mx.array of shape (n,) or (n, k) and gives one like it.
+
+    Raises
+    ------
+    RuntimeError
+        `A` is singular.
+    ValueError
+        `A` is not square.
+
+    Examples
+    --------
+    >>> import numpy as np, mlx_sparse as sp
+    >>> solve = sp.linalg.factorized(sp.csc_array([[3.0, 2.0, -1.0], [2.0, -2.0, 4.0], [-1.0, 0.5, -1.0]]))
+    >>> solve(np.array([1.0, -2.0, 0.0])).round(12)
+    array([ 1., -2., -2.])
+    """
+    return splu(as_columns(A, "splu")).solve
+
+
+def use_solver(**kwargs: Any) -> None:
+    """Accepted for SciPy's sake: it chooses between UMFPACK and SuperLU, and here SuperLU is always used.
+
+    Parameters
+    ----------
+    useUmfpack, assumeSortedIndices : bool, optional
+        Ignored.
+
+    Raises
+    ------
+    TypeError
+        For any other name.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> sp.linalg.use_solver(useUmfpack=False)
+    """
+    unknown = set(kwargs) - {"useUmfpack", "assumeSortedIndices"}
+    if unknown:
+        raise TypeError(f"use_solver takes useUmfpack and assumeSortedIndices; got {', '.join(sorted(unknown))}")
