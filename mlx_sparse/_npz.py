@@ -55,7 +55,8 @@ def _read_into_mlx(path: Any, member: zipfile.ZipInfo) -> mx.array | None:
         f.seek(start)
         checksum, read = zlib.crc32(f.read(header)), header
         out = _native.uninitialized(shape, mx.array(0, _dtypes.mlx_dtype(dtype)))
-        content = memoryview(_dense.view(out)).cast("B")
+        flat: Any = _dense.view(out)
+        content = memoryview(flat).cast("B")
         for i in range(0, len(content), _PIECE):
             piece = content[i : i + _PIECE]
             read += f.readinto(piece) or 0
