@@ -25,7 +25,7 @@ def _check_mlx() -> None:
 
 _check_mlx()
 
-from . import _native, io, linalg, runtime  # noqa: E402
+from . import _native, indexed, io, linalg, runtime  # noqa: E402
 from ._axes import *  # noqa: E402, F403
 from ._axes import __all__ as _axes_names  # noqa: E402
 from ._base import SparseEfficiencyWarning, SparseWarning, _spbase, issparse, sparray  # noqa: E402
@@ -72,6 +72,7 @@ __all__ = [
     "csr_array",
     "dia_array",
     "find",
+    "indexed",
     "io",
     "issparse",
     "linalg",

@@ -7,6 +7,7 @@
 #include "host_lists.h"
 #include "host_minmax.h"
 #include "host_ops.h"
+#include "indexed.h"
 #include "launch.h"
 #include "mlx_array.h"
 #include "primitives/convert.h"
@@ -186,4 +187,5 @@ PYBIND11_MODULE(_native, m) {
   sp::bind_lists(m);
   sp::bind_runtime(m);
   sp::bind_minmax(m);
+  sp::bind_indexed_product(m);
 }

@@ -8,6 +8,8 @@
 #define SP_BARRIER __syncthreads()
 #define SP_THREADS(lid, id) for (int lid = int(id), lid##_once = 1; lid##_once != 0; lid##_once = 0)
 #define SP_UNROLL _Pragma("unroll")
+// Adds to an element of an output, float32 only.
+#define SP_ATOMIC_ADD(element, value) atomicAdd(&(element), value)
 
 template <typename A> __device__ __forceinline__ A sp_mul(A a, A b) { return A(a * b); }
 template <typename A> __device__ __forceinline__ A sp_add(A a, A b) { return A(a + b); }

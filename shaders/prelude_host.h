@@ -6,6 +6,7 @@
   for (int lid##_step = host_group.enter(), lid = 0; \
        lid##_step < GROUP ? (lid = host_group.at(lid##_step, GROUP), true) : host_group.leave(); ++lid##_step)
 #define SP_UNROLL
+#define SP_ATOMIC_ADD(element, value) std::atomic_ref<float>(element).fetch_add(value, std::memory_order_relaxed)
 
 template <class A> inline A sp_mul(A a, A b) { return mul(a, b); }
 template <class A> inline A sp_add(A a, A b) { return add(a, b); }

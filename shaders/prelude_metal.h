@@ -3,6 +3,8 @@
 #define SP_BARRIER threadgroup_barrier(mem_flags::mem_threadgroup)
 #define SP_THREADS(lid, id) for (int lid = int(id), lid##_once = 1; lid##_once != 0; lid##_once = 0)
 #define SP_UNROLL _Pragma("clang loop unroll(full)")
+#define SP_ATOMIC_ADD(element, value) \
+  atomic_fetch_add_explicit((device atomic_float*)(&(element)), value, memory_order_relaxed)
 
 template <typename A> inline A sp_mul(A a, A b) { return A(a * b); }
 template <typename A> inline A sp_add(A a, A b) { return A(a + b); }

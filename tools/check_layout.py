@@ -30,8 +30,9 @@ LAYERS = [
     {"_sputils"},
     {"_construct", "_extract", "_functions", "_axes", "_random", "_npz"},
     {"_block", "io"},
-    {"linalg"},
+    {"linalg", "indexed"},
 ]
+PACKAGES = ("linalg", "indexed")
 RANK = {name: i for i, names in enumerate(LAYERS) for name in names}
 
 
@@ -59,7 +60,8 @@ def imports() -> list[str]:
     """Module-level imports only: a call-time import of a sibling format is how formats convert to each other."""
     bad = []
     for path in tracked("mlx_sparse/*.py"):
-        name = "linalg" if "linalg" in path.parts else path.stem
+        package = next((p for p in PACKAGES if p in path.parts), None)
+        name = package or path.stem
         if name not in RANK:
             if name != "__init__":
                 bad.append(f"{path.relative_to(ROOT)}: module {name} is in no layer of {Path(__file__).name}")
@@ -69,7 +71,7 @@ def imports() -> list[str]:
                 continue
             targets = [node.module.split(".")[0]] if node.module else [a.name for a in node.names]
             for target in targets:
-                if "linalg" in path.parts and node.level == 1 + ("linalg" != path.parent.name):
+                if package and node.level == 1 + (package != path.parent.name):
                     continue
                 if RANK.get(target, -1) > RANK[name]:
                     bad.append(f"{path.relative_to(ROOT)}: imports {target}, a layer above it")

@@ -36,14 +36,14 @@ def constants(shader: Shader) -> list[dict[str, str]]:
     choices = {
         name: ["true", "false"] if what == "bool" else what.split("|")
         for name, what in shader.params.items()
-        if what not in ("value", "index", "acc")
+        if what not in embed_shaders.TYPES
     }
     return [dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]
 
 
 def kernel(shader: Shader, name: str, value: str, index: str, fixed: dict[str, str]) -> str:
     acc = "float" if value in ("float16", "bfloat16") else VALUES[value]
-    by_kind = {"value": VALUES[value], "index": index, "acc": acc}
+    by_kind = {"value": VALUES[value], "index": index, "acc": acc, "float32": "float"}
     types = {param: by_kind[what] for param, what in shader.params.items() if what in by_kind}
     args = []
     for arg, what in shader.inputs.items():

@@ -6,9 +6,10 @@ A shader file is a contract comment, then its signature, then the body of one ke
 
     //! in NAME: TYPE, ...
     //! out NAME: TYPE, ...
-    //! with NAME: value | index | acc | bool | INT|INT|..., ...
+    //! with NAME: value | index | acc | float32 | bool | INT|INT|..., ...
 
-``TYPE`` is one of the names declared by ``with``. The launcher makes an input ``OUT_like`` from the output ``OUT``, for
+``#include "NAME.inc"`` on a line of its own stands for that file's text. ``TYPE`` is one of the names declared by
+``with``. The launcher makes an input ``OUT_like`` from the output ``OUT``, for
 its shape alone.
 """
 
@@ -20,8 +21,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 SIGNATURE = re.compile(r"^//! (in|out|with) (.+)$", re.M)
+INCLUDE = re.compile(r'^[ \t]*#include "(\w+\.inc)"\n', re.M)
 GROUP = re.compile(r"^constexpr int GROUP = (\d+);$", re.M)
-KINDS = ("value", "index", "acc", "bool")
+TYPES = ("value", "index", "acc", "float32")
+KINDS = (*TYPES, "bool")
 
 
 @dataclass
@@ -35,7 +38,7 @@ class Shader:
 
 
 def parse(path: Path) -> Shader:
-    text = path.read_text()
+    text = INCLUDE.sub(lambda found: (path.parent / found[1]).read_text(), path.read_text())
     group = GROUP.search(text)
     if group is None:
         raise ValueError(f"{path.name}: no line 'constexpr int GROUP = N;'")
@@ -104,8 +107,7 @@ def argument(name: str, is_input: bool, what: str) -> str:
 
 
 def kernel(s: Shader) -> str:
-    types = ("value", "index", "acc")
-    params = ", ".join(f"{'class' if s.params[name] in types else 'int'} {name}" for name in template_names(s))
+    params = ", ".join(f"{'class' if s.params[name] in TYPES else 'int'} {name}" for name in template_names(s))
     args = [f"const bool {name}" for name, what in s.params.items() if what == "bool"]
     args += [f"[[maybe_unused]] {a}" for n, w in s.inputs.items() for a in argument(n, True, w).split(", ")]
     args += [argument(n, False, w) for n, w in s.outputs.items()]
@@ -125,6 +127,9 @@ def dispatch(s: Shader) -> str:
         if what == "acc":
             value = next(n for n, w in s.params.items() if w == "value")
             out.append(f"  using {name} = acc_t<{value}>;")
+            continue
+        if what == "float32":
+            out.append(f"  using {name} = float;")
             continue
         if what == "bool":
             out.append(f'  const bool {name} = launch.constant("{name}");')

@@ -2,6 +2,7 @@
 // code with SP_THREADS blocks, so no fibers are needed: a block is a loop over the group's threads.
 #pragma once
 
+#include <atomic>
 #include <cstring>
 #include <functional>
 #include <type_traits>

@@ -1,0 +1,10 @@
+// Bindings of the operations of mlx_sparse.indexed.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace sp {
+
+void bind_indexed_product(pybind11::module_& m);
+
+} // namespace sp
