@@ -8,9 +8,9 @@
 //! in left: T, right: T, left_index: I, right_index: I, offsets: I, order: I, part: I, carry: A
 //! out y: T
 //! with T: value, I: index, A: acc, CHUNK: 128, outer: bool, transposed: bool
-constexpr int GROUP = 128;
+constexpr int GROUP = 32;
 #include "indexed_shape.inc"
-SP_SHARED(A, partial, ROWS * GROUP);
+SP_SHARED(A, partial, ROWS * PITCH);
 const int chunk = int(threadgroup_position_in_grid.x);
 const I first = part[chunk], last = part[chunk + 1];
 if (first >= last) return;
@@ -23,6 +23,7 @@ const int rounds = int((plain - first + teams - 1) / teams);
 for (int round = 0; round < rounds + (has_tail ? 1 : 0); ++round) {
   const bool joint = round == rounds;
   const bool stored = outer && !joint;
+  const int outputs = (joint ? 1 : teams) * units * (transposed ? lanes : outer ? ROWS * lanes : ROWS);
   SP_THREADS(lid, thread_index_in_threadgroup) {
 #include "indexed_thread.inc"
     const I i = joint ? I(last - 1) : I(first + round * teams + team);
@@ -33,9 +34,6 @@ for (int round = 0; round < rounds + (has_tail ? 1 : 0); ++round) {
     A sum[ROWS];
     SP_UNROLL for (int j = 0; j < ROWS; ++j) sum[j] = A(0);
 #include "indexed_sum.inc"
-    if (transposed) {
-      sum[0] = sp_add(sp_add(sum[0], sum[1]), sp_add(sum[2], sum[3]));
-    }
     SP_UNROLL for (int j = 0; j < (transposed ? 1 : ROWS); ++j) {
       const int m = transposed ? 0 : m0 + j;
       const int64_t cell = g * out_block + (outer ? int64_t(m) * C + c0 : transposed ? c0 : m);
@@ -47,22 +45,17 @@ for (int round = 0; round < rounds + (has_tail ? 1 : 0); ++round) {
           sum[j] = sp_add(sum[j], carry[from * (G * out_block) + cell]);
         }
       }
-      if (!stored) partial[j * GROUP + lid] = sum[j];
+      if (!stored) partial[j * PITCH + lid] = sum[j];
       else if (inside) y[i * (G * out_block) + cell] = T(sum[j]);
     }
   }
   if (!stored) {
-#include "indexed_reduce.inc"
-    SP_THREADS(lid, thread_index_in_threadgroup) {
-#include "indexed_thread.inc"
-      const I i = joint ? I(last - 1) : I(first + round * teams + team);
-      const bool owner = (joint ? team == 0 : team < teams && i < plain) && (transposed ? split == 0 : outer || lane == 0);
-      SP_UNROLL for (int j = 0; j < (transposed ? 1 : ROWS); ++j) {
-        const int m = transposed ? 0 : m0 + j;
-        const int64_t cell = g * out_block + (outer ? int64_t(m) * C + c0 : transposed ? c0 : m);
-        if (owner && m < M && (c0 < C || !(outer || transposed))) {
-          y[i * (G * out_block) + cell] = T(partial[j * GROUP + lid]);
-        }
+    SP_BARRIER;
+    SP_THREADS(thread, thread_index_in_threadgroup) {
+      for (int o = thread; o < outputs; o += GROUP) {
+#include "indexed_total.inc"
+        const I i = joint ? I(last - 1) : I(first + round * teams + team);
+        if (inside && (joint || i < plain)) y[i * (G * out_block) + cell] = T(total);
       }
     }
     SP_BARRIER;

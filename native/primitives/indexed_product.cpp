@@ -9,7 +9,7 @@ namespace sp {
 namespace {
 
 constexpr int kChunk = 128; // positions of one chunk: see cs_partition
-constexpr int kRows = 4;    // rows of a block that a shader's thread holds
+constexpr int kRows = 8;    // rows of a block that a shader's thread holds
 
 // The slots of the trilinear form, and which of them each kind takes and gives.
 enum Slot { X, A, Y };
