@@ -1,6 +1,7 @@
 // The one pybind11 module. Every function takes and returns mx.array; checks of meaning are Python's.
 #include <pybind11/numpy.h>
 
+#include "bind_segment.h"
 #include "host_blocks.h"
 #include "host_coo.h"
 #include "host_index.h"
@@ -188,4 +189,5 @@ PYBIND11_MODULE(_native, m) {
   sp::bind_runtime(m);
   sp::bind_minmax(m);
   sp::bind_indexed_product(m);
+  sp::bind_segment(m);
 }

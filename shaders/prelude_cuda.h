@@ -10,6 +10,9 @@
 #define SP_UNROLL _Pragma("unroll")
 // Adds to an element of an output, float32 only.
 #define SP_ATOMIC_ADD(element, value) atomicAdd(&(element), value)
+#define SP_FUNCTION __device__ __forceinline__
+#define SP_INFINITY __int_as_float(0x7f800000)
+#define SP_COMPLEX sp_complex
 
 template <typename A> __device__ __forceinline__ A sp_mul(A a, A b) { return A(a * b); }
 template <typename A> __device__ __forceinline__ A sp_add(A a, A b) { return A(a + b); }
@@ -24,3 +27,9 @@ __device__ __forceinline__ sp_complex sp_mul(sp_complex a, sp_complex b) {
 __device__ __forceinline__ sp_complex sp_add(sp_complex a, sp_complex b) {
   return sp_complex(a.real() + b.real(), a.imag() + b.imag());
 }
+
+// Of floats alone: other types only have to compile.
+template <typename A> __device__ __forceinline__ A sp_exp(A a) { return A(expf(float(a))); }
+template <typename A> __device__ __forceinline__ A sp_log(A a) { return A(logf(float(a))); }
+__device__ __forceinline__ sp_complex sp_exp(sp_complex a) { return a; }
+__device__ __forceinline__ sp_complex sp_log(sp_complex a) { return a; }

@@ -7,6 +7,21 @@
        lid##_step < GROUP ? (lid = host_group.at(lid##_step, GROUP), true) : host_group.leave(); ++lid##_step)
 #define SP_UNROLL
 #define SP_ATOMIC_ADD(element, value) std::atomic_ref<float>(element).fetch_add(value, std::memory_order_relaxed)
+#define SP_FUNCTION inline
+#define SP_INFINITY HUGE_VALF
+#define SP_COMPLEX complex64_t
 
 template <class A> inline A sp_mul(A a, A b) { return mul(a, b); }
 template <class A> inline A sp_add(A a, A b) { return add(a, b); }
+
+// Of floats alone: other types only have to compile.
+template <class A> inline A sp_exp(A a) {
+  if constexpr (std::is_floating_point_v<A>) return std::exp(a);
+  else return a;
+}
+template <class A> inline A sp_log(A a) {
+  if constexpr (std::is_floating_point_v<A>) return std::log(a);
+  else return a;
+}
+inline double sp_lowest(double) { return -HUGE_VAL; }
+inline double sp_highest(double) { return HUGE_VAL; }

@@ -5,8 +5,17 @@
 #define SP_UNROLL _Pragma("clang loop unroll(full)")
 #define SP_ATOMIC_ADD(element, value) \
   atomic_fetch_add_explicit((device atomic_float*)(&(element)), value, memory_order_relaxed)
+#define SP_FUNCTION inline
+#define SP_INFINITY INFINITY
+#define SP_COMPLEX complex64_t
 
 template <typename A> inline A sp_mul(A a, A b) { return A(a * b); }
 template <typename A> inline A sp_add(A a, A b) { return A(a + b); }
 inline bool sp_mul(bool a, bool b) { return a && b; }
 inline bool sp_add(bool a, bool b) { return a || b; }
+
+// Of floats alone: other types only have to compile.
+template <typename A> inline A sp_exp(A a) { return A(exp(float(a))); }
+template <typename A> inline A sp_log(A a) { return A(log(float(a))); }
+inline complex64_t sp_exp(complex64_t a) { return a; }
+inline complex64_t sp_log(complex64_t a) { return a; }

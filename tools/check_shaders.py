@@ -32,9 +32,15 @@ VALUES = {
 SUFFIXES = {"shape": "Shape", "strides": "Strides", "ndim": "int"}
 
 
+def numbers(what: str) -> list[str]:
+    """The values of ``1|2|4`` or of ``0..7``."""
+    first, _, last = what.partition("..")
+    return [str(n) for n in range(int(first), int(last) + 1)] if last else what.split("|")
+
+
 def constants(shader: Shader) -> list[dict[str, str]]:
     choices = {
-        name: ["true", "false"] if what == "bool" else what.split("|")
+        name: ["true", "false"] if what == "bool" else numbers(what)
         for name, what in shader.params.items()
         if what not in embed_shaders.TYPES
     }
@@ -58,7 +64,12 @@ def kernel(shader: Shader, name: str, value: str, index: str, fixed: dict[str, s
 
 def translation_unit(shaders: list[Shader]) -> str:
     text = ['#include "mlx/backend/cuda/device/utils.cuh"', "#include <cooperative_groups.h>"]
-    text += [(SHADERS / "prelude_cuda.h").read_text(), "namespace mlx::core::cu {", ""]
+    text += [
+        (SHADERS / "prelude_cuda.h").read_text(),
+        (SHADERS / "prelude_shared.h").read_text(),
+        "namespace mlx::core::cu {",
+        "",
+    ]
     for shader in shaders:
         has_value = "value" in shader.params.values()
         cases = itertools.product(VALUES if has_value else ["float32"], ["int32_t", "int64_t"], constants(shader))

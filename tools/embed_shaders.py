@@ -6,11 +6,11 @@ A shader file is a contract comment, then its signature, then the body of one ke
 
     //! in NAME: TYPE, ...
     //! out NAME: TYPE, ...
-    //! with NAME: value | index | acc | float32 | bool | INT|INT|..., ...
+    //! with NAME: value | index | acc | float32 | bool | INT|INT|... | INT..INT, ...
 
 ``#include "NAME.inc"`` on a line of its own stands for that file's text. ``TYPE`` is one of the names declared by
-``with``. The launcher makes an input ``OUT_like`` from the output ``OUT``, for
-its shape alone.
+``with``. The launcher makes an input ``OUT_like`` from the output ``OUT``, for its shape alone. ``INT|INT`` may stand
+in types and sizes; ``INT..INT`` is a plain number on the host.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def parse(path: Path) -> Shader:
 def check(shader: Shader) -> None:
     names = list(shader.inputs) + list(shader.outputs)
     for name, what in shader.params.items():
-        if what not in KINDS and not re.fullmatch(r"\d+(\|\d+)*", what):
+        if what not in KINDS and not re.fullmatch(r"\d+((\|\d+)*|\.\.\d+)", what):
             raise ValueError(f"{shader.name}: parameter {name} has unknown kind {what!r}")
     for name, what in {**shader.inputs, **shader.outputs}.items():
         if what not in shader.params:
@@ -85,7 +85,7 @@ def names(items: dict[str, str]) -> str:
 def table(shaders: list[Shader], folder: Path) -> str:
     out = ['#include "launch.h"', "", '#include "host/kernels.h"', "", "namespace sp {", ""]
     for prelude in ("metal", "cuda"):
-        text = (folder / f"prelude_{prelude}.h").read_text()
+        text = "".join((folder / f"prelude_{part}.h").read_text() for part in (prelude, "shared"))
         out += [f"const char* const prelude_{prelude} = {raw(text)};", ""]
     out += ["const std::vector<Shader>& shaders() {", "  static const std::vector<Shader> all = {"]
     for s in shaders:
@@ -96,8 +96,16 @@ def table(shaders: list[Shader], folder: Path) -> str:
 
 
 def template_names(s: Shader) -> list[str]:
-    """Booleans are plain arguments on the host, to halve what the compiler has to instantiate."""
-    return [name for name, what in s.params.items() if what != "bool"]
+    """Booleans and ranges are plain arguments on the host, to spare the compiler their instances."""
+    return [name for name, what in s.params.items() if not is_plain(what)]
+
+
+def is_plain(what: str) -> bool:
+    return what == "bool" or ".." in what
+
+
+def plain_type(what: str) -> str:
+    return "bool" if what == "bool" else "int"
 
 
 def argument(name: str, is_input: bool, what: str) -> str:
@@ -108,7 +116,7 @@ def argument(name: str, is_input: bool, what: str) -> str:
 
 def kernel(s: Shader) -> str:
     params = ", ".join(f"{'class' if s.params[name] in TYPES else 'int'} {name}" for name in template_names(s))
-    args = [f"const bool {name}" for name, what in s.params.items() if what == "bool"]
+    args = [f"const {plain_type(what)} {name}" for name, what in s.params.items() if is_plain(what)]
     args += [f"[[maybe_unused]] {a}" for n, w in s.inputs.items() for a in argument(n, True, w).split(", ")]
     args += [argument(n, False, w) for n, w in s.outputs.items()]
     return (
@@ -131,8 +139,8 @@ def dispatch(s: Shader) -> str:
         if what == "float32":
             out.append(f"  using {name} = float;")
             continue
-        if what == "bool":
-            out.append(f'  const bool {name} = launch.constant("{name}");')
+        if is_plain(what):
+            out.append(f'  const {plain_type(what)} {name} = launch.constant("{name}");')
             args.append(name)
             continue
         if what in ("value", "index"):

@@ -2,6 +2,7 @@
 // the signatures by tools/embed_shaders.py.
 #include "executor.h"
 
+#include <cmath>
 #include <stdexcept>
 #include <string>
 #include <variant>
@@ -77,6 +78,7 @@ void each_group(const HostLaunch& launch, const std::function<void(HostGroup&)>&
 }
 
 #include "../../shaders/prelude_host.h"
+#include "../../shaders/prelude_shared.h"
 #include "host_kernels.inc"
 
 } // namespace sp

@@ -1,6 +1,7 @@
 // How the entries of a compressed structure are divided among workers, huge slices included.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 
 #include "../dispatch.h"
@@ -35,23 +36,24 @@ Cut cut_at(const I* indptr, size_t n_major, int p, int parts) {
   return {lo, end};
 }
 
-// Workers' sums of k values over the pieces of slices that a cut falls into; the owner of the piece writes it once.
-template <class T, class I>
+// Workers' states of k columns over the pieces of slices that a cut falls into; the owner of the piece writes them once.
+template <class State, class I>
 class Carries {
  public:
-  using A = acc_t<T>;
-
-  Carries(const I* indptr, size_t n_major, int parts, size_t k)
+  Carries(const I* indptr, size_t n_major, int parts, size_t k, State start)
       : indptr_(indptr), parts_(parts), k_(k), cuts_(new Cut[parts + 1]) {
     bool any = false;
     for (int p = 0; p <= parts; ++p) {
       cuts_[p] = cut_at(indptr, n_major, p, parts);
       any = any || inside(p);
     }
-    if (any) sums_.reset(new A[2 * k * parts]());
+    if (any) {
+      states_.reset(new State[2 * k * parts]);
+      std::fill_n(states_.get(), 2 * k * parts, start);
+    }
   }
 
-  // rows(lo, hi) does whole slices; piece(lo, hi, sum) sums entries of one slice into k accumulators.
+  // rows(lo, hi) does whole slices; piece(lo, hi, states) folds entries of one slice into k states.
   template <class Rows, class Piece>
   void run(int p, Rows&& rows, Piece&& piece) {
     const Cut from = cuts_[p], to = cuts_[p + 1];
@@ -65,17 +67,18 @@ class Carries {
     if (inside(p + 1) && to.slice >= first) piece(static_cast<size_t>(indptr_[to.slice]), to.entry, tail(p));
   }
 
-  // y[slice, :] of every slice that was cut.
-  void finish(T* y) {
+  // join(state, later) for every piece of every slice that was cut, then write(slice, states).
+  template <class Join, class Write>
+  void finish(Join&& join, Write&& write) {
     for (int p = 1; p < parts_; ++p) {
       if (!inside(p)) continue;
       const size_t slice = cuts_[p].slice;
-      A* sum = tail(p - 1);
+      State* state = tail(p - 1);
       for (;; ++p) {
-        for (size_t j = 0; j < k_; ++j) sum[j] = add(sum[j], head(p)[j]);
+        for (size_t j = 0; j < k_; ++j) join(state[j], head(p)[j]);
         if (p + 1 >= parts_ || !inside(p + 1) || cuts_[p + 1].slice != slice) break;
       }
-      for (size_t j = 0; j < k_; ++j) y[slice * k_ + j] = static_cast<T>(sum[j]);
+      write(slice, state);
     }
   }
 
@@ -83,23 +86,27 @@ class Carries {
   bool inside(int p) const {
     return p > 0 && p < parts_ && cuts_[p].entry > static_cast<size_t>(indptr_[cuts_[p].slice]);
   }
-  A* head(int p) { return sums_.get() + 2 * k_ * p; }
-  A* tail(int p) { return head(p) + k_; }
+  State* head(int p) { return states_.get() + 2 * k_ * p; }
+  State* tail(int p) { return head(p) + k_; }
 
   const I* indptr_;
   int parts_;
   size_t k_;
   std::unique_ptr<Cut[]> cuts_;
-  std::unique_ptr<A[]> sums_;
+  std::unique_ptr<State[]> states_;
 };
 
-// rows and piece as in Carries::run, on `parts` workers.
+// Sums: rows and piece as in Carries::run, on `parts` workers.
 template <class T, class I, class Rows, class Piece>
 void for_slices(const I* indptr, size_t n_major, int parts, size_t k, T* y, Rows&& rows, Piece&& piece) {
+  using A = acc_t<T>;
   if (parts <= 1) return rows(size_t{0}, n_major);
-  Carries<T, I> carries(indptr, n_major, parts, k);
+  Carries<A, I> carries(indptr, n_major, parts, k, A{});
   run_parts(parts, [&](int p) { carries.run(p, rows, piece); });
-  carries.finish(y);
+  carries.finish([](A& sum, const A& more) { sum = add(sum, more); },
+                 [=](size_t slice, const A* sum) {
+                   for (size_t j = 0; j < k; ++j) y[slice * k + j] = static_cast<T>(sum[j]);
+                 });
 }
 
 } // namespace sp

@@ -138,8 +138,26 @@ std::vector<mx::array> Convert::jvp(const std::vector<mx::array>& primals, const
 
 std::pair<std::vector<mx::array>, std::vector<int>> Convert::vmap(const std::vector<mx::array>& in,
                                                                   const std::vector<int>& axes) {
-  if (in.size() == 1 || axes[1] >= 0 || (in.size() == 3 && axes[2] >= 0)) {
-    throw std::invalid_argument("vmap over the structure of a sparse array is not supported; map its data instead");
+  if (in.size() == 1) {
+    auto one = [&](const std::vector<mx::array>& slice) {
+      auto node = std::make_shared<Convert>(stream(), kind_, n_, chunk_);
+      return mx::array(output_shapes(slice)[0], slice[0].dtype(), node, slice);
+    };
+    return {{stack_slices(in, axes, stream(), one)}, {0}};
+  }
+  if (in.size() == 3 && (axes[1] >= 0 || axes[2] >= 0)) {
+    std::vector<mx::array> indices, indptr;
+    auto data = stack_slices(in, axes, stream(), [&](const std::vector<mx::array>& slice) {
+      auto moved = apply(slice[0], slice[1], slice[2]);
+      indices.push_back(moved.indices);
+      indptr.push_back(moved.indptr);
+      return moved.data;
+    });
+    return {{data, mx::stack(indices, 0, stream()), mx::stack(indptr, 0, stream())}, {0, 0, 0}};
+  }
+  if (axes[1] >= 0) {
+    auto one = [&](const std::vector<mx::array>& slice) { return permute(slice[0], slice[1], stream()); };
+    return {{stack_slices(in, axes, stream(), one)}, {0}};
   }
   if (kind_ == ConvertKind::permute) {
     auto x = mx::moveaxis(in[0], axes[0], 0, stream());

@@ -88,14 +88,17 @@ std::vector<mx::array> AxisSum::jvp(const std::vector<mx::array>& primals, const
 
 std::pair<std::vector<mx::array>, std::vector<int>> AxisSum::vmap(const std::vector<mx::array>& in,
                                                                   const std::vector<int>& axes) {
-  if (axes[1] >= 0) {
-    throw std::invalid_argument("vmap over the structure of a sparse array is not supported; map its data instead");
-  }
-  auto data = mx::moveaxis(in[0], axes[0], 0, stream());
-  auto sums = apply(mx::reshape(data, {-1, data.shape(-1)}, stream()), in[1]);
-  mx::Shape shape = data.shape();
-  shape.back() = sums.shape(-1);
-  auto outs = with_scratch(mx::reshape(sums, shape, stream()), in[0], in[1]);
+  auto y = [&] {
+    if (axes[1] >= 0) {
+      return stack_slices(in, axes, stream(), [&](const std::vector<mx::array>& one) { return apply(one[0], one[1]); });
+    }
+    auto data = mx::moveaxis(in[0], axes[0], 0, stream());
+    auto sums = apply(mx::reshape(data, {-1, data.shape(-1)}, stream()), in[1]);
+    mx::Shape shape = data.shape();
+    shape.back() = sums.shape(-1);
+    return mx::reshape(sums, shape, stream());
+  }();
+  auto outs = with_scratch(y, in[0], in[1]);
   std::vector<int> out_axes(outs.size(), -1);
   out_axes[0] = 0;
   return {outs, out_axes};

@@ -61,7 +61,8 @@ def test_threadgroup_memory_fits(path):
             sizes[name] = max(map(int, what.split("|")))
     for name, value in re.findall(r"constexpr int (\w+) = (.+);", shader.body):
         sizes[name] = eval(value.replace("/", "//"), {}, sizes)
-    total = sum(8 * eval(count, {}, sizes) for count in re.findall(r"SP_SHARED\(\w+, \w+, (.+)\);", shader.body))
+    shared = re.findall(r"SP_SHARED\((\w+), \w+, (.+)\);", shader.body)
+    total = sum((4 if kind == "int" else 8) * eval(count, {}, sizes) for kind, count in shared)
     assert total <= 32 * 1024
 
 

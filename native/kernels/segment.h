@@ -1,0 +1,288 @@
+// Reductions of the rows of x (n, k) over slices of rows, their spreading back, and the affine scan that products need.
+// Slices are indptr[m] .. indptr[m + 1] of the rows in order, or of order[0 ..] where order is not null. 16-bit floats
+// accumulate in float32. Needs 0 == indptr[0] <= indptr[1] <= ... <= n.
+#pragma once
+
+#include <cmath>
+#include <limits>
+
+#include "partition.h"
+#include "scatter.h"
+
+namespace sp {
+
+// What a reduction carries for one output: fold takes values in any order, join merges two states, write ends it.
+template <class Op>
+inline void write(typename Op::Out* out, size_t m, size_t j, size_t k, const typename Op::State& s, size_t n) {
+  if constexpr (requires { s.weight; }) { // of log-sum-exp: two rows
+    out[2 * m * k + j] = s.value;
+    out[(2 * m + 1) * k + j] = std::log(s.weight);
+  } else {
+    out[m * k + j] = Op::finish(s, n);
+  }
+}
+template <class T>
+struct SegmentSum {
+  using A = acc_t<T>;
+  using State = A;
+  using Out = T;
+  static State start() { return A{}; }
+  static void fold(State& s, T x, size_t) { s = add(s, static_cast<A>(x)); }
+  static void join(State& s, const State& o) { s = add(s, o); }
+  static Out finish(const State& s, size_t) { return static_cast<T>(s); }
+};
+
+template <class T>
+struct SegmentMean : SegmentSum<T> {
+  using A = acc_t<T>;
+  static T finish(const A& s, size_t n) {
+    if constexpr (std::is_same_v<T, complex64_t>) return n ? complex64_t(s.real() / float(n), s.imag() / float(n)) : T{};
+    else return static_cast<T>(n ? static_cast<A>(s / static_cast<A>(n)) : A{});
+  }
+};
+
+template <class T>
+struct SegmentProd {
+  using A = acc_t<T>;
+  using State = A;
+  using Out = T;
+  static State start() { return static_cast<A>(1); }
+  static void fold(State& s, T x, size_t) { s = mul(s, static_cast<A>(x)); }
+  static void join(State& s, const State& o) { s = mul(s, o); }
+  static Out finish(const State& s, size_t) { return static_cast<T>(s); }
+};
+
+// Whether x takes the place of best; the first NaN stays.
+template <bool greatest, class A>
+inline bool wins(A x, A best) {
+  if constexpr (std::is_floating_point_v<A>) return (greatest ? best < x : x < best) || (x != x && best == best);
+  else return greatest ? best < x : x < best;
+}
+
+template <bool greatest, class A>
+constexpr A no_extreme() {
+  using L = std::numeric_limits<A>;
+  if constexpr (L::has_infinity) return greatest ? -L::infinity() : L::infinity();
+  else return greatest ? L::lowest() : L::max();
+}
+
+template <class T, bool greatest>
+struct SegmentExtreme {
+  using A = acc_t<T>;
+  using State = A;
+  using Out = T;
+  static State start() { return no_extreme<greatest, A>(); }
+  static void fold(State& s, T x, size_t) { join(s, static_cast<A>(x)); }
+  static void join(State& s, const State& o) { s = wins<greatest>(o, s) ? o : s; }
+  static Out finish(const State& s, size_t) { return static_cast<T>(s); }
+};
+
+// The sum of exp(x - value) for the greatest value so far: one exponential a value, and none of them overflows. The
+// result is that value and the logarithm of the sum, which added up would lose digits.
+template <class T>
+struct SegmentLogSumExp {
+  using A = acc_t<T>;
+  struct State { A value, weight; };
+  using Out = A;
+  static State start() { return {no_extreme<true, A>(), A(0)}; }
+  static void fold(State& s, T x, size_t) { merge(s, static_cast<A>(x), A(1)); }
+  static void join(State& s, const State& o) { if (o.weight != A(0)) merge(s, o.value, o.weight); }
+
+ private:
+  static void merge(State& s, A value, A weight) {
+    if (value > s.value) {
+      s.weight = s.weight == A(0) ? weight : static_cast<A>(s.weight * std::exp(s.value - value) + weight);
+      s.value = value;
+    } else if (value == s.value) {
+      s.weight += weight;
+    } else {
+      s.weight += weight * std::exp(value - s.value); // a NaN arrives here too
+    }
+  }
+};
+
+// The first row that holds the extreme; -1 for an empty slice.
+template <class T, bool greatest>
+struct SegmentArg {
+  using A = acc_t<T>;
+  struct State { A value; int64_t at; };
+  using Out = int32_t;
+  static State start() { return {A{}, -1}; }
+  static void fold(State& s, T x, size_t row) { join(s, {static_cast<A>(x), static_cast<int64_t>(row)}); }
+  static void join(State& s, const State& o) {
+    if (o.at < 0) return;
+    if (s.at < 0 || wins<greatest>(o.value, s.value) || (o.at < s.at && !wins<greatest>(s.value, o.value))) s = o;
+  }
+  static Out finish(const State& s, size_t) { return static_cast<int32_t>(s.at); }
+};
+
+// Folds columns j0 .. j0 + width of the rows lo .. hi into `states`.
+template <class Op, class T, class I>
+inline void fold_rows(size_t lo, size_t hi, const I* order, const T* x, size_t k, size_t j0, size_t width,
+                      typename Op::State* __restrict states) {
+  constexpr size_t ahead = 1024, later = 8;
+  for (size_t r = lo; r < hi; ++r) {
+    const size_t row = order ? static_cast<size_t>(order[r]) : r;
+    const T* __restrict v = x + row * k + j0;
+    const char* next = order ? reinterpret_cast<const char*>(x + static_cast<size_t>(order[std::min(r + later, hi - 1)]) * k + j0)
+                             : reinterpret_cast<const char*>(v) + ahead;
+    for (size_t b = 0; b < width * sizeof(T); b += 64) prefetch(next + b);
+    for (size_t j = 0; j < width; ++j) Op::fold(states[j], v[j], row);
+  }
+}
+
+constexpr size_t kSegmentColumns = 256; // states that stay in the first-level cache
+
+// As fold_rows for all of k < 16 columns of consecutive rows: several rows at once, so that loops are long and the
+// states of one column are independent.
+template <class Op, class T>
+inline void fold_narrow(size_t lo, size_t hi, const T* x, size_t k, typename Op::State* states) {
+  const size_t team = 32 / k, width = team * k;
+  typename Op::State wide[32];
+  std::fill_n(wide, width, Op::start());
+  size_t r = lo;
+  for (; r + team <= hi; r += team) {
+    const T* v = x + r * k;
+    prefetch(reinterpret_cast<const char*>(v) + 1024);
+    if constexpr (sizeof(T) > 2) prefetch(reinterpret_cast<const char*>(v) + 1088);
+    if (k == 1) for (size_t j = 0; j < 32; ++j) Op::fold(wide[j], v[j], r + j);
+    else for (size_t j = 0; j < width; ++j) Op::fold(wide[j], v[j], r + j / k);
+  }
+  for (size_t j = 0; j < width; ++j) Op::join(states[j % k], wide[j]);
+  for (; r < hi; ++r) for (size_t j = 0; j < k; ++j) Op::fold(states[j], x[r * k + j], r);
+}
+
+template <class Op, class T, class I>
+inline void fold_slice(size_t lo, size_t hi, const I* order, const T* x, size_t k, size_t j0, size_t width,
+                       typename Op::State* states) {
+  if (!order && k < 16 && hi - lo >= 64 / k) return fold_narrow<Op>(lo, hi, x, k, states);
+  fold_rows<Op>(lo, hi, order, x, k, j0, width, states);
+}
+
+// out[m, :] = Op over the rows of slice m (log-sum-exp: two rows of out, see there); out is overwritten. One pass over x; workers split the rows evenly, inside
+// slices above kWholeSlice too. Repeats exactly for a given thread count.
+template <class Op, class T, class I>
+void segment_reduce(size_t n_segments, const I* indptr, const I* order, const T* x, size_t k, typename Op::Out* out) {
+  using State = typename Op::State;
+  if (n_segments == 0 || k == 0) return;
+  const auto whole = [=](size_t first, size_t last) {
+    State states[kSegmentColumns];
+    for (size_t m = first; m < last; ++m) {
+      const size_t lo = static_cast<size_t>(indptr[m]), hi = static_cast<size_t>(indptr[m + 1]);
+      for (size_t j0 = 0; j0 < k; j0 += kSegmentColumns) {
+        const size_t width = std::min(kSegmentColumns, k - j0);
+        std::fill_n(states, width, Op::start());
+        fold_slice<Op>(lo, hi, order, x, k, j0, width, states);
+        for (size_t j = 0; j < width; ++j) write<Op>(out, m, j0 + j, k, states[j], hi - lo);
+      }
+    }
+  };
+  const int parts = plan_parts((static_cast<size_t>(indptr[n_segments]) + n_segments) * (1 + k / 8));
+  if (parts <= 1) return whole(size_t{0}, n_segments);
+  Carries<State, I> carries(indptr, n_segments, parts, k, Op::start());
+  run_parts(parts, [&](int p) {
+    carries.run(p, whole, [=](size_t lo, size_t hi, State* states) {
+      for (size_t j0 = 0; j0 < k; j0 += kSegmentColumns) {
+        fold_slice<Op>(lo, hi, order, x, k, j0, std::min(kSegmentColumns, k - j0), states + j0);
+      }
+    });
+  });
+  carries.finish([](State& s, const State& later) { Op::join(s, later); },
+                 [=](size_t m, const State* states) {
+                   const size_t n = static_cast<size_t>(indptr[m + 1] - indptr[m]);
+                   for (size_t j = 0; j < k; ++j) write<Op>(out, m, j, k, states[j], n);
+                 });
+}
+
+// out[m, :] = sum of the rows t of x with ids[t] == m, in any order of ids, for n_out rows of out, which is overwritten.
+// One pass over x; extra memory at most a quarter of the operands (scatter.h). Repeats exactly for a given thread count.
+template <class T, class I>
+void segment_sum_by_ids(size_t n, size_t n_out, const I* ids, const T* x, size_t k, T* out) {
+  using A = acc_t<T>;
+  scatter<T>(n, n_out, k, ids, plan_parts((n + n_out) * (1 + k / 8)), n * (k * sizeof(T) + sizeof(I)), out,
+             [=](size_t lo, size_t hi, size_t j0, size_t j1, auto sink) {
+               for (size_t t = lo; t < hi; ++t) {
+                 const T* __restrict row = x + t * k;
+                 A* __restrict sum = sink.at(static_cast<size_t>(ids[t]), k);
+                 for (size_t b = j0 * sizeof(T); b < j1 * sizeof(T); b += 64) prefetch(reinterpret_cast<const char*>(row) + 1024 + b);
+                 for (size_t j = j0; j < j1; ++j) sum[j] = add(sum[j], static_cast<A>(row[j]));
+               }
+             });
+}
+
+// f(first element of row t of the result, row ids[t] of y or null where ids[t] is none of the n_segments) for every t.
+template <class T, class I, class F>
+void each_row(size_t n, size_t n_segments, const I* ids, const T* y, size_t k, size_t y_step, F&& f) {
+  parallel_for(n, plan_parts(n * (1 + k / 8)), [&](size_t lo, size_t hi) {
+    for (size_t t = lo; t < hi; ++t) {
+      const size_t m = static_cast<size_t>(ids[t]);
+      f(t * k, m < n_segments ? y + m * y_step : nullptr);
+    }
+  });
+}
+
+// out[t, :] = y[ids[t], :]; zeros where ids[t] names no segment.
+template <class T, class I>
+void segment_spread(size_t n, size_t n_segments, const I* ids, const T* y, size_t k, T* out) {
+  each_row(n, n_segments, ids, y, k, k, [=](size_t at, const T* row) {
+    if (row) std::copy_n(row, k, out + at);
+    else std::fill_n(out + at, k, T{});
+  });
+}
+
+// out[t, :] = exp(x[t, :] - y[ids[t], 0, :] - y[ids[t], 1, :]), 0 where x is -inf or ids[t] names no segment.
+template <class T, class I>
+void segment_exp(size_t n, size_t n_segments, const I* ids, const T* x, const acc_t<T>* y, size_t k, T* out) {
+  using A = acc_t<T>;
+  each_row(n, n_segments, ids, y, k, 2 * k, [=](size_t at, const A* row) {
+    for (size_t j = 0; j < k; ++j) {
+      const A v = static_cast<A>(x[at + j]);
+      out[at + j] = static_cast<T>(row && v != no_extreme<true, A>() ? std::exp(v - row[j] - row[j + k]) : A(0));
+    }
+  });
+}
+
+// out[t, :] = 1 where x[t, :] equals y[ids[t], :] or is NaN, else 0.
+template <class T, class I>
+void segment_ties(size_t n, size_t n_segments, const I* ids, const T* x, const acc_t<T>* y, size_t k, T* out) {
+  using A = acc_t<T>;
+  each_row(n, n_segments, ids, y, k, k, [=](size_t at, const A* row) {
+    for (size_t j = 0; j < k; ++j) {
+      const A v = static_cast<A>(x[at + j]);
+      out[at + j] = static_cast<T>(row && (v == row[j] || v != v) ? A(1) : A(0));
+    }
+  });
+}
+
+// Along each slice, forwards or backwards: out[row] = h, then h = a[row] * h + b[row]. h starts at 0, and without b
+// (null) at 1: exclusive products. Rows in no slice give 0. Cost n * k, one slice on one worker.
+template <class T, class I>
+void segment_scan(size_t n, size_t n_segments, const I* indptr, const I* order, const T* a, const T* b, size_t k,
+                  bool reverse, T* out) {
+  using A = acc_t<T>;
+  const int parts = plan_parts((static_cast<size_t>(indptr[n_segments]) + n_segments) * (1 + k / 4));
+  const auto bounds = balance(indptr, n_segments, parts);
+  run_parts(parts, [&](int p) {
+    A h[kSegmentColumns];
+    for (size_t m = bounds[p]; m < bounds[p + 1]; ++m) {
+      const size_t lo = static_cast<size_t>(indptr[m]), hi = static_cast<size_t>(indptr[m + 1]);
+      for (size_t j0 = 0; j0 < k; j0 += kSegmentColumns) {
+        const size_t width = std::min(kSegmentColumns, k - j0);
+        std::fill_n(h, width, static_cast<A>(b ? 0 : 1));
+        for (size_t i = lo; i < hi; ++i) {
+          const size_t r = reverse ? hi - 1 - (i - lo) : i, at = (order ? static_cast<size_t>(order[r]) : r) * k + j0;
+          for (size_t j = 0; j < width; ++j) {
+            out[at + j] = static_cast<T>(h[j]);
+            h[j] = mul(static_cast<A>(a[at + j]), h[j]);
+            if (b) h[j] = add(h[j], static_cast<A>(b[at + j]));
+          }
+        }
+      }
+    }
+  });
+  for (size_t r = static_cast<size_t>(indptr[n_segments]); r < n; ++r) {
+    std::fill_n(out + (order ? static_cast<size_t>(order[r]) : r) * k, k, T{});
+  }
+}
+
+} // namespace sp
