@@ -47,7 +47,7 @@ class Row:
     least: int  # bytes
 
 
-def problem(t: int, g: int, m: int, c: int, few: bool) -> dict[str, Any]:
+def problem(t: int, g: int, m: int, c: int, matrices: int | None) -> dict[str, Any]:
     rng = np.random.default_rng(0)
     n = max(1, t // PER_ROW)
     normal = lambda *shape: rng.standard_normal(shape, dtype=np.float32)  # noqa: E731
@@ -55,14 +55,16 @@ def problem(t: int, g: int, m: int, c: int, few: bool) -> dict[str, Any]:
         "b_idx": rng.integers(0, n, t, dtype=np.int32),
         "o_idx": np.sort(rng.integers(0, n, t, dtype=np.int32)),
     }
-    if few:
-        picks["a_idx"] = rng.integers(0, KERNEL, t, dtype=np.int32)
-    return {"a": normal(KERNEL if few else t, g, m, c), "b": normal(n, g, c), "x": normal(n, g, m), **picks}
+    if matrices is not None:
+        picks["a_idx"] = rng.integers(0, matrices, t, dtype=np.int32)
+    return {"a": normal(matrices or t, g, m, c), "b": normal(n, g, c), "x": normal(n, g, m), **picks}
 
 
-def product_rows(t: int, g: int, m: int, c: int, few: bool) -> list[Row]:
-    p = problem(t, g, m, c, few)
-    n, label = p["b"].shape[0], f"T={t:.0e} G={g} {m}x{c} " + (f"a_idx in {KERNEL}" if few else "a_idx None")
+def product_rows(t: int, g: int, m: int, c: int, matrices: int | None) -> list[Row]:
+    """With `matrices` of them picked at random; None: one for each t."""
+    p = problem(t, g, m, c, matrices)
+    n, rows = p["b"].shape[0], matrices or t
+    label = f"T={t:.0e} G={g} {m}x{c} " + ("a_idx None" if matrices is None else f"a_idx in {matrices:g}")
     index = sum(v.nbytes for k, v in p.items() if k.endswith("idx"))
     operands = {k: p[k] for k in p if k != "x"}
     forward = p["a"].nbytes + p["b"].nbytes + n * g * m * 4 + index
@@ -94,22 +96,24 @@ def product_rows(t: int, g: int, m: int, c: int, few: bool) -> list[Row]:
         return torch.autograd.grad(0.5 * in_torch(a, b, **picks).square().sum(), (a, b))
 
     def outer(x, b, b_idx, o_idx, a_idx=None):
-        rows = KERNEL if few else t
         call = indexed.sparse_vector_vector_outer_product_reduction
         return call(x, o_idx, b, b_idx, a_idx, rows, reduction="sort", validate=False)
 
     def composed_outer(x, b, b_idx, o_idx, a_idx=None):
         terms = mx.take(x, o_idx, 0)[..., None] * mx.take(b, b_idx, 0)[..., None, :]
-        return terms if a_idx is None else mx.zeros((KERNEL, g, m, c)).at[a_idx].add(terms)
+        return terms if a_idx is None else mx.zeros((rows, g, m, c)).at[a_idx].add(terms)
 
     def torch_outer(x, b, b_idx, o_idx, a_idx=None):
         terms = x[o_idx][..., None] * b[b_idx][..., None, :]
-        return terms if a_idx is None else terms.new_zeros((KERNEL, g, m, c)).index_add_(0, a_idx, terms)
+        return terms if a_idx is None else terms.new_zeros((rows, g, m, c)).index_add_(0, a_idx, terms)
 
     vectors = {k: p[k] for k in p if k != "a"}
-    written = (KERNEL if few else t) * g * m * c * 4
+    written = rows * g * m * c * 4
+    forwards = Row(f"MVMR {label}", operands, ours, composed, in_torch, forward)
+    if matrices == t:
+        return [forwards]
     return [
-        Row(f"MVMR {label}", operands, ours, composed, in_torch, forward),
+        forwards,
         Row(
             f"VVOR {label}",
             vectors,
@@ -157,8 +161,8 @@ def cases(on_gpu: bool, scale: float) -> list[tuple[str, Callable[[], list[Row]]
     size = (1.0 if on_gpu else 0.1) * scale
     found: list[tuple[str, Callable[[], list[Row]]]] = []
     for t, g, m, c in ((int(1e6 * size), 1, 32, 32), (int(2e5 * size), 8, 16, 16)):
-        for few in (False, True):
-            found.append(("product", lambda t=t, g=g, m=m, c=c, few=few: product_rows(t, g, m, c, few)))
+        for matrices in (None, t, KERNEL):
+            found.append(("product", lambda p=(t, g, m, c, matrices): product_rows(*p)))
     t, segments = (int(1e7 * scale), int(1e5 * scale)) if on_gpu else (int(1e6 * scale), int(1e4 * scale))
     found.append(("segment", lambda: [segment_row(t, 64, segments)]))
     return found
