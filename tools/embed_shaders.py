@@ -37,8 +37,13 @@ class Shader:
     params: dict[str, str] = field(default_factory=dict)
 
 
+def expand(path: Path) -> str:
+    """The text of a file with the files that it includes in their places."""
+    return INCLUDE.sub(lambda found: expand(path.parent / found[1]), path.read_text())
+
+
 def parse(path: Path) -> Shader:
-    text = INCLUDE.sub(lambda found: (path.parent / found[1]).read_text(), path.read_text())
+    text = expand(path)
     group = GROUP.search(text)
     if group is None:
         raise ValueError(f"{path.name}: no line 'constexpr int GROUP = N;'")
