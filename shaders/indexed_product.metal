@@ -7,10 +7,10 @@
 // Cost: entries * G * M * C products; a block is read once.
 //! in left: T, right: T, left_index: I, right_index: I, offsets: I, order: I, part: I, carry: A
 //! out y: T
-//! with T: value, I: index, A: acc, CHUNK: 128, outer: bool, transposed: bool
+//! with T: value, I: index, A: acc, CHUNK: 128, ROWS: 4..32, outer: bool, transposed: bool
 constexpr int GROUP = 32;
 #include "indexed_shape.inc"
-SP_SHARED(A, partial, ROWS * PITCH);
+SP_SHARED(A, partial, MOST * PITCH);
 const int chunk = int(threadgroup_position_in_grid.x);
 const I first = part[chunk], last = part[chunk + 1];
 if (first >= last) return;
@@ -31,7 +31,7 @@ for (int round = 0; round < rounds + (has_tail ? 1 : 0); ++round) {
     const int step = joint ? teams : 1;
     const I stop = !busy ? I(0) : joint ? border : offsets[i + 1];
     I e = !busy ? I(0) : I(offsets[i] + (joint ? team : 0));
-    A sum[ROWS];
+    A sum[MOST];
     SP_UNROLL for (int j = 0; j < ROWS; ++j) sum[j] = A(0);
 #include "indexed_sum.inc"
     SP_UNROLL for (int j = 0; j < (transposed ? 1 : ROWS); ++j) {

@@ -5,10 +5,10 @@
 // Cost: entries * G * M * C products and an atomic for each element that an entry adds to.
 //! in left: A, right: A, left_index: I, right_index: I, out_index: I, order: I, y_like: A
 //! out y: A
-//! with A: float32, I: index, CHUNK: 128, outer: bool, transposed: bool
+//! with A: float32, I: index, CHUNK: 128, ROWS: 4..32, outer: bool, transposed: bool
 constexpr int GROUP = 32;
 #include "indexed_shape.inc"
-SP_SHARED(A, partial, ROWS * PITCH);
+SP_SHARED(A, partial, MOST * PITCH);
 const int64_t first = int64_t(threadgroup_position_in_grid.x) * CHUNK;
 const int64_t count = out_index_shape[0];
 const int64_t last = first + CHUNK < count ? first + CHUNK : count;
@@ -21,7 +21,7 @@ for (int64_t base = first; base < last; base += teams) {
     const bool busy = team < teams && base + team < last;
     I e = busy ? I(base + team) : I(0);
     const I stop = busy ? I(e + 1) : I(0);
-    A sum[ROWS];
+    A sum[MOST];
     SP_UNROLL for (int j = 0; j < ROWS; ++j) sum[j] = A(0);
 #include "indexed_sum.inc"
     SP_UNROLL for (int j = 0; j < ROWS; ++j) partial[j * PITCH + lid] = sum[j];

@@ -3,10 +3,10 @@
 // Cost: the products of such groups past their owners, once.
 //! in left: T, right: T, left_index: I, right_index: I, offsets: I, order: I, part: I
 //! out carry: A
-//! with T: value, I: index, A: acc, CHUNK: 128, outer: bool, transposed: bool
+//! with T: value, I: index, A: acc, CHUNK: 128, ROWS: 4..32, outer: bool, transposed: bool
 constexpr int GROUP = 32;
 #include "indexed_shape.inc"
-SP_SHARED(A, partial, ROWS * PITCH);
+SP_SHARED(A, partial, MOST * PITCH);
 const int chunk = int(threadgroup_position_in_grid.x);
 const int64_t from = int64_t(chunk) * CHUNK;
 const int64_t i = int64_t(part[chunk]) - 1;
@@ -23,7 +23,7 @@ SP_THREADS(lid, thread_index_in_threadgroup) {
   const int step = teams;
   const I stop = team < teams ? high : I(0);
   I e = team < teams ? I(low + team) : I(0);
-  A sum[ROWS];
+  A sum[MOST];
   SP_UNROLL for (int j = 0; j < ROWS; ++j) sum[j] = A(0);
 #include "indexed_sum.inc"
   SP_UNROLL for (int j = 0; j < ROWS; ++j) partial[j * PITCH + lid] = sum[j];

@@ -31,6 +31,15 @@ SP_THREADS(lid, thread_index_in_threadgroup) {
     for (int64_t r = first + team; r < last; r += FLIGHT * teams) {
       A v[FLIGHT];
       int64_t row[FLIGHT];
+      if (r + (FLIGHT - 1) * teams < last) {
+        SP_UNROLL for (int j = 0; j < FLIGHT; ++j) {
+          row[j] = has_order ? int64_t(order[r + j * teams]) : r + j * teams;
+        }
+        const int64_t at_x = r * k + at, step = teams * k;
+        SP_UNROLL for (int j = 0; j < FLIGHT; ++j) v[j] = A(x[has_order ? row[j] * k + at : at_x + j * step]);
+        SP_UNROLL for (int j = 0; j < FLIGHT; ++j) state = sp_fold(OP, state, v[j], row[j]);
+        continue;
+      }
       SP_UNROLL for (int j = 0; j < FLIGHT; ++j) {
         const int64_t safe = r + j * teams < last ? r + j * teams : last - 1;
         row[j] = has_order ? int64_t(order[safe]) : safe;

@@ -80,6 +80,14 @@ SP_THREADS(lid, thread_index_in_threadgroup) {
       for (int r = from; r < to; r += FLIGHT) {
         A v[FLIGHT];
         int64_t row[FLIGHT];
+        if (r + FLIGHT <= (stop < to ? stop : to)) { // no border among these rows: the common case, kept short
+          const int64_t at_row = begin + r;
+          SP_UNROLL for (int j = 0; j < FLIGHT; ++j) row[j] = has_order ? int64_t(order[at_row + j]) : at_row + j;
+          const int64_t at_x = at_row * k + col;
+          SP_UNROLL for (int j = 0; j < FLIGHT; ++j) v[j] = A(x[has_order ? row[j] * k + col : at_x + j * k]);
+          SP_UNROLL for (int j = 0; j < FLIGHT; ++j) state = sp_fold(OP, state, v[j], row[j]);
+          continue;
+        }
         SP_UNROLL for (int j = 0; j < FLIGHT; ++j) {
           const int64_t safe = begin + (r + j < to ? r + j : to - 1);
           row[j] = has_order ? int64_t(order[safe]) : safe;

@@ -9,7 +9,6 @@ namespace sp {
 namespace {
 
 constexpr int kChunk = 128; // positions of one chunk: see cs_partition
-constexpr int kRows = 8;    // rows of a block that a shader's thread holds
 
 // The slots of the trilinear form, and which of them each kind takes and gives.
 enum Slot { X, A, Y };
@@ -139,12 +138,15 @@ void IndexedProduct::eval_shader(const std::vector<mx::array>& in, std::vector<m
   const int m = in[0].shape(2), c = outer ? in[1].shape(2) : in[0].shape(3);
   int lanes = 1;
   while (lanes < c && lanes < 32) lanes *= 2;
+  // Rows of a block that a thread holds: all of them up to 32, which divide the rows if such a number is near.
+  int rows = 32;
+  while (rows > 4 && (rows / 2 >= m || (m % rows && m % (rows / 2) == 0))) rows /= 2;
   const Shader& sum = shader("indexed_product");
   const int64_t units = int64_t(outputs[0].shape(1)) * (outer || transposed ? (c + lanes - 1) / lanes : 1) *
-      (transposed ? 1 : (m + kRows - 1) / kRows);
+      (transposed ? 1 : (m + rows - 1) / rows);
   const int64_t high = (units * lanes + sum.group - 1) / sum.group;
   if (high > 65535) throw std::invalid_argument("the blocks of an indexed product are too large for a GPU");
-  const TemplateArgs args{{"CHUNK", kChunk}, {"outer", outer}, {"transposed", transposed}};
+  const TemplateArgs args{{"CHUNK", kChunk}, {"ROWS", rows}, {"outer", outer}, {"transposed", transposed}};
   auto run = [&](const char* name, std::vector<mx::array> inputs, mx::array& out, int64_t groups, bool zeroed) {
     const Shader& sh = shader(name);
     std::vector<mx::array> one{out};
