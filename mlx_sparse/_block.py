@@ -118,10 +118,45 @@ def _joined(grid: list[list[Any]], heights: list[int], widths: list[int], dtype:
         return coo_array(shape, dtype=dtype), True
     row_start, col_start = ([0, *np.cumsum(sizes).tolist()] for sizes in (heights, widths))
     index = _dtypes.index_dtype([b._coords[0].dtype for *_, b in blocks], max(shape))
-    data = mx.concatenate([b._data.astype(dtype) for *_, b in blocks])
-    rows = mx.concatenate([_shifted(b._row, row_start[i], index) for i, _, b in blocks])
-    cols = mx.concatenate([_shifted(b._coords[-1], col_start[j], index) for _, j, b in blocks])
-    return coo_array._from_parts(data, (rows, cols), shape), all(b.has_canonical_format for *_, b in blocks)
+    placed = [(b, row_start[i], col_start[j]) for i, j, b in blocks]
+    return _joined_entries(placed, shape, dtype, index), all(b.has_canonical_format for *_, b in blocks)
+
+
+def _joined_entries(
+    blocks: list[tuple[Any, int, int]],
+    shape: tuple[int, int],
+    dtype: mx.Dtype,
+    index: mx.Dtype,
+    canonical: bool = False,
+) -> Any:
+    """The coo array of all entries of coo blocks that begin at (row, column)."""
+    now = dtype != mx.bfloat16 and all(
+        _native.is_available(b._data) and not any(map(_native.is_tracer, (b._data, *b._coords))) for b, _, _ in blocks
+    )
+    join = _written if now else _concatenated
+    data = join([(b._data, 0) for b, _, _ in blocks], dtype)
+    rows = join([(b._row, at) for b, at, _ in blocks], index)
+    cols = join([(b._coords[-1], at) for b, _, at in blocks], index)
+    return coo_array._from_parts(data, (rows, cols), shape, canonical)
+
+
+def _concatenated(parts: list[tuple[mx.array, int]], dtype: mx.Dtype) -> mx.array:
+    """Arrays one after the other, each with a number added. Lazy."""
+    return mx.concatenate([_shifted(x, by, dtype) for x, by in parts])
+
+
+def _written(parts: list[tuple[mx.array, int]], dtype: mx.Dtype) -> mx.array:
+    """`_concatenated`, at once and in one pass."""
+    out = _native.uninitialized((sum(x.size for x, _ in parts),), mx.zeros(0, dtype=dtype))
+    host, at = _dense.view(out), 0
+    for x, by in parts:
+        to = host[at : at + x.size]
+        at += x.size
+        if by:
+            np.add(_dense.view(x), by, out=to, casting="unsafe")
+        else:
+            to[:] = _dense.view(x)
+    return out
 
 
 def _shifted(x: mx.array, by: int, index: mx.Dtype) -> mx.array:
@@ -277,11 +312,9 @@ def block_diag(mats: Any, format: str | None = None, dtype: Any = None) -> Any:
     index = _dtypes.index_dtype(wide, max(shape))
     common = _dtypes.result_type(*(p._data.dtype for p in parts))
     target = common if dtype is None else _dtypes.mlx_dtype(dtype)
-    data = mx.concatenate([p._data.astype(target) for p in parts])
-    rows = mx.concatenate([_shifted(p._row, at[0], index) for p, at in zip(parts, starts, strict=False)])
-    cols = mx.concatenate([_shifted(p._coords[-1], at[1], index) for p, at in zip(parts, starts, strict=False)])
     canonical = all(p.has_canonical_format for p in parts)
-    new = coo_array._from_parts(data, (rows, cols), shape, canonical)
+    placed = [(p, at[0], at[1]) for p, at in zip(parts, starts, strict=False)]
+    new = _joined_entries(placed, shape, target, index, canonical)
     return array_if(array, new.asformat(format))
 
 

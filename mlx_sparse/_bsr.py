@@ -9,8 +9,8 @@ import numpy as np
 
 from . import _dense, _dtypes, _native, runtime
 from ._base import as_sparse, issparse, sparray
-from ._compressed import _cs_array, _index_input_dtype, _own, _replace_diagonal, _traced
-from ._data import _data_array
+from ._compressed import _cs_array, _index_input_dtype, _replace_diagonal, _traced
+from ._data import _data_array, _own, keep
 from ._shape import check_input, check_shape, given_shape, is_shape
 
 _BLOCK_OPS = ("plus", "minus", "multiply")
@@ -77,11 +77,7 @@ class _bsr_base(_cs_array):
         check_input(arg1, validate)
         target = None if dtype is None else _dtypes.mlx_dtype(dtype)
         if issparse(arg1):
-            self._adopt(as_sparse(arg1).tobsr(blocksize=blocksize))
-            if copy and runtime.dense_namespace == "numpy":
-                self._data, self._indices, self._indptr = map(_own, (self._data, self._indices, self._indptr))
-            if target is not None:
-                self._data = self.astype(target, copy=False)._data
+            self._take_over(as_sparse(arg1).tobsr(blocksize=blocksize), copy, target)
         elif is_shape(arg1, self._allow_nd):
             self._from_shape_and_blocks(check_shape(arg1), target, (1, 1) if blocksize is None else blocksize)
         elif isinstance(arg1, tuple) and len(arg1) == 2:
@@ -255,16 +251,15 @@ class _bsr_base(_cs_array):
         """Drop blocks that hold nothing but zeros, rebinding this array's buffers. Synchronises."""
         if self._assigned:
             self.prune()
-        keep = (_dense.view(self._data) != 0).any(axis=(1, 2))
-        if not keep.all():
-            self._keep(np.flatnonzero(keep))
+        kept = (_dense.view(self._data) != 0).any(axis=(1, 2))
+        if not kept.all():
+            self._keep(kept)
 
-    def _keep(self, at: np.ndarray) -> None:
-        """Keep the blocks `at` (ascending) only."""
-        row = _dense.view(_native.expand(self._indptr, self._indices.size, None))
-        where = mx.array(at)
-        self._data, self._indices = mx.take(self._data, where, axis=0), mx.take(self._indices, where)
-        self._set_rows(row[at])
+    def _keep(self, kept: np.ndarray) -> None:
+        """Keep these blocks (a mask) only."""
+        row = _native.expand(self._indptr, self._indices.size, None)
+        self._data, self._indices, row = keep([self._data, self._indices, row], kept)
+        self._set_rows(_dense.view(row))
         self._bind()
 
     def _set_rows(self, row: np.ndarray) -> None:
@@ -324,7 +319,7 @@ class _bsr_base(_cs_array):
     # ---- reductions and dense parts ---------------------------------------------------------------------------
 
     def _axis_sum(self, data: mx.array, axis: int, stream: Any) -> mx.array:
-        ones = mx.ones(self._shape[axis], dtype=data.dtype)
+        ones = _dense.full(self._shape[axis], 1, data.dtype)
         return self._product(data, ones, axis == 0, stream)
 
     def _diagonal(self, k: int) -> mx.array:
@@ -333,18 +328,7 @@ class _bsr_base(_cs_array):
             return mx.zeros(0, dtype=self._data.dtype)
         if self._assigned:
             self.prune()
-        R, C = self.blocksize
-        row = R * _dense.view(_native.expand(self._indptr, self._indices.size, None)).astype(np.int64)
-        # The diagonal meets a block where r - c = shift.
-        shift = C * _dense.view(self._indices).astype(np.int64) - row - k
-        p = np.flatnonzero((shift > -C) & (shift < R))
-        c = np.arange(R) - shift[p, None]
-        inside = (c >= 0) & (c < C)
-        n, r = inside.nonzero()
-        at = mx.array((p[n] * R + r) * C + c[inside])
-        place = _dense.to_index(row[p[n]] + r + min(k, 0), self._indices.dtype, "rows")
-        values = mx.take(mx.reshape(self._data, (-1,)), at) if at.size else mx.zeros(0, self._data.dtype)
-        return _native.minor_sum(values, place, min(M + min(k, 0), N - max(k, 0)), None)
+        return _native.diagonal(self._pattern, self._data, self._indices, self._indptr, k, None)
 
     def _setdiag(self, values: mx.array, k: int) -> None:
         self._adopt(_replace_diagonal(self.tocoo(), values, k).tobsr(blocksize=self.blocksize))
@@ -368,13 +352,30 @@ class _bsr_base(_cs_array):
         (R, C), n = self.blocksize, self._indices.size
         index = _dtypes.index_dtype([self._indices.dtype], max(self._shape))
         major = _native.expand(self._indptr, n, stream).astype(index, stream=stream)
+        if stream is None and _dense.small(self._data, major):
+            return self._small_coo(_dense.view(major), index)
         row = mx.reshape(major * R, (n, 1, 1)) + mx.arange(R, dtype=index)[:, None]
         col = mx.reshape(self._indices.astype(index) * C, (n, 1, 1)) + mx.arange(C, dtype=index)
         coords = tuple(mx.reshape(mx.broadcast_to(c, (n, R, C)), (-1,)) for c in (row, col))
         data = mx.reshape(self._data, (-1,), stream=stream)
         if copy and runtime.dense_namespace == "numpy":
             data = _own(data)
-        return self._classes["coo"]._from_parts(data, coords, self._shape, canonical=bool(self._canonical_format))
+        return self._entries_coo(data, coords)
+
+    def _entries_coo(self, data: mx.array, coords: tuple[mx.array, ...]) -> Any:
+        in_order = bool(self._canonical_format) and self.blocksize[0] == 1  # taller blocks hold row after row
+        return self._classes["coo"]._from_parts(data, coords, self._shape, canonical=in_order)
+
+    def _small_coo(self, major: np.ndarray, index: mx.Dtype) -> Any:
+        """`tocoo` of a small array, for which NumPy computes the coordinates."""
+        R, C = self.blocksize
+        host = _dtypes.numpy_dtype(index)
+        grid = np.empty((2, *self._data.shape), host)
+        grid[0] = (major * R)[:, None, None] + np.arange(R, dtype=host)[:, None]
+        grid[1] = (_dense.view(self._indices).astype(host) * C)[:, None, None] + np.arange(C, dtype=host)
+        coords = tuple(_dense.to_index(c.ravel(), index, "coords") for c in grid)
+        data = _dense.to_mlx(_dense.view(self._data).ravel(), self._data.dtype)
+        return self._entries_coo(data, coords)
 
     def tocsr(self, copy: bool = False, *, stream: Any = None) -> Any:
         """Compressed sparse row form with an entry for every value of every block. Synchronises; lazy if traced."""
@@ -421,11 +422,9 @@ class _bsr_base(_cs_array):
         if self._assigned:
             self.prune()
         row = _dense.view(_native.expand(self._indptr, self._indices.size, None))
-        keep = np.flatnonzero((row < new[0] // R) & (_dense.view(self._indices) < new[1] // C))
+        kept = (row < new[0] // R) & (_dense.view(self._indices) < new[1] // C)
         self._shape = new
-        self._data, self._indices = (mx.take(x, mx.array(keep), axis=0) for x in (self._data, self._indices))
-        self._set_rows(row[keep])
-        self._bind()
+        self._keep(kept)
 
     def __getitem__(self, key: Any) -> Any:
         raise NotImplementedError("bsr arrays cannot be indexed; use tocsr()")

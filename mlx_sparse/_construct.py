@@ -133,10 +133,15 @@ def eye_array(
     if count < 0:
         raise ValueError(f"Offset {k} (index 0) out of bounds")
     if _is_dia(format):
-        return diags_array([mx.ones(1, dtype=dtype, stream=stream)], offsets=[k], shape=(m, n), dtype=dtype)
+        return diags_array([_dense.full(1, 1, dtype, stream)], offsets=[k], shape=(m, n), dtype=dtype)
     index = _dtypes.index_dtype(maxval=max(m, n))
     if count == 0:
         return container(format or "csr")((m, n), dtype=dtype)
+    if stream is None and format in ("csr", "csc", None):
+        cls, one = container(format or "csr"), _dense.full(1, 1, dtype)
+        new = _compressed_diagonals(cls, [one], [k], [count], (m, n), dtype)
+        if new is not None:
+            return new
     first = mx.arange(count, dtype=index, stream=stream)
     if m == n and k == 0 and format in ("csr", "csc", None):
         pointers = mx.arange(n + 1, dtype=index, stream=stream)
@@ -214,10 +219,10 @@ def diags_array(
         for j, k in enumerate(offsets):
             _check_diagonal(values[j], k, counts[j], j, (m, n))
         width = max((count + max(k, 0) for count, k in zip(counts, offsets, strict=True)), default=0)
-        in_numpy = target != mx.bfloat16 and not any(map(_dense.is_mlx, values))
-        store = _filled if in_numpy else _stacked
-        dense = store(values, offsets, counts, width, target)
-        return container("dia")((dense, np.array(offsets, np.int64)), shape=(m, n))
+        ready = target != mx.bfloat16 and all(_dense.small(v) if _dense.is_mlx(v) else True for v in values)
+        dense = (_filled if ready else _stacked)(values, offsets, counts, width, target)
+        held = _dense.to_index(np.array(offsets, np.int64), _dtypes.index_dtype(maxval=max(m, n)), "offsets")
+        return container("dia")._from_parts(dense, held, (m, n))
     if format in ("csr", "csc", None):
         new = _compressed_diagonals(container(format or "csr"), values, offsets, counts, (m, n), target)
         if new is not None:
@@ -264,11 +269,13 @@ def _stacked(values: list[Any], offsets: list[int], counts: list[int], width: in
 
 
 def _filled(values: list[Any], offsets: list[int], counts: list[int], width: int, dtype: mx.Dtype) -> mx.array:
-    """`_stacked` of ndarrays, written once into a buffer that nothing else sees yet."""
-    data = mx.zeros((len(values), width), dtype=dtype)
+    """`_stacked` of ndarrays and small arrays, written once into a buffer that nothing else sees yet."""
+    data = _native.uninitialized((len(values), width), mx.zeros(0, dtype=dtype))
     with np.errstate(invalid="ignore", over="ignore"):
-        for row, v, k, count in zip(_dense.view(data), values, offsets, counts, strict=True):
-            row[max(k, 0) : max(k, 0) + count] = v if v.size == 1 else v[:count]
+        for row, x, k, count in zip(_dense.view(data), values, offsets, counts, strict=True):
+            v, first = _dense.view(x) if _dense.is_mlx(x) else x, max(k, 0)
+            row[:first], row[first + count :] = 0, 0
+            row[first : first + count] = v if v.size == 1 else v[:count]
     return data
 
 

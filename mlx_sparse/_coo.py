@@ -11,10 +11,10 @@ import numpy as np
 
 from . import _dense, _dtypes, _native, runtime
 from ._base import as_sparse, issparse, sparray
-from ._compressed import _index_input_dtype, _own, _replace_diagonal, _traced
+from ._compressed import _index_input_dtype, _replace_diagonal, _traced
 from ._coo_index import _coo_indexed
 from ._coo_nd import _nd_array, unravelled
-from ._data import _data_array
+from ._data import _data_array, _own, keep
 from ._minmax import _minmax
 from ._reduce import check_axis
 from ._shape import all_integers, check_input, check_shape, given_shape, is_shape, resolve_shape
@@ -61,6 +61,8 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
 
     _format = "coo"
     _allow_nd: tuple[int, ...] = tuple(range(1, 65))
+    _buffers = ("_data", "_coords")
+    _known = ("_shape", "has_canonical_format")
     _coords: tuple[mx.array, ...]
     has_canonical_format: bool
 
@@ -79,18 +81,13 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         target = None if dtype is None else _dtypes.mlx_dtype(dtype)
         self.has_canonical_format = False
         if issparse(arg1):
-            coo = as_sparse(arg1).tocoo(copy=False)
-            self._data, self._coords, self._shape = coo._data, coo._coords, coo._shape
+            self._take_over(as_sparse(arg1).tocoo(copy=False), copy, target)
             # SciPy forgets what it knew, unless it copies.
-            self.has_canonical_format = coo.has_canonical_format and (copy or runtime.dense_namespace == "mlx")
-            if copy and runtime.dense_namespace == "numpy":
-                self._data, self._coords = _own(self._data), tuple(map(_own, self._coords))
-            if target is not None:
-                self._data = self.astype(target, copy=False)._data
+            self.has_canonical_format = self.has_canonical_format and (copy or runtime.dense_namespace == "mlx")
         elif is_shape(arg1, self._allow_nd):
             self._shape = check_shape(arg1, self._allow_nd)
-            self._coords = tuple(mx.zeros(0, dtype=self._index_dtype()) for _ in self._shape)
-            self._data = mx.zeros(0, dtype=target or _dtypes.default_float())
+            self._coords = tuple(_dense.full(0, 0, self._index_dtype()) for _ in self._shape)
+            self._data = _dense.full(0, 0, target or _dtypes.default_float())
             self.has_canonical_format = True
             shape = None  # SciPy looks at one shape only
         elif all_integers(arg1) and len(arg1) in self._allow_nd:
@@ -179,8 +176,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         if self._data.size == 0 or _traced(*self._coords):
             return
         for axis, idx in enumerate(self._coords):
-            v = _dense.view(idx)
-            low, high = int(v.min()), int(v.max())
+            low, high = _native.extent(idx)
             if high >= self._shape[axis]:
                 raise ValueError(f"axis {axis} index {high} exceeds matrix dimension {self._shape[axis]}")
             if low < 0:
@@ -280,9 +276,9 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
 
     def eliminate_zeros(self) -> None:
         """Drop stored entries whose value is zero, rebinding the buffers. Synchronises."""
-        keep = _dense.view(self._data) != 0
-        if not keep.all():
-            self._keep(keep)
+        kept = _dense.view(self._data) != 0
+        if not kept.all():
+            self._keep(kept)
 
     def _unique(self) -> Any:
         if self.has_canonical_format or not self._has_duplicates():
@@ -325,9 +321,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         if k <= -M or k >= N:
             return mx.zeros(0, dtype=self._data.dtype)
         row, col = self._coords
-        on = mx.where(row + k == col, self._data, mx.zeros(1, dtype=self._data.dtype))
-        first = max(-k, 0)
-        return _native.minor_sum(on, row, M, None)[first : first + min(M + min(k, 0), N - max(k, 0))]
+        return _native.diagonal(self._pattern, self._data, row, col, k, None)
 
     def _setdiag(self, values: mx.array, k: int) -> None:
         new = _replace_diagonal(self, values, k)
@@ -428,9 +422,8 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         return self._from_parts(self._data, unravelled(self._coords, (n,), shape, False), shape)
 
     def _keep(self, kept: np.ndarray) -> None:
-        where = mx.array(np.flatnonzero(kept))
-        self._data = mx.take(self._data, where)
-        self._coords = tuple(mx.take(c, where) for c in self._coords)
+        self._data, *coords = keep([self._data, *self._coords], kept)
+        self._coords = tuple(coords)
 
 
 class coo_array(_coo_base, sparray):

@@ -161,7 +161,7 @@ class _cs_indexed(_indexed):
 
     # ---- writing ----------------------------------------------------------------------------------------------
 
-    def _assign(self, coords: tuple[np.ndarray, ...], values: np.ndarray) -> None:
+    def _assign(self, coords: tuple[np.ndarray, ...], values: Any) -> None:
         pair = coords if len(coords) == 2 else (np.zeros_like(coords[0]), coords[0])
         major, minor = self._swap(pair) if len(coords) == 2 else pair
         self._set_many(major, minor, values, True)
@@ -183,10 +183,11 @@ class _cs_indexed(_indexed):
             r, values = np.repeat(r, grid[1]), np.repeat(values, grid[1])
         self._assign((rows[r, c], cols[r, c]), values)
 
-    def _set_many(self, major: np.ndarray, minor: np.ndarray, values: np.ndarray, insert: bool) -> None:
+    def _set_many(self, major: np.ndarray, minor: np.ndarray, values: Any, insert: bool, quiet: bool = False) -> None:
         """Replace the values at these places; with `insert`, also where nothing is stored. The last of equals counts.
 
-        Stored duplicates are summed first where a place meets one. Sorted slices stay sorted.
+        Stored duplicates are summed first where a place meets one. Sorted slices stay sorted. Entries that come in are
+        warned of unless `quiet`.
         """
         if self._assigned:
             self.prune()
@@ -202,11 +203,13 @@ class _cs_indexed(_indexed):
         if outcome == 0:
             self._data = trio[0]
             return
-        warn(
-            f"Changing the sparsity structure of a {type(self).__name__} is expensive. lil and dok are more efficient.",
-            SparseEfficiencyWarning,
-            stacklevel=5,
-        )
+        if not quiet:
+            warn(
+                f"Changing the sparsity structure of a {type(self).__name__} is expensive. "
+                "lil and dok are more efficient.",
+                SparseEfficiencyWarning,
+                stacklevel=5,
+            )
         self._data, self._indices, self._indptr = trio
         self._bind()
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import mlx.core as mx
 import numpy as np
 
-from . import _dense, _dtypes
+from . import _dense, _dtypes, _native
 from ._base import _spbase
 
 
@@ -41,10 +42,28 @@ _UNARY: dict[str, Any] = {
 class _data_array(_spbase):
     """A format whose values stand in one `_data` buffer."""
 
+    _buffers: tuple[str, ...]
+    _known: tuple[str, ...] = ("_shape",)
+
     def __init__(self, *, maxprint: int | None) -> None:
         from ._base import MAXPRINT
 
         self.maxprint = MAXPRINT if maxprint is None else maxprint
+
+    def _adopt(self, other: Any) -> None:
+        """Become `other`, of this format: the same buffers, and what is known of them."""
+        for name in (*self._buffers, *self._known):
+            setattr(self, name, getattr(other, name))
+
+    def _take_over(self, other: Any, copy: bool, dtype: mx.Dtype | None) -> None:
+        """Construction from `other`, of this format: with `copy`, buffers of its own where they can be written to."""
+        self._adopt(other)
+        if copy and _dense.numpy_mode():
+            for name in self._buffers:
+                x = getattr(self, name)
+                setattr(self, name, tuple(map(_own, x)) if isinstance(x, tuple) else _own(x))
+        if dtype is not None:
+            self._data = self.astype(dtype, copy=False)._data
 
     @property
     def data(self) -> Any:
@@ -108,8 +127,11 @@ class _data_array(_spbase):
         source, host = _dtypes.numpy_dtype(self._data.dtype), _dtypes.numpy_dtype(target)
         if not np.can_cast(source, host, casting):  # type: ignore[arg-type]
             raise TypeError(f"Cannot cast array data from {source!r} to {host!r} according to the rule {casting!r}")
-        data = mx.real(self._data, stream=stream) if self._is_complex else self._data
-        new = self._with_data(data.astype(target, stream=stream))
+        if stream is None and target != mx.bfloat16 and _dense.small(self._data):
+            new = self._with_data(_dense.to_mlx(_dense.view(self._data), target))
+        else:
+            data = mx.real(self._data, stream=stream) if self._is_complex else self._data
+            new = self._with_data(data.astype(target, stream=stream))
         return new._unique() if copy and _dense.numpy_mode() else new  # SciPy sums duplicates then
 
     def conjugate(self, copy: bool = True, *, stream: Any = None) -> Any:
@@ -135,11 +157,17 @@ class _data_array(_spbase):
     def __neg__(self) -> Any:
         if self._data.dtype == mx.bool_:
             raise NotImplementedError("negating a boolean sparse array is not supported")
-        return self._with_data(-self._data)
+        return self._mapped(operator.neg, operator.neg)
 
     def __abs__(self) -> Any:
-        A = self._unique()
-        return A._with_data(mx.abs(A._data))
+        return self._unique()._mapped(np.abs, mx.abs)
+
+    def _mapped(self, in_numpy: Any, in_mlx: Any) -> Any:
+        """The same structure with a function of the values, which either library computes."""
+        if not _dense.small(self._data):
+            return self._with_data(in_mlx(self._data))
+        with np.errstate(all="ignore"):
+            return self._with_data(_dense.to_mlx(in_numpy(_dense.view(self._data))))
 
     def __round__(self, ndigits: int = 0) -> Any:
         if _dtypes.is_integral(self._data.dtype) and ndigits >= 0:
@@ -177,6 +205,9 @@ class _data_array(_spbase):
             return self._with_data(self._data * other)
         if isinstance(other, np.ndarray):
             other = other[()]
+        if _dense.small(self._data):
+            with np.errstate(all="ignore"):
+                return self._with_data(_dense.to_mlx(_dense.view(self._data) * other))
         host = _dtypes.numpy_dtype(self._data.dtype)
         if self._data.dtype == mx.bfloat16:
             dtype = _dtypes.result_type(self._data.dtype, other)
@@ -205,8 +236,10 @@ class _data_array(_spbase):
         target = base._data.dtype
         if target != mx.bfloat16:
             target = _dtypes.mlx_dtype((np.ones(min(1, base._data.size), host) ** _dense.python_scalar(n)).dtype)
-        if _dense.numpy_mode():  # to the last bit what SciPy gives
+        if _dense.numpy_mode() or _dense.small(base._data):  # to the last bit what SciPy gives
             return base._with_data(_dense.to_mlx(_dense.view(base._data) ** _dense.python_scalar(n), target))
+        if _dense.python_scalar(n) == 2:  # several times quicker than a power of any kind
+            return base._with_data(mx.square(base._data.astype(target)))
         return base._with_data(mx.power(base._data.astype(target), _dense.to_mlx(n, target)))
 
     def _unary(self, name: str) -> Any:
@@ -218,8 +251,9 @@ class _data_array(_spbase):
         target = self._data.dtype
         if target != mx.bfloat16:
             target = _dtypes.mlx_dtype(ufunc(np.zeros(1, host)).dtype)
-        if _dense.numpy_mode() or target == mx.complex64 and name not in _COMPLEX_IN_MLX:
-            with np.errstate(over="ignore"):
+        if _dense.numpy_mode() or target == mx.complex64 and name not in _COMPLEX_IN_MLX or _dense.small(self._data):
+            quiet: Any = "warn" if _dense.numpy_mode() else "ignore"  # as NumPy, and as MLX
+            with np.errstate(over="ignore", divide=quiet, invalid=quiet):
                 return self._with_data(_dense.to_mlx(ufunc(_dense.view(self._data)), target))
         if _dtypes.is_integral(target):
             if name == "sign":
@@ -230,6 +264,21 @@ class _data_array(_spbase):
 
 # MLX has no complex kernel for the others: NumPy computes them on the host.
 _COMPLEX_IN_MLX = {"sin", "tan", "sinh", "tanh", "sqrt"}
+
+
+def _own(a: mx.array) -> mx.array:
+    """A copy with a buffer of its own."""
+    if a.dtype == mx.bfloat16:
+        return mx.array(a)
+    return _dense.to_mlx(_dense.view(a), a.dtype)
+
+
+def keep(arrays: list[mx.array], mask: np.ndarray) -> list[mx.array]:
+    """The elements (along the first axis) of these arrays that `mask` keeps; differentiable in traced ones."""
+    if any(map(_native.is_tracer, arrays)):
+        where = mx.array(np.flatnonzero(mask))
+        return [mx.take(x, where, axis=0) for x in arrays]
+    return _native.keep(arrays, mask)
 
 
 def _add_unary(name: str) -> None:

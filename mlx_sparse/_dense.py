@@ -12,8 +12,9 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from . import _dtypes, runtime
+from . import _dtypes, _native, runtime
 
+_SHORT = 1 << 18
 _WIDE = {"q": np.int64, "Q": np.uint64}
 # Views that someone still holds, by the identity of the buffer, which each of them keeps alive.
 _views: weakref.WeakValueDictionary[int, np.ndarray] = weakref.WeakValueDictionary()
@@ -73,6 +74,20 @@ def attribute(a: mx.array) -> Any:
 
 def _address(v: np.ndarray) -> int:
     return v.__array_interface__["data"][0]
+
+
+def small(*arrays: mx.array) -> bool:
+    """Whether NumPy computes on views of these at once, since a graph would cost more."""
+    return _native.is_small(*arrays)
+
+
+def full(n: int, value: float, dtype: mx.Dtype, stream: Any = None) -> mx.array:
+    """`n` times `value`: written at once if that is quicker than a node, else lazy."""
+    if n < _SHORT and stream is None and dtype != mx.bfloat16 and mx.default_device().type == mx.DeviceType.cpu:
+        made = _native.uninitialized((n,), mx.zeros(0, dtype=dtype))
+        view(made).fill(value)
+        return made
+    return mx.full((n,), value, dtype=dtype, stream=stream)
 
 
 def like(a: mx.array, operand: Any) -> Any:

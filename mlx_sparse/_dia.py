@@ -9,12 +9,14 @@ from warnings import warn
 import mlx.core as mx
 import numpy as np
 
-from . import _dense, _dtypes, _native, runtime
+from . import _dense, _dtypes, _native
 from ._base import SparseEfficiencyWarning, _as_operand, as_sparse, issparse, sparray
-from ._compressed import _index_input_dtype, _own, _traced
+from ._compressed import _index_input_dtype, _traced
 from ._data import _data_array
+from ._reduce import total_of
 from ._shape import check_input, check_shape, given_shape, is_shape
 
+_IN_NUMPY = {operator.add: np.add, operator.sub: np.subtract, operator.or_: np.logical_or}
 _MANY = 100  # diagonals above which the format wastes memory
 
 
@@ -56,6 +58,7 @@ class _dia_base(_data_array):
     """
 
     _format = "dia"
+    _buffers = ("_data", "_offsets")
     _offsets: mx.array
     _pattern: Any
 
@@ -68,12 +71,7 @@ class _dia_base(_data_array):
         check_input(arg1, True)
         target = None if dtype is None else _dtypes.mlx_dtype(dtype)
         if issparse(arg1):
-            A = as_sparse(arg1).todia()
-            self._data, self._offsets, self._shape = A._data, A._offsets, A._shape
-            if copy and runtime.dense_namespace == "numpy":
-                self._data, self._offsets = _own(self._data), _own(self._offsets)
-            if target is not None:
-                self._data = A.astype(target, copy=False)._data
+            self._take_over(as_sparse(arg1).todia(), copy, target)
         elif is_shape(arg1, self._allow_nd):
             self._shape = check_shape(arg1)
             self._data = mx.zeros((0, 0), dtype=target or _dtypes.default_float())
@@ -93,7 +91,7 @@ class _dia_base(_data_array):
         if shape is None:
             raise ValueError("expected a shape argument")
         self._shape = check_shape(shape)
-        self._data = _dense.to_mlx(data, dtype)
+        self._data = _dense.to_mlx(data if _dense.is_mlx(data) else np.atleast_2d(data), dtype)
         if self._data.ndim < 2:
             self._data = mx.reshape(self._data, (1, -1))
         index = _dtypes.index_dtype(maxval=max(self._shape))
@@ -111,8 +109,7 @@ class _dia_base(_data_array):
             raise ValueError(f"unrecognized form for dia_array constructor: {arg1}") from error
         if x.ndim != 2:
             raise ValueError(f"DIA arrays don't support {x.ndim}D input. Use 2D")
-        A = self._classes["coo"](x, dtype=dtype, shape=shape).todia()
-        self._data, self._offsets, self._shape = A._data, A._offsets, A._shape
+        self._adopt(self._classes["coo"](x, dtype=dtype, shape=shape).todia())
 
     @classmethod
     def _from_parts(cls, data: mx.array, offsets: mx.array, shape: tuple[int, ...]) -> Any:
@@ -297,12 +294,19 @@ class _dia_base(_data_array):
         a, b = self._data.astype(dtype), other._data.astype(dtype)
         join = operator.or_ if dtype == mx.bool_ else operator.sub if op == "minus" else operator.add
         if np.array_equal(ka, kb) and a.shape == b.shape:
-            return self._from_parts(join(a, b), self._offsets, self._shape)
+            if not _dense.small(a, b):
+                return self._from_parts(join(a, b), self._offsets, self._shape)
+            same: list[tuple[Any, Any]] = [(d, d) for d in range(len(ka))]
+            return self._from_parts(_joined(a, b, same, a.shape[1], _IN_NUMPY[join]), self._offsets, self._shape)
         k = np.union1d(ka, kb)
         length = a.shape[1]
         if b.shape[1] != length or len(k) not in (len(ka), len(kb)):
             length = max(0, min(self._shape[0] + int(k[-1]), self._shape[1])) if len(k) else 0
         left, right = ({int(v): d for d, v in enumerate(have)} for have in (ka, kb))
+        if _ready(a, b):
+            pairs: list[tuple[Any, Any]] = [(left.get(v), right.get(v)) for v in k.tolist()]
+            data = _joined(a, b, pairs, length, _IN_NUMPY[join])
+            return self._from_parts(data, _dense.to_index(k, self._offsets.dtype, "offsets"), self._shape)
         rows = []
         for v in k.tolist():
             if v in left:
@@ -325,9 +329,14 @@ class _dia_base(_data_array):
             k, mine, theirs = np.intersect1d(self._k, other._k, assume_unique=True, return_indices=True)
             length = min(self._data.shape[1], other._data.shape[1])
             dtype = _dtypes.result_type(self._data.dtype, other._data.dtype)
+            offsets = _dense.to_index(k, self._offsets.dtype, "offsets")
+            if _ready(self._data, other._data) and dtype == self._data.dtype == other._data.dtype:
+                pairs = list(zip(mine.tolist(), theirs.tolist(), strict=True))
+                return self._from_parts(
+                    _joined(self._data, other._data, pairs, length, np.multiply), offsets, self._shape
+                )
             a = mx.take(self._data[:, :length], mx.array(mine), axis=0).astype(dtype)
             b = mx.take(other._data[:, :length], mx.array(theirs), axis=0).astype(dtype)
-            offsets = _dense.to_index(k, self._offsets.dtype, "offsets")
             return self._from_parts(a * b if dtype != mx.bool_ else a & b, offsets, self._shape)
         x = _as_operand(other) if _dense.is_dense(other) else NotImplemented
         if x is NotImplemented or x.ndim > 2 or 0 in self._shape or 1 in self._shape or 0 in x.shape:
@@ -362,10 +371,10 @@ class _dia_base(_data_array):
 
     def _sum(self, axes: tuple[int, ...], dtype: mx.Dtype | None, stream: Any) -> mx.array:
         data = self._data.astype(_dtypes.sum_dtype(self._data.dtype), stream=stream)
-        ones = mx.ones(self._shape[0 if axes == (0,) else 1], dtype=data.dtype)
+        ones = _dense.full(self._shape[0 if axes == (0,) else 1], 1, data.dtype)
         total = self._product(data, ones, axes == (0,), stream)  # the product knows what lies outside
         if len(axes) == 2:
-            total = mx.sum(total, stream=stream)
+            total = total_of(total, stream)
         return total if dtype is None or dtype == total.dtype else total.astype(dtype, stream=stream)
 
     def _diagonal(self, k: int) -> mx.array:
@@ -376,8 +385,13 @@ class _dia_base(_data_array):
         at = np.flatnonzero(self._k == k)
         if not at.size:
             return mx.zeros(last - first, dtype=self._data.dtype)
+        if _dense.small(self._data):
+            held = _dense.view(self._data)[int(at[0]), first:last]
+            if held.size == last - first:
+                return _dense.to_mlx(held, self._data.dtype)
         found = self._data[int(at[0]), first:last]
-        return mx.pad(found, (0, last - first - found.size))
+        short = last - first - found.size
+        return mx.pad(found, (0, short)) if short else found
 
     def _setdiag(self, values: mx.array, k: int) -> None:
         first, last = max(k, 0), max(k, 0) + values.size
@@ -431,6 +445,8 @@ class _dia_base(_data_array):
                 f"permutation; got {axes}"
             )
         M, N = self._shape
+        if _ready(self._data):
+            return self._from_parts(self._moved(), _dense.to_index(-self._k, self._offsets.dtype, "offsets"), (N, M))
         width = max(M, N, self._data.shape[1])
         data, pieces = self._data, []
         if data.shape[1] < width:
@@ -446,6 +462,15 @@ class _dia_base(_data_array):
         )
         return self._from_parts(moved, -self._offsets, (N, M))
 
+    def _moved(self) -> mx.array:
+        """The values of the transpose: those of row i at position i."""
+        moved = _native.uninitialized((self._offsets.size, self._shape[0]), self._data)
+        for to, held, k in zip(_dense.view(moved), _dense.view(self._data), self._k.tolist(), strict=True):
+            first, last = max(0, -k), max(0, -k, min(to.size, held.size - k))
+            to[:first], to[last:] = 0, 0
+            to[first:last] = held[first + k : last + k]
+        return moved
+
     def resize(self, *shape: Any) -> None:
         """Change the shape in place: entries outside are dropped, new positions are zero."""
         M, N = given_shape(shape, (2,))
@@ -457,6 +482,29 @@ class _dia_base(_data_array):
 
 class dia_array(_dia_base, sparray):
     __doc__ = _dia_base.__doc__
+
+
+def _ready(*arrays: mx.array) -> bool:
+    """Whether NumPy can compute on views of these at once."""
+    return all(a.dtype != mx.bfloat16 and _native.is_available(a) and not _traced(a) for a in arrays)
+
+
+def _joined(a: mx.array, b: mx.array, pairs: list[tuple[Any, Any]], length: int, join: Any) -> mx.array:
+    """join(row i of a, row j of b) for the `pairs` (i, j), cut or filled with zeros to `length`; None: zeros."""
+    out = _native.uninitialized((len(pairs), length), a)
+    x, y = _dense.view(a)[:, :length], _dense.view(b)[:, :length]
+    with np.errstate(all="ignore"):
+        for to, (i, j) in zip(_dense.view(out), pairs, strict=True):
+            if i is not None and j is not None and x.shape[1] == y.shape[1]:
+                join(x[i], y[j], out=to[: x.shape[1]])
+                to[x.shape[1] :] = 0
+                continue
+            to[:] = 0
+            if i is not None:
+                to[: x.shape[1]] = x[i]
+            if j is not None:
+                join(to[: y.shape[1]], y[j], out=to[: y.shape[1]])
+    return out
 
 
 def _fitted(row: mx.array, length: int) -> mx.array:

@@ -7,7 +7,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from . import _dense, _dtypes
+from . import _dense, _dtypes, _native
 from ._base import _as_operand, as_sparse, issparse
 
 
@@ -70,6 +70,18 @@ def _broadcast_shape(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
         raise ValueError(f"inconsistent shapes {a} and {b}") from None
 
 
+def _flat(x: mx.array) -> mx.array:
+    if x.ndim == 1:
+        return x
+    return _dense.to_mlx(_dense.view(x).ravel(), x.dtype) if _dense.small(x) else mx.reshape(x, (-1,))
+
+
+def _times(data: mx.array, factor: mx.array) -> mx.array:
+    if _dense.small(data, factor):
+        return _dense.to_mlx(_dense.view(data) * _dense.view(factor), data.dtype)
+    return data * factor
+
+
 def _diagonal_of(vector: Any) -> Any:
     """diag(vector), without entries for its zeros."""
     from ._construct import diags_array
@@ -85,19 +97,17 @@ def _multiply_dense(a: Any, x: mx.array) -> Any:
     if x.size == 1:
         return a._mul_scalar(mx.reshape(x, ()))
     coo = a.tocoo(copy=False)
-    if coo.shape == x.shape:
-        if a.ndim == 1:
-            return coo._with_data(coo._data * mx.take(x, coo._coords[0]))
-        row, col = coo._coords
-        flat = row.astype(mx.int64) * x.shape[1] + col
-        return coo._with_data(coo._data * mx.take(mx.reshape(x, (-1,)), flat))
+    if a.ndim == 1 and coo.shape == x.shape:
+        return coo._with_data(coo._data * mx.take(x, coo._coords[0]))
     x2 = x if x.ndim == 2 else mx.reshape(x, (1, -1))
     (m, n), (p, q) = a._shape_as_2d, (x2.shape[0], x2.shape[1])
     row, col = coo._row, coo._coords[-1]
-    if p == 1 and q == n and m > 1:
-        return coo._with_data(coo._data * mx.take(x2[0], col))
-    if q == 1 and p == m and n > 1:
-        return coo._with_data(coo._data * mx.take(x2[:, 0], row))
+    if (m, n) == (p, q) and a.ndim == 2:
+        return coo._with_data(_times(coo._data, _native.sample(coo._pattern, x2, row, col, None)))
+    if m > 1 and (p, q) == (1, n) or n > 1 and (p, q) == (m, 1):  # one factor for each column or row
+        factors = _dense.full(m if p == 1 else n, 1, x.dtype), _flat(x)
+        u, v = factors if p == 1 else factors[::-1]
+        return coo._with_data(_times(coo._data, _native.sddmm(coo._pattern, row, col, u, v, None)))
     if m == 1 and q in (1, n):  # one sparse row against every row of x
         values = x2 * coo._data if q == 1 else mx.take(x2, col, axis=1) * coo._data
         rows = mx.repeat(mx.arange(p, dtype=row.dtype), coo.nnz)

@@ -99,8 +99,7 @@ class _lil_base(_builder):
         """An array over these iterables of lists, unchecked."""
         new = cls.__new__(cls)
         new._start(tuple(shape), dtype)
-        new.rows = np.fromiter(rows, dtype=object, count=shape[0])
-        new.data = np.fromiter(data, dtype=object, count=shape[0])
+        new.rows, new.data = (x if isinstance(x, np.ndarray) else _listed(x, shape[0]) for x in (rows, data))
         return new
 
     @classmethod
@@ -161,21 +160,19 @@ class _lil_base(_builder):
 
     def _pick(self, index: Any) -> Any:
         row, col = index.axes
+        if isinstance(row, np.ndarray) and isinstance(col, np.ndarray):
+            return self._pick_pairs(*np.atleast_2d(row, col))
+        taken = np.array([row] if isinstance(row, int) else row, dtype=np.int64).ravel()
         if isinstance(col, np.ndarray):
-            return self._pick_columns(row, col)
-        taken = [row] if isinstance(row, int) else row.ravel().tolist() if isinstance(row, np.ndarray) else row
-        col = range(col, col + 1) if isinstance(col, int) else col
-        shape = (len(taken), len(col))
-        parts = [_cut(self.rows[i], self.data[i], col) for i in taken]
-        return self._of_lists((p[0] for p in parts), (p[1] for p in parts), shape, self._dtype)
-
-    def _pick_columns(self, row: Any, col: np.ndarray) -> Any:
-        """Rows `row` (an int, a range or an array like `col`) at columns `col`; zeros are not taken along."""
-        if isinstance(row, np.ndarray):
-            row, col = np.atleast_2d(row, col)
+            lists = _native.list_take(self.rows, self.data, taken, col.ravel(), self._shape[1])
         else:
-            taken = np.array([row] if isinstance(row, int) else row, dtype=np.int64)
-            row, col = np.broadcast_arrays(taken[:, None], col.reshape(1, -1))
+            col = range(col, col + 1) if isinstance(col, int) else col
+            lists = _native.list_cut(self.rows, self.data, taken, col.start, col.step, len(col))
+        width = col.size if isinstance(col, np.ndarray) else len(col)
+        return self._of_lists(*lists, (len(taken), width), self._dtype)
+
+    def _pick_pairs(self, row: np.ndarray, col: np.ndarray) -> Any:
+        """The elements at (row[k], col[k]), without the zeros among them."""
         places, values = _native.list_sample(self.rows, self.data, row.ravel(), col.ravel())
         m, n = row.shape
         bounds = np.searchsorted(places, np.arange(m + 1) * n)
@@ -358,8 +355,12 @@ def _split(x: list, bounds: np.ndarray) -> Iterator[list]:
     return (x[a:b] for a, b in pairwise(bounds.tolist()))
 
 
+def _listed(lists: Any, n: int) -> np.ndarray:
+    return np.fromiter(lists, dtype=object, count=n)
+
+
 def _lists(n: int) -> np.ndarray:
-    return np.fromiter(([] for _ in range(n)), dtype=object, count=n)
+    return _listed(([] for _ in range(n)), n)
 
 
 def _axis(axis: int) -> int:
@@ -379,16 +380,3 @@ def _insert(row: list, data: list, j: int, x: Any) -> None:
     elif x:
         row.insert(at, j)
         data.insert(at, x)
-
-
-def _cut(row: list, data: list, columns: range) -> tuple[list, list]:
-    """Copies of the lists of a row, cut to `columns` and numbered along it."""
-    start, step = columns.start, columns.step
-    if step == 1:
-        a, b = bisect_left(row, start), bisect_left(row, columns.stop)
-        part = row[a:b]
-        return (part if start == 0 else [j - start for j in part]), data[a:b]
-    kept = [(columns.index(j), x) for j, x in zip(row, data, strict=True) if j in columns]
-    if step < 0:
-        kept.reverse()
-    return [j for j, _ in kept], [x for _, x in kept]

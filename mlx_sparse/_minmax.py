@@ -13,6 +13,7 @@ from . import _dense, _dtypes, _native
 from ._base import sparray
 from ._reduce import ordered_axes
 
+_ROW = 1024
 # name -> (is a maximum, ignores NaN, ufunc, reduction in MLX)
 _KINDS: dict[str, tuple[bool, bool, Any, Any]] = {
     "max": (True, False, np.maximum, mx.max),
@@ -230,7 +231,7 @@ def _extreme_of_all(A: Any, name: str, explicit: bool) -> Any:
     is_max, ignore_nan, ufunc, reduce = _KINDS[name]
     data = A._entries()
     bare = explicit or data.size == math.prod(A.shape)
-    if _dense.numpy_mode() or data.dtype == mx.complex64:
+    if _dense.numpy_mode() or data.dtype == mx.complex64 or _dense.small(data):
         host = _dense.view(data).ravel()
         zero = host.dtype.type(0)
         m = zero if host.size == 0 else ufunc.reduce(host)
@@ -246,8 +247,17 @@ def _extreme_of_all(A: Any, name: str, explicit: bool) -> Any:
         if not bare:
             m = mx.where(mx.isnan(m), zero, m)
     else:
-        m = reduce(data)
+        m = _reduced_flat(reduce, data)
     return m if bare else (mx.maximum if is_max else mx.minimum)(m, zero)
+
+
+def _reduced_flat(reduce: Any, data: mx.array) -> mx.array:
+    """reduce(data). MLX vectorises across rows, so a long array that is not differentiated goes as rows of a matrix."""
+    n = data.size // _ROW * _ROW
+    if data.size < 64 * _ROW or data.ndim > 1 or _native.is_tracer(data):
+        return reduce(data)
+    rows = reduce(mx.reshape(data[:n], (-1, _ROW)), axis=0)
+    return reduce(rows if n == data.size else mx.concatenate([rows, data[n:]]))
 
 
 def _ravel(coords: Sequence[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:

@@ -7,8 +7,9 @@ import operator
 from typing import Any
 
 import mlx.core as mx
+import numpy as np
 
-from . import _dense, _dtypes
+from . import _dense, _dtypes, _native
 
 
 class _reduced:
@@ -48,7 +49,10 @@ class _reduced:
     def _sum(self, axes: tuple[int, ...], dtype: mx.Dtype | None, stream: Any) -> mx.array:
         wide = _dtypes.sum_dtype(self._data.dtype)
         data = self._entries().astype(wide, stream=stream)
-        total = mx.sum(data, stream=stream) if len(axes) == self.ndim else self._axis_sum(data, axes[0], stream)
+        if len(axes) < self.ndim:
+            total = self._axis_sum(data, axes[0], stream)
+        else:
+            total = total_of(data, stream)
         return total if dtype is None or dtype == total.dtype else total.astype(dtype, stream=stream)
 
     def mean(self, axis: Any = None, dtype: Any = None, out: Any = None, *, stream: Any = None) -> Any:
@@ -56,7 +60,11 @@ class _reduced:
         axes = check_axis(axis, self.ndim)
         count = math.prod(self.shape[a] for a in axes)
         inner = _dtypes.default_float() if _dtypes.is_integral(self._data.dtype) else self._data.dtype
-        data = self._entries().astype(inner, stream=stream) * mx.array(1.0 / count, dtype=inner)
+        data = self._entries().astype(inner, stream=stream)
+        if stream is None and _dense.small(data):
+            data = _dense.to_mlx(_dense.view(data) * _dtypes.numpy_dtype(inner).type(1.0 / count), inner)
+        else:
+            data = data * mx.array(1.0 / count, dtype=inner)
         total = self._with_data(data, padded=False)._sum(axes, None, stream)
         if dtype is not None:
             total = total.astype(_dtypes.mlx_dtype(dtype), stream=stream)
@@ -65,7 +73,7 @@ class _reduced:
     def trace(self, offset: int = 0) -> Any:
         """Sum of the diagonal `offset`. Lazy."""
         d = self._diagonal(offset)
-        return _dense.out(mx.sum(d.astype(_dtypes.sum_dtype(d.dtype))))
+        return _dense.out(total_of(d.astype(_dtypes.sum_dtype(d.dtype)), None))
 
     def diagonal(self, k: int = 0) -> Any:
         """The `k`-th diagonal (k > 0 above the main one), duplicates summed. Lazy."""
@@ -94,6 +102,14 @@ class _reduced:
         if x.ndim == 0:
             x = mx.broadcast_to(x, (count,))
         self._setdiag(x[:count], k)
+
+
+def total_of(data: mx.array, stream: Any) -> mx.array:
+    """Sum of all values, in their dtype."""
+    if stream is None and _dense.small(data):
+        total = np.add.reduce(_dense.view(data), axis=None, dtype=_dtypes.numpy_dtype(data.dtype))
+        return mx.array(np.asarray(total), dtype=data.dtype)
+    return _native.total(data, stream)
 
 
 def store(total: mx.array, out: Any) -> Any:

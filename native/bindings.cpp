@@ -13,6 +13,7 @@
 #include "mlx_array.h"
 #include "primitives/convert.h"
 #include "primitives/dense.h"
+#include "primitives/diagonal.h"
 #include "primitives/product.h"
 #include "primitives/reduce.h"
 
@@ -21,6 +22,12 @@ namespace sp {
 namespace {
 
 py::tuple as_tuple(const Compressed& c) { return py::make_tuple(c.data, c.indices, c.indptr); }
+
+Compressed settled(Compressed c) {
+  if (!c.data.is_tracer()) sp::settled(c.data); // and its siblings
+  return c;
+}
+using sp::settled;
 
 Pattern make_pattern(bool compressed, int64_t n_major, int64_t n_minor) {
   return {compressed ? Layout::compressed : Layout::coordinate, n_major, n_minor, std::make_shared<Plan>()};
@@ -48,6 +55,12 @@ char numpy_kind(mx::Dtype dtype) {
 }
 
 bool ready_on_host(const mx::array& a) { return a.is_available() && a.flags().row_contiguous; }
+
+mx::array product_soon(int kind, const Pattern& p, const mx::array& data, const mx::array& s0, const mx::array& s1,
+                       const mx::array& x, mx::Stream s) {
+  const auto rows = std::max<int64_t>(1, kind == 0 ? p.n_minor : p.n_major);
+  return settled(product(product_kind(kind), p, data, s0, s1, x, s), data.size() * (x.size() / static_cast<size_t>(rows)));
+}
 
 // A @ x or A.T @ x for an ndarray, straight to the kernel: an eval costs more than a small product. None when this
 // short cut does not apply (other dtype, strided or batched x, a GPU, unevaluated buffers, the wrong length).
@@ -93,7 +106,7 @@ py::object product_direct(int kind, const Pattern& p, const mx::array& data, con
     const int nd = static_cast<int>(dense->ndim());
     const int64_t n_in = kind == 0 ? p.n_minor : p.n_major;
     if (dense->dtype() != data.dtype() || nd < 1 || dense->shape(nd > 1 ? nd - 2 : 0) != n_in) return py::none();
-    return to_python(product(product_kind(kind), p, data, s0, s1, *dense, checked_stream(data, py::none())));
+    return to_python(product_soon(kind, p, data, s0, s1, *dense, checked_stream(data, py::none())));
   }
   if (Py_TYPE(x.ptr()) == py::detail::npy_api::get().PyArray_Type_) {
     return product_numpy(kind, p, data, s0, s1, py::reinterpret_borrow<py::array>(x));
@@ -104,26 +117,38 @@ py::object product_direct(int kind, const Pattern& p, const mx::array& data, con
 void bind_lazy(py::module_& m) {
   m.def("product", [](int kind, const Pattern& p, const mx::array& data, const mx::array& s0, const mx::array& s1,
                       const mx::array& x, const py::object& stream) {
-    return product(product_kind(kind), p, data, s0, s1, x, checked_stream(data, stream));
+    return product_soon(kind, p, data, s0, s1, x, checked_stream(data, stream));
   });
   m.def("product_direct", &product_direct);
-  m.def("expand", [](const mx::array& indptr, int64_t nnz, const py::object& s) { return expand(indptr, nnz, to_stream(s)); });
+  m.def("expand", [](const mx::array& indptr, int64_t nnz, const py::object& s) {
+    return settled(expand(indptr, nnz, to_stream(s)));
+  });
   m.def("transpose", [](const mx::array& data, const mx::array& indices, const mx::array& indptr, int64_t n_minor,
                         const py::object& s) {
-    return as_tuple(transpose(data, indices, indptr, n_minor, checked_stream(data, s)));
+    return as_tuple(settled(transpose(data, indices, indptr, n_minor, checked_stream(data, s))));
   });
   m.def("coo_to_cs", [](const mx::array& data, const mx::array& major, const mx::array& minor, int64_t n_major,
                         const py::object& s) {
-    return as_tuple(coo_to_cs(data, major, minor, n_major, checked_stream(data, s)));
+    return as_tuple(settled(coo_to_cs(data, major, minor, n_major, checked_stream(data, s))));
   });
   m.def("major_sum", [](const mx::array& data, const mx::array& indptr, const py::object& s) {
-    return major_sum(data, indptr, checked_stream(data, s));
+    return settled(major_sum(data, indptr, checked_stream(data, s)));
+  });
+  m.def("total", [](const mx::array& data, const py::object& stream) {
+    const auto s = checked_stream(data, stream);
+    return settled(total(data, s));
   });
   m.def("minor_sum", [](const mx::array& data, const mx::array& indices, int64_t n_minor, const py::object& s) {
-    return minor_sum(data, indices, n_minor, checked_stream(data, s));
+    return settled(minor_sum(data, indices, n_minor, checked_stream(data, s)));
   });
   m.def("todense", [](const Pattern& p, const mx::array& data, const mx::array& s0, const mx::array& s1,
-                      const py::object& s) { return todense(p, data, s0, s1, checked_stream(data, s)); });
+                      const py::object& s) { return settled(todense(p, data, s0, s1, checked_stream(data, s))); });
+  m.def("sample", [](const Pattern& p, const mx::array& dense, const mx::array& s0, const mx::array& s1,
+                     const py::object& s) { return settled(sample(p, dense, s0, s1, checked_stream(dense, s))); });
+  m.def("sddmm", [](const Pattern& p, const mx::array& s0, const mx::array& s1, const mx::array& u, const mx::array& v,
+                    const py::object& s) { return settled(sddmm(p, s0, s1, u, v, false, checked_stream(u, s))); });
+  m.def("diagonal", [](const Pattern& p, const mx::array& data, const mx::array& s0, const mx::array& s1, int64_t k,
+                       const py::object& s) { return settled(diagonal(p, data, s0, s1, k, checked_stream(data, s))); });
 }
 
 void bind_host(py::module_& m) {
@@ -163,6 +188,16 @@ void bind_runtime(py::module_& m) {
   m.def("set_shaders_on_host", [](bool on) { shaders_on_host() = on; });
   m.def("is_available", [](const mx::array& a) { return a.is_available(); });
   m.def("is_tracer", [](const mx::array& a) { return a.is_tracer(); });
+  // Whether NumPy on views of these is quicker than a graph: evaluated, untraced, on the CPU, less work than an eval costs.
+  m.def("is_small", [](const py::args& arrays) {
+    size_t work = 0;
+    for (auto& item : arrays) {
+      const auto* a = as_array(item.ptr());
+      if (!a || !a->is_available() || a->is_tracer() || a->dtype() == mx::bfloat16) return false;
+      work += a->size();
+    }
+    return work < kSerialWork / 4 && mx::default_device() == mx::Device::cpu && !shaders_on_host();
+  });
   m.def("defer_to", &defer_to);
   m.def("triad", &triad, py::call_guard<py::gil_scoped_release>(),
         "Bytes per second of a[i] = b[i] + s * c[i] over n doubles on the package's own workers.");

@@ -165,14 +165,21 @@ std::pair<Compressed, bool> merge_blocks(const std::string& name, const Compress
     dispatch_unsigned(a.data.dtype(), [&](auto t) {
       using T = typename decltype(t)::type;
       with_block_op<T>(name, [&](auto op) {
-        auto pass = [&](I* indices, T* out) {
-          return bsr_merge<T, I>(rows, R * C, name == "multiply", ptr<I>(a.indptr), ptr<I>(a.indices), a.data.data<T>(),
-                                 ptr<I>(b.indptr), ptr<I>(b.indices), b.data.data<T>(), out_ptr<I>(indptr), indices, out, op);
+        auto pass = [&]<size_t area>(I* indices, T* out) {
+          return bsr_merge<area, T, I>(rows, R * C, name == "multiply", ptr<I>(a.indptr), ptr<I>(a.indices), a.data.data<T>(),
+                                       ptr<I>(b.indptr), ptr<I>(b.indices), b.data.data<T>(), out_ptr<I>(indptr), indices, out, op);
         };
-        const size_t n = pass(nullptr, nullptr);
+        const size_t n = pass.template operator()<0>(nullptr, nullptr);
         auto indices = entries(n, a.indices.dtype()), data = blocks_of(n, R, C, a.data.dtype());
-        pass(out_ptr<I>(indices), data.template data<T>());
-        zeros = count_nonzero_blocks<T>(n, R * C, data.template data<T>()) < n;
+        auto fill = [&]<size_t area>() { return pass.template operator()<area>(out_ptr<I>(indices), data.template data<T>()); };
+        bool known = is_field_v<T>;
+        if constexpr (is_field_v<T>) {
+          if (R * C == 4) zeros = fill.template operator()<4>() < n;
+          else if (R * C == 9) zeros = fill.template operator()<9>() < n;
+          else if (R * C == 16) zeros = fill.template operator()<16>() < n;
+          else known = false;
+        }
+        if (!known) zeros = fill.template operator()<0>() < n;
         result = Compressed{data, indices, indptr};
       });
     });

@@ -1,5 +1,7 @@
 #include "host_coo.h"
 
+#include <pybind11/numpy.h>
+
 #include "host_common.h"
 #include "kernels/assemble.h"
 #include "kernels/coo_axes.h"
@@ -132,11 +134,44 @@ Compressed from_diagonals_host(const std::vector<mx::array>& given, const std::v
   return {data, indices, indptr};
 }
 
+// The elements (along the first axis) of arrays of one length that `mask` keeps, in order.
+std::vector<mx::array> keep_host(const std::vector<mx::array>& arrays, const py::array_t<bool, py::array::c_style>& mask) {
+  const auto n = static_cast<size_t>(mask.size());
+  const bool* keep = mask.data();
+  const auto before = kept_before(n, keep, plan_parts(4 * n));
+  std::vector<mx::array> out;
+  for (const auto& a : arrays) {
+    if (a.ndim() == 0 || static_cast<size_t>(a.shape(0)) != n) throw std::invalid_argument("arrays and mask of one length");
+    const auto in = host_ready(a);
+    auto shape = in.shape();
+    shape[0] = static_cast<int>(before.back());
+    auto& kept = out.emplace_back(fresh(std::move(shape), in.dtype()));
+    const size_t width = n ? in.nbytes() / n : 0;
+    auto run = [&](auto w) {
+      using W = typename decltype(w)::type;
+      copy_kept<W>(n, width, keep, before, reinterpret_cast<const W*>(in.data<char>()), reinterpret_cast<W*>(kept.data<char>()));
+    };
+    if (width == in.itemsize()) dispatch_width(in.dtype(), run);
+    else run(Tag<char>{});
+  }
+  return out;
+}
+
 void bind_coo(pybind11::module_& m) {
   using Trio = std::tuple<mx::array, mx::array, mx::array>;
   auto compressed = [](const Trio& t) { return Compressed{std::get<0>(t), std::get<1>(t), std::get<2>(t)}; };
   auto tuple = [](const Compressed& c) { return py::make_tuple(c.data, c.indices, c.indptr); };
   m.def("coo_reshape", &coo_reshape_host);
+  m.def("keep", &keep_host);
+  m.def("extent", [](const mx::array& index) {
+    const auto x = host_ready(index);
+    if (x.size() == 0) throw std::invalid_argument("an empty array has no extent");
+    return with_index(x, [&](auto i) {
+      using I = typename decltype(i)::type;
+      const auto [low, high] = extent<I>(x.size(), ptr<I>(x));
+      return std::pair<int64_t, int64_t>(low, high);
+    });
+  });
   m.def("stack", [=](const std::vector<Trio>& blocks, const std::vector<int64_t>& minors, bool along_major, bool wide) {
     std::vector<Compressed> in;
     for (const auto& b : blocks) in.push_back(compressed(b));

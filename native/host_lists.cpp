@@ -2,7 +2,9 @@
 
 #include <pybind11/numpy.h>
 
+#include <algorithm>
 #include <limits>
+#include <utility>
 #include <vector>
 
 namespace sp {
@@ -168,6 +170,100 @@ py::tuple sample(const py::array& rows, const py::array& data, const Positions& 
   return py::make_tuple(py::array_t<int64_t>(static_cast<py::ssize_t>(hits.size()), hits.data()), values);
 }
 
+// Where results go: two object arrays with a pair of lists for each row.
+struct Pairs {
+  py::array columns, values;
+  explicit Pairs(py::ssize_t n) : columns(py::dtype("O"), n), values(py::dtype("O"), n) {}
+  void put(py::ssize_t r, py::object js, py::object xs) {
+    set(columns, r, std::move(js));
+    set(values, r, std::move(xs));
+  }
+
+ private:
+  static void set(py::array& a, py::ssize_t r, py::object list) {
+    PyObject*& slot = static_cast<PyObject**>(a.mutable_data())[r];
+    Py_XDECREF(slot);
+    slot = list.release().ptr();
+  }
+};
+
+void check_pair(const py::object& js, const py::object& xs) {
+  if (PyList_GET_SIZE(js.ptr()) != PyList_GET_SIZE(xs.ptr())) {
+    throw py::value_error("rows and data must hold lists of the same lengths");
+  }
+}
+
+py::object slice(const py::object& list, Py_ssize_t from, Py_ssize_t to) {
+  return py::reinterpret_steal<py::object>(PyList_GetSlice(list.ptr(), from, to));
+}
+
+// The rows `taken`, cut to the columns start, start + step, ... (n of them), which are numbered from 0.
+py::tuple cut(const py::array& rows, const py::array& data, const Positions& taken, int64_t start, int64_t step, int64_t n) {
+  const Lists columns(rows), stored(data);
+  Pairs out(taken.size());
+  const int64_t last = start + step * (n - 1), low = std::min(start, last), high = std::max(start, last);
+  for (py::ssize_t r = 0; r < taken.size(); ++r) {
+    const py::object row = columns[taken.data()[r]], xs = stored[taken.data()[r]];
+    check_pair(row, xs);
+    const Py_ssize_t from = n ? place(row, low).at : 0, to = n ? place(row, high + 1).at : 0;
+    if (step == 1) {
+      py::object js = slice(row, from, to);
+      for (Py_ssize_t k = 0; start && k < to - from; ++k) ok(PyList_SetItem(js.ptr(), k, PyLong_FromLongLong(integer(item(js, k)) - start)));
+      out.put(r, std::move(js), slice(xs, from, to));
+      continue;
+    }
+    py::list js, kept;
+    for (Py_ssize_t k = from; k < to; ++k) {
+      const Py_ssize_t at = step > 0 ? k : from + to - 1 - k;
+      const int64_t distance = integer(item(row, at)) - start;
+      if (distance % step) continue;
+      js.append(py::int_(distance / step));
+      kept.append(item(xs, at));
+    }
+    out.put(r, std::move(js), std::move(kept));
+  }
+  return py::make_tuple(out.columns, out.values);
+}
+
+// The rows `taken` at the columns `wanted`, in that order and as often as they stand there; zeros are not taken along.
+// Cost: the entries of these rows, those of the result with their sorting, and the width.
+py::tuple take(const py::array& rows, const py::array& data, const Positions& taken, const Positions& wanted, int64_t width) {
+  const Lists columns(rows), stored(data);
+  Pairs out(taken.size());
+  const auto n = static_cast<size_t>(wanted.size());
+  std::vector<size_t> first(static_cast<size_t>(width) + 1, 0), place(n); // where in `wanted` each column stands
+  for (size_t k = 0; k < n; ++k) {
+    const int64_t j = wanted.data()[k];
+    if (j < 0 || j >= width) throw py::index_error("column " + std::to_string(j) + " is out of range");
+    ++first[static_cast<size_t>(j) + 1];
+  }
+  for (size_t j = 0; j < static_cast<size_t>(width); ++j) first[j + 1] += first[j];
+  std::vector<size_t> next(first.begin(), first.end() - 1);
+  for (size_t k = 0; k < n; ++k) place[next[static_cast<size_t>(wanted.data()[k])]++] = k;
+  std::vector<std::pair<size_t, py::object>> found;
+  for (py::ssize_t r = 0; r < taken.size(); ++r) {
+    const py::object row = columns[taken.data()[r]], xs = stored[taken.data()[r]];
+    check_pair(row, xs);
+    found.clear();
+    for (Py_ssize_t e = 0; e < PyList_GET_SIZE(row.ptr()); ++e) {
+      const int64_t j = integer(item(row, e));
+      if (j < 0 || j >= width || first[static_cast<size_t>(j)] == first[static_cast<size_t>(j) + 1]) continue;
+      const py::object x = item(xs, e);
+      if (!truth(x)) continue;
+      for (size_t p = first[static_cast<size_t>(j)]; p < first[static_cast<size_t>(j) + 1]; ++p) found.emplace_back(place[p], x);
+    }
+    auto by_place = [](const auto& a, const auto& b) { return a.first < b.first; };
+    if (!std::is_sorted(found.begin(), found.end(), by_place)) std::sort(found.begin(), found.end(), by_place);
+    py::list js(found.size()), kept(found.size());
+    for (size_t k = 0; k < found.size(); ++k) {
+      ok(PyList_SetItem(js.ptr(), static_cast<Py_ssize_t>(k), PyLong_FromSize_t(found[k].first)));
+      ok(PyList_SetItem(kept.ptr(), static_cast<Py_ssize_t>(k), found[k].second.release().ptr()));
+    }
+    out.put(r, std::move(js), std::move(kept));
+  }
+  return py::make_tuple(out.columns, out.values);
+}
+
 } // namespace
 
 void bind_lists(py::module_& m) {
@@ -175,6 +271,8 @@ void bind_lists(py::module_& m) {
   m.def("list_flatten", &flatten);
   m.def("list_assign", &assign);
   m.def("list_sample", &sample);
+  m.def("list_cut", &cut);
+  m.def("list_take", &take);
 }
 
 } // namespace sp

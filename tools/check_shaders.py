@@ -33,9 +33,12 @@ SUFFIXES = {"shape": "Shape", "strides": "Strides", "ndim": "int"}
 
 
 def numbers(what: str) -> list[str]:
-    """The values of ``1|2|4`` or of ``0..7``."""
+    """The values of ``1|2|4`` or of ``0..7``; of a longer range, which holds sizes, the powers of two."""
     first, _, last = what.partition("..")
-    return [str(n) for n in range(int(first), int(last) + 1)] if last else what.split("|")
+    if not last:
+        return what.split("|")
+    found = range(int(first), int(last) + 1)
+    return [str(n) for n in found if len(found) <= 8 or n & (n - 1) == 0]
 
 
 def constants(shader: Shader) -> list[dict[str, str]]:

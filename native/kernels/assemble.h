@@ -126,18 +126,16 @@ struct Diagonal {
 // Diagonals by ascending offset, zeros included: canonical.
 template <class W, class I>
 void cs_from_diagonals(const std::vector<Diagonal<W>>& diagonals, size_t n_major, W* data, I* indices, I* indptr) {
-  std::fill(indptr, indptr + n_major + 1, I{0});
-  std::vector<I> change(n_major + 2, 0);
-  for (const auto& d : diagonals) {
-    if (d.count <= 0) continue;
-    ++change[d.first];
-    --change[d.first + d.count];
-  }
-  I width = 0;
-  for (size_t m = 0; m < n_major; ++m) {
-    width += change[m];
-    indptr[m + 1] = indptr[m] + width;
-  }
+  // Before slice m, diagonal d has its first m - d.first entries.
+  parallel_for(n_major + 1, plan_parts(n_major * (diagonals.size() + 1) / 2), [&](size_t lo, size_t hi) {
+    std::fill(indptr + lo, indptr + hi, I{0});
+    for (const auto& d : diagonals) {
+      const int64_t count = std::max<int64_t>(d.count, 0);
+      for (size_t m = lo; m < hi; ++m) {
+        indptr[m] += static_cast<I>(std::clamp<int64_t>(static_cast<int64_t>(m) - d.first, 0, count));
+      }
+    }
+  });
   const int parts = plan_parts(static_cast<size_t>(indptr[n_major]) + n_major);
   parallel_for(n_major, parts, [&](size_t lo, size_t hi) {
     for (size_t m = lo; m < hi; ++m) {

@@ -204,12 +204,21 @@ void dia_matmul_values(int64_t M, int64_t K, int64_t N, int64_t length, size_t n
 }
 
 // Blocks of the union of two canonical structures (of the intersection for products) and of the values on them: op(x, y),
-// with zeros where a side has no block. First without out_indices (counts into out_indptr), then with.
-template <class T, class I, class Op>
-size_t bsr_merge(size_t n_brows, size_t area, bool both, const I* ap, const I* ai, const T* a, const I* bp, const I* bi,
+// with zeros where a side has no block. First without out_indices: counts into out_indptr, returns the number of blocks.
+// Then with: returns how many of them hold a value that is not zero. area0: the area of a block, or 0 for any.
+template <size_t area0, class T, class I, class Op>
+size_t bsr_merge(size_t n_brows, size_t area_, bool both, const I* ap, const I* ai, const T* a, const I* bp, const I* bi,
                  const T* b, I* out_indptr, I* out_indices, T* out, Op&& op) {
   const size_t blocks = static_cast<size_t>(ap[n_brows]) + static_cast<size_t>(bp[n_brows]);
-  parallel_for(n_brows, plan_parts(blocks * (out_indices ? area : 1) + n_brows), [&](size_t lo, size_t hi) {
+  std::atomic<size_t> total{0};
+  parallel_for(n_brows, plan_parts(blocks * (out_indices ? area_ : 1) + n_brows), [&](size_t lo, size_t hi) {
+    const size_t area = area0 ? area0 : area_;
+    size_t count = 0;
+    auto fill = [&](T* __restrict to, auto&& value) {
+      bool any = false;
+      for (size_t j = 0; j < area; ++j) any |= (to[j] = value(j)) != T{};
+      count += any;
+    };
     for (size_t m = lo; m < hi; ++m) {
       I p = ap[m], q = bp[m], at = out_indices ? out_indptr[m] : I{0};
       const I p_end = ap[m + 1], q_end = bp[m + 1];
@@ -219,11 +228,11 @@ size_t bsr_merge(size_t n_brows, size_t area, bool both, const I* ap, const I* a
         if (!both || (left && right)) {
           if (out_indices) {
             out_indices[at] = left ? ai[p] : bi[q];
-            T* __restrict to = out + static_cast<size_t>(at) * area;
-            const T *__restrict x = a + static_cast<size_t>(p) * area, *__restrict y = b + static_cast<size_t>(q) * area;
-            if (left && right) for (size_t j = 0; j < area; ++j) to[j] = op(x[j], y[j]);
-            else if (left) for (size_t j = 0; j < area; ++j) to[j] = op(x[j], T{});
-            else for (size_t j = 0; j < area; ++j) to[j] = op(T{}, y[j]);
+            T* to = out + static_cast<size_t>(at) * area;
+            const T *x = a + static_cast<size_t>(p) * area, *y = b + static_cast<size_t>(q) * area;
+            if (left && right) fill(to, [=](size_t j) { return op(x[j], y[j]); });
+            else if (left) fill(to, [=](size_t j) { return op(x[j], T{}); });
+            else fill(to, [=](size_t j) { return op(T{}, y[j]); });
           }
           ++at;
         }
@@ -232,20 +241,9 @@ size_t bsr_merge(size_t n_brows, size_t area, bool both, const I* ap, const I* a
       }
       if (!out_indices) out_indptr[m + 1] = at;
     }
-  });
-  return out_indices ? 0 : accumulate_counts(n_brows, out_indptr);
-}
-
-// How many blocks hold a value that is not zero.
-template <class T>
-size_t count_nonzero_blocks(size_t blocks, size_t area, const T* data) {
-  std::atomic<size_t> total{0};
-  parallel_for(blocks, plan_parts(blocks * area / 4), [&](size_t lo, size_t hi) {
-    size_t count = 0;
-    for (size_t p = lo; p < hi; ++p) count += std::any_of(data + p * area, data + (p + 1) * area, [](T v) { return v != T{}; });
     total += count;
   });
-  return total;
+  return out_indices ? total.load() : accumulate_counts(n_brows, out_indptr);
 }
 
 // c += a b for row-major blocks of R x n and n x C values; sizes that are template arguments go before the others.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "../dispatch.h"
@@ -70,6 +71,48 @@ void coo_reshape(size_t nnz, const std::vector<const I*>& coords, const std::vec
       const size_t n = std::min(kKeyBlock, hi - lo);
       ravel_block(lo, n, coords, strides, keys);
       unravel_block(lo, n, keys, dims, narrow, out);
+    }
+  });
+}
+
+// (least, largest) of x[0 .. n), n > 0.
+template <class I>
+std::pair<I, I> extent(size_t n, const I* x) {
+  const int parts = plan_parts(n / 4);
+  std::vector<std::pair<I, I>> found(parts, {x[0], x[0]});
+  run_parts(parts, [&](int p) {
+    I low = x[0], high = x[0];
+    for (size_t e = n * p / parts, end = n * (p + 1) / parts; e < end; ++e) {
+      low = std::min(low, x[e]);
+      high = std::max(high, x[e]);
+    }
+    found[p] = {low, high};
+  });
+  for (auto& f : found) found[0] = {std::min(found[0].first, f.first), std::max(found[0].second, f.second)};
+  return found[0];
+}
+
+// How many of keep[0 .. n) are set before each of `parts` equal pieces, and in all.
+inline std::vector<size_t> kept_before(size_t n, const bool* keep, int parts) {
+  std::vector<size_t> before(parts + 1, 0);
+  run_parts(parts, [&](int p) {
+    before[p + 1] = static_cast<size_t>(std::count(keep + n * p / parts, keep + n * (p + 1) / parts, true));
+  });
+  for (int p = 0; p < parts; ++p) before[p + 1] += before[p];
+  return before;
+}
+
+// The elements of `in` that are kept, in order: one type W, or rows of `width` bytes for W = char. As many pieces as `before`.
+template <class W>
+void copy_kept(size_t n, size_t width, const bool* keep, const std::vector<size_t>& before, const W* in, W* out) {
+  const int parts = static_cast<int>(before.size()) - 1;
+  run_parts(parts, [&](int p) {
+    size_t slot = before[p];
+    for (size_t e = n * p / parts, end = n * (p + 1) / parts; e < end; ++e) {
+      if (!keep[e]) continue;
+      if constexpr (std::is_same_v<W, char>) std::copy_n(in + e * width, width, out + slot * width);
+      else out[slot] = in[e];
+      ++slot;
     }
   });
 }

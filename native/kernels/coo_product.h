@@ -30,6 +30,11 @@ template <class T, class I>
 void coo_sddmm(size_t nnz, const I* iu, const I* iv, const T* u, const T* v, T* out, size_t k, size_t batch,
                size_t u_stride, size_t v_stride) {
   parallel_for(nnz, plan_parts(product_work(nnz, 0, k) * batch), [=](size_t lo, size_t hi) {
+    if (k == 1 && batch == 1) {
+      using A = acc_t<T>;
+      for (size_t e = lo; e < hi; ++e) out[e] = static_cast<T>(mul(static_cast<A>(u[iu[e]]), static_cast<A>(v[iv[e]])));
+      return;
+    }
     for (size_t e = lo; e < hi; ++e) {
       out[e] = dot_rows(u + static_cast<size_t>(iu[e]) * k, v + static_cast<size_t>(iv[e]) * k, k, batch, u_stride,
                         v_stride);

@@ -76,19 +76,6 @@ inline mx::array contiguous_input(const mx::array& a, mx::cpu::CommandEncoder& e
   return copy;
 }
 
-// Inside eval_cpu: allocates `outputs`, then runs task(inputs, outputs) on the primitive's stream.
-template <class F>
-void run_on_cpu(mx::Stream s, const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs, F task) {
-  auto& encoder = mx::cpu::get_command_encoder(s);
-  std::vector<mx::array> in, out;
-  for (auto& a : inputs) in.push_back(mx::array::unsafe_weak_copy(contiguous_input(a, encoder)));
-  for (auto& a : outputs) {
-    a.set_data(allocate(a.nbytes()));
-    out.push_back(mx::array::unsafe_weak_copy(a));
-  }
-  encoder.dispatch([in = std::move(in), out = std::move(out), task = std::move(task)]() mutable { task(in, out); });
-}
-
 // Outside the graph: the evaluated, row-contiguous form of `a` for a host-side kernel.
 inline mx::array host_ready(mx::array a) {
   if (a.is_tracer()) {
@@ -102,6 +89,48 @@ inline mx::array host_ready(mx::array a) {
   mx::array copy = fresh(a.shape(), a.dtype());
   copy_strided(a, copy);
   return copy;
+}
+
+// True while the calling thread evaluates a node itself (see settled).
+inline thread_local bool evaluating_here = false;
+
+// Inside eval_cpu: allocates `outputs`, then runs task(inputs, outputs) on the primitive's stream.
+template <class F>
+void run_on_cpu(mx::Stream s, const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs, F task) {
+  if (evaluating_here) {
+    std::vector<mx::array> in;
+    for (auto& a : inputs) in.push_back(host_ready(a));
+    for (auto& a : outputs) a.set_data(allocate(a.nbytes()));
+    return task(in, outputs);
+  }
+  auto& encoder = mx::cpu::get_command_encoder(s);
+  std::vector<mx::array> in, out;
+  for (auto& a : inputs) in.push_back(mx::array::unsafe_weak_copy(contiguous_input(a, encoder)));
+  for (auto& a : outputs) {
+    a.set_data(allocate(a.nbytes()));
+    out.push_back(mx::array::unsafe_weak_copy(a));
+  }
+  encoder.dispatch([in = std::move(in), out = std::move(out), task = std::move(task)]() mutable { task(in, out); });
+}
+
+// The node `a`, evaluated on the spot when its operands are there and its work is less than an eval's own cost: about
+// 20 us, for waking the stream's thread. A value, as a constant would be; anything larger, traced or pending stays lazy.
+// work: what it takes beyond reading and writing each element once.
+inline mx::array settled(mx::array a, size_t work = 0) {
+  if (!a.has_primitive() || a.primitive().stream().device != mx::Device::cpu || shaders_on_host()) return a;
+  for (auto& in : a.inputs()) {
+    if (!in.is_available() || in.is_tracer()) return a;
+    work += in.size();
+  }
+  auto outputs = a.outputs();
+  for (auto& out : outputs) work += out.size();
+  if (work >= kSerialWork) return a;
+  evaluating_here = true;
+  struct Done { ~Done() { evaluating_here = false; } } done;
+  a.primitive().eval_cpu(a.inputs(), outputs);
+  for (auto& out : outputs) out.set_status(mx::array::Status::available);
+  a.detach();
+  return a;
 }
 
 inline mx::array conj(const mx::array& a, mx::Stream s) {

@@ -10,6 +10,9 @@ mx::array major_sum(const mx::array& data, const mx::array& indptr, mx::Stream s
 // data (nnz,) or (b, nnz) -> (n_minor,) or (b, n_minor).
 mx::array minor_sum(const mx::array& data, const mx::array& indices, int64_t n_minor, mx::Stream s);
 
+// The sum of all values, of any shape.
+mx::array total(const mx::array& data, mx::Stream s);
+
 class AxisSum : public mx::Primitive {
  public:
   AxisSum(mx::Stream s, bool major, int64_t n_out)

@@ -9,11 +9,14 @@ from functools import cache
 import matrices
 import mlx.core as mx
 import numpy as np
+import ordinary
 import scipy.sparse
 import structure
 from measure import Side
 
 import mlx_sparse as sp
+
+_ROWS = structure.TABLE | ordinary.TABLE
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ FLOORS = {
     "add": Floor(1.5),
     "tiny-product": Floor(1.0, memory=None),
     "lazy-node": Floor(0.5, memory=None),  # against an mx.add node
-    **{name: Floor(row.speed, memory=None) for name, row in structure.TABLE.items()},
+    **{name: Floor(row.speed, memory=None) for name, row in _ROWS.items()},
 }
 
 
@@ -187,5 +190,5 @@ CASES: dict[str, Callable[[], Case]] = {
     "add": add,
     "tiny-product": tiny_product,
     "lazy-node": lazy_node,
-    **{name: (lambda row=row: Case(*structure.sides(row))) for name, row in structure.TABLE.items()},
+    **{name: (lambda row=row: Case(*structure.sides(row))) for name, row in _ROWS.items()},
 }

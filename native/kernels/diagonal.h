@@ -1,0 +1,57 @@
+// Which stored values lie on a diagonal: visit(i, at) says that value `at` is (part of) element i of the k-th diagonal,
+// which begins at row `first` and has `count` elements. Any order of entries; duplicates are visited one by one, in the
+// order they are stored. No two workers visit the same i.
+#pragma once
+
+#include "../parallel.h"
+
+namespace sp {
+
+struct DiagonalRange {
+  int64_t k, first, count;
+  DiagonalRange(int64_t k, int64_t n_major, int64_t n_minor)
+      : k(k), first(std::max<int64_t>(-k, 0)), count(std::min(n_major - first, n_minor - std::max<int64_t>(k, 0))) {}
+};
+
+// Cost: the indices of `count` slices.
+template <class I, class Visit>
+void cs_visit_diagonal(DiagonalRange d, const I* indptr, const I* indices, Visit&& visit) {
+  const size_t work = static_cast<size_t>(indptr[d.first + d.count] - indptr[d.first]) / 2 + static_cast<size_t>(d.count);
+  parallel_for(static_cast<size_t>(d.count), plan_parts(work), [&](size_t lo, size_t hi) {
+    for (size_t i = lo; i < hi; ++i) {
+      const int64_t m = d.first + static_cast<int64_t>(i);
+      const I target = static_cast<I>(m + d.k);
+      for (I e = indptr[m]; e < indptr[m + 1]; ++e) if (indices[e] == target) visit(i, static_cast<size_t>(e));
+    }
+  });
+}
+
+// Blocks of R x C: row r of a block of row m and column b meets the diagonal at column r - shift.
+template <class I, class Visit>
+void bsr_visit_diagonal(DiagonalRange d, int64_t n_brows, int64_t R, int64_t C, const I* indptr, const I* indices,
+                        Visit&& visit) {
+  const size_t work = static_cast<size_t>(indptr[n_brows]) + static_cast<size_t>(n_brows);
+  parallel_for(static_cast<size_t>(n_brows), plan_parts(work), [&](size_t lo, size_t hi) {
+    for (int64_t m = static_cast<int64_t>(lo); m < static_cast<int64_t>(hi); ++m) {
+      for (I p = indptr[m]; p < indptr[m + 1]; ++p) {
+        const int64_t shift = static_cast<int64_t>(indices[p]) * C - m * R - d.k;
+        for (int64_t r = std::max<int64_t>(0, shift), end = std::min(R, C + shift); r < end; ++r) {
+          const int64_t i = m * R + r - d.first;
+          if (i >= 0 && i < d.count) visit(static_cast<size_t>(i), static_cast<size_t>((p * R + r) * C + r - shift));
+        }
+      }
+    }
+  });
+}
+
+// One worker: the same i may turn up anywhere.
+template <class I, class Visit>
+void coo_visit_diagonal(DiagonalRange d, size_t nnz, const I* major, const I* minor, Visit&& visit) {
+  for (size_t e = 0; e < nnz; ++e) {
+    if (static_cast<int64_t>(minor[e]) - static_cast<int64_t>(major[e]) != d.k) continue;
+    const int64_t i = static_cast<int64_t>(major[e]) - d.first;
+    if (i >= 0 && i < d.count) visit(static_cast<size_t>(i), e);
+  }
+}
+
+} // namespace sp
