@@ -15,6 +15,7 @@ from ._checks import _summary, check_range, index_array, is_traced
 _OPERATIONS = ("sum", "mean", "prod", "max", "min", "logsumexp", "argmax", "argmin")
 _PUBLIC = _OPERATIONS[:6]
 _INT32_MAX = 2**31 - 1
+_LONG_SCAN = 4096
 
 
 def segment_reduce(
@@ -240,7 +241,7 @@ def lengths_to_offsets(lengths: Any, *, stream: Any = None) -> mx.array:
     array([0, 2, 2, 5], dtype=int32)
     """
     n = index_array("lengths", lengths).astype(mx.int32, stream=stream)
-    return _after_zero(mx.cumsum(n, stream=stream), stream)
+    return _after_zero(_scan(mx.cumsum, mx.add, n, stream), stream)
 
 
 def offsets_to_lengths(offsets: Any, *, stream: Any = None) -> mx.array:
@@ -433,7 +434,7 @@ def _from_lengths(lengths: Any, rows: int, validate: bool, stream: Any) -> mx.ar
         raise ValueError(f"lengths must not be negative; got {least}")
     if total != rows:
         raise ValueError(f"lengths must sum to the {rows} rows of x; got {total}")
-    return _after_zero(mx.cumsum(n.astype(mx.int32, stream=stream), stream=stream), stream)
+    return _after_zero(_scan(mx.cumsum, mx.add, n.astype(mx.int32, stream=stream), stream), stream)
 
 
 def _from_offsets(offsets: Any, rows: int, validate: bool, stream: Any) -> mx.array:
@@ -514,18 +515,31 @@ def _after_zero(a: mx.array, stream: Any) -> mx.array:
 # What has not been read is brought into range, so that kernels need not look.
 
 
+def _scan(scan: Any, join: Any, x: mx.array, stream: Any) -> mx.array:
+    """`mx.cumsum` or `mx.cummax` of non-negative integers; on a GPU long ones go by rows, since MLX's scan leaves each row
+    to one group of threads."""
+    n = x.shape[0]
+    if n < _LONG_SCAN or mx.default_device().type == mx.DeviceType.cpu:
+        return scan(x, stream=stream)
+    side = math.isqrt(n - 1) + 1
+    rows = mx.reshape(mx.pad(x, (0, side * side - n), stream=stream), (side, side), stream=stream)
+    within = scan(rows, axis=1, stream=stream)
+    before = scan(within[:, -1], inclusive=False, stream=stream)
+    return mx.reshape(join(within, before[:, None], stream=stream), (-1,), stream=stream)[:n]
+
+
 def _clamped_offsets(o: mx.array, rows: int, stream: Any) -> mx.array:
     if o.shape[0] == 1:
         return mx.zeros((1,), dtype=mx.int32, stream=stream)
     inside = mx.clip(o[1:], 0, rows, stream=stream).astype(mx.int32, stream=stream)
-    return _after_zero(mx.cummax(inside, stream=stream), stream)
+    return _after_zero(_scan(mx.cummax, mx.maximum, inside, stream), stream)
 
 
 def _clamped_lengths(n: mx.array, rows: int, stream: Any) -> mx.array:
     if n.shape[0] == 0:
         return mx.zeros((1,), dtype=mx.int32, stream=stream)
     n = mx.clip(n, 0, rows, stream=stream).astype(mx.int64, stream=stream)
-    ends = mx.clip(mx.cumsum(n, stream=stream), 0, rows, stream=stream)
+    ends = mx.clip(_scan(mx.cumsum, mx.add, n, stream), 0, rows, stream=stream)
     return _after_zero(ends.astype(mx.int32, stream=stream), stream)
 
 

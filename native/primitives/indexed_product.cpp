@@ -136,11 +136,12 @@ void IndexedProduct::eval_shader(const std::vector<mx::array>& in, std::vector<m
   const bool outer = kind_ == IndexedKind::outer, transposed = kind_ == IndexedKind::rmatvec;
   // The blocks of one entry, as the shaders deal them to the threads of a group (indexed_shape.inc).
   const int m = in[0].shape(2), c = outer ? in[1].shape(2) : in[0].shape(3);
-  int lanes = 1;
-  while (lanes < c && lanes < 32) lanes *= 2;
   // Rows of a block that a thread holds: all of them up to 32, which divide the rows if such a number is near.
   int rows = 32;
   while (rows > 4 && (rows / 2 >= m || (m % rows && m % (rows / 2) == 0))) rows /= 2;
+  int most_lanes = 32, lanes = 1;
+  while (!(outer || transposed) && most_lanes > 8 && most_lanes / 2 * (32 / rows) >= c) most_lanes /= 2;
+  while (lanes < c && lanes < most_lanes) lanes *= 2;
   const Shader& sum = shader("indexed_product");
   const int64_t units = int64_t(outputs[0].shape(1)) * (outer || transposed ? (c + lanes - 1) / lanes : 1) *
       (transposed ? 1 : (m + rows - 1) / rows);

@@ -6,6 +6,7 @@ import pytest
 
 from mlx_sparse import _dense
 from mlx_sparse.indexed import (
+    _segments,
     lengths_to_offsets,
     lengths_to_segment_ids,
     offsets_to_lengths,
@@ -586,3 +587,14 @@ def test_operands_from_elsewhere():
     np.testing.assert_array_equal(
         np.array(segment_reduce(strided, [1, 3])), np.array([[0, 4, 8], [1 + 2 + 3, 5 + 6 + 7, 9 + 10 + 11]])
     )
+
+
+@pytest.mark.parametrize("n", [1, 2, 9, 10, 4097])
+@pytest.mark.parametrize("scan, join", [(mx.cumsum, mx.add), (mx.cummax, mx.maximum)])
+def test_long_scans_by_rows(monkeypatch, n, scan, join):
+    x = mx.array(np.random.default_rng(n).integers(0, 9, n))
+    want = np.array(scan(x))
+    gpu = type("Gpu", (), {"type": mx.DeviceType.gpu})
+    monkeypatch.setattr(_segments, "_LONG_SCAN", 1)
+    monkeypatch.setattr(_segments.mx, "default_device", lambda: gpu)
+    np.testing.assert_array_equal(_segments._scan(scan, join, x, None), want)
