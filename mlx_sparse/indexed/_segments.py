@@ -516,8 +516,10 @@ def _after_zero(a: mx.array, stream: Any) -> mx.array:
 
 
 def _scan(scan: Any, join: Any, x: mx.array, stream: Any) -> mx.array:
-    """`mx.cumsum` or `mx.cummax` of non-negative integers; on a GPU long ones go by rows, since MLX's scan leaves each row
-    to one group of threads."""
+    """`mx.cumsum` or `mx.cummax` of non-negative integers.
+
+    On a GPU long ones go by rows, since MLX's scan leaves each row to one group of threads.
+    """
     n = x.shape[0]
     if n < _LONG_SCAN or mx.default_device().type == mx.DeviceType.cpu:
         return scan(x, stream=stream)
