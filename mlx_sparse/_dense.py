@@ -87,7 +87,7 @@ def full(n: int, value: float, dtype: mx.Dtype, stream: Any = None) -> mx.array:
         made = _native.uninitialized((n,), mx.zeros(0, dtype=dtype))
         view(made).fill(value)
         return made
-    return mx.full((n,), value, dtype=dtype, stream=stream)
+    return mx.full((n,), mx.array(value, dtype=dtype), stream=stream)  # of a number alone it would not be bool
 
 
 def like(a: mx.array, operand: Any) -> Any:
