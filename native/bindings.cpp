@@ -56,12 +56,6 @@ char numpy_kind(mx::Dtype dtype) {
 
 bool ready_on_host(const mx::array& a) { return a.is_available() && a.flags().row_contiguous; }
 
-mx::array product_soon(int kind, const Pattern& p, const mx::array& data, const mx::array& s0, const mx::array& s1,
-                       const mx::array& x, mx::Stream s) {
-  const auto rows = std::max<int64_t>(1, kind == 0 ? p.n_minor : p.n_major);
-  return settled(product(product_kind(kind), p, data, s0, s1, x, s), data.size() * (x.size() / static_cast<size_t>(rows)));
-}
-
 // A @ x or A.T @ x for an ndarray, straight to the kernel: an eval costs more than a small product. None when this
 // short cut does not apply (other dtype, strided or batched x, a GPU, unevaluated buffers, the wrong length).
 py::object product_numpy(int kind, const Pattern& p, const mx::array& data, const mx::array& s0, const mx::array& s1,
@@ -106,7 +100,7 @@ py::object product_direct(int kind, const Pattern& p, const mx::array& data, con
     const int nd = static_cast<int>(dense->ndim());
     const int64_t n_in = kind == 0 ? p.n_minor : p.n_major;
     if (dense->dtype() != data.dtype() || nd < 1 || dense->shape(nd > 1 ? nd - 2 : 0) != n_in) return py::none();
-    return to_python(product_soon(kind, p, data, s0, s1, *dense, checked_stream(data, py::none())));
+    return to_python(product(product_kind(kind), p, data, s0, s1, *dense, checked_stream(data, py::none())));
   }
   if (Py_TYPE(x.ptr()) == py::detail::npy_api::get().PyArray_Type_) {
     return product_numpy(kind, p, data, s0, s1, py::reinterpret_borrow<py::array>(x));
@@ -117,7 +111,7 @@ py::object product_direct(int kind, const Pattern& p, const mx::array& data, con
 void bind_lazy(py::module_& m) {
   m.def("product", [](int kind, const Pattern& p, const mx::array& data, const mx::array& s0, const mx::array& s1,
                       const mx::array& x, const py::object& stream) {
-    return product_soon(kind, p, data, s0, s1, x, checked_stream(data, stream));
+    return product(product_kind(kind), p, data, s0, s1, x, checked_stream(data, stream));
   });
   m.def("product_direct", &product_direct);
   m.def("expand", [](const mx::array& indptr, int64_t nnz, const py::object& s) {
