@@ -27,7 +27,7 @@ _BUFFERS = {
 }
 
 
-_LONG = 1 << 20  # bytes
+_LONG = 1 << 16  # bytes
 _PIECE = 1 << 18  # bytes that stay in a core's cache between being read and being checked
 
 
