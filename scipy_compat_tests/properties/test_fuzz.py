@@ -48,6 +48,7 @@ MEANT = {
     r"assigned\(sp\.coo_array.*(\[1, 2\]|np\.ones\(\d\))\)$": r"SciPy gives ValueError: operands could not",
     r"sp\.coo_array.*\[1\.5\]": r"nnz",
     # Two things are wrong with the call, and the other one is found first.
+    r"sp\.dia_array\(\(\[.*j\).*dtype='": r"mlx_sparse ValueError: offsets array must have rank 1",
     r"sp\.(lil|csc|csr)_array.*(\[\]|None)\)$": r"mlx_sparse (TypeError|ValueError)",
     r"dtype=('U3'|'nonsense'|object)": r"mlx_sparse (TypeError|ValueError)",
     # SciPy fails in ways of its own.
