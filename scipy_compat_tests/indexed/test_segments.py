@@ -6,7 +6,7 @@ import pytest
 
 from mlx_sparse import _dense
 from mlx_sparse.indexed import (
-    _segments,
+    _naming,
     lengths_to_offsets,
     lengths_to_segment_ids,
     offsets_to_lengths,
@@ -595,6 +595,6 @@ def test_long_scans_by_rows(monkeypatch, n, scan, join):
     x = mx.array(np.random.default_rng(n).integers(0, 9, n))
     want = np.array(scan(x))
     gpu = type("Gpu", (), {"type": mx.DeviceType.gpu})
-    monkeypatch.setattr(_segments, "_LONG_SCAN", 1)
-    monkeypatch.setattr(_segments.mx, "default_device", lambda: gpu)
-    np.testing.assert_array_equal(_segments._scan(scan, join, x, None), want)
+    monkeypatch.setattr(_naming, "_LONG_SCAN", 1)
+    monkeypatch.setattr(_naming.mx, "default_device", lambda: gpu)
+    np.testing.assert_array_equal(_naming._scan(scan, join, x, None), want)
