@@ -130,9 +130,7 @@ def _joined_entries(
     canonical: bool = False,
 ) -> Any:
     """The coo array of all entries of coo blocks that begin at (row, column)."""
-    now = dtype != mx.bfloat16 and all(
-        _native.is_available(b._data) and not any(map(_native.is_tracer, (b._data, *b._coords))) for b, _, _ in blocks
-    )
+    now = dtype != mx.bfloat16 and all(_dense.ready(b._data, *b._coords) for b, _, _ in blocks)
     join = _written if now else _concatenated
     data = join([(b._data, 0) for b, _, _ in blocks], dtype)
     rows = join([(b._row, at) for b, at, _ in blocks], index)

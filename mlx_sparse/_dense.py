@@ -76,6 +76,11 @@ def _address(v: np.ndarray) -> int:
     return v.__array_interface__["data"][0]
 
 
+def ready(*arrays: mx.array) -> bool:
+    """Whether NumPy can compute on views of these at once: evaluated, not traced, of a dtype that it has."""
+    return all(a.dtype != mx.bfloat16 and _native.is_available(a) and not _native.is_tracer(a) for a in arrays)
+
+
 def small(*arrays: mx.array) -> bool:
     """Whether NumPy computes on views of these at once, since a graph would cost more."""
     return _native.is_small(*arrays)

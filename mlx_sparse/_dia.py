@@ -303,7 +303,7 @@ class _dia_base(_data_array):
         if b.shape[1] != length or len(k) not in (len(ka), len(kb)):
             length = max(0, min(self._shape[0] + int(k[-1]), self._shape[1])) if len(k) else 0
         left, right = ({int(v): d for d, v in enumerate(have)} for have in (ka, kb))
-        if _ready(a, b):
+        if _dense.ready(a, b):
             pairs: list[tuple[Any, Any]] = [(left.get(v), right.get(v)) for v in k.tolist()]
             data = _joined(a, b, pairs, length, _IN_NUMPY[join])
             return self._from_parts(data, _dense.to_index(k, self._offsets.dtype, "offsets"), self._shape)
@@ -330,7 +330,7 @@ class _dia_base(_data_array):
             length = min(self._data.shape[1], other._data.shape[1])
             dtype = _dtypes.result_type(self._data.dtype, other._data.dtype)
             offsets = _dense.to_index(k, self._offsets.dtype, "offsets")
-            if _ready(self._data, other._data) and dtype == self._data.dtype == other._data.dtype:
+            if _dense.ready(self._data, other._data) and dtype == self._data.dtype == other._data.dtype:
                 pairs = list(zip(mine.tolist(), theirs.tolist(), strict=True))
                 return self._from_parts(
                     _joined(self._data, other._data, pairs, length, np.multiply), offsets, self._shape
@@ -445,7 +445,7 @@ class _dia_base(_data_array):
                 f"permutation; got {axes}"
             )
         M, N = self._shape
-        if _ready(self._data):
+        if _dense.ready(self._data):
             return self._from_parts(self._moved(), _dense.to_index(-self._k, self._offsets.dtype, "offsets"), (N, M))
         width = max(M, N, self._data.shape[1])
         data, pieces = self._data, []
@@ -482,11 +482,6 @@ class _dia_base(_data_array):
 
 class dia_array(_dia_base, sparray):
     __doc__ = _dia_base.__doc__
-
-
-def _ready(*arrays: mx.array) -> bool:
-    """Whether NumPy can compute on views of these at once."""
-    return all(a.dtype != mx.bfloat16 and _native.is_available(a) and not _traced(a) for a in arrays)
 
 
 def _joined(a: mx.array, b: mx.array, pairs: list[tuple[Any, Any]], length: int, join: Any) -> mx.array:
