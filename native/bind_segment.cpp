@@ -1,4 +1,4 @@
-#include "bind_segment.h"
+#include "bind_indexed.h"
 
 #include "mlx_array.h"
 #include "primitives/convert.h"

@@ -1,14 +1,13 @@
 // The one pybind11 module. Every function takes and returns mx.array; checks of meaning are Python's.
 #include <pybind11/numpy.h>
 
-#include "bind_segment.h"
+#include "bind_indexed.h"
 #include "host_blocks.h"
 #include "host_coo.h"
 #include "host_index.h"
 #include "host_lists.h"
 #include "host_minmax.h"
 #include "host_ops.h"
-#include "indexed.h"
 #include "launch.h"
 #include "mlx_array.h"
 #include "primitives/convert.h"

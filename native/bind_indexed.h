@@ -6,5 +6,6 @@
 namespace sp {
 
 void bind_indexed_product(pybind11::module_& m);
+void bind_segment(pybind11::module_& m);
 
 } // namespace sp

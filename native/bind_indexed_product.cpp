@@ -2,7 +2,7 @@
 #include <pybind11/stl.h>
 
 #include "host_common.h"
-#include "indexed.h"
+#include "bind_indexed.h"
 #include "kernels/grouping.h"
 #include "kernels/indexed_product.h"
 #include "mlx_array.h"
