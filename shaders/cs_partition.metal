@@ -3,7 +3,7 @@
 // entries plus slices. Needs a non-decreasing indptr. Cost: one search a chunk, eight probes a step.
 //! in indptr: I, part_like: I
 //! out part: I
-//! with I: index, CHUNK: 128|512|2048
+//! with I: index, CHUNK: 64|512|2048
 constexpr int GROUP = 64;
 constexpr int PROBES = 8;
 const int64_t n_out = part_like_shape[0];

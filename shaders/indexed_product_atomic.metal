@@ -5,7 +5,8 @@
 // Cost: entries * G * M * C products and an atomic for each element that an entry adds to.
 //! in left: A, right: A, left_index: I, right_index: I, out_index: I, order: I, y_like: A
 //! out y: A
-//! with A: float32, I: index, CHUNK: 128, ROWS: 4..32, outer: bool, transposed: bool
+//! with A: float32, I: index, CHUNK: 64, ROWS: 4..32, LANES: 1..32, HEIGHT: 0..64, WIDTH: 0..64
+//! with outer: bool, transposed: bool
 constexpr int GROUP = 32;
 #include "indexed_shape.inc"
 SP_SHARED(A, partial, MOST * PITCH);
@@ -13,7 +14,7 @@ const int64_t first = int64_t(threadgroup_position_in_grid.x) * CHUNK;
 const int64_t count = out_index_shape[0];
 const int64_t last = first + CHUNK < count ? first + CHUNK : count;
 const bool joint = false;
-const int outputs = teams * units * (transposed ? lanes : outer ? ROWS * lanes : ROWS);
+const int outputs = teams * units * (transposed ? LANES : outer ? ROWS * LANES : ROWS);
 for (int64_t base = first; base < last; base += teams) {
   SP_THREADS(lid, thread_index_in_threadgroup) {
 #include "indexed_thread.inc"

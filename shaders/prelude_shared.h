@@ -75,6 +75,15 @@ template <typename A> SP_FUNCTION sp_state<A> sp_fold(int op, sp_state<A> s, A x
   return sp_join(op, s, one);
 }
 
+// What a running sum of lengths, leaving out negative ones, or a running maximum of offsets becomes with one more, both
+// at most `most`.
+template <typename I> SP_FUNCTION I sp_add_up(bool lengths, I sum, I more, I most) {
+  if (more > most) more = most;
+  if (!lengths) return more > sum ? more : sum;
+  if (more <= 0) return sum;
+  return sum < most - more ? I(sum + more) : most;
+}
+
 // The value of a slice of n rows; not for 5, whose two parts are kept apart.
 template <typename A> SP_FUNCTION A sp_finish(int op, sp_state<A> s, int64_t n) {
   if (op == 1) return n > 0 ? sp_divide(s.value, n) : A(0);

@@ -33,21 +33,20 @@ SUFFIXES = {"shape": "Shape", "strides": "Strides", "ndim": "int"}
 
 
 def numbers(what: str) -> list[str]:
-    """The values of ``1|2|4`` or of ``0..7``; of a longer range, which holds sizes, the powers of two."""
+    """The values of ``bool``, ``1|2|4`` or ``0..7``."""
+    if what == "bool":
+        return ["true", "false"]
     first, _, last = what.partition("..")
-    if not last:
-        return what.split("|")
-    found = range(int(first), int(last) + 1)
-    return [str(n) for n in found if len(found) <= 8 or n & (n - 1) == 0]
+    return [str(n) for n in range(int(first), int(last) + 1)] if last else what.split("|")
 
 
 def constants(shader: Shader) -> list[dict[str, str]]:
-    choices = {
-        name: ["true", "false"] if what == "bool" else numbers(what)
-        for name, what in shader.params.items()
-        if what not in embed_shaders.TYPES
-    }
-    return [dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]
+    """Values of the parameters that are no types: every combination, but of long ranges their ends, all the same one."""
+    choices = {name: numbers(what) for name, what in shader.params.items() if what not in embed_shaders.TYPES}
+    long = {name: choices.pop(name) for name in list(choices) if len(choices[name]) > 8}
+    ends = [{name: values[end] for name, values in long.items()} for end in ((0, -1) if long else (0,))]
+    found = itertools.product(*choices.values())
+    return [dict(zip(choices, values, strict=True)) | end for values in found for end in ends]
 
 
 def kernel(shader: Shader, name: str, value: str, index: str, fixed: dict[str, str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import operator
 from typing import Any
 
@@ -21,7 +20,6 @@ __all__ = [
 ]
 
 _INT32_MAX = 2**31 - 1
-_LONG_SCAN = 4096
 
 
 def lengths_to_offsets(lengths: Any, *, stream: Any = None) -> mx.array:
@@ -41,8 +39,7 @@ def lengths_to_offsets(lengths: Any, *, stream: Any = None) -> mx.array:
     >>> lengths_to_offsets([2, 0, 3])
     array([0, 2, 2, 5], dtype=int32)
     """
-    n = index_array("lengths", lengths).astype(mx.int32, stream=stream)
-    return _after_zero(_scan(mx.cumsum, mx.add, n, stream), stream)
+    return _native.segment_offsets(index_array("lengths", lengths), True, _INT32_MAX, stream)
 
 
 def offsets_to_lengths(offsets: Any, *, stream: Any = None) -> mx.array:
@@ -88,7 +85,7 @@ def lengths_to_segment_ids(lengths: Any, total: int | None = None, *, stream: An
         least, total = _read_lengths(n)
         if least < 0 or total > _INT32_MAX:
             raise ValueError(f"lengths must not be negative nor sum to more than {_INT32_MAX}")
-    return _expand(_clamped_lengths(n, total, stream), _count("total", total), stream)
+    return _expand(n, True, _count("total", total), stream)
 
 
 def offsets_to_segment_ids(offsets: Any, total: int | None = None, *, stream: Any = None) -> mx.array:
@@ -121,7 +118,7 @@ def offsets_to_segment_ids(offsets: Any, total: int | None = None, *, stream: An
         total = _item(o[-1])
         if not 0 <= total <= _INT32_MAX:
             raise ValueError(f"offsets must end between 0 and {_INT32_MAX}; got {total}")
-    return _expand(_clamped_offsets(o, total, stream), _count("total", total), stream)
+    return _expand(o, False, _count("total", total), stream)
 
 
 def segment_ids_to_lengths(ids: Any, num_segments: int, *, stream: Any = None) -> mx.array:
@@ -191,20 +188,19 @@ def segments_of(
 
 def _from_lengths(lengths: Any, rows: int, validate: bool, stream: Any) -> mx.array:
     n = _constant(index_array("lengths", lengths), stream)
-    if not validate or is_traced(n):
-        return _clamped_lengths(n, rows, stream)
-    least, total = _read_lengths(n)
-    if least < 0:
-        raise ValueError(f"lengths must not be negative; got {least}")
-    if total != rows:
-        raise ValueError(f"lengths must sum to the {rows} rows of x; got {total}")
-    return _after_zero(_scan(mx.cumsum, mx.add, n.astype(mx.int32, stream=stream), stream), stream)
+    if validate and not is_traced(n):
+        least, total = _read_lengths(n)
+        if least < 0:
+            raise ValueError(f"lengths must not be negative; got {least}")
+        if total != rows:
+            raise ValueError(f"lengths must sum to the {rows} rows of x; got {total}")
+    return _native.segment_offsets(n, True, rows, stream)
 
 
 def _from_offsets(offsets: Any, rows: int, validate: bool, stream: Any) -> mx.array:
     o = _constant(_offsets_array(offsets), stream)
     if not validate or is_traced(o):
-        return _clamped_offsets(o, rows, stream)
+        return _native.segment_offsets(o, False, rows, stream)
     first, last = o[0], o[-1]
     falls = mx.any(o[1:] < o[:-1])
     mx.eval(first, last, falls)
@@ -272,41 +268,7 @@ def _item(a: mx.array) -> int:
     return a.item()  # type: ignore[return-value]
 
 
-def _after_zero(a: mx.array, stream: Any) -> mx.array:
-    return mx.concatenate([mx.zeros((1,), dtype=mx.int32, stream=stream), a], stream=stream)
-
-
 # What has not been read is brought into range, so that kernels need not look.
-
-
-def _scan(scan: Any, join: Any, x: mx.array, stream: Any) -> mx.array:
-    """`mx.cumsum` or `mx.cummax` of non-negative integers.
-
-    On a GPU long ones go by rows, since MLX's scan leaves each row to one group of threads.
-    """
-    n = x.shape[0]
-    if n < _LONG_SCAN or mx.default_device().type == mx.DeviceType.cpu:
-        return scan(x, stream=stream)
-    side = math.isqrt(n - 1) + 1
-    rows = mx.reshape(mx.pad(x, (0, side * side - n), stream=stream), (side, side), stream=stream)
-    within = scan(rows, axis=1, stream=stream)
-    before = scan(within[:, -1], inclusive=False, stream=stream)
-    return mx.reshape(join(within, before[:, None], stream=stream), (-1,), stream=stream)[:n]
-
-
-def _clamped_offsets(o: mx.array, rows: int, stream: Any) -> mx.array:
-    if o.shape[0] == 1:
-        return mx.zeros((1,), dtype=mx.int32, stream=stream)
-    inside = mx.clip(o[1:], 0, rows, stream=stream).astype(mx.int32, stream=stream)
-    return _after_zero(_scan(mx.cummax, mx.maximum, inside, stream), stream)
-
-
-def _clamped_lengths(n: mx.array, rows: int, stream: Any) -> mx.array:
-    if n.shape[0] == 0:
-        return mx.zeros((1,), dtype=mx.int32, stream=stream)
-    n = mx.clip(n, 0, rows, stream=stream).astype(mx.int64, stream=stream)
-    ends = mx.clip(_scan(mx.cumsum, mx.add, n, stream), 0, rows, stream=stream)
-    return _after_zero(ends.astype(mx.int32, stream=stream), stream)
 
 
 def _clamped_ids(i: mx.array, n: int, stream: Any) -> mx.array:
@@ -321,7 +283,7 @@ def _compressed(i: mx.array, n: int, stream: Any, exact: bool = False) -> mx.arr
         return mx.zeros((n + 1,), dtype=mx.int32, stream=stream)
     if exact:
         return _native.compress(i, n, stream)
-    return _clamped_offsets(_native.compress(i, n + 1, stream)[: n + 1], i.shape[0], stream)
+    return _native.segment_offsets(_native.compress(i, n + 1, stream)[: n + 1], False, i.shape[0], stream)
 
 
 def counts(i: mx.array, n: int, stream: Any) -> mx.array:
@@ -331,8 +293,10 @@ def counts(i: mx.array, n: int, stream: Any) -> mx.array:
     return _native.minor_sum(mx.ones(i.shape, dtype=mx.int32, stream=stream), i, n + 1, stream)[:n]
 
 
-def _expand(offsets: mx.array, total: int, stream: Any) -> mx.array:
+def _expand(given: mx.array, lengths: bool, total: int, stream: Any) -> mx.array:
+    """Segment of each of `total` rows, of any lengths or offsets; the rows past the last segment get their number."""
     if total == 0:
         return mx.zeros((0,), dtype=mx.int32, stream=stream)
+    offsets = _native.segment_offsets(given, lengths, total, stream)
     end = mx.full((1,), total, dtype=mx.int32, stream=stream)
     return _native.expand(mx.concatenate([offsets, end], stream=stream), total, stream)

@@ -230,6 +230,22 @@ void segment_spread(size_t n, size_t n_segments, const I* ids, const T* y, size_
   });
 }
 
+// offsets[0] = 0, offsets[i + 1] = the sum of lengths[0 .. i], leaving out negative ones, at most `most`. Serial.
+inline void offsets_of_lengths(size_t n, const int32_t* lengths, int32_t most, int32_t* offsets) {
+  int64_t sum = 0;
+  offsets[0] = 0;
+  for (size_t i = 0; i < n; ++i) {
+    sum = std::min<int64_t>(sum + std::max(lengths[i], 0), most);
+    offsets[i + 1] = static_cast<int32_t>(sum);
+  }
+}
+
+// offsets[0] = 0, offsets[i] = the maximum of 0 and given[1 .. i], at most `most`, for i < n. Serial.
+inline void offsets_in_order(size_t n, const int32_t* given, int32_t most, int32_t* offsets) {
+  offsets[0] = 0;
+  for (size_t i = 1; i < n; ++i) offsets[i] = std::max(offsets[i - 1], std::min(given[i], most));
+}
+
 // out[t, :] = exp(x[t, :] - y[ids[t], 0, :] - y[ids[t], 1, :]), 0 where x is -inf or ids[t] names no segment.
 template <class T, class I>
 void segment_exp(size_t n, size_t n_segments, const I* ids, const T* x, const acc_t<T>* y, size_t k, T* out) {

@@ -8,7 +8,7 @@ namespace sp {
 
 namespace {
 
-constexpr int kChunk = 128; // positions of one chunk: see cs_partition
+constexpr int kChunk = 64; // positions of one chunk: see cs_partition
 
 // The slots of the trilinear form, and which of them each kind takes and gives.
 enum Slot { X, A, Y };
@@ -134,20 +134,24 @@ void IndexedProduct::eval_gpu(const std::vector<mx::array>& inputs, std::vector<
 
 void IndexedProduct::eval_shader(const std::vector<mx::array>& in, std::vector<mx::array>& outputs) {
   const bool outer = kind_ == IndexedKind::outer, transposed = kind_ == IndexedKind::rmatvec;
-  // The blocks of one entry, as the shaders deal them to the threads of a group (indexed_shape.inc).
+  // The blocks of one entry, and how the shaders deal them to the threads of a group (indexed_shape.inc).
   const int m = in[0].shape(2), c = outer ? in[1].shape(2) : in[0].shape(3);
   // Rows of a block that a thread holds: all of them up to 32, which divide the rows if such a number is near.
   int rows = 32;
   while (rows > 4 && (rows / 2 >= m || (m % rows && m % (rows / 2) == 0))) rows /= 2;
+  // Blocks of few rows get fewer lanes, so that a thread has enough to do.
   int most_lanes = 32, lanes = 1;
   while (!(outer || transposed) && most_lanes > 8 && most_lanes / 2 * (32 / rows) >= c) most_lanes /= 2;
   while (lanes < c && lanes < most_lanes) lanes *= 2;
+  // Compilers are told the shape of small blocks, which gives each shape its own kernel; larger ones share theirs.
+  const bool small = m <= 64 && c <= 64;
   const Shader& sum = shader("indexed_product");
   const int64_t units = int64_t(outputs[0].shape(1)) * (outer || transposed ? (c + lanes - 1) / lanes : 1) *
       (transposed ? 1 : (m + rows - 1) / rows);
   const int64_t high = (units * lanes + sum.group - 1) / sum.group;
   if (high > 65535) throw std::invalid_argument("the blocks of an indexed product are too large for a GPU");
-  const TemplateArgs args{{"CHUNK", kChunk}, {"ROWS", rows}, {"outer", outer}, {"transposed", transposed}};
+  const TemplateArgs args{{"CHUNK", kChunk}, {"ROWS", rows}, {"LANES", lanes}, {"HEIGHT", small ? m : 0},
+                          {"WIDTH", small ? c : 0}, {"outer", outer}, {"transposed", transposed}};
   auto run = [&](const char* name, std::vector<mx::array> inputs, mx::array& out, int64_t groups, bool zeroed) {
     const Shader& sh = shader(name);
     std::vector<mx::array> one{out};

@@ -91,6 +91,19 @@ mx::array others(const mx::array& x, const Segments& segments, mx::Stream s) {
 
 } // namespace
 
+mx::array segment_offsets(const mx::array& given, bool lengths, int rows, mx::Stream s) {
+  if (given.shape(0) == !lengths) return mx::zeros({1}, mx::int32, s);
+  auto narrow = given;
+  if (given.dtype() != mx::int32) {
+    const auto most = mx::array(int64_t{std::numeric_limits<int>::max()}, mx::int64);
+    narrow = mx::astype(mx::clip(given, mx::array(int64_t{0}, mx::int64), most, s), mx::int32, s);
+  }
+  const std::vector<mx::array> inputs{narrow, mx::array({rows}, mx::int32)};
+  auto node = std::make_shared<SegmentOffsets>(s, lengths);
+  const auto shapes = node->output_shapes(inputs);
+  return mx::array::make_arrays(shapes, std::vector<mx::Dtype>(shapes.size(), mx::int32), node, inputs)[0];
+}
+
 Segments with_ids(const Segments& segments, int rows, mx::Stream s) {
   if (segments.ids) return segments;
   return {segments.count, segments.offsets, expand(closed(segments, rows, s), rows, s), std::nullopt};
@@ -242,6 +255,23 @@ bool SegmentReduce::is_equivalent(const Primitive& other) const {
   const auto& o = static_cast<const SegmentReduce&>(other);
   if (scratch_ || o.scratch_) return kMergeSiblings;
   return kind_ == o.kind_ && same_segments(o);
+}
+
+// ---- offsets -----------------------------------------------------------------------------------------------
+
+std::pair<std::vector<mx::array>, std::vector<int>> SegmentOffsets::vmap(const std::vector<mx::array>& inputs,
+                                                                         const std::vector<int>& axes) {
+  const auto s = stream();
+  auto y = stack_slices({inputs[0]}, {axes[0]}, s, [&](auto& in) {
+    return segment_offsets(in[0], lengths_, inputs[1].item<int>(), s);
+  });
+  std::vector<mx::array> outs{std::move(y)};
+  if (scratch_) outs.push_back(mx::zeros({1}, mx::int32, s));
+  return {outs, std::vector<int>(outs.size(), 0)};
+}
+
+bool SegmentOffsets::is_equivalent(const Primitive& other) const {
+  return scratch_ ? kMergeSiblings : lengths_ == static_cast<const SegmentOffsets&>(other).lengths_;
 }
 
 // ---- spreading ---------------------------------------------------------------------------------------------

@@ -17,6 +17,10 @@ struct Segments {
   std::optional<mx::array> offsets, ids, order;
 };
 
+// Such offsets, of any `given` lengths (S,) or else offsets (S + 1,), int32 or int64: negative lengths count as 0, what
+// falls or passes `rows` is brought to the offset before or to `rows`. Not differentiable.
+mx::array segment_offsets(const mx::array& given, bool lengths, int rows, mx::Stream s);
+
 // `segments` with ids, for `rows` rows.
 Segments with_ids(const Segments& segments, int rows, mx::Stream s);
 
@@ -39,6 +43,22 @@ mx::array segment_weight(SegmentWeight kind, const mx::array& x, const mx::array
 // before, or with `reverse` after, row t). a, b and the result are (T, C).
 mx::array segment_scan(const mx::array& a, const std::optional<mx::array>& b, bool reverse, const Segments& segments,
                        mx::Stream s);
+
+class SegmentOffsets : public mx::Primitive {
+ public:
+  SegmentOffsets(mx::Stream s, bool lengths) : Primitive(s), lengths_(lengths), scratch_(uses_shaders(s)) {}
+  void eval_cpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) override;
+  void eval_gpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) override;
+  std::pair<std::vector<mx::array>, std::vector<int>> vmap(const std::vector<mx::array>& inputs,
+                                                           const std::vector<int>& axes) override;
+  bool is_equivalent(const Primitive& other) const override;
+  std::vector<mx::Shape> output_shapes(const std::vector<mx::array>& inputs) override;
+  const char* name() const override { return "SegmentOffsets"; }
+
+ private:
+  bool lengths_;
+  bool scratch_; // outputs (offsets, totals of chunks)
+};
 
 // The inputs of a node are its `operands` dense ones, then offsets (unless `by_ids`), ids and order as far as they are there.
 class SegmentNode : public mx::Primitive {

@@ -9,6 +9,7 @@ namespace {
 
 // Positions (rows + segments) of one chunk, as in cs_partition.
 int chunk_size(int columns) { return columns < 8 ? 2048 : 512; }
+constexpr int kOffsetChunk = 2048; // elements that one group of segment_offsets adds up
 int chunk_count(int64_t rows, int64_t segments, int chunk) { return static_cast<int>((rows + segments + chunk - 1) / chunk); }
 
 // Which of the shader's results (x's dtype, its accumulator, an index) a kind has.
@@ -99,6 +100,14 @@ void SegmentScan::eval_cpu(const std::vector<mx::array>& inputs, std::vector<mx:
   });
 }
 
+void SegmentOffsets::eval_cpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) {
+  if (scratch_) return eval_gpu(inputs, outputs);
+  run_on_cpu(stream(), inputs, outputs, [lengths = lengths_](auto& in, auto& out) {
+    (lengths ? offsets_of_lengths : offsets_in_order)(in[0].size(), in[0].template data<int32_t>(),
+                                                      *in[1].template data<int32_t>(), out[0].template data<int32_t>());
+  });
+}
+
 // ---- shaders -----------------------------------------------------------------------------------------------
 
 std::vector<mx::Dtype> SegmentReduce::output_dtypes(const std::vector<mx::array>& in) const {
@@ -129,6 +138,21 @@ std::vector<mx::array> SegmentReduce::siblings(const std::vector<mx::array>& in)
   const auto dtypes = output_dtypes(in);
   for (size_t i = 1; i < dtypes.size(); ++i) found.push_back(mx::zeros({1}, dtypes[i], stream()));
   return found;
+}
+
+std::vector<mx::Shape> SegmentOffsets::output_shapes(const std::vector<mx::array>& in) {
+  const int n = in[0].shape(0) - !lengths_;
+  if (!scratch_) return {{n + 1}};
+  return {{n + 1}, {std::max(1, (n + kOffsetChunk - 1) / kOffsetChunk)}};
+}
+
+void SegmentOffsets::eval_gpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) {
+  const Shader &sum = shader("segment_totals"), &scan = shader("segment_offsets");
+  const TemplateArgs args{{"CHUNK", kOffsetChunk}, {"lengths", lengths_}};
+  const int chunks = outputs[1].shape(0);
+  std::vector<mx::array> offsets{outputs[0]}, total{outputs[1]};
+  launch(sum, inputs, total, args, {chunks * sum.group, 1, 1}, {sum.group, 1, 1}, stream());
+  launch(scan, {inputs[0], inputs[1], total[0]}, offsets, args, {chunks * scan.group, 1, 1}, {scan.group, 1, 1}, stream());
 }
 
 void SegmentReduce::eval_shader(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) {

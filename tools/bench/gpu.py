@@ -67,7 +67,7 @@ def copy_bandwidth() -> float:
     """Bytes read plus bytes written per second by a negation of 1 GiB."""
     x = mx.random.normal((1 << 28,))
     mx.eval(x)
-    return 2 * x.nbytes / time_mlx(lambda: -x, 4)
+    return 2 * x.nbytes / time_mlx(lambda: -x, 16)
 
 
 def poisson(side: int) -> sp.csr_array:

@@ -4,7 +4,7 @@
 
 The composition that a row is compared with: gather the operands (take), multiply (matmul), add (`.at[].add`,
 `index_add_`); for segments `.at[].add` and `torch.segment_reduce`. On the CPU both sides run in turn in one process; on
-CUDA ours is many results in one eval over their number, PyTorch (optional) as many between two events. Medians.
+CUDA ours is up to 16 results in one eval over their number, PyTorch (optional) as many between two events. Medians.
 "share" is the bytes that must move at least once over our time, against the bandwidth (bytes read plus bytes written)
 of a large copy on CUDA, of a triad on the same threads on the CPU. The timed calls do not validate index arrays;
 `o_idx` is sorted, `b_idx` random.
@@ -32,6 +32,7 @@ from mlx_sparse import indexed  # noqa: E402
 
 PER_ROW = 10  # products of one output row, on average
 KERNEL = 27  # matrices, where a_idx picks few: a 3 x 3 x 3 convolution's
+AT_ONCE = 20 * 10**9  # bytes of results in one eval
 UNCHECKED = {"reduction": "sorted", "validate": False}
 
 
@@ -45,6 +46,7 @@ class Row:
     composed: Callable[..., Any]
     torch: Callable[..., Any]
     least: int  # bytes
+    kept: int  # bytes of the results
 
 
 def problem(t: int, g: int, m: int, c: int, matrices: int | None) -> dict[str, Any]:
@@ -109,7 +111,7 @@ def product_rows(t: int, g: int, m: int, c: int, matrices: int | None) -> list[R
 
     vectors = {k: p[k] for k in p if k != "a"}
     written = rows * g * m * c * 4
-    forwards = Row(f"MVMR {label}", operands, ours, composed, in_torch, forward)
+    forwards = Row(f"MVMR {label}", operands, ours, composed, in_torch, forward, n * g * m * 4)
     if matrices == t:
         return [forwards]
     return [
@@ -121,6 +123,7 @@ def product_rows(t: int, g: int, m: int, c: int, matrices: int | None) -> list[R
             composed_outer,
             torch_outer,
             written + p["b"].nbytes + p["x"].nbytes + index,
+            written,
         ),
         Row(
             f"MVMR gradients {label}",
@@ -129,6 +132,7 @@ def product_rows(t: int, g: int, m: int, c: int, matrices: int | None) -> list[R
             gradient(composed),
             torch_gradient,
             2 * forward + written,
+            written + p["b"].nbytes,
         ),
     ]
 
@@ -154,7 +158,8 @@ def segment_row(t: int, columns: int, segments: int) -> Row:
 
     name = f"segment sum {t:.0e} x {columns} -> {segments:.0e}"
     arrays = {"x": x, "lengths": lengths}
-    return Row(name, arrays, ours, composed, in_torch, x.nbytes + lengths.nbytes + segments * columns * 4)
+    written = segments * columns * 4
+    return Row(name, arrays, ours, composed, in_torch, x.nbytes + lengths.nbytes + written, written)
 
 
 def cases(on_gpu: bool, scale: float) -> list[tuple[str, Callable[[], list[Row]]]]:
@@ -183,7 +188,8 @@ def on_cpu(row: Row) -> dict[str, float | None]:
     return {"ours": timing.ours, "theirs": timing.theirs, "faster": timing.ratio, "difference": difference}
 
 
-def on_cuda(row: Row, count: int = 4) -> dict[str, float | None]:
+def on_cuda(row: Row) -> dict[str, float | None]:
+    count = max(1, min(16, AT_ONCE // row.kept))
     ours, mine = _ours_on_cuda(row, count)
     mx.clear_cache()
     try:
