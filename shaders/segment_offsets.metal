@@ -1,5 +1,5 @@
-// Offsets of segments that never fall, of any given lengths or offsets: offsets[0] = 0 and offsets[i + 1] = the sum of
-// given[0 .. i] without negative ones, or unless `lengths` the maximum of 0 and given[1 .. i + 1], at most limit[0].
+// offsets[i + 1] = the sum of given[0 .. i] without negative ones, or unless `lengths` the maximum of 0 and
+// given[1 .. i + 1], at most limit[0]; offsets[0] = 0. Of any lengths or offsets of segments, offsets that never fall.
 // One threadgroup per chunk of elements. Cost: the elements once, and the totals before it (segment_totals) once a chunk.
 //! in given: I, limit: I, total: I
 //! out offsets: I
