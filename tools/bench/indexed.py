@@ -4,7 +4,7 @@
 
 The composition that a row is compared with: gather the operands (take), multiply (matmul), add (`.at[].add`,
 `index_add_`); for segments `.at[].add` and `torch.segment_reduce`. On the CPU both sides run in turn in one process; on
-CUDA ours is up to 16 results in one eval over their number, PyTorch (optional) as many between two events. Medians.
+CUDA ours is up to 32 results in one eval over their number, PyTorch (optional) as many between two events. Medians.
 "share" is the bytes that must move at least once over our time, against the bandwidth (bytes read plus bytes written)
 of a large copy on CUDA, of a triad on the same threads on the CPU. The timed calls do not validate index arrays;
 `o_idx` is sorted, `b_idx` random.
@@ -189,7 +189,7 @@ def on_cpu(row: Row) -> dict[str, float | None]:
 
 
 def on_cuda(row: Row) -> dict[str, float | None]:
-    count = max(1, min(16, AT_ONCE // row.kept))
+    count = max(1, min(32, AT_ONCE // row.kept))
     ours, mine = _ours_on_cuda(row, count)
     mx.clear_cache()
     try:
