@@ -23,7 +23,9 @@ _INT32_MAX = 2**31 - 1
 
 
 def lengths_to_offsets(lengths: Any, *, stream: Any = None) -> mx.array:
-    """Where segments of these lengths begin, and where the last one ends. Lazy; values are not checked.
+    """Where segments of these lengths begin, and where the last one ends. Lazy.
+
+    Lengths are not checked: a negative one counts as 0, and offsets stop at 2**31 - 1.
 
     Parameters
     ----------
@@ -166,7 +168,7 @@ def segments_of(
 ) -> Any:
     """What the caller said of the segments of the rows of `x`, checked, in the native form.
 
-    by_ids: for sums, which CPU kernels take in any order without a sort.
+    by_ids: for reductions that CPU kernels make in any order of the rows, without a sort.
     """
     given = [name for name, a in (("lengths", lengths), ("offsets", offsets), ("segment_ids", ids)) if a is not None]
     if len(given) != 1:

@@ -73,8 +73,8 @@ def segment_reduce(
 
     Notes
     -----
-    float16 and bfloat16 accumulate in float32 and are rounded once. One pass over `x`, plus a sort of T ids where those
-    are not sorted. Long segments are divided among threads.
+    float16 and bfloat16 accumulate in float32 and are rounded once. One pass over `x`; ids that are not sorted are
+    sorted first, except for sums, means, maxima and minima on the CPU. Long segments are divided among threads.
 
     Gradients: rows that tie for a maximum or minimum share its cotangent equally, NaNs among themselves. The gradient
     of a product multiplies each row's predecessors and successors and never divides, so it is right with zeros in a
@@ -93,7 +93,7 @@ def segment_reduce(
     if operation not in _PUBLIC:
         raise ValueError(f"operation must be one of {', '.join(_PUBLIC)}; got {operation!r}")
     x = _rows(x, stream)
-    by_ids = operation == "sum" or (operation == "mean" and x.dtype not in (mx.float16, mx.bfloat16))
+    by_ids = operation in ("sum", "max", "min") or (operation == "mean" and x.dtype not in (mx.float16, mx.bfloat16))
     segments = segments_of(x, lengths, offsets, segment_ids, num_segments, indices_are_sorted, validate, stream, by_ids)
     return _reduce(x, segments, operation, stream)
 

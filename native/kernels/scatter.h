@@ -1,4 +1,5 @@
-// Sums into y where workers may meet: each adds to its own zone of y directly and elsewhere to private blocks.
+// Sums (or other reductions) into y where workers may meet: each adds to its own zone of y directly and elsewhere to
+// private blocks.
 #pragma once
 
 #include <cstdlib>
@@ -11,6 +12,14 @@
 #include "tile.h"
 
 namespace sp {
+
+// What entries do where they meet. A reduction of the same members can stand in its place.
+template <class T>
+struct Adding {
+  using A = acc_t<T>;
+  static A start() { return A{}; }
+  static void join(A& s, const A& o) { s = add(s, o); }
+};
 
 // Where entries add when nobody else is there: y itself.
 template <class A>
@@ -33,10 +42,11 @@ struct FreeBlock {
 template <class A>
 using Buffer = std::unique_ptr<A, FreeBlock>;
 
-template <class A>
-Buffer<A> zeroed(size_t n) {
+template <class Op, class A = typename Op::A>
+Buffer<A> started(size_t n) {
   Buffer<A> buffer(static_cast<A*>(std::calloc(n + 1, sizeof(A))));
   if (!buffer) throw std::bad_alloc();
+  if (Op::start() != A{}) std::fill_n(buffer.get(), n, Op::start());
   return buffer;
 }
 
@@ -56,21 +66,23 @@ struct Target {
 };
 
 // One worker's blocks: zone .. end of them are y's, the others are made when they are first needed.
-template <class A>
+template <class Op>
 class Part {
+  using A = typename Op::A;
+
  public:
   size_t zone = 0, end = 0; // blocks
 
   void open(const Target<A>& t) {
     blocks_.assign(t.n_blocks, nullptr);
     for (size_t b = zone; b < end; ++b) blocks_[b] = t.y + t.start(b);
-    std::fill(t.y + t.start(zone), t.y + t.start(end), A{});
+    std::fill(t.y + t.start(zone), t.y + t.start(end), Op::start());
   }
   // A sink for outputs least .. most.
   Blocked<A> sink(const Target<A>& t, size_t least, size_t most) {
     for (size_t b = least >> t.shift; b <= most >> t.shift; ++b) {
       if (blocks_[b]) continue;
-      owned_.push_back(zeroed<A>(t.k << t.shift));
+      owned_.push_back(started<Op>(t.k << t.shift));
       blocks_[b] = owned_.back().get();
     }
     return {blocks_.data(), t.shift};
@@ -78,7 +90,7 @@ class Part {
   void add_to(const Target<A>& t, size_t b) const {
     if (!blocks_[b] || (b >= zone && b < end)) return;
     A* out = t.y + t.start(b);
-    for (size_t j = 0; j < t.start(b + 1) - t.start(b); ++j) out[j] = add(out[j], blocks_[b][j]);
+    for (size_t j = 0; j < t.start(b + 1) - t.start(b); ++j) Op::join(out[j], blocks_[b][j]);
   }
   size_t owned() const { return owned_.size(); }
 
@@ -88,9 +100,9 @@ class Part {
 };
 
 // Zones for n workers, whose first entries hint at where they add.
-template <class A, class I>
-std::vector<Part<A>> make_zones(const Target<A>& t, size_t nnz, const I* out_index, int n) {
-  std::vector<Part<A>> parts(n);
+template <class Op, class I>
+std::vector<Part<Op>> make_zones(const Target<typename Op::A>& t, size_t nnz, const I* out_index, int n) {
+  std::vector<Part<Op>> parts(n);
   for (int p = 1; p < n; ++p) {
     const size_t hint = static_cast<size_t>(out_index[nnz * p / n]) >> t.shift;
     parts[p].zone = parts[p - 1].end = std::max(parts[p - 1].zone, hint);
@@ -100,8 +112,8 @@ std::vector<Part<A>> make_zones(const Target<A>& t, size_t nnz, const I* out_ind
 }
 
 // At most this many private blocks are made: exact for a band, more than the truth otherwise.
-template <class A, class I>
-size_t private_blocks(const Target<A>& t, size_t nnz, const I* out_index, const std::vector<Part<A>>& parts) {
+template <class Op, class I>
+size_t private_blocks(const Target<typename Op::A>& t, size_t nnz, const I* out_index, const std::vector<Part<Op>>& parts) {
   const int n = static_cast<int>(parts.size());
   std::vector<size_t> counts(n);
   run_parts(n, [&](int p) {
@@ -117,12 +129,14 @@ size_t private_blocks(const Target<A>& t, size_t nnz, const I* out_index, const 
 
 // Worker q adds entries [nnz * q / n, nnz * (q + 1) / n), in chunks that stay in the cache: all but those that
 // leave the worker's zone go straight to y.
-template <class A, class I, class Range>
-void scatter_blocks(const Target<A>& t, size_t nnz, const I* out_index, std::vector<Part<A>>& parts, Range&& range) {
+template <class Op, class I, class Range>
+void scatter_blocks(const Target<typename Op::A>& t, size_t nnz, const I* out_index, std::vector<Part<Op>>& parts,
+                    Range&& range) {
+  using A = typename Op::A;
   constexpr size_t chunk = 8192;
   const int n = static_cast<int>(parts.size());
   run_parts(n, [&](int q) {
-    Part<A>& part = parts[q];
+    Part<Op>& part = parts[q];
     part.open(t);
     for (size_t e = nnz * q / n, last = nnz * (q + 1) / n; e < last;) {
       const size_t next = std::min(last, e + chunk);
@@ -146,41 +160,41 @@ void scatter_blocks(const Target<A>& t, size_t nnz, const I* out_index, std::vec
 
 // y[out_index[e], :] += what range adds for entry e, on n workers; y is overwritten. range(e0, e1, j0, j1, sink) adds
 // columns [j0, j1) of entries e0 .. e1 at sink.at(out_index[e], k). budget: bytes that private blocks may take.
-template <class A, class I, class Range>
+template <class Op, class I, class Range, class A = typename Op::A>
 void scatter_parts(size_t nnz, size_t n_out, size_t k, const I* out_index, int n, size_t budget, A* y, Range&& range) {
   if (n > 1 && nnz >= static_cast<size_t>(n)) {
     const Target<A> t(y, n_out, k);
     const size_t block = (k << t.shift) * sizeof(A), whole = t.n_blocks * block;
-    auto parts = make_zones(t, nnz, out_index, n);
+    auto parts = make_zones<Op>(t, nnz, out_index, n);
     if ((n - 1) * whole > budget && private_blocks(t, nnz, out_index, parts) * block > budget) {
       const int columns = static_cast<int>(std::min<size_t>(n, k * sizeof(A) / 32));
       const int afford = static_cast<int>(std::min<size_t>(n, 1 + budget / whole));
       if (columns > 1 && columns >= afford) { // a worker takes some columns of all entries
         return parallel_for(k, columns, [&](size_t j0, size_t j1) {
-          for (size_t c = 0; c < n_out; ++c) std::fill(y + c * k + j0, y + c * k + j1, A{});
+          for (size_t c = 0; c < n_out; ++c) std::fill(y + c * k + j0, y + c * k + j1, Op::start());
           range(size_t{0}, nnz, j0, j1, Direct<A>{y});
         });
       }
       n = afford;
-      if (n > 1) parts = make_zones(t, nnz, out_index, n);
+      if (n > 1) parts = make_zones<Op>(t, nnz, out_index, n);
     }
     if (n > 1) return scatter_blocks(t, nnz, out_index, parts, range);
   }
-  std::fill(y, y + n_out * k, A{});
+  std::fill(y, y + n_out * k, Op::start());
   range(size_t{0}, nnz, size_t{0}, k, Direct<A>{y});
 }
 
 // As scatter_parts for any T: sums of 16-bit floats go through a float copy of y. in_bytes is the size of the operands;
 // private blocks may take a quarter of that and y.
-template <class T, class I, class Range>
+template <class T, class Op = Adding<T>, class I, class Range>
 void scatter(size_t nnz, size_t n_out, size_t k, const I* out_index, int n, size_t in_bytes, T* y, Range&& range) {
-  using A = acc_t<T>;
+  using A = typename Op::A;
   const size_t budget = (in_bytes + n_out * k * sizeof(T)) / 4;
   if constexpr (std::is_same_v<A, T>) {
-    scatter_parts(nnz, n_out, k, out_index, n, budget, y, range);
+    scatter_parts<Op>(nnz, n_out, k, out_index, n, budget, y, range);
   } else {
-    Buffer<A> wide = zeroed<A>(n_out * k);
-    scatter_parts(nnz, n_out, k, out_index, n, budget, wide.get(), range);
+    Buffer<A> wide = started<Op>(n_out * k);
+    scatter_parts<Op>(nnz, n_out, k, out_index, n, budget, wide.get(), range);
     for (size_t j = 0; j < n_out * k; ++j) y[j] = static_cast<T>(wide.get()[j]);
   }
 }

@@ -22,13 +22,11 @@ inline void write(typename Op::Out* out, size_t m, size_t j, size_t k, const typ
   }
 }
 template <class T>
-struct SegmentSum {
+struct SegmentSum : Adding<T> {
   using A = acc_t<T>;
   using State = A;
   using Out = T;
-  static State start() { return A{}; }
   static void fold(State& s, T x, size_t) { s = add(s, static_cast<A>(x)); }
-  static void join(State& s, const State& o) { s = add(s, o); }
   static Out finish(const State& s, size_t) { return static_cast<T>(s); }
 };
 
@@ -194,18 +192,19 @@ void segment_reduce(size_t n_segments, const I* indptr, const I* order, const T*
                  });
 }
 
-// out[m, :] = sum of the rows t of x with ids[t] == m, in any order of ids, for n_out rows of out, which is overwritten.
-// One pass over x; extra memory at most a quarter of the operands (scatter.h). Repeats exactly for a given thread count.
-template <class T, class I>
-void segment_sum_by_ids(size_t n, size_t n_out, const I* ids, const T* x, size_t k, T* out) {
-  using A = acc_t<T>;
-  scatter<T>(n, n_out, k, ids, plan_parts((n + n_out) * (1 + k / 8)), n * (k * sizeof(T) + sizeof(I)), out,
+// out[m, :] = Op (a sum, maximum or minimum) over the rows t of x with ids[t] == m, in any order of ids, for n_out rows of
+// out, which is overwritten. One pass over x; extra memory at most a quarter of the operands (scatter.h). Repeats exactly
+// for a given thread count.
+template <class Op, class T, class I>
+void segment_reduce_by_ids(size_t n, size_t n_out, const I* ids, const T* x, size_t k, T* out) {
+  using A = typename Op::A;
+  scatter<T, Op>(n, n_out, k, ids, plan_parts((n + n_out) * (1 + k / 8)), n * (k * sizeof(T) + sizeof(I)), out,
              [=](size_t lo, size_t hi, size_t j0, size_t j1, auto sink) {
                for (size_t t = lo; t < hi; ++t) {
                  const T* __restrict row = x + t * k;
-                 A* __restrict sum = sink.at(static_cast<size_t>(ids[t]), k);
+                 A* __restrict state = sink.at(static_cast<size_t>(ids[t]), k);
                  for (size_t b = j0 * sizeof(T); b < j1 * sizeof(T); b += 64) prefetch(reinterpret_cast<const char*>(row) + 1024 + b);
-                 for (size_t j = j0; j < j1; ++j) sum[j] = add(sum[j], static_cast<A>(row[j]));
+                 for (size_t j = j0; j < j1; ++j) Op::fold(state[j], row[j], t);
                }
              });
 }

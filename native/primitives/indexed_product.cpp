@@ -141,7 +141,7 @@ void IndexedProduct::eval_shader(const std::vector<mx::array>& in, std::vector<m
   while (rows > 4 && (rows / 2 >= m || (m % rows && m % (rows / 2) == 0))) rows /= 2;
   // Blocks of few rows get fewer lanes, so that a thread has enough to do.
   int most_lanes = 32, lanes = 1;
-  while (!(outer || transposed) && most_lanes > 16 && most_lanes / 2 * (32 / rows) >= c) most_lanes /= 2;
+  while (!(outer || transposed) && most_lanes > 8 && most_lanes / 2 * (32 / rows) >= c) most_lanes /= 2;
   while (lanes < c && lanes < most_lanes) lanes *= 2;
   // Compilers are told the shape of small blocks, which gives each shape its own kernel; larger ones share theirs.
   const bool small = m <= 64 && c <= 64;

@@ -34,11 +34,11 @@ mx::array sum_column(const mx::array& x, const Segments& segments, mx::Stream s)
   return mx::reshape(mx::slice(sums, {0}, {n}, s), {n, 1}, s);
 }
 
-mx::array sum_by_ids(const mx::array& x, const Segments& segments, mx::Stream s) {
+mx::array by_ids(SegmentKind kind, const mx::array& x, const Segments& segments, mx::Stream s) {
   const Segments one_more{segments.count + 1, std::nullopt, segments.ids, std::nullopt};
-  auto sums = mx::array({one_more.count, x.shape(1)}, x.dtype(), std::make_shared<SegmentReduce>(s, SegmentKind::sum, one_more),
-                        node_inputs({x}, one_more));
-  return mx::slice(sums, {0, 0}, {segments.count, x.shape(1)}, s);
+  auto found = mx::array({one_more.count, x.shape(1)}, x.dtype(), std::make_shared<SegmentReduce>(s, kind, one_more),
+                         node_inputs({x}, one_more));
+  return mx::slice(found, {0, 0}, {segments.count, x.shape(1)}, s);
 }
 
 // What an empty segment gives.
@@ -113,11 +113,12 @@ mx::array segment_reduce(SegmentKind kind, const mx::array& x, const Segments& s
   mx::Shape shape{segments.count, x.shape(1)};
   if (kind == SegmentKind::logsumexp) shape.insert(shape.begin() + 1, 2);
   if (x.size() == 0 || shape[0] == 0) return of_nothing(kind, reduced_dtype(kind, x.dtype()), shape, s);
-  const bool scattered = kind == SegmentKind::sum && !uses_shaders(s) && (segments.order || !segments.offsets);
+  const bool scattered = (kind == SegmentKind::sum || is_extreme(kind)) && !uses_shaders(s) &&
+      (segments.order || !segments.offsets);
   auto used = scattered ? Segments{segments.count, std::nullopt, segments.ids, std::nullopt} : segments;
-  if (!used.offsets && !scattered) throw std::invalid_argument("only sums on the CPU do without offsets");
+  if (!used.offsets && !scattered) throw std::invalid_argument("only sums, maxima and minima on the CPU do without offsets");
   if (kind == SegmentKind::sum && x.shape(1) == 1) return sum_column(x, used, s);
-  if (scattered) return sum_by_ids(x, used, s);
+  if (scattered) return by_ids(kind, x, used, s);
   auto node = std::make_shared<SegmentReduce>(s, kind, segments);
   auto inputs = node_inputs({x}, segments);
   return mx::array::make_arrays(node->output_shapes(inputs), node->output_dtypes(inputs), node, inputs)[0];

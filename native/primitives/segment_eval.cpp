@@ -39,6 +39,18 @@ void reduce_on_cpu(SegmentKind kind, const std::vector<mx::array>& in, mx::array
   throw std::invalid_argument("this reduction has no meaning for the dtype of x");
 }
 
+template <class T>
+void reduce_by_ids_on_cpu(SegmentKind kind, const std::vector<mx::array>& in, mx::array& out) {
+  auto run = [&]<class Op>(Tag<Op>) {
+    segment_reduce_by_ids<Op, T, int32_t>(in[0].shape(0), out.shape(0), in[1].data<int32_t>(), in[0].data<T>(),
+                                          in[0].shape(1), out.data<T>());
+  };
+  if (kind == SegmentKind::sum) return run(Tag<SegmentSum<T>>{});
+  if constexpr (!std::is_same_v<T, complex64_t>) {
+    return kind == SegmentKind::max ? run(Tag<SegmentExtreme<T, true>>{}) : run(Tag<SegmentExtreme<T, false>>{});
+  }
+}
+
 // f(Tag<T>) for floats; integers and complex numbers have no weights.
 template <class F>
 void dispatch_floating(mx::Dtype dtype, F&& f) {
@@ -56,9 +68,8 @@ void SegmentReduce::eval_cpu(const std::vector<mx::array>& inputs, std::vector<m
   run_on_cpu(stream(), inputs, outputs, [kind = kind_, by_ids = by_ids_](auto& in, auto& out) {
     auto run = [&](auto t) {
       using T = typename decltype(t)::type;
-      if (!by_ids) return reduce_on_cpu<T>(kind, in, out[0]);
-      segment_sum_by_ids<T, int32_t>(in[0].shape(0), out[0].shape(0), in[1].template data<int32_t>(),
-                                     in[0].template data<T>(), in[0].shape(1), out[0].template data<T>());
+      if (by_ids) reduce_by_ids_on_cpu<T>(kind, in, out[0]);
+      else reduce_on_cpu<T>(kind, in, out[0]);
     };
     dispatch_value(in[0].dtype(), run);
   });
@@ -77,11 +88,11 @@ void SegmentSpread::eval_cpu(const std::vector<mx::array>& inputs, std::vector<m
 
 void SegmentWeights::eval_cpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) {
   if (shaders_on_host()) return eval_shader(inputs, outputs);
-  run_on_cpu(stream(), inputs, outputs, [kind = kind_](auto& in, auto& out) {
+  run_on_cpu(stream(), inputs, outputs, [kind = kind_, ids = by_ids_ ? 2 : 3](auto& in, auto& out) {
     dispatch_floating(in[0].dtype(), [&](auto t) {
       using T = typename decltype(t)::type;
       auto kernel = kind == SegmentWeight::exp ? segment_exp<T, int32_t> : segment_ties<T, int32_t>;
-      kernel(in[3].size(), in[1].shape(0), in[3].template data<int32_t>(), in[0].template data<T>(),
+      kernel(in[ids].size(), in[1].shape(0), in[ids].template data<int32_t>(), in[0].template data<T>(),
              in[1].template data<acc_t<T>>(), in[0].shape(1), out[0].template data<T>());
     });
   });

@@ -616,3 +616,18 @@ def test_offsets_of_lengths_are_mapped_and_compiled():
     for f in (lengths_to_offsets, mx.compile(lengths_to_offsets)):
         np.testing.assert_array_equal(np.array(mx.vmap(f)(mx.array(lengths))), want)
         np.testing.assert_array_equal(np.array(mx.vmap(f, in_axes=1)(mx.array(lengths.T))), want)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.int8])
+@pytest.mark.parametrize("T, n, k", [(200_000, 50, 1), (100_000, 40_000, 3), (40_000, 30_000, 64)])
+@pytest.mark.parametrize("operation, ufunc", [("max", np.maximum), ("min", np.minimum)])
+def test_extremes_of_many_rows_in_any_order(operation, ufunc, T, n, k, dtype):
+    rng = np.random.default_rng(T)  # workers meet in private blocks, or divide the columns
+    x = rng.integers(-100, 100, (T, k)).astype(dtype)
+    if dtype != np.int8:
+        x[rng.integers(0, T, 20)] = np.nan
+    ids = rng.integers(0, n, T).astype(np.int32)
+    want = np.full((n, k), empty_of(operation, dtype), dtype)
+    ufunc.at(want, ids, x)
+    got = segment_reduce(mx.array(x), operation=operation, segment_ids=mx.array(ids), num_segments=n)
+    np.testing.assert_array_equal(np.array(got), want)
