@@ -41,7 +41,7 @@ def numbers(what: str) -> list[str]:
 
 
 def constants(shader: Shader) -> list[dict[str, str]]:
-    """Values of the parameters that are no types: every combination, but of long ranges their ends, all the same one."""
+    """Values of the parameters that are no types: every combination, but of long ranges their ends, all alike."""
     choices = {name: numbers(what) for name, what in shader.params.items() if what not in embed_shaders.TYPES}
     long = {name: choices.pop(name) for name in list(choices) if len(choices[name]) > 8}
     ends = [{name: values[end] for name, values in long.items()} for end in ((0, -1) if long else (0,))]
