@@ -583,9 +583,7 @@ def test_operands_from_elsewhere():
     np.testing.assert_array_equal(np.array(y), [[1, 1], [3, 3]])
     np.testing.assert_array_equal(np.array(segment_reduce([1.0, 2.0, 3.0], np.array([1, 2], np.uint64))), [1, 5])
     strided = mx.array(np.arange(12, dtype=np.float32).reshape(3, 4)).T
-    np.testing.assert_array_equal(
-        np.array(segment_reduce(strided, [1, 3])), np.array([[0, 4, 8], [1 + 2 + 3, 5 + 6 + 7, 9 + 10 + 11]])
-    )
+    np.testing.assert_array_equal(np.array(segment_reduce(strided, [1, 3])), [[0, 4, 8], [6, 18, 30]])
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16, np.int8])
@@ -593,11 +591,9 @@ def test_operands_from_elsewhere():
 @pytest.mark.parametrize("operation, ufunc", [("max", np.maximum), ("min", np.minimum)])
 def test_extremes_of_many_rows_in_any_order(operation, ufunc, T, n, k, dtype):
     rng = np.random.default_rng(T)  # workers meet in private blocks, or divide the columns
-    x = rng.integers(-100, 100, (T, k)).astype(dtype)
-    if dtype != np.int8:
-        x[rng.integers(0, T, 20)] = np.nan
-    ids = rng.integers(0, n, T).astype(np.int32)
+    x, ids = rng.integers(-100, 100, (T, k)).astype(dtype), rng.integers(0, n, T)
+    x[rng.integers(0, T, 20)] = 0 if dtype == np.int8 else np.nan
     want = np.full((n, k), empty_of(operation, dtype), dtype)
     ufunc.at(want, ids, x)
-    got = segment_reduce(mx.array(x), operation=operation, segment_ids=mx.array(ids), num_segments=n)
+    got = segment_reduce(x, operation=operation, segment_ids=ids, num_segments=n)
     np.testing.assert_array_equal(np.array(got), want)
