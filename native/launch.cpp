@@ -17,7 +17,9 @@ namespace {
   throw std::invalid_argument(std::string("shader ") + shader + ": " + why);
 }
 
-bool is_type(const std::string& kind) { return kind == "value" || kind == "index" || kind == "acc" || kind == "float32"; }
+bool is_type(const std::string& kind) {
+  return kind == "value" || kind == "index" || kind == "acc" || kind == "float32" || kind == "int32";
+}
 
 // The dtype of a type parameter: what `args` says, else that of the first buffer declared with it.
 mx::Dtype resolve_type(const Shader& sh, const std::string& param, const std::string& kind,

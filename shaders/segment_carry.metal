@@ -3,7 +3,7 @@
 // Positions and chunks as in cs_partition; rows as in segment_reduce. Cost: the rows of such slices, once.
 //! in x: T, indptr: I, order: I, part: I
 //! out carry: A, weight: A, place: I
-//! with T: value, I: index, A: acc, CHUNK: 512|2048, OP: 0..7, has_order: bool
+//! with T: value, I: int32, A: acc, CHUNK: 512|2048, OP: 0..7, has_order: bool
 constexpr int GROUP = 256;
 constexpr int FLIGHT = 8;
 SP_SHARED(A, values, GROUP);

@@ -3,7 +3,7 @@
 // One threadgroup per chunk of elements. Cost: the elements once, and the totals before it (segment_totals) once a chunk.
 //! in given: I, limit: I, total: I
 //! out offsets: I
-//! with I: index, CHUNK: 2048, lengths: bool
+//! with I: int32, CHUNK: 2048, lengths: bool
 constexpr int GROUP = 256;
 constexpr int EACH = CHUNK / GROUP;
 SP_SHARED(I, sums, 2 * GROUP);

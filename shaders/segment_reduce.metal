@@ -6,7 +6,7 @@
 // Tails over CHUNK / 4 positions come from segment_carry. Every slice is written once. Deterministic. Cost: T * k.
 //! in x: T, indptr: I, order: I, part: I, carry: A, weight: A, place: I
 //! out y: T, wide: A, at: I
-//! with T: value, I: index, A: acc, CHUNK: 512|2048, OP: 0..7, has_order: bool
+//! with T: value, I: int32, A: acc, CHUNK: 512|2048, OP: 0..7, has_order: bool
 constexpr int GROUP = 256;
 constexpr int FLIGHT = 8;
 SP_SHARED(int, edges, CHUNK + 1);

@@ -2,7 +2,7 @@
 // without has_b at 1. Rows as in segment_reduce; rows in no slice keep what scan held. Cost: one thread a slice and column.
 //! in a: T, b: T, indptr: I, order: I
 //! out scan: T
-//! with T: value, I: index, A: acc, has_b: bool, has_order: bool, reverse: bool
+//! with T: value, I: int32, A: acc, has_b: bool, has_order: bool, reverse: bool
 constexpr int GROUP = 256;
 const int64_t k = a_shape[1];
 const int64_t total = (int64_t(indptr_shape[0]) - 1) * k;

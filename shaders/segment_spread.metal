@@ -1,7 +1,7 @@
 // spread[t, j] = y[ids[t], j]; zero where ids[t] is no row of y. Cost: one thread an element.
 //! in y: T, ids: I
 //! out spread: T
-//! with T: value, I: index
+//! with T: value, I: int32
 constexpr int GROUP = 256;
 const int64_t k = y_shape[1];
 const int64_t total = int64_t(ids_shape[0]) * k;

@@ -1,7 +1,7 @@
 // total[c] = what segment_offsets adds up over chunk c of the elements. Cost: the elements, once.
 //! in given: I, limit: I
 //! out total: I
-//! with I: index, CHUNK: 2048, lengths: bool
+//! with I: int32, CHUNK: 2048, lengths: bool
 constexpr int GROUP = 256;
 SP_SHARED(I, sums, GROUP);
 const int skipped = lengths ? 0 : 1;

@@ -2,7 +2,7 @@
 // equals y[ids[t], j] or is NaN, else 0. Zero where ids[t] is no row of y. Cost: one thread an element.
 //! in x: T, y: A, ids: I
 //! out share: T
-//! with T: value, I: index, A: acc, is_exp: bool
+//! with T: value, I: int32, A: acc, is_exp: bool
 constexpr int GROUP = 256;
 const int64_t k = x_shape[1];
 const int64_t total = int64_t(ids_shape[0]) * k;

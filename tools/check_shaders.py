@@ -51,7 +51,7 @@ def constants(shader: Shader) -> list[dict[str, str]]:
 
 def kernel(shader: Shader, name: str, value: str, index: str, fixed: dict[str, str]) -> str:
     acc = "float" if value in ("float16", "bfloat16") else VALUES[value]
-    by_kind = {"value": VALUES[value], "index": index, "acc": acc, "float32": "float"}
+    by_kind = {"value": VALUES[value], "index": index, "acc": acc, **embed_shaders.FIXED}
     types = {param: by_kind[what] for param, what in shader.params.items() if what in by_kind}
     args = []
     for arg, what in shader.inputs.items():
@@ -74,7 +74,8 @@ def translation_unit(shaders: list[Shader]) -> str:
     ]
     for shader in shaders:
         has_value = "value" in shader.params.values()
-        cases = itertools.product(VALUES if has_value else ["float32"], ["int32_t", "int64_t"], constants(shader))
+        indices = ["int32_t", "int64_t"] if "index" in shader.params.values() else ["int32_t"]
+        cases = itertools.product(VALUES if has_value else ["float32"], indices, constants(shader))
         for i, (value, index, fixed) in enumerate(cases):
             text.append(kernel(shader, f"{shader.name}_{i}", value, index, fixed))
     return "\n".join(text) + "}\n"

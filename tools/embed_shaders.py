@@ -6,7 +6,7 @@ A shader file is a contract comment, then its signature, then the body of one ke
 
     //! in NAME: TYPE, ...
     //! out NAME: TYPE, ...
-    //! with NAME: value | index | acc | float32 | bool | INT|INT|... | INT..INT, ...
+    //! with NAME: value | index | acc | float32 | int32 | bool | INT|INT|... | INT..INT, ...
 
 ``#include "NAME.inc"`` on a line of its own stands for that file's text. ``TYPE`` is one of the names declared by
 ``with``. The launcher makes an input ``OUT_like`` from the output ``OUT``, for its shape alone. ``INT|INT`` may stand
@@ -23,7 +23,8 @@ from pathlib import Path
 SIGNATURE = re.compile(r"^//! (in|out|with) (.+)$", re.M)
 INCLUDE = re.compile(r'^[ \t]*#include "(\w+\.inc)"\n', re.M)
 GROUP = re.compile(r"^constexpr int GROUP = (\d+);$", re.M)
-TYPES = ("value", "index", "acc", "float32")
+FIXED = {"float32": "float", "int32": "int32_t"}
+TYPES = ("value", "index", "acc", *FIXED)
 KINDS = (*TYPES, "bool")
 
 
@@ -141,8 +142,8 @@ def dispatch(s: Shader) -> str:
             value = next(n for n, w in s.params.items() if w == "value")
             out.append(f"  using {name} = acc_t<{value}>;")
             continue
-        if what == "float32":
-            out.append(f"  using {name} = float;")
+        if what in FIXED:
+            out.append(f"  using {name} = {FIXED[what]};")
             continue
         if is_plain(what):
             out.append(f'  const {plain_type(what)} {name} = launch.constant("{name}");')
