@@ -14,7 +14,7 @@ from . import _dense, _dtypes, _native
 from ._base import _as_operand, as_sparse, issparse
 from ._data import _data_array
 
-_INT32_MAX, _INT64_MAX = 2**31 - 1, 2**63 - 1
+_INT64_MAX = 2**63 - 1
 _FEW_ROWS = 1024
 
 
@@ -48,7 +48,7 @@ class _nd_array(_data_array):
         dropped, one in both is repeated. Values are shared."""
         rows, cols = tuple(rows), tuple(cols)
         sizes = [math.prod(self._shape[a] for a in axes) for axes in (rows, cols)]
-        wide = max(sizes) > _INT32_MAX
+        wide = max(sizes) > _dtypes.INT32_MAX
         coords = tuple(self._key(axes, wide) for axes in (rows, cols))
         ordered = rows + cols == tuple(range(self.ndim))
         return self._classes["coo"]._from_parts(self._data, coords, tuple(sizes), ordered and self.has_canonical_format)
@@ -160,7 +160,7 @@ class _nd_array(_data_array):
         shape = tuple(self._shape[a] for a in kept)
         count = math.prod(shape)
         data = self._entries().astype(_dtypes.sum_dtype(self._data.dtype), stream=stream)
-        total = mx.reshape(_native.minor_sum(data, self._key(kept, count > _INT32_MAX), count, stream), shape)
+        total = mx.reshape(_native.minor_sum(data, self._key(kept, count > _dtypes.INT32_MAX), count, stream), shape)
         return total if dtype is None or dtype == total.dtype else total.astype(dtype, stream=stream)
 
     # ---- element-wise -----------------------------------------------------------------------------------------
@@ -208,7 +208,7 @@ class _nd_array(_data_array):
         else:
             dtype = _dtypes.result_type(self._data.dtype, other.dtype)
             x = _dense.to_mlx(other, dtype)
-        key = self._key(tuple(range(self.ndim)), math.prod(self._shape) > _INT32_MAX)
+        key = self._key(tuple(range(self.ndim)), math.prod(self._shape) > _dtypes.INT32_MAX)
         return self._with_data(self._data.astype(dtype) * mx.take(mx.reshape(x, (-1,)), key))
 
     def _map_scalar(self, f: Any) -> Any:

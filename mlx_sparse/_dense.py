@@ -77,7 +77,9 @@ def _address(v: np.ndarray) -> int:
 
 
 def ready(*arrays: mx.array) -> bool:
-    """Whether NumPy can compute on views of these at once: evaluated, not traced, of a dtype that it has."""
+    """Whether NumPy can compute on views of these at once: evaluated, untraced, on the CPU, of a dtype that it has."""
+    if mx.default_device().type != mx.DeviceType.cpu:  # a view would move its memory to the host
+        return False
     return all(a.dtype != mx.bfloat16 and _native.is_available(a) and not _native.is_tracer(a) for a in arrays)
 
 

@@ -24,7 +24,7 @@ _PAIRS = [
 ]
 _TO_NUMPY = {m: np.dtype(n) for m, n in _PAIRS}
 _TO_MLX = {np.dtype(n): m for m, n in _PAIRS}
-_INT32_MAX = 2**31 - 1
+INT32_MAX = 2**31 - 1
 
 
 def default_float() -> mx.Dtype:
@@ -96,7 +96,7 @@ def sum_dtype(dtype: mx.Dtype) -> mx.Dtype:
 
 def index_dtype(dtypes: Any = (), maxval: int | None = None) -> mx.Dtype:
     """int32 unless an index array, a dimension or a count needs int64; never decided from contents."""
-    if maxval is not None and maxval > _INT32_MAX:
+    if maxval is not None and maxval > INT32_MAX:
         return mx.int64
     for dt in dtypes:
         if not np.can_cast(numpy_dtype(dt), np.int32):

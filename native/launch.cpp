@@ -17,9 +17,8 @@ namespace {
   throw std::invalid_argument(std::string("shader ") + shader + ": " + why);
 }
 
-bool is_type(const std::string& kind) {
-  return kind == "value" || kind == "index" || kind == "acc" || kind == "float32" || kind == "int32";
-}
+// What is neither bool nor made of numbers.
+bool is_type(const std::string& kind) { return kind != "bool" && !(kind[0] >= '0' && kind[0] <= '9'); }
 
 // The dtype of a type parameter: what `args` says, else that of the first buffer declared with it.
 mx::Dtype resolve_type(const Shader& sh, const std::string& param, const std::string& kind,

@@ -8,8 +8,7 @@ import mlx.core as mx
 import numpy as np
 
 from .. import _dense, _native
-
-_INT32_MAX = 2**31 - 1
+from .._dtypes import INT32_MAX
 
 
 def is_traced(a: mx.array) -> bool:
@@ -55,7 +54,7 @@ def inspected(name: str, idx: mx.array, n: int) -> tuple[mx.array, bool]:
         values = _dense.view(idx)
         where = int(np.flatnonzero((values < 0) | (values >= n))[0])
         raise ValueError(f"{name}[{where}] is {values[where]}; it must be in [0, {n})")
-    return idx.astype(mx.int32) if n <= _INT32_MAX else idx, ordered
+    return idx.astype(mx.int32) if n <= INT32_MAX else idx, ordered
 
 
 def common_dtype(*arrays: mx.array | None) -> list[Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import mlx.core as mx
 
 from .. import _native
+from .._dtypes import INT32_MAX
 from ._checks import _summary, check_range, index_array, is_traced
 
 __all__ = [
@@ -18,8 +19,6 @@ __all__ = [
     "segment_ids_to_lengths",
     "segment_ids_to_offsets",
 ]
-
-_INT32_MAX = 2**31 - 1
 
 
 def lengths_to_offsets(lengths: Any, *, stream: Any = None) -> mx.array:
@@ -41,7 +40,7 @@ def lengths_to_offsets(lengths: Any, *, stream: Any = None) -> mx.array:
     >>> lengths_to_offsets([2, 0, 3])
     array([0, 2, 2, 5], dtype=int32)
     """
-    return _native.segment_offsets(index_array("lengths", lengths), True, _INT32_MAX, stream)
+    return _native.segment_offsets(index_array("lengths", lengths), True, INT32_MAX, stream)
 
 
 def offsets_to_lengths(offsets: Any, *, stream: Any = None) -> mx.array:
@@ -85,8 +84,8 @@ def lengths_to_segment_ids(lengths: Any, total: int | None = None, *, stream: An
     n = index_array("lengths", lengths)
     if total is None:
         least, total = _read_lengths(n)
-        if least < 0 or total > _INT32_MAX:
-            raise ValueError(f"lengths must not be negative nor sum to more than {_INT32_MAX}")
+        if least < 0 or total > INT32_MAX:
+            raise ValueError(f"lengths must not be negative nor sum to more than {INT32_MAX}")
     return _expand(n, True, _count("total", total), stream)
 
 
@@ -118,8 +117,8 @@ def offsets_to_segment_ids(offsets: Any, total: int | None = None, *, stream: An
     o = _offsets_array(offsets)
     if total is None:
         total = _item(o[-1])
-        if not 0 <= total <= _INT32_MAX:
-            raise ValueError(f"offsets must end between 0 and {_INT32_MAX}; got {total}")
+        if not 0 <= total <= INT32_MAX:
+            raise ValueError(f"offsets must end between 0 and {INT32_MAX}; got {total}")
     return _expand(o, False, _count("total", total), stream)
 
 
@@ -245,8 +244,8 @@ def _count(name: str, n: Any) -> int:
         found = operator.index(n)
     except TypeError:
         raise TypeError(f"{name} must be an integer; got {type(n).__name__}") from None
-    if not 0 <= found < _INT32_MAX:
-        raise ValueError(f"{name} must be at least 0 and below {_INT32_MAX}; got {found}")
+    if not 0 <= found < INT32_MAX:
+        raise ValueError(f"{name} must be at least 0 and below {INT32_MAX}; got {found}")
     return found
 
 

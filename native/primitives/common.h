@@ -76,7 +76,8 @@ inline mx::array contiguous_input(const mx::array& a, mx::cpu::CommandEncoder& e
   return copy;
 }
 
-// Outside the graph: the evaluated, row-contiguous form of `a` for a host-side kernel.
+// Outside the graph: the evaluated, row-contiguous form of `a` for a host-side kernel. Pointers to its data are asked for
+// before threads start: the first time moves memory of a GPU to the host.
 inline mx::array host_ready(mx::array a) {
   if (a.is_tracer()) {
     throw std::invalid_argument(

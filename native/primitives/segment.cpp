@@ -92,7 +92,7 @@ mx::array others(const mx::array& x, const Segments& segments, mx::Stream s) {
 } // namespace
 
 mx::array segment_offsets(const mx::array& given, bool lengths, int rows, mx::Stream s) {
-  if (given.shape(0) == !lengths) return mx::zeros({1}, mx::int32, s);
+  if (given.shape(0) == (lengths ? 0 : 1)) return mx::zeros({1}, mx::int32, s);
   auto narrow = given;
   if (given.dtype() != mx::int32) {
     const auto most = mx::array(int64_t{std::numeric_limits<int>::max()}, mx::int64);
@@ -266,9 +266,8 @@ std::pair<std::vector<mx::array>, std::vector<int>> SegmentOffsets::vmap(const s
   auto y = stack_slices({inputs[0]}, {axes[0]}, s, [&](auto& in) {
     return segment_offsets(in[0], lengths_, inputs[1].item<int>(), s);
   });
-  std::vector<mx::array> outs{std::move(y)};
-  if (scratch_) outs.push_back(mx::zeros({1}, mx::int32, s));
-  return {outs, std::vector<int>(outs.size(), 0)};
+  if (!scratch_) return {{y}, {0}};
+  return {{y, mx::zeros({1}, mx::int32, s)}, {0, -1}}; // nobody reads the scratch
 }
 
 bool SegmentOffsets::is_equivalent(const Primitive& other) const {

@@ -47,8 +47,10 @@ void reduce_by_ids_on_cpu(SegmentKind kind, const std::vector<mx::array>& in, mx
   };
   if (kind == SegmentKind::sum) return run(Tag<SegmentSum<T>>{});
   if constexpr (!std::is_same_v<T, complex64_t>) {
-    return kind == SegmentKind::max ? run(Tag<SegmentExtreme<T, true>>{}) : run(Tag<SegmentExtreme<T, false>>{});
+    if (kind == SegmentKind::max) return run(Tag<SegmentExtreme<T, true>>{});
+    if (kind == SegmentKind::min) return run(Tag<SegmentExtreme<T, false>>{});
   }
+  throw std::invalid_argument("this reduction has no meaning for the dtype of x, or needs offsets");
 }
 
 // f(Tag<T>) for floats; integers and complex numbers have no weights.
@@ -152,7 +154,7 @@ std::vector<mx::array> SegmentReduce::siblings(const std::vector<mx::array>& in)
 }
 
 std::vector<mx::Shape> SegmentOffsets::output_shapes(const std::vector<mx::array>& in) {
-  const int n = in[0].shape(0) - !lengths_;
+  const int n = in[0].shape(0) - (lengths_ ? 0 : 1);
   if (!scratch_) return {{n + 1}};
   return {{n + 1}, {std::max(1, (n + kOffsetChunk - 1) / kOffsetChunk)}};
 }
