@@ -26,11 +26,11 @@ def _check_mlx() -> None:
 _check_mlx()
 
 from . import _native, indexed, io, linalg, runtime  # noqa: E402
+from ._assemble import *  # noqa: E402, F403
+from ._assemble import __all__ as _assemble_names  # noqa: E402
 from ._axes import *  # noqa: E402, F403
 from ._axes import __all__ as _axes_names  # noqa: E402
 from ._base import SparseEfficiencyWarning, SparseWarning, _spbase, issparse, sparray  # noqa: E402
-from ._block import *  # noqa: E402, F403
-from ._block import __all__ as _block_names  # noqa: E402
 from ._bsr import bsr_array  # noqa: E402
 from ._construct import *  # noqa: E402, F403
 from ._construct import __all__ as _construct_names  # noqa: E402
@@ -41,8 +41,10 @@ from ._device import use_cpu, use_device, use_gpu  # noqa: E402
 from ._dia import dia_array  # noqa: E402
 from ._dok import dok_array  # noqa: E402
 from ._extract import find, tril, triu  # noqa: E402
-from ._functions import *  # noqa: E402, F403
-from ._functions import __all__ as _function_names  # noqa: E402
+from ._function_forms import *  # noqa: E402, F403
+from ._function_forms import __all__ as _function_form_names  # noqa: E402
+from ._kinds import *  # noqa: E402, F403
+from ._kinds import __all__ as _kind_names  # noqa: E402
 from ._lil import lil_array  # noqa: E402
 from ._matrix import (  # noqa: E402
     bsr_matrix,
@@ -57,8 +59,6 @@ from ._matrix import (  # noqa: E402
 from ._npz import load_npz, save_npz  # noqa: E402
 from ._random import *  # noqa: E402, F403
 from ._random import __all__ as _random_names  # noqa: E402
-from ._sputils import *  # noqa: E402, F403
-from ._sputils import __all__ as _sputils_names  # noqa: E402
 
 _native.defer_to(_spbase)
 
@@ -97,9 +97,9 @@ __all__ = [
     "lil_matrix",
     "spmatrix",
     *_axes_names,
-    *_block_names,
+    *_assemble_names,
     *_construct_names,
-    *_function_names,
+    *_function_form_names,
     *_random_names,
-    *_sputils_names,
+    *_kind_names,
 ]

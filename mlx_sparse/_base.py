@@ -624,7 +624,7 @@ def _divide_sparse(a: Any, b: Any) -> Any:
     if a.shape != b.shape:
         raise ValueError(f"inconsistent shapes {a.shape} and {b.shape}")
     with np.errstate(divide="ignore", invalid="ignore"):
-        return _dense.out(_dense.to_mlx(np.divide(_dividend(a._unique()).toarray(), b.toarray())))
+        return _dense.in_namespace(_dense.to_mlx(np.divide(_dividend(a._unique()).toarray(), b.toarray())))
 
 
 def _dividend(a: Any) -> Any:

@@ -352,7 +352,7 @@ class _bsr_base(_cs_array):
         (R, C), n = self.blocksize, self._indices.size
         index = _dtypes.index_dtype([self._indices.dtype], max(self._shape))
         major = _native.expand(self._indptr, n, stream).astype(index, stream=stream)
-        if stream is None and _dense.small(self._data, major):
+        if stream is None and _dense.numpy_is_quicker(self._data, major):
             return self._small_coo(_dense.view(major), index)
         row = mx.reshape(major * R, (n, 1, 1)) + mx.arange(R, dtype=index)[:, None]
         col = mx.reshape(self._indices.astype(index) * C, (n, 1, 1)) + mx.arange(C, dtype=index)

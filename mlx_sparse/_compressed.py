@@ -9,10 +9,10 @@ import numpy as np
 
 from . import _dense, _dtypes, _native, runtime
 from ._base import as_sparse, issparse
-from ._cs_index import _cs_indexed
+from ._compressed_index import _cs_indexed
 from ._data import _data_array, _own
-from ._elementwise import multiply
 from ._minmax import _cs_minmax
+from ._multiply import multiply
 from ._shape import all_integers as _all_integers
 from ._shape import check_input, check_shape, given_shape, is_shape
 
@@ -346,7 +346,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         else:
             before = np.concatenate([[0], np.cumsum(stored)])
             counts = np.diff(before[_dense.view(A._indptr)])
-        return _dense.out(mx.array(counts))
+        return _dense.in_namespace(mx.array(counts))
 
     # ---- products ---------------------------------------------------------------------------------------------
 

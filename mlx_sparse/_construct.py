@@ -13,7 +13,7 @@ import scipy.sparse as _scipy_sparse
 from . import _dense, _dtypes, _native
 from ._base import as_sparse, issparse
 from ._coo import coo_array
-from ._sputils import array_if, as_matrix, container
+from ._kinds import array_if, as_matrix, container
 
 
 def from_scipy(matrix: Any, *, format: str | None = None, dtype: Any = None) -> Any:
@@ -219,7 +219,7 @@ def diags_array(
         for j, k in enumerate(offsets):
             _check_diagonal(values[j], k, counts[j], j, (m, n))
         width = max((count + max(k, 0) for count, k in zip(counts, offsets, strict=True)), default=0)
-        ready = target != mx.bfloat16 and all(_dense.small(v) if _dense.is_mlx(v) else True for v in values)
+        ready = target != mx.bfloat16 and all(_dense.numpy_is_quicker(v) if _dense.is_mlx(v) else True for v in values)
         dense = (_filled if ready else _stacked)(values, offsets, counts, width, target)
         held = _dense.to_index(np.array(offsets, np.int64), _dtypes.index_dtype(maxval=max(m, n)), "offsets")
         return container("dia")._from_parts(dense, held, (m, n))

@@ -204,7 +204,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
     @property
     def row(self) -> Any:
         """Indices along the last axis but one (all zero for a 1-D array)."""
-        row = _dense.out(self._row)
+        row = _dense.in_namespace(self._row)
         if self.ndim == 1 and isinstance(row, np.ndarray):
             row.flags.writeable = False
         return row
@@ -244,7 +244,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         shape = tuple(self._shape[a] for a in kept)
         key = _dense.view(self._key(kept, math.prod(shape) > 2**31 - 1))
         counts = np.bincount(key if keep is None else key[keep], minlength=math.prod(shape))
-        return _dense.out(mx.array(counts.reshape(shape)))
+        return _dense.in_namespace(mx.array(counts.reshape(shape)))
 
     def _entries(self) -> mx.array:
         return self._data

@@ -46,7 +46,7 @@ class _csc_base(_cs_array):
         row, col = (_dense.view(c) for c in self.tocoo(copy=False)._coords)
         keep = np.flatnonzero(_dense.view(self._entries()))
         keep = keep[np.argsort(row[keep], kind="stable")]
-        return tuple(_dense.out(mx.array(c[keep])) for c in (row, col))
+        return tuple(_dense.in_namespace(mx.array(c[keep])) for c in (row, col))
 
     def tocoo(self, copy: bool = True, *, stream: Any = None) -> Any:
         """Coordinate form. Lazy; entries keep their order."""

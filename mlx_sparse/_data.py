@@ -127,7 +127,7 @@ class _data_array(_spbase):
         source, host = _dtypes.numpy_dtype(self._data.dtype), _dtypes.numpy_dtype(target)
         if not np.can_cast(source, host, casting):  # type: ignore[arg-type]
             raise TypeError(f"Cannot cast array data from {source!r} to {host!r} according to the rule {casting!r}")
-        if stream is None and target != mx.bfloat16 and _dense.small(self._data):
+        if stream is None and target != mx.bfloat16 and _dense.numpy_is_quicker(self._data):
             new = self._with_data(_dense.to_mlx(_dense.view(self._data), target))
         else:
             data = mx.real(self._data, stream=stream) if self._is_complex else self._data
@@ -164,7 +164,7 @@ class _data_array(_spbase):
 
     def _mapped(self, in_numpy: Any, in_mlx: Any) -> Any:
         """The same structure with a function of the values, which either library computes."""
-        if not _dense.small(self._data):
+        if not _dense.numpy_is_quicker(self._data):
             return self._with_data(in_mlx(self._data))
         with np.errstate(all="ignore"):
             return self._with_data(_dense.to_mlx(in_numpy(_dense.view(self._data))))
@@ -205,7 +205,7 @@ class _data_array(_spbase):
             return self._with_data(self._data * other)
         if isinstance(other, np.ndarray):
             other = other[()]
-        if _dense.small(self._data):
+        if _dense.numpy_is_quicker(self._data):
             with np.errstate(all="ignore"):
                 return self._with_data(_dense.to_mlx(_dense.view(self._data) * other))
         host = _dtypes.numpy_dtype(self._data.dtype)
@@ -236,7 +236,7 @@ class _data_array(_spbase):
         target = base._data.dtype
         if target != mx.bfloat16:
             target = _dtypes.mlx_dtype((np.ones(min(1, base._data.size), host) ** _dense.python_scalar(n)).dtype)
-        if _dense.numpy_mode() or _dense.small(base._data):  # to the last bit what SciPy gives
+        if _dense.numpy_mode() or _dense.numpy_is_quicker(base._data):  # to the last bit what SciPy gives
             return base._with_data(_dense.to_mlx(_dense.view(base._data) ** _dense.python_scalar(n), target))
         if _dense.python_scalar(n) == 2:  # several times quicker than a power of any kind
             return base._with_data(mx.square(base._data.astype(target)))
@@ -251,7 +251,12 @@ class _data_array(_spbase):
         target = self._data.dtype
         if target != mx.bfloat16:
             target = _dtypes.mlx_dtype(ufunc(np.zeros(1, host)).dtype)
-        if _dense.numpy_mode() or target == mx.complex64 and name not in _COMPLEX_IN_MLX or _dense.small(self._data):
+        if (
+            _dense.numpy_mode()
+            or target == mx.complex64
+            and name not in _COMPLEX_IN_MLX
+            or _dense.numpy_is_quicker(self._data)
+        ):
             quiet: Any = "warn" if _dense.numpy_mode() else "ignore"  # as NumPy, and as MLX
             with np.errstate(over="ignore", divide=quiet, invalid=quiet):
                 return self._with_data(_dense.to_mlx(ufunc(_dense.view(self._data)), target))

@@ -50,7 +50,7 @@ def view(a: mx.array) -> np.ndarray:
     return v.view(_WIDE[v.dtype.char]) if v.dtype.char in _WIDE else v
 
 
-def out(a: mx.array) -> Any:
+def in_namespace(a: mx.array) -> Any:
     """What the user gets for a dense result that no dense operand decides: see `runtime.dense_namespace`."""
     if runtime.dense_namespace == "mlx":
         return a
@@ -59,7 +59,7 @@ def out(a: mx.array) -> Any:
 
 
 def attribute(a: mx.array) -> Any:
-    """`out` of a buffer: while a view of it is held, asking again gives that same view, as for an attribute."""
+    """`in_namespace` of a buffer; while a view of it is held, asking again gives that same view."""
     if runtime.dense_namespace == "mlx":
         return a
     v = view(a)
@@ -83,9 +83,9 @@ def ready(*arrays: mx.array) -> bool:
     return all(a.dtype != mx.bfloat16 and _native.is_available(a) and not _native.is_tracer(a) for a in arrays)
 
 
-def small(*arrays: mx.array) -> bool:
+def numpy_is_quicker(*arrays: mx.array) -> bool:
     """Whether NumPy computes on views of these at once, since a graph would cost more."""
-    return _native.is_small(*arrays)
+    return _native.numpy_is_quicker(*arrays)
 
 
 def full(n: int, value: float, dtype: mx.Dtype, stream: Any = None) -> mx.array:

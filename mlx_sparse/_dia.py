@@ -294,7 +294,7 @@ class _dia_base(_data_array):
         a, b = self._data.astype(dtype), other._data.astype(dtype)
         join = operator.or_ if dtype == mx.bool_ else operator.sub if op == "minus" else operator.add
         if np.array_equal(ka, kb) and a.shape == b.shape:
-            if not _dense.small(a, b):
+            if not _dense.numpy_is_quicker(a, b):
                 return self._from_parts(join(a, b), self._offsets, self._shape)
             same: list[tuple[Any, Any]] = [(d, d) for d in range(len(ka))]
             return self._from_parts(_joined(a, b, same, a.shape[1], _IN_NUMPY[join]), self._offsets, self._shape)
@@ -385,7 +385,7 @@ class _dia_base(_data_array):
         at = np.flatnonzero(self._k == k)
         if not at.size:
             return mx.zeros(last - first, dtype=self._data.dtype)
-        if _dense.small(self._data):
+        if _dense.numpy_is_quicker(self._data):
             held = _dense.view(self._data)[int(at[0]), first:last]
             if held.size == last - first:
                 return _dense.to_mlx(held, self._data.dtype)

@@ -11,12 +11,12 @@ import numpy as np
 
 from . import _dense, _dtypes
 from ._base import as_sparse, issparse, sparray
-from ._builder import _builder, is_integer_like
+from ._entrywise import _entrywise, is_integer_like
 from ._index import Index
 from ._shape import all_integers, check_input, check_shape, given_shape, is_shape
 
 
-class _dok_base(_builder, dict):  # type: ignore[misc]
+class _dok_base(_entrywise, dict):  # type: ignore[misc]
     """Dictionary Of Keys array, 1-D or 2-D: for building entry by entry, with the methods of a `dict`.
 
     Keys are ``(row, column)`` tuples, or integers in a 1-D array. Iteration and comparison are an array's, not a

@@ -10,7 +10,7 @@ import numpy as np
 from . import _dense, _native
 from ._base import as_sparse, issparse
 from ._coo import coo_array
-from ._sputils import array_if, as_array, is_array
+from ._kinds import array_if, as_array, is_array
 
 __all__ = ["find", "tril", "triu"]
 
@@ -64,4 +64,4 @@ def find(A: Any) -> tuple[Any, Any, Any]:
     A = coo_array(A, copy=True)
     A.sum_duplicates()
     A.eliminate_zeros()
-    return _dense.out(A._row), _dense.out(A._coords[-1]), _dense.out(A._data)
+    return _dense.in_namespace(A._row), _dense.in_namespace(A._coords[-1]), _dense.in_namespace(A._data)

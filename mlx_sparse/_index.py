@@ -301,7 +301,7 @@ class _indexed:
         if shape == () or found.shape == shape:
             return found
         if not issparse(found):
-            return _dense.out(_dense.to_mlx(found).reshape(shape))
+            return _dense.in_namespace(_dense.to_mlx(found).reshape(shape))
         if len(shape) == 1:  # a row or a column: its other axis alone
             coo = found.tocoo(copy=False)
             axis = 1 if found.shape[0] == 1 and coo.shape[1] == shape[0] else 0

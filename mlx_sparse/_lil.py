@@ -12,12 +12,12 @@ import numpy as np
 
 from . import _dense, _dtypes, _native
 from ._base import as_sparse, issparse, sparray
-from ._builder import _builder
+from ._entrywise import _entrywise
 from ._index import Index
 from ._shape import all_integers, check_input, check_shape, given_shape, is_shape, resolve_shape
 
 
-class _lil_base(_builder):
+class _lil_base(_entrywise):
     """Row-based LIst of Lists array, 2-D: for building entry by entry and changing parts; convert it to compute.
 
     Parameters
@@ -218,7 +218,7 @@ class _lil_base(_builder):
         else:
             columns = np.fromiter(chain.from_iterable(rows), dtype=np.int64)
             found = np.bincount(columns, minlength=self._shape[1])
-        return _dense.out(_dense.to_mlx(found))
+        return _dense.in_namespace(_dense.to_mlx(found))
 
     # ---- in place ---------------------------------------------------------------------------------------------
 

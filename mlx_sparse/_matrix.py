@@ -9,12 +9,12 @@ import numpy as np
 from . import _dense, _dtypes
 from ._base import issparse
 from ._bsr import _bsr_base
-from ._builder import is_integer_like
 from ._coo import _coo_base
 from ._csc import _csc_base
 from ._csr import _csr_base
 from ._dia import _dia_base
 from ._dok import _dok_base
+from ._entrywise import is_integer_like
 from ._index import ARRAYS, Index
 from ._lil import _lil_base
 from ._reduce import check_axis
@@ -155,9 +155,9 @@ class spmatrix:
             raise ValueError("axis out of bounds")
         kept = 1 - axis % 2
         if self.format in ("csr", "csc") and self._swap((0, 1))[0] == kept:
-            return _dense.out(_dense.to_mlx(np.diff(_dense.view(self._indptr))))
+            return _dense.in_namespace(_dense.to_mlx(np.diff(_dense.view(self._indptr))))
         coords = _dense.view(self.tocoo(copy=False)._coords[kept])
-        return _dense.out(_dense.to_mlx(np.bincount(coords, minlength=self._shape[kept])))
+        return _dense.in_namespace(_dense.to_mlx(np.bincount(coords, minlength=self._shape[kept])))
 
     def getH(self: Any) -> Any:
         """Conjugate transpose."""

@@ -168,10 +168,10 @@ class _minmax:
             cs._entries(), cs._indices, cs._indptr, A.shape[along], name == "argmax", bool(explicit)
         )
         if self.ndim != 2:
-            return _dense.out(mx.reshape(found, tuple(n for a, n in enumerate(self.shape) if a not in axes)))
+            return _dense.in_namespace(mx.reshape(found, tuple(n for a, n in enumerate(self.shape) if a not in axes)))
         if isinstance(self, sparray):
-            return _dense.out(found)
-        wide = _dense.out(mx.reshape(found, (1, found.size) if along == 0 else (found.size, 1)))
+            return _dense.in_namespace(found)
+        wide = _dense.in_namespace(mx.reshape(found, (1, found.size) if along == 0 else (found.size, 1)))
         return np.asmatrix(wide) if isinstance(wide, np.ndarray) else wide
 
     def _where_of_all(self, name: str, explicit: bool) -> Any:
@@ -232,7 +232,7 @@ def _extreme_of_all(A: Any, name: str, explicit: bool) -> Any:
     data = A._entries()
     bare = explicit or data.size == math.prod(A.shape)
     numpy_mode = _dense.numpy_mode()
-    if numpy_mode or data.dtype == mx.complex64 or _dense.small(data):
+    if numpy_mode or data.dtype == mx.complex64 or _dense.numpy_is_quicker(data):
         host = _dense.view(data).ravel()
         zero = host.dtype.type(0)
         m = zero if host.size == 0 else ufunc.reduce(host)

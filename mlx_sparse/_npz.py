@@ -17,7 +17,7 @@ import numpy as np
 
 from . import _dense, _dtypes, _native
 from ._base import as_sparse
-from ._sputils import container, is_array
+from ._kinds import container, is_array
 
 _BUFFERS = {
     "csr": ("indices", "indptr"),

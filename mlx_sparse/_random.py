@@ -10,8 +10,8 @@ import numpy as np
 
 from . import _dense, _dtypes
 from ._coo import coo_array
+from ._kinds import as_matrix
 from ._shape import check_shape
-from ._sputils import as_matrix
 
 __all__ = ["rand", "random", "random_array"]
 

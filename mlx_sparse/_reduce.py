@@ -61,7 +61,7 @@ class _reduced:
         count = math.prod(self.shape[a] for a in axes)
         inner = _dtypes.default_float() if _dtypes.is_integral(self._data.dtype) else self._data.dtype
         data = self._entries().astype(inner, stream=stream)
-        if stream is None and _dense.small(data):
+        if stream is None and _dense.numpy_is_quicker(data):
             data = _dense.to_mlx(_dense.view(data) * _dtypes.numpy_dtype(inner).type(1.0 / count), inner)
         else:
             data = data * mx.array(1.0 / count, dtype=inner)
@@ -73,19 +73,19 @@ class _reduced:
     def trace(self, offset: int = 0) -> Any:
         """Sum of the diagonal `offset`. Lazy."""
         d = self._diagonal(offset)
-        return _dense.out(total_of(d.astype(_dtypes.sum_dtype(d.dtype)), None))
+        return _dense.in_namespace(total_of(d.astype(_dtypes.sum_dtype(d.dtype)), None))
 
     def diagonal(self, k: int = 0) -> Any:
         """The `k`-th diagonal (k > 0 above the main one), duplicates summed. Lazy."""
         if self.ndim != 2:
             raise ValueError("diagonal requires two dimensions")
-        return _dense.out(self._diagonal(operator.index(k)))
+        return _dense.in_namespace(self._diagonal(operator.index(k)))
 
     def nonzero(self) -> tuple[Any, ...]:
         """Coordinates of the entries whose value is not zero."""
         A = self.tocoo()
         keep = _dense.view(A._data) != 0
-        return tuple(_dense.out(mx.array(_dense.view(c)[keep])) for c in A._coords)
+        return tuple(_dense.in_namespace(mx.array(_dense.view(c)[keep])) for c in A._coords)
 
     def setdiag(self, values: Any, k: int = 0) -> None:
         """Set the `k`-th diagonal to `values` (a scalar or a sequence), rebinding this array's buffers.
@@ -106,7 +106,7 @@ class _reduced:
 
 def total_of(data: mx.array, stream: Any) -> mx.array:
     """Sum of all values, in their dtype."""
-    if stream is None and _dense.small(data):
+    if stream is None and _dense.numpy_is_quicker(data):
         total = np.add.reduce(_dense.view(data), axis=None, dtype=_dtypes.numpy_dtype(data.dtype))
         return mx.array(np.asarray(total), dtype=data.dtype)
     return _native.total(data, stream)
@@ -114,7 +114,7 @@ def total_of(data: mx.array, stream: Any) -> mx.array:
 
 def store(total: mx.array, out: Any) -> Any:
     if out is None:
-        return _dense.out(total)
+        return _dense.in_namespace(total)
     if out.shape != tuple(total.shape):
         raise ValueError(
             f"output parameter has wrong dimensions: {out.shape} does not match shape {tuple(total.shape)}"

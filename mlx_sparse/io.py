@@ -13,8 +13,8 @@ import scipy.sparse as _scipy_sparse
 from . import _dense
 from ._base import as_sparse, issparse
 from ._construct import from_scipy
+from ._kinds import container, is_array
 from ._npz import load_npz, save_npz
-from ._sputils import container, is_array
 
 __all__ = ["load_npz", "load_safetensors", "mminfo", "mmread", "mmwrite", "save_npz", "save_safetensors"]
 
@@ -60,7 +60,7 @@ def mmread(source: Any, *, spmatrix: bool = True) -> Any:
     found = _scipy_io.mmread(source, spmatrix=spmatrix)
     if _scipy_sparse.issparse(found):
         return from_scipy(found)
-    return _dense.out(_dense.to_mlx(found))
+    return _dense.in_namespace(_dense.to_mlx(found))
 
 
 def mmwrite(

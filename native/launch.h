@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "host/kernels.h"
+#include "executor/kernels.h"
 #include "mlx/mlx.h"
 
 namespace sp {

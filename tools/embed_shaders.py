@@ -89,7 +89,7 @@ def names(items: dict[str, str]) -> str:
 
 
 def table(shaders: list[Shader], folder: Path) -> str:
-    out = ['#include "launch.h"', "", '#include "host/kernels.h"', "", "namespace sp {", ""]
+    out = ['#include "launch.h"', "", '#include "executor/kernels.h"', "", "namespace sp {", ""]
     for prelude in ("metal", "cuda"):
         text = "".join((folder / f"prelude_{part}.h").read_text() for part in (prelude, "shared"))
         out += [f"const char* const prelude_{prelude} = {raw(text)};", ""]

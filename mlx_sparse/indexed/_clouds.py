@@ -11,9 +11,9 @@ from .. import _dense, _dtypes
 from .._csr import csr_array
 from ._checks import check_range, index_array, is_traced
 from ._distances import gather, root
-from ._naming import lengths_to_offsets
 from ._neighbors import k_nearest_neighbors, radius_neighbors, read_lengths, read_points
 from ._ragged import _Ragged, row_index
+from ._segment_forms import lengths_to_offsets
 from ._segments import segment_reduce
 
 __all__ = ["OffsetPointCloudBatch", "PointCloudBatch"]

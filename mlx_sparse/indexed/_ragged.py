@@ -11,7 +11,7 @@ import numpy as np
 from .. import _dense, _dtypes
 from ._checks import check_range, index_array, is_traced
 from ._distances import gather
-from ._naming import offsets_to_lengths, offsets_to_segment_ids
+from ._segment_forms import offsets_to_lengths, offsets_to_segment_ids
 
 
 class _Ragged:

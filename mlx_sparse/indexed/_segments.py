@@ -8,7 +8,7 @@ from typing import Any
 import mlx.core as mx
 
 from .. import _dense, _dtypes, _native
-from ._naming import counts, segments_of
+from ._segment_forms import counts, segments_of
 
 __all__ = ["segment_argmax", "segment_argmin", "segment_reduce", "segment_softmax"]
 

@@ -3,12 +3,12 @@
 from ._direct.spsolve import MatrixRankWarning, spsolve
 from ._direct.superlu import SuperLU, factorized, spilu, splu, use_solver
 from ._direct.triangular import is_sptriangular, spbandwidth, spsolve_triangular
-from ._expm import expm
-from ._expm_multiply import expm_multiply
+from ._functions.expm import expm
+from ._functions.expm_multiply import expm_multiply
+from ._functions.matfuncs import inv, matrix_power
+from ._functions.norm import norm
+from ._functions.onenormest import onenormest
 from ._krylov.cg import cg
-from ._matfuncs import inv, matrix_power
-from ._norm import norm
-from ._onenormest import onenormest
 
 __all__ = [
     "MatrixRankWarning",

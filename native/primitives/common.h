@@ -92,7 +92,7 @@ inline mx::array host_ready(mx::array a) {
   return copy;
 }
 
-// True while the calling thread evaluates a node itself (see settled).
+// True while the calling thread evaluates a node itself (see evaluated_at_once).
 inline thread_local bool evaluating_here = false;
 
 // Inside eval_cpu: allocates `outputs`, then runs task(inputs, outputs) on the primitive's stream.
@@ -117,7 +117,7 @@ void run_on_cpu(mx::Stream s, const std::vector<mx::array>& inputs, std::vector<
 // The node `a`, evaluated on the spot when its operands are there and its work is less than an eval's own cost: about
 // 20 us, for waking the stream's thread. A value, as a constant would be; anything larger, traced or pending stays lazy.
 // work: what it takes beyond reading and writing each element once.
-inline mx::array settled(mx::array a, size_t work = 0) {
+inline mx::array evaluated_at_once(mx::array a, size_t work = 0) {
   if (!a.has_primitive() || a.primitive().stream().device != mx::Device::cpu || shaders_on_host()) return a;
   for (auto& in : a.inputs()) {
     if (!in.is_available() || in.is_tracer()) return a;

@@ -2,7 +2,7 @@
 
 #include "../kernels/indexed_product.h"
 #include "../launch.h"
-#include "grouping.h"
+#include "sort_by_key.h"
 
 namespace sp {
 
@@ -93,7 +93,7 @@ mx::array indexed_product(IndexedKind kind, const mx::array& left, const mx::arr
   if (!out_index) {
     inputs[5] = mx::arange(0, n_out + 1, 1, dtype, s);
   } else if (!how.atomic && order.sorted[slots(kind).out]) {
-    inputs[5] = group_offsets(*out_index, n_out, s);
+    inputs[5] = offsets_of_sorted(*out_index, n_out, s);
   } else if (!how.atomic) {
     auto groups = group(*out_index, n_out, s);
     inputs[5] = groups.offsets;

@@ -11,7 +11,8 @@ import scipy.sparse.linalg
 from scipy.sparse.linalg import aslinearoperator
 
 import mlx_sparse as sp
-from mlx_sparse.linalg import _thresholds, expm, expm_multiply, inv, matrix_power
+from mlx_sparse.linalg import expm, expm_multiply, inv, matrix_power
+from mlx_sparse.linalg._functions import thresholds
 
 from .systems import NAMESPACES, as_namespace, check_namespace, general, ours, vector
 
@@ -177,12 +178,12 @@ def test_thresholds_are_the_published_ones():
     double_precision, single = 2.0**-53, 2.0**-24
     for m, printed in _theta.items():
         if m > 1:  # the one of degree 1 is printed as a multiple of the roundoff
-            np.testing.assert_allclose(_thresholds.taylor(m, double_precision), printed, rtol=1e-2)
+            np.testing.assert_allclose(thresholds.taylor(m, double_precision), printed, rtol=1e-2)
     pade = {3: 1.495585217958292e-2, 5: 2.539398330063230e-1, 7: 9.504178996162932e-1, 9: 2.097847961257068}
     for m, printed in pade.items():
-        np.testing.assert_allclose(_thresholds.pade(m, double_precision), printed, rtol=1e-9)
+        np.testing.assert_allclose(thresholds.pade(m, double_precision), printed, rtol=1e-9)
     for m, printed in {3: 4.258730016922831e-1, 5: 1.880152677804762, 7: 3.925724783138660}.items():
-        np.testing.assert_allclose(_thresholds.pade(m, single), printed, rtol=1e-6)
+        np.testing.assert_allclose(thresholds.pade(m, single), printed, rtol=1e-6)
 
 
 # ---- expm_multiply ------------------------------------------------------------------------------------------------

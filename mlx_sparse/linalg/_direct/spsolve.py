@@ -92,7 +92,7 @@ def spsolve(A: Any, b: Any, permc_spec: str | None = None, use_umfpack: bool = T
     if x.ndim == 2 and x.shape[1] == 1:
         x = x.ravel()
     if kind == "vector":
-        return _dense.out(_dense.to_mlx(x))
+        return _dense.in_namespace(_dense.to_mlx(x))
     return _dense.to_mlx(x) if kind == "mlx" else x
 
 

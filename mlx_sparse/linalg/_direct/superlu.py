@@ -65,11 +65,11 @@ class SuperLU:
 
     @property
     def perm_r(self) -> Any:
-        return _dense.out(_dense.to_mlx(self._lu.perm_r))
+        return _dense.in_namespace(_dense.to_mlx(self._lu.perm_r))
 
     @property
     def perm_c(self) -> Any:
-        return _dense.out(_dense.to_mlx(self._lu.perm_c))
+        return _dense.in_namespace(_dense.to_mlx(self._lu.perm_c))
 
     @property
     def L(self) -> Any:

@@ -1,0 +1,249 @@
+"""Reading and writing elements of csr and csc arrays, over (major, minor)."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+from warnings import warn
+
+import mlx.core as mx
+import numpy as np
+
+from . import _dense, _native
+from ._base import SparseEfficiencyWarning
+from ._index import Index, _indexed, stored
+
+
+class _cs_indexed(_indexed):
+    """Indexing of compressed storage. Selections and assignments read the structure (they synchronise).
+
+    A selection on traced values is differentiable in them: positions are selected, and the values taken from there.
+    """
+
+    _data: mx.array
+    _indices: mx.array
+    _indptr: mx.array
+    _assigned: bool
+    _sorted: bool | None
+    _canonical_format: bool | None
+    has_sorted_indices: bool
+    _swap: Any
+    _classes: Any
+    _from_parts: Any
+    copy: Any
+    prune: Any
+    sum_duplicates: Any
+    _unique: Any
+    _bind: Any
+
+    # ---- reading ----------------------------------------------------------------------------------------------
+
+    def _get_one(self, i: int, j: int) -> Any:
+        if self._assigned:
+            self.prune()
+        major, minor = self._swap((i, j))
+        numpy = _dense.numpy_mode()
+        x = _native.element(self._data, self._indices, self._indptr, major, minor, self._sorted is True, numpy)
+        if x is None:
+            return _dense.in_namespace(mx.reshape(self._sampled(np.array([major]), np.array([minor])), ()))
+        return x[()] if numpy else x
+
+    def __iter__(self) -> Any:
+        if len(self._shape) == 1:
+            yield from super().__iter__()  # type: ignore[misc]
+            return
+        A = self.tocsr()
+        if A._assigned:
+            A.prune()
+        for i in range(self._shape[0]):
+            trio = _moved(_native.major_range, (A._data, A._indices, A._indptr), i, 1, 1, not _dense.numpy_mode())
+            yield A._from_parts(*trio, self._shape[1:], A._sorted or None, A._canonical_format or None)
+
+    def _select(self, index: Index) -> Any:
+        if self._assigned:
+            self.prune()
+        if len(index.axes) == 1:
+            return self._package(self._take_1d(index.axes[0], index), index)
+        row, col = index.raw
+        if isinstance(row, int) and isinstance(col, int):
+            return self._package(self._get_one(row, col), index)
+        if isinstance(row, np.ndarray) and isinstance(col, np.ndarray):
+            if not (row.ndim == 2 and row.shape[1] == 1 and (col.ndim == 1 or col.shape[0] == 1)):
+                return self._package(self._take_pairs(*index.axes), index)
+        return self._package(self._take(*self._swap((row, col))), index)
+
+    def _package(self, found: Any, index: Index) -> Any:
+        if isinstance(found, _cs_indexed) and len(index.shape) == 1 and len(found._shape) == 2:
+            axis = 1 if isinstance(index.axes[0], int) else 0
+            coords = (found._indices,) if self._swap((0, 1))[1] == axis else (_expanded(found),)
+            coo = self._classes["coo"]  # a row or a column: its other axis alone
+            return coo._from_parts(found._data, coords, index.shape, bool(found._canonical_format))
+        return super()._package(found, index)
+
+    def _take(self, major: Any, minor: Any) -> Any:
+        """The 2-D array of the slices `major` and the minor indices `minor` (an int, a range or an array each)."""
+        n_major, n_minor = self._swap(self._shape)
+        trio = (self._data, self._indices, self._indptr)
+        in_order = self._sorted, self._canonical_format
+        if isinstance(major, int):
+            major = range(major, major + 1)
+        if isinstance(minor, int):
+            minor = range(minor, minor + 1)
+        elif isinstance(minor, np.ndarray):
+            minor = minor.ravel()
+        if _covers(major, n_major) and _covers(minor, n_minor):
+            return self.copy()
+        if isinstance(major, range):
+            rows = len(major)
+            if not _covers(major, n_major):
+                share = not _dense.numpy_mode() or not _covers(minor, n_minor)  # what follows then copies
+                trio = _moved(_native.major_range, trio, major.start, rows, major.step, share)
+        else:
+            rows = major.size
+            trio = _moved(_native.major_list, trio, major)
+        columns = len(minor)
+        if isinstance(minor, range):
+            if not _covers(minor, n_minor):
+                trio = _moved(
+                    _native.minor_range, trio, minor.start, columns, minor.step, n_minor, self.has_sorted_indices
+                )
+                in_order = self._sorted, self._canonical_format
+        else:
+            trio = _moved(_native.minor_list, trio, minor, n_minor)
+            if columns > 1 and not np.all(minor[1:] >= minor[:-1]):
+                in_order = None, None
+        ordered, canonical = (state or None for state in in_order)
+        return self._from_parts(*trio, self._swap((rows, columns)), ordered, canonical)
+
+    def _take_pairs(self, row: np.ndarray, col: np.ndarray) -> Any:
+        """Elements at (row[k], col[k]): dense for 1-D arrays, sparse without the zeros for 2-D ones."""
+        cls: Any = type(self)
+        if row.size == 0:
+            return cls(np.atleast_2d(row).shape, dtype=self._data.dtype)
+        values = self._sampled(*self._swap((row, col)))
+        if row.ndim == 1:
+            return _dense.in_namespace(values)
+        return self._dense_to_sparse(values, row.shape)
+
+    def _dense_to_sparse(self, values: mx.array, shape: tuple[int, ...]) -> Any:
+        cls: Any = type(self)
+        if not _native.is_tracer(values):
+            return cls(mx.reshape(values, shape))
+        coords = np.unravel_index(np.arange(values.size), shape)  # a tracer's zeros cannot be told
+        coo = self._classes["coo"]._from_parts(values, tuple(mx.array(c.astype(np.int32)) for c in coords), shape, True)
+        return coo.asformat(self._format)
+
+    def _take_1d(self, a: Any, index: Index) -> Any:
+        cls: Any = type(self)
+        if isinstance(a, int):
+            x = self._get_one(0, a)
+            if index.shape == ():
+                return x
+            return self._dense_to_sparse(mx.reshape(_dense.to_mlx(x, self._data.dtype), (1,)), index.shape)
+        if isinstance(a, range):
+            if _covers(a, self._shape[0]):
+                return self.copy()
+            trio = (self._data, self._indices, self._indptr)
+            trio = _moved(_native.minor_range, trio, a.start, len(a), a.step, self._shape[0], self.has_sorted_indices)
+            return self._from_parts(*trio, (len(a),), self._sorted or None, self._canonical_format or None)
+        if a.size == 0:
+            return cls(a.shape, dtype=self._data.dtype)
+        return self._dense_to_sparse(self._sampled(np.zeros_like(a), a), a.shape)
+
+    def _sampled(self, major: np.ndarray, minor: np.ndarray) -> mx.array:
+        """Summed values at the pairs, flat."""
+        n, nnz = major.size, self._indices.size
+        ordered = self.has_sorted_indices if n * nnz > 64 * (nnz + n) else self._sorted is True
+        if not _native.is_tracer(self._data):
+            return _native.sample_at(self._data, self._indices, self._indptr, major, minor, ordered)
+        at, sample = _native.entries_at(self._indices, self._indptr, major, minor, ordered)
+        return _native.minor_sum(mx.take(self._data, at), sample, n, None)
+
+    # ---- writing ----------------------------------------------------------------------------------------------
+
+    def _assign(self, coords: tuple[np.ndarray, ...], values: Any) -> None:
+        pair = coords if len(coords) == 2 else (np.zeros_like(coords[0]), coords[0])
+        major, minor = self._swap(pair) if len(coords) == 2 else pair
+        self._set_many(major, minor, values, True)
+
+    def _assign_sparse(self, rows: np.ndarray, cols: np.ndarray, x: Any) -> None:
+        """Set the grid (rows, cols) to `x`: stored elements become zero, then the entries of `x` are written."""
+        grid = rows.shape
+        if self._indices.size:
+            major, minor = self._swap((rows.ravel(), cols.ravel()))
+            self._set_many(major, minor, np.zeros(1, self._values(0).dtype), False)
+        values, (r, c) = stored(x, self._data.dtype)
+        if values.size == 0:
+            return
+        if x.shape[0] == 1 and grid[0] != 1:
+            r = np.repeat(np.arange(grid[0]), c.size)
+            c, values = np.tile(c, grid[0]), np.tile(values, grid[0])
+        if x.shape[1] == 1 and grid[1] != 1:
+            c = np.tile(np.arange(grid[1]), r.size)
+            r, values = np.repeat(r, grid[1]), np.repeat(values, grid[1])
+        self._assign((rows[r, c], cols[r, c]), values)
+
+    def _set_many(self, major: np.ndarray, minor: np.ndarray, values: Any, insert: bool, quiet: bool = False) -> None:
+        """Replace the values at these places; with `insert`, also where nothing is stored. The last of equals counts.
+
+        Stored duplicates are summed first where a place meets one. Sorted slices stay sorted. Entries that come in are
+        warned of unless `quiet`.
+        """
+        if self._assigned:
+            self.prune()
+        x = _dense.to_mlx(values, self._data.dtype)
+        while True:
+            ordered, alone = self.has_sorted_indices, _references(self) == _ALONE
+            outcome, trio = _native.set_many(
+                self._data, self._indices, self._indptr, major, minor, x, ordered, insert, alone
+            )
+            if outcome != 2:
+                break
+            self.sum_duplicates()
+        if outcome == 0:
+            self._data = trio[0]
+            return
+        if not quiet:
+            warn(
+                f"Changing the sparsity structure of a {type(self).__name__} is expensive. "
+                "lil and dok are more efficient.",
+                SparseEfficiencyWarning,
+                stacklevel=5,
+            )
+        self._data, self._indices, self._indptr = trio
+        self._bind()
+
+
+def _references(A: Any) -> int:
+    return sys.getrefcount(A._data)
+
+
+class _Probe:
+    def __init__(self) -> None:
+        self._data = mx.zeros(1)
+
+
+_ALONE = _references(_Probe())  # what getrefcount says of a buffer that only its container holds
+
+
+def _expanded(A: Any) -> mx.array:
+    """Major index of each entry."""
+    if A._indptr.size > 10_000:
+        return _native.expand(A._indptr, A._indices.size, None)
+    return _dense.to_mlx(
+        np.repeat(np.arange(A._indptr.size - 1, dtype=np.int32), np.diff(_dense.view(A._indptr))), A._indices.dtype
+    )
+
+
+def _covers(a: Any, n: int) -> bool:
+    return isinstance(a, range) and a.step == 1 and a.start == 0 and len(a) == n
+
+
+def _moved(select: Any, trio: tuple, *args: Any) -> tuple:
+    """`select` applied to (data, indices, indptr); on a tracer it selects positions, and the values are taken there."""
+    data, indices, indptr = trio
+    if not _native.is_tracer(data):
+        return select(data, indices, indptr, *args)
+    positions = _dense.to_mlx(np.arange(data.size, dtype=np.int32))
+    at, indices, indptr = select(positions, indices, indptr, *args)
+    return mx.take(data, at), indices, indptr

@@ -1,0 +1,235 @@
+"""What lil and dok share: entries live in Python containers on the host, and arithmetic goes through csr."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+from . import _dense, _dtypes
+from ._base import MAXPRINT, _spbase, as_sparse, issparse
+from ._index import Index, _indexed
+from ._reduce import diagonal_length
+
+# Operations on the values as a whole: what csr gives is the result.
+_THROUGH_CSR = (
+    "power",
+    "sum",
+    "mean",
+    "trace",
+    "diagonal",
+    "_canonical",
+    "_diagonal",
+    "_matmul_sparse",
+    "_merge_sparse",
+    "_product",
+    "_rmatmul_dispatch",
+    "_todense",
+    "_unique",
+    "__abs__",
+    "__neg__",
+    "__round__",
+)
+# What a NumPy scalar type takes as it is: a Python number of the same precision.
+_PLAIN = {np.dtype(np.float64): float, np.dtype(np.bool_): bool}
+
+
+class _entrywise(_indexed, _spbase):
+    """A format to fill entry by entry. The dtype is fixed; values are scalars of it, or equal Python numbers."""
+
+    _dtype: mx.Dtype
+    _host: np.dtype  # the NumPy dtype of the values
+    _scalar: Any  # its scalar type
+    _plain: Any  # the Python type whose values need no conversion
+    # What a builder is made of and converts through.
+    tocoo: Any
+    tocsr: Any
+    _from_coo: Any
+
+    def _start(self, shape: tuple[int, ...], dtype: Any, maxprint: int | None = None) -> None:
+        self._shape, self.maxprint = shape, MAXPRINT if maxprint is None else maxprint
+        self._set_dtype(_dtypes.default_float() if dtype is None else _dtypes.mlx_dtype(dtype))
+
+    def _set_dtype(self, dtype: mx.Dtype) -> None:
+        self._dtype, self._host = dtype, _dtypes.numpy_dtype(dtype)
+        self._scalar, self._plain = self._host.type, _PLAIN.get(self._host, self._host.type)
+
+    @classmethod
+    def _empty(cls, shape: tuple[int, ...], dtype: Any) -> Any:
+        """An array without entries, unchecked."""
+        raise NotImplementedError
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {k: v for k, v in self.__dict__.items() if k not in ("_dtype", "_host", "_scalar", "_plain")}
+        return {**state, "dtype": str(self._dtype).removeprefix("mlx.core.")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        name = state.pop("dtype")
+        self.__dict__.update(state)
+        self._set_dtype(getattr(mx, "bool_" if name == "bool" else name))
+
+    @property
+    def dtype(self) -> Any:
+        """Value dtype: an MLX dtype, or NumPy's in numpy mode."""
+        return _dense.out_dtype(self._dtype)
+
+    @property
+    def _data(self) -> mx.array:  # type: ignore[override]
+        return self.tocsr()._data
+
+    @property
+    def _is_complex(self) -> bool:
+        return self._dtype == mx.complex64
+
+    # ---- entries ----------------------------------------------------------------------------------------------
+
+    def _cast(self, x: Any) -> Any:
+        """`x`, which must be a single element, as a scalar of this array's dtype."""
+        if issparse(x):
+            x = as_sparse(x).toarray()
+        elif _dense.is_mlx(x):
+            x = _dense.view(x)
+        if isinstance(x, np.ndarray):
+            if x.size != 1:
+                raise ValueError("Trying to assign a sequence to an item")
+            x = x.item()
+        x = self._scalar(x)
+        if np.ndim(x):
+            raise ValueError("Trying to assign a sequence to an item")
+        return x
+
+    _item = _cast
+
+    def _values(self, x: Any) -> np.ndarray:
+        if issparse(x):
+            x = as_sparse(x).toarray()
+        elif _dense.is_mlx(x):
+            x = _dense.view(x)
+        return np.asarray(x, dtype=self._host)
+
+    def _select(self, index: Index) -> Any:
+        if all(isinstance(a, int) for a in index.axes) and not index.shape:
+            return self._get_one(*index.axes)
+        found = self._pick(index)
+        if found.shape == index.shape:
+            return found
+        if self._format == "lil" and len(index.shape) == 2:
+            return found.reshape(index.shape)
+        return found.tocoo(copy=False).reshape(index.shape)
+
+    def _pick(self, index: Index) -> Any:
+        """What `index` selects, in this format and with as many dimensions as this array."""
+        raise NotImplementedError
+
+    def setdiag(self, values: Any, k: int = 0) -> None:
+        """Set the `k`-th diagonal to `values` (a scalar or a sequence) in place.
+
+        Raises
+        ------
+        ValueError
+            `k` lies outside the array.
+        """
+        count = diagonal_length(self._shape, k)
+        x = self._values(values)
+        x = np.full(count, x) if x.ndim == 0 else x[:count]
+        first = np.arange(x.size, dtype=np.int64)
+        self._assign((first - min(k, 0), first + max(k, 0)), x)
+
+    # ---- what goes through csr --------------------------------------------------------------------------------
+
+    def _matmul_direct(self, x: Any) -> None:
+        return None
+
+    def _matmul_dispatch(self, other: Any) -> Any:
+        A = self.tocsr()
+        y = A._matmul_direct(other)
+        return A._matmul_dispatch(other) if y is None else y
+
+    def _scaled(self, dtype: Any, f: Any) -> Any:
+        """f over the stored values, the same places, as values of `dtype`."""
+        raise NotImplementedError
+
+    def _mul_scalar(self, other: Any) -> Any:
+        if _dense.is_mlx(other) and other.dtype != self._dtype:
+            raise TypeError(f"the scalar's dtype {other.dtype} differs from the sparse dtype {self._dtype}")
+        other = _dense.python_scalar(other[()] if isinstance(other, np.ndarray) else other)
+        return self._scaled(_dtypes.result_type(self._dtype, other), lambda v: v * other)
+
+    def _divide(self, other: Any) -> Any:
+        if not _dense.is_scalar(other):
+            return self.tocsr() / other
+        if _dense.is_mlx(other) and other.dtype != self._dtype:
+            raise TypeError(f"the scalar's dtype {other.dtype} differs from the sparse dtype {self._dtype}")
+        other = _dense.python_scalar(other[()] if isinstance(other, np.ndarray) else other)
+        return self._scaled(self._quotient_dtype(other), lambda v: v / other)
+
+    def _quotient_dtype(self, other: Any) -> mx.Dtype:
+        return _dtypes.result_type(self._dtype, other)
+
+    def multiply(self, other: Any) -> Any:
+        """Element-wise product with a scalar (this format), a dense or a sparse array (csr or coo)."""
+        return self._mul_scalar(other) if _dense.is_scalar(other) else self.tocsr().multiply(other)
+
+    def conjugate(self, copy: bool = True) -> Any:
+        """Complex conjugate, in csr; a real array itself (copied if `copy`)."""
+        if self._is_complex:
+            return self.tocsr().conjugate(copy=False)
+        return self.copy() if copy else self
+
+    def conj(self, copy: bool = True) -> Any:
+        """Complex conjugate; as `conjugate`."""
+        return self.conjugate(copy=copy)
+
+    @property
+    def real(self) -> Any:
+        """Real part, in csr."""
+        return self.tocsr().real
+
+    @property
+    def imag(self) -> Any:
+        """Imaginary part, in csr."""
+        return self.tocsr().imag
+
+    def tocsc(self, copy: bool = False) -> Any:
+        """Compressed sparse column form."""
+        return self.tocsr().tocsc()
+
+
+def is_integer_like(x: Any) -> bool:
+    """True for an integer of Python or NumPy.
+
+    Raises
+    ------
+    ValueError
+        `x` is a float that happens to be whole.
+    """
+    if np.ndim(x):
+        return False
+    try:
+        operator.index(x)
+    except TypeError:
+        try:
+            whole = bool(int(x) == x)
+        except (TypeError, ValueError, OverflowError):
+            return False
+        if whole:
+            raise ValueError("Inexact indices into sparse matrices are not allowed") from None
+        return False
+    return True
+
+
+def _add_delegate(name: str) -> None:
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return getattr(self.tocsr(), name)(*args, **kwargs)
+
+    method.__name__ = name
+    method.__qualname__ = f"_entrywise.{name}"
+    if not name.startswith("_"):
+        method.__doc__ = f"As `csr_array.{name}`."
+    setattr(_entrywise, name, method)
+
+
+for _name in _THROUGH_CSR:
+    _add_delegate(_name)

@@ -1,0 +1,379 @@
+"""The action of the exponential of a matrix, without forming it."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+from warnings import warn
+
+import mlx.core as mx
+import numpy as np
+from scipy.sparse.linalg import LinearOperator, aslinearoperator
+
+from ... import _dense, _dtypes, _native
+from ..._base import _spbase, as_sparse, issparse
+from .._direct.operands import check_dtype, float_dtype, host_dtype
+from .._interface import workers
+from . import thresholds
+from .norm import norm
+from .onenormest import estimate, products
+
+_DEGREES = (*range(1, 31), 35, 40, 45, 50, 55)  # of the Taylor polynomials
+_SAMPLES = 50  # default number of points, as in SciPy
+
+
+def expm_multiply(
+    A: Any,
+    B: Any,
+    start: float | None = None,
+    stop: float | None = None,
+    num: int | None = None,
+    endpoint: bool | None = None,
+    traceA: Any = None,
+) -> Any:
+    """``expm(A) @ B``, or ``expm(t A) @ B`` for equally spaced t, by products of `A` with arrays shaped like `B`.
+
+    Parameters
+    ----------
+    A : sparse array, ndarray, mx.array or LinearOperator, shape (n, n)
+        An operator must have products with its adjoint as well.
+    B : ndarray, mx.array or sparse array, shape (n,) or (n, k)
+    start, stop : float, optional
+        First and last t. Given together.
+    num : int, optional
+        Number of points in time, at least 2. Default: 50.
+    endpoint : bool, optional
+        Whether `stop` is the last of the points, as in `numpy.linspace`. Default: True.
+    traceA : number, optional
+        Trace of `A`; a good guess saves products. It is estimated for a LinearOperator, with a `UserWarning`.
+
+    Returns
+    -------
+    array of the shape of `B`, in its namespace; with `start` and `stop`, points in time stand along a new first axis
+        A sparse `B` and `A` give a sparse array, and for several points a dense one in the namespace of
+        `runtime.dense_namespace`. Integers give the default float dtype; several points of an ndarray `B` are at least
+        float64 where `A` and the device have it, as in SciPy.
+
+    Raises
+    ------
+    TypeError
+        An `mx.array` `B` whose dtype differs from that of `A`, or only one of `start` and `stop`.
+    ValueError
+        `A` is not square, `B` does not fit it, or `num` is less than 2.
+
+    Notes
+    -----
+    A. H. Al-Mohy and N. J. Higham, Computing the action of the matrix exponential, with an application to exponential
+    integrators, SIAM J. Sci. Comput. 33 (2011), for single precision with thresholds of its own. Reads the values of
+    `A` to find the number of products (synchronises). For an `mx.array` `B` everything after that is lazy and
+    differentiable with respect to `B` and the values of `A`, and the number of products does not depend on `B`; for an
+    ndarray the series end as soon as they have converged.
+
+    Examples
+    --------
+    >>> import numpy as np, mlx_sparse as sp
+    >>> A = sp.csc_array([[1.0, 0.0], [0.0, 1.0]])
+    >>> b = np.array([np.exp(-1.0), np.exp(-2.0)])
+    >>> sp.linalg.expm_multiply(A, b).round(12)
+    array([1.        , 0.36787944])
+    >>> sp.linalg.expm_multiply(A, b, start=1, stop=2, num=3).shape
+    (3, 2)
+
+    Differences from SciPy
+    ----------------------
+    complex128 becomes complex64 with a sparse `A`. `start` may be greater than `stop`, and points on both sides of zero
+    are reached from zero.
+    """
+    if (start is None) != (stop is None):
+        raise TypeError("start and stop must be given together")
+    once = start is None and num is None and endpoint is None
+    task = _Task(A, B, traceA, wide=not once)
+    with workers():
+        if once:
+            return task.finish(task.step(task.B, 1.0, task.parameters(1.0)))
+        first, last = (0.0, 1.0) if start is None or stop is None else (float(start), float(stop))
+        count = _SAMPLES if num is None else operator.index(num)
+        if count < 2:
+            raise ValueError(f"at least two time points are required; got num={count}")
+        parts = count - 1 if endpoint is None or endpoint else count
+        return task.finish(_interval(task, first, (last - first) / parts, count))
+
+
+def _interval(task: _Task, first: float, h: float, count: int) -> Any:
+    """The results at `first`, `first + h`, ..., stacked; outwards from the time nearest to zero, to lose no digits."""
+    times = [first + k * h for k in range(count)]
+    origin = min(range(count), key=lambda k: abs(times[k]))
+    X = task.step(task.B, times[origin], task.parameters(times[origin]))
+    before = _march(task, X, -h, origin)
+    return task.stack([*reversed(before), X, *_march(task, X, h, count - 1 - origin)])
+
+
+def _march(task: _Task, X: Any, h: float, count: int) -> list[Any]:
+    """exp(k h A) X for k = 1 ... count: algorithm 5.2 of the paper."""
+    made: list[Any] = []
+    m, s = task.parameters(h * count)
+    if s < count:  # steps that are shorter than accuracy asks for share the terms of one series
+        while len(made) < count:
+            made += task.steps(made[-1] if made else X, h, m, min(count // s, count - len(made)))
+        return made
+    own = task.parameters(h)
+    while len(made) < count:
+        made.append(task.step(made[-1] if made else X, h, own))
+    return made
+
+
+class _Task:
+    """One operator and the products, norms and dtypes that belong to it; A is shifted by its mean eigenvalue mu."""
+
+    def __init__(self, A: Any, B: Any, trace: Any, wide: bool) -> None:
+        A = _operand(A)
+        shape = tuple(A.shape)
+        if len(shape) != 2 or shape[0] != shape[1]:
+            raise ValueError(f"expected A to be like a square matrix; got shape {shape}")
+        B = as_sparse(B) if issparse(B) else _dense.as_dense(B)
+        if B.ndim not in (1, 2):
+            raise ValueError(f"expected B to be like a matrix or a vector; got {B.ndim} dimensions")
+        if B.shape[0] != shape[0]:
+            raise ValueError(f"shapes of matrices A {shape} and B {tuple(B.shape)} are incompatible")
+        self.n, self.columns = shape[0], 1 if B.ndim == 1 else B.shape[1]
+        self.finish: Any = lambda x: x
+        if isinstance(B, np.matrix):
+            B, self.finish = np.asarray(B), lambda x: x.view(np.matrix) if x.ndim == 2 else x
+        if isinstance(B, _spbase) and (wide or B.ndim == 1 or not isinstance(A, _spbase)):
+            self.finish = lambda x: _dense.in_namespace(_dense.to_mlx(x))
+            B = B.toarray()
+        self._bind(A, B, wide)
+        self.u = thresholds.unit_roundoff(self.dtype)
+        A = _constant(A)
+        if trace is None:
+            trace = self._trace(A)
+        mu = complex(trace) / self.n if self.n else 0
+        self.mu = mu if self.dtype.kind == "c" else mu.real
+        self._norms(A)
+
+    def _bind(self, A: Any, B: Any, wide: bool) -> None:
+        """Settle the dtype (`wide`: at least float64 on the host), and the product X -> A X where the operand lives."""
+        sparse, self.lazy = isinstance(A, _spbase), _dense.is_mlx(B)
+        if self.lazy and (sparse or _dense.is_mlx(A)):
+            check_dtype(B, A._data.dtype if sparse else A.dtype)
+        dtype = np.promote_types(*(_inexact(_host_dtype(x)) for x in (A, B)))
+        if wide and not self.lazy:
+            dtype = np.promote_types(dtype, np.float64)
+        if self.lazy or sparse or _dense.is_mlx(A):
+            dtype = _dtypes.numpy_dtype(_dtypes.mlx_dtype(dtype))
+        self.dtype = dtype
+        if sparse and not self.lazy and not isinstance(B, _spbase) and mx.default_device().type == mx.DeviceType.gpu:
+            finish = self.finish
+            self.lazy, self.finish = True, lambda x: finish(_dense.view(x))
+        if self.lazy:
+            target = _dtypes.mlx_dtype(dtype)
+            self.B = _dense.to_mlx(B, target)
+            self.product = _device_product(A, target)
+        else:
+            self.B = B.astype(dtype)
+            self.product = _host_product(A, dtype)
+        # Whether products are ndarrays that nothing else refers to: an operator may give its operand back.
+        self.owned = not self.lazy and isinstance(self.B, np.ndarray) and not isinstance(A, LinearOperator)
+
+    def _trace(self, A: Any) -> complex:
+        if isinstance(A, _spbase):
+            return complex(_dense.view(mx.sum(A._diagonal(0))))
+        if not isinstance(A, LinearOperator):
+            return complex(np.trace(_dense_operand(A)))
+        warn(
+            "Trace of LinearOperator not available, it will be estimated. Provide `traceA` to ensure performance.",
+            stacklevel=4,
+        )
+        S = np.random.default_rng(0).integers(0, 2, (self.n, min(self.n, 8))) * 2.0 - 1  # Hutchinson's estimator
+        return complex(np.vdot(S, A.matmat(S)) / S.shape[1])
+
+    # ---- how many products -------------------------------------------------------------------------------------
+
+    def _norms(self, A: Any) -> None:
+        """Bind what is known of A - mu I: its 1-norm, and d_p = |(A - mu I)^p|^(1/p) on demand."""
+        mu = self.mu
+        forward, backward = products(A)
+        self._powers: dict[int, float] = {}
+
+        def apply(X: Any) -> Any:
+            return forward(X) - mu * X
+
+        def adjoint(X: Any) -> Any:
+            return backward(X) - np.conj(mu) * X
+
+        def d(p: int) -> float:
+            if p not in self._powers:
+                chain = [_repeated(f, p) for f in (apply, adjoint)]
+                self._powers[p] = float(estimate(chain[0], chain[1], self.n)[0]) ** (1 / p)
+            return self._powers[p]
+
+        self._d = d
+        if self.n == 0:
+            self._norm = 0.0
+        elif isinstance(A, LinearOperator):
+            self._norm = d(1)
+        elif isinstance(A, _spbase):
+            self._norm = _shifted_norm(A, mu)
+        else:
+            self._norm = float(np.abs(_dense_operand(A) - mu * np.eye(self.n)).sum(axis=0).max())
+        if not math.isfinite(self._norm):
+            raise ValueError("A must hold finite values, whose sums of magnitudes are finite too")
+
+    def parameters(self, t: float) -> tuple[int, int]:
+        """(m, s): degree and steps that take the fewest products for exp(t (A - mu I)); fragment 3.1 of the paper."""
+        size, last = abs(t) * self._norm, _DEGREES[-1]
+        if size == 0:
+            return 0, 1
+        p_max = _largest_power(last)
+        limit = 4 * thresholds.taylor(last, self.u) * p_max * (p_max + 3) / (max(self.columns, 1) * last)
+        if size <= limit:  # powers would cost more to estimate than they save
+            choices = [(m, size) for m in _DEGREES]
+        else:
+            sizes = {p: abs(t) * max(self._d(p), self._d(p + 1)) for p in range(2, p_max + 1)}
+            choices = [(m, sizes[p]) for p in sizes for m in _DEGREES if m >= p * (p - 1) - 1]
+        needed = [(m, max(1, math.ceil(alpha / thresholds.taylor(m, self.u)))) for m, alpha in choices]
+        return min(needed, key=lambda pair: (pair[0] * pair[1], pair[1]))
+
+    # ---- the series --------------------------------------------------------------------------------------------
+
+    def step(self, X: Any, t: float, parameters: tuple[int, int]) -> Any:
+        """exp(t A) X in s steps of a Taylor polynomial of degree m."""
+        m, s = parameters
+        growth = self._scalar(np.exp(t * self.mu / s))
+        for _ in range(s):
+            total, term = X, X
+            before = bound = 0.0 if self.lazy else _size(term)
+            for j in range(1, m + 1):
+                term = self._term(term, t / (s * j))
+                total = self._plus(total, term, j > 1)
+                if not self.lazy:
+                    now = _size(term)
+                    bound += now  # which the size of the sum cannot exceed
+                    if before + now <= self.u * bound and before + now <= self.u * _size(total):
+                        break
+                    before = now
+            X = total * growth
+        return X
+
+    def steps(self, X: Any, h: float, m: int, count: int) -> list[Any]:
+        """exp(k h A) X for k = 1 ... count, from one series, that of exp(count h A)."""
+        terms, made = [X], []
+        sizes = [0.0 if self.lazy else _size(X)]
+        for k in range(1, count + 1):
+            total, share = X, k / count
+            for p in range(1, m + 1):
+                if p == len(terms):
+                    terms.append(self._term(terms[-1], count * h / p))
+                    sizes.append(0.0 if self.lazy else _size(terms[-1]))
+                total = self._plus(total, terms[p] * self._scalar(share**p), p > 1)
+                if not self.lazy and share ** (p - 1) * (sizes[p - 1] + share * sizes[p]) <= self.u * _size(total):
+                    break
+            made.append(total * self._scalar(np.exp(k * h * self.mu)))
+        return made
+
+    def _term(self, X: Any, c: float) -> Any:
+        """c (A - mu I) X."""
+        Y, shift = self.product(X), X * self._scalar(c * self.mu) if self.mu else None
+        if not self.owned:
+            Y = Y * self._scalar(c)
+            return Y if shift is None else Y - shift
+        Y *= self._scalar(c)
+        if shift is not None:
+            Y -= shift
+        return Y
+
+    def _plus(self, total: Any, term: Any, mine: bool) -> Any:
+        """total + term; in place if `total` is `mine` and an ndarray."""
+        if mine and self.owned:
+            total += term
+            return total
+        return total + term
+
+    def _scalar(self, c: Any) -> Any:
+        """A number that leaves the dtype of what it multiplies as it is."""
+        return self.dtype.type(c) if not self.lazy else mx.array(c, dtype=_dtypes.mlx_dtype(self.dtype))
+
+    def stack(self, X: list[Any]) -> Any:
+        return (mx.stack if self.lazy else np.stack)(X)
+
+
+def _constant(A: Any) -> Any:
+    """`A`, cut off from what traces its values."""
+    data = A._data if isinstance(A, _spbase) else A
+    if not _dense.is_mlx(data) or not _native.is_tracer(data):
+        return A
+    copied = _dense.to_mlx(_dense.view(data), data.dtype)
+    return A.with_data(copied) if issparse(A) else copied
+
+
+def _operand(A: Any) -> Any:
+    if issparse(A):
+        A = as_sparse(A)
+        return A if A.format in ("csr", "csc", "bsr", "dia") else A.tocsr()
+    if isinstance(A, (np.ndarray, mx.array, LinearOperator)):
+        return np.asarray(A) if isinstance(A, np.matrix) else A
+    if hasattr(A, "shape") and (hasattr(A, "matvec") or hasattr(A, "__matmul__")):
+        return aslinearoperator(A)
+    raise TypeError(f"A must be a sparse or dense array or a LinearOperator; got {type(A).__name__}")
+
+
+def _inexact(dtype: np.dtype) -> np.dtype:
+    return np.dtype(np.float64) if dtype.kind in "iub" else float_dtype(dtype)
+
+
+def _host_dtype(x: Any) -> np.dtype:
+    return host_dtype(x) if isinstance(x, _spbase) else _dtypes.numpy_dtype(x.dtype)
+
+
+def _device_product(A: Any, dtype: mx.Dtype) -> Any:
+    if isinstance(A, LinearOperator):  # SciPy's works on ndarrays
+        return lambda X: _dense.to_mlx(np.asarray(A @ _dense.view(X)), dtype)
+    return (A.astype(dtype, copy=False) if issparse(A) else _dense.to_mlx(A, dtype)).__matmul__
+
+
+def _host_product(A: Any, dtype: np.dtype) -> Any:
+    if isinstance(A, LinearOperator):
+        return lambda X: np.asarray(A @ X).astype(dtype, copy=False)
+    if not issparse(A):
+        return _dense_operand(A).astype(dtype, copy=False).__matmul__
+    A = A.astype(dtype, copy=False)
+    mx.eval(A._data)  # evaluated buffers spare every product the graph
+    return A.__matmul__
+
+
+def _dense_operand(A: Any) -> np.ndarray:
+    return _dense.view(A) if _dense.is_mlx(A) else A
+
+
+def _size(X: Any) -> float:
+    """The largest row sum of magnitudes."""
+    if isinstance(X, _spbase):
+        return float(np.asarray(norm(X, math.inf)))
+    if X.ndim == 1 and X.dtype.kind == "f":
+        return float(max(X.max(initial=0), -X.min(initial=0)))
+    if X.ndim == 1:
+        return float(np.abs(X).max(initial=0))
+    return float(np.abs(X).sum(axis=1).max(initial=0))
+
+
+def _shifted_norm(A: Any, mu: complex) -> float:
+    """|A - mu I|_1 without forming the difference."""
+    main = _dense.view(A._diagonal(0))
+    sums = np.asarray(_dense.view(abs(A)._sum((0,), None, None)), np.float64)
+    with np.errstate(invalid="ignore"):
+        return float((sums - np.abs(main) + np.abs(main - mu)).max())
+
+
+def _repeated(f: Any, count: int) -> Any:
+    def power(X: Any) -> Any:
+        for _ in range(count):
+            X = f(X)
+        return X
+
+    return power
+
+
+def _largest_power(m: int) -> int:
+    """The largest p with p (p - 1) <= m + 1."""
+    return int((1 + math.sqrt(4 * m + 5)) / 2)

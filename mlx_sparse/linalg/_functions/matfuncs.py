@@ -1,0 +1,92 @@
+"""Inverse and powers of sparse arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+from warnings import warn
+
+import scipy.sparse as _scipy_sparse
+
+from ... import _matrix
+from ..._base import SparseEfficiencyWarning, as_sparse, issparse
+from ..._csc import csc_array
+from .._direct.operands import float_dtype, host_dtype
+from .._direct.spsolve import solve_sparse
+
+
+def inv(A: Any) -> Any:
+    """The inverse of a sparse array, by LU factorisation with SuperLU. Runs on the host; synchronises.
+
+    It is rarely sparse: to apply it, use `spsolve` or `factorized`.
+
+    Parameters
+    ----------
+    A : sparse array, shape (n, n)
+        csr or csc; other formats are converted to csc with a `SparseEfficiencyWarning`.
+
+    Returns
+    -------
+    sparse array, shape (n, n)
+        csr for a csr array, else csc.
+
+    Raises
+    ------
+    RuntimeError
+        `A` is singular.
+    TypeError
+        `A` is not sparse.
+    ValueError
+        `A` is not square.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> sp.linalg.inv(sp.csc_array([[1.0, 0.0], [1.0, 2.0]])).toarray()
+    array([[ 1. ,  0. ],
+           [-0.5,  0.5]])
+
+    Differences from SciPy
+    ----------------------
+    The inverse of a 1 x 1 array is sparse too.
+    """
+    if not issparse(A):
+        raise TypeError(f"A must be a sparse array; got {type(A).__name__}. Use numpy.linalg.inv or mx.linalg.inv")
+    if A.format not in ("csr", "csc"):
+        warn("spsolve requires A be CSC or CSR matrix format", SparseEfficiencyWarning, stacklevel=2)
+        A = csc_array(A)
+    if A.ndim != 2 or A.shape[0] != A.shape[1]:
+        raise ValueError(f"matrix must be square (has shape {tuple(A.shape)})")
+    dtype = float_dtype(host_dtype(A))
+    return solve_sparse(A, _scipy_sparse.eye_array(A.shape[0], dtype=dtype, format="csc"), dtype)
+
+
+def matrix_power(A: Any, power: int) -> Any:
+    """A @ ... @ A, by repeated squaring. Synchronises.
+
+    Parameters
+    ----------
+    A : sparse array, shape (n, n)
+    power : int
+        At least 0; the power 0 is the identity as a dia array.
+
+    Returns
+    -------
+    sparse array, shape (n, n)
+
+    Raises
+    ------
+    TypeError
+        `A` is not sparse or not square.
+    ValueError
+        `power` is negative or no integer.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> sp.linalg.matrix_power(sp.csc_array([[0, 1], [1, 1]]), 5).toarray()
+    array([[3, 5],
+           [5, 8]])
+    """
+    if not issparse(A):
+        raise TypeError(f"A must be a sparse array; got {type(A).__name__}. Use numpy.linalg.matrix_power")
+    return _matrix.matrix_power(as_sparse(A), power)

@@ -1,0 +1,202 @@
+"""Norms of sparse arrays."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+from scipy.sparse.linalg import LinearOperator, svds
+
+from ... import _dense, _dtypes
+from ..._base import as_sparse, issparse
+
+_FROBENIUS = (None, "fro", "f")
+
+
+def norm(x: Any, ord: Any = None, axis: Any = None) -> Any:
+    """Norm of a sparse array, or of its rows or columns.
+
+    Parameters
+    ----------
+    x : sparse array, shape (m, n) or (n,)
+    ord : {None, "fro", inf, -inf, 0, 1, -1, 2} or float, optional
+        Of a matrix: None and "fro" for Frobenius, 1 and -1 for the largest and smallest column sum of magnitudes, inf
+        and -inf for those of rows, 2 for the largest singular value. Of vectors: None and 2 for Euclid, 0 for the
+        number of entries that are not zero, inf and -inf for the largest and smallest magnitude, p for the p-norm of
+        the stored entries.
+    axis : int or 2-tuple of int, optional
+        An integer takes the norm of each vector along this axis. Default: all axes.
+
+    Returns
+    -------
+    0-d or 1-d dense array in the namespace of `runtime.dense_namespace`
+        Real; an integer for sums and extremes of integers.
+
+    Raises
+    ------
+    NotImplementedError
+        `ord` is -2 for a matrix.
+    TypeError
+        `x` is not sparse, or `axis` is made of something else than integers.
+    ValueError
+        Any other `ord`, or `axis` is out of range or repeated.
+
+    Notes
+    -----
+    Frobenius, the norms by sums of a matrix and the p-norms of vectors are lazy, and differentiable with respect to the
+    values where the norm is. inf, -inf and 0 of vectors and the spectral norm synchronise. The last one is ARPACK's, on
+    products with `x`, from a starting vector that is always the same.
+
+    Examples
+    --------
+    >>> import numpy as np, mlx_sparse as sp
+    >>> A = sp.csr_array([[3.0, 0.0], [-4.0, 1.0]])
+    >>> [float(sp.linalg.norm(A, p)) for p in (1, np.inf)]
+    [7.0, 5.0]
+
+    Differences from SciPy
+    ----------------------
+    The norm of a 1-D array is always a scalar. float16 and bfloat16 sums accumulate in float32. Squares of integers are
+    floating-point numbers, so they do not overflow.
+    """
+    if not issparse(x):
+        raise TypeError("input is not sparse. use numpy.linalg.norm")
+    x = as_sparse(x)
+    if axis is None and _is_one_of(ord, _FROBENIUS):
+        return _dense.in_namespace(_frobenius(x))
+    axes = _axes(axis, x.ndim)
+    A = x.tocsr() if x.format in ("lil", "dok") else x
+    if len(axes) == 1:
+        return _dense.in_namespace(_of_vectors(A, ord, axes[0]))
+    return _dense.in_namespace(_of_matrix(A, ord, *axes))
+
+
+def _is_one_of(ord: Any, accepted: tuple[Any, ...]) -> bool:
+    return ord is None or isinstance(ord, str) and ord in accepted
+
+
+def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
+    """Non-negative axes in the order given."""
+    given = tuple(range(ndim)) if axis is None else axis if isinstance(axis, tuple) else (_integer(axis),)
+    if len(given) not in (1, 2):
+        raise ValueError("Improper number of dimensions to norm.")
+    axes = tuple(map(_integer, given))
+    if not all(-ndim <= a < ndim for a in axes):
+        raise ValueError(f"Invalid axis {axis!r} for an array with {ndim} dimensions")
+    axes = tuple(a % ndim for a in axes)
+    if len(set(axes)) != len(axes):
+        raise ValueError("Duplicate axes given.")
+    return axes
+
+
+def _integer(a: Any) -> int:
+    try:
+        return int(a) if isinstance(a, float) and a.is_integer() else operator.index(a)
+    except TypeError:
+        raise TypeError(f"'axis' must be None, an integer or a tuple of integers; got {a!r}") from None
+
+
+def _of_matrix(A: Any, ord: Any, row: int, col: int) -> mx.array:
+    if _is_one_of(ord, _FROBENIUS):
+        return _frobenius(A)
+    if isinstance(ord, str) or ord not in (1, -1, 2, -2, math.inf, -math.inf):
+        raise ValueError(f"Invalid norm order for matrices: {ord!r}.")
+    if ord == -2:
+        raise NotImplementedError("the smallest singular value (ord=-2) is not available for sparse arrays")
+    if ord == 2:
+        return _spectral(A)
+    sums = _sum(A, _magnitudes(A), row if abs(ord) == 1 else col)
+    if sums.size == 0:
+        raise ValueError("the norm of an array without columns or rows to compare is undefined")
+    return mx.max(sums) if ord > 0 else mx.min(sums)
+
+
+def _of_vectors(A: Any, ord: Any, axis: int) -> mx.array:
+    if ord is None or not isinstance(ord, str) and ord == 2:
+        return mx.sqrt(_sum(A, _squares(A), axis)).astype(_real(A))
+    try:
+        ord = float(ord)
+    except (TypeError, ValueError):
+        raise ValueError(f"Invalid norm order for vectors: {ord!r}.") from None
+    if math.isinf(ord) or ord == 0 or A.format == "dia" and ord < 1:  # whose padding would count
+        A = A if A.format in ("csr", "csc") else A.tocsr()
+    if math.isinf(ord):
+        found = getattr(abs(A), "max" if ord > 0 else "min")(axis=axis)
+        return _as_result(found.toarray() if issparse(found) else found, A)
+    if ord == 0:
+        return _as_result(A.count_nonzero(axis=axis), A).astype(mx.int64)
+    if ord == 1:
+        return _sum(A, _magnitudes(A), axis)
+    powers = mx.power(_magnitudes(A).astype(_accumulator(A)), ord)
+    return mx.power(_sum(A, powers, axis), 1 / ord).astype(_real(A))
+
+
+def _as_result(x: Any, A: Any) -> mx.array:
+    return mx.reshape(_dense.to_mlx(x), () if A.ndim == 1 else (-1,))  # of a matrix it has two axes
+
+
+def _frobenius(A: Any) -> mx.array:
+    if A.format in ("lil", "dok"):
+        A = A.tocsr()
+    return mx.sqrt(mx.sum(_squares(A))).astype(_real(A))
+
+
+def _values(A: Any) -> mx.array:
+    """The entries of `A`, duplicates summed; booleans as integers."""
+    data = A._unique()._entries()
+    return data.astype(mx.int64) if data.dtype == mx.bool_ else data
+
+
+def _magnitudes(A: Any) -> mx.array:
+    return mx.abs(_values(A))
+
+
+def _squares(A: Any) -> mx.array:
+    """|a|^2 in the dtype that their sum is held in; its derivative exists everywhere."""
+    data = _values(A)
+    if data.dtype == mx.complex64:
+        return mx.square(mx.real(data)) + mx.square(mx.imag(data))
+    return mx.square(data.astype(_accumulator(A)))
+
+
+def _sum(A: Any, values: mx.array, axis: int) -> mx.array:
+    """Sum along `axis` of `values` at the places of A's entries."""
+    with_values = A._unique()._with_data(values, padded=False)
+    if A.ndim == 1:
+        return with_values._sum((0,), None, None)
+    return with_values._sum((axis,), None, None)
+
+
+def _real(A: Any) -> mx.Dtype:
+    """The dtype of a norm that is no sum of integers."""
+    dtype = A._data.dtype
+    if _dtypes.is_integral(dtype):
+        return _dtypes.default_float()
+    return mx.float32 if dtype == mx.complex64 else dtype
+
+
+def _accumulator(A: Any) -> mx.Dtype:
+    real = _real(A)
+    return mx.float32 if real in (mx.float16, mx.bfloat16) else real
+
+
+def _spectral(A: Any) -> mx.array:
+    """The largest singular value."""
+    dtype = _dtypes.numpy_dtype(A._data.dtype)
+    if A._data.dtype in (mx.float16, mx.bfloat16):
+        A, dtype = A.astype(mx.float32), np.dtype(np.float32)
+    adjoint = A.transpose().conj(copy=False)
+    products = {"matvec": A.__matmul__, "rmatvec": adjoint.__matmul__}
+    blocks = {"matmat": A.__matmul__, "rmatmat": adjoint.__matmul__}
+    start = np.random.default_rng(0).standard_normal(min(A.shape)).astype(dtype)
+    largest = svds(
+        LinearOperator(A.shape, dtype=dtype, **products, **blocks),
+        k=1,
+        v0=start,
+        solver="arpack",
+        return_singular_vectors=False,
+    )
+    return _dense.to_mlx(largest[0])
