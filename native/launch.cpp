@@ -7,7 +7,7 @@
 
 #include "mlx/fast.h"
 #include "mlx/primitives.h"
-#include "primitives/common.h"
+#include "primitives/evaluate.h"
 
 namespace sp {
 

@@ -21,12 +21,6 @@ namespace {
 
 py::tuple as_tuple(const Compressed& c) { return py::make_tuple(c.data, c.indices, c.indptr); }
 
-Compressed evaluated_at_once(Compressed c) {
-  if (!c.data.is_tracer()) sp::evaluated_at_once(c.data); // and its siblings
-  return c;
-}
-using sp::evaluated_at_once;
-
 Pattern make_pattern(bool compressed, int64_t n_major, int64_t n_minor) {
   return {compressed ? Layout::compressed : Layout::coordinate, n_major, n_minor, std::make_shared<Plan>()};
 }

@@ -9,17 +9,9 @@
 #include "../dispatch.h"
 #include "../parallel.h"
 #include "convert.h"
+#include "scan.h"
 
 namespace sp {
-
-// counts[1 ..] -> running sums, counts[0] = 0.
-template <class I>
-size_t accumulate_counts(size_t n, I* counts) {
-  size_t total = 0;
-  counts[0] = 0;
-  for (size_t m = 1; m <= n; ++m) counts[m] = static_cast<I>(total += static_cast<size_t>(counts[m]));
-  return total;
-}
 
 // out_indptr[m] = number of blocks before block row m: R x C blocks that hold an entry of the compressed structure.
 // Any order, duplicates allowed; n_major and n_minor must be multiples of R and C. Returns the number of blocks.
@@ -42,7 +34,7 @@ size_t cs_count_blocks(size_t n_major, size_t n_minor, size_t R, size_t C, const
       out_indptr[m + 1] = count;
     }
   });
-  return accumulate_counts(n, out_indptr);
+  return lengths_to_indptr(n, out_indptr);
 }
 
 // The blocks that cs_count_blocks counted, by block column within each block row. place(e, at) says that entry e goes to value `at` of the block data.
@@ -243,7 +235,7 @@ size_t bsr_merge(size_t n_brows, size_t area_, bool both, const I* ap, const I* 
     }
     total += count;
   });
-  return out_indices ? total.load() : accumulate_counts(n_brows, out_indptr);
+  return out_indices ? total.load() : lengths_to_indptr(n_brows, out_indptr);
 }
 
 // c += a b for row-major blocks of R x n and n x C values; sizes that are template arguments go before the others.
@@ -280,7 +272,7 @@ size_t bsr_matmul_structure(size_t n_brows, size_t n_bcols, const I* ap, const I
       else out_indptr[m + 1] = count;
     }
   });
-  return out_indices ? 0 : accumulate_counts(n_brows, out_indptr);
+  return out_indices ? 0 : lengths_to_indptr(n_brows, out_indptr);
 }
 
 // Values of a @ b on that structure. Blocks of a are R x n, of b n x C. Duplicates add.

@@ -8,6 +8,7 @@
 
 #include "../dispatch.h"
 #include "../parallel.h"
+#include "scan.h"
 
 namespace sp {
 
@@ -162,18 +163,6 @@ void cs_sort_indices(size_t n_major, const I* indptr, const I* indices, const W*
       });
     }
   });
-}
-
-// Lengths in indptr[1 ..] -> indptr. Returns the number of entries.
-template <class I>
-size_t lengths_to_indptr(size_t n_major, I* indptr) {
-  uint64_t total = 0;
-  indptr[0] = 0;
-  for (size_t i = 0; i < n_major; ++i) {
-    total += static_cast<uint64_t>(indptr[i + 1]);
-    indptr[i + 1] = static_cast<I>(total);
-  }
-  return total;
 }
 
 // First phase of sum_duplicates. Slices in any order; map[e] = rank of entry e's index among its slice's distinct

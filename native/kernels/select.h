@@ -12,20 +12,9 @@
 
 #include "../dispatch.h"
 #include "../parallel.h"
+#include "scan.h"
 
 namespace sp {
-
-// indptr[k + 1] holds the length of slice k -> indptr. Returns the sum, which may exceed what I holds: check it.
-template <class I>
-size_t lengths_to_indptr(size_t n, I* indptr) {
-  size_t total = 0;
-  indptr[0] = 0;
-  for (size_t k = 0; k < n; ++k) {
-    total += static_cast<size_t>(indptr[k + 1]);
-    indptr[k + 1] = static_cast<I>(total);
-  }
-  return total;
-}
 
 // Slice k of the result is slice row(k). Returns the number of entries. O(n).
 template <class I, class Row>

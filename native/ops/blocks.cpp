@@ -116,7 +116,7 @@ Compressed diagonals_to_compressed(const mx::array& data_, const mx::array& offs
         if (lo < hi) rows.push_back({data.data<T>() + static_cast<int64_t>(d) * L + k, k, lo, hi});
       }
       dia_count<T, I>(M, rows, out_ptr<I>(indptr));
-      const size_t nnz = accumulate_counts<I>(static_cast<size_t>(M), out_ptr<I>(indptr));
+      const size_t nnz = lengths_to_indptr<I>(static_cast<size_t>(M), out_ptr<I>(indptr));
       auto indices = entries(nnz, offsets.dtype()), values = entries(nnz, data.dtype());
       dia_to_cs<T, I>(M, rows, out_ptr<I>(indptr), out_ptr<I>(indices), values.template data<T>());
       return Compressed{values, indices, indptr};

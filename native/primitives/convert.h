@@ -1,7 +1,7 @@
 // Lazy changes of layout: outputs whose sizes follow from the inputs' shapes. Entries are moved, never summed.
 #pragma once
 
-#include "common.h"
+#include "structure.h"
 
 namespace sp {
 
@@ -15,7 +15,6 @@ mx::array stable_argsort(const mx::array& key, mx::Stream s);
 // x[..., order] for a permutation; its gradient gathers too, where MLX's take would scatter (GPUs cannot for complex64).
 mx::array permute(const mx::array& x, const mx::array& order, mx::Stream s);
 
-struct Compressed { mx::array data, indices, indptr; };
 // The same entries, compressed along the other axis; stable, so slices of the result are sorted.
 Compressed transpose(const mx::array& data, const mx::array& indices, const mx::array& indptr, int64_t n_minor,
                      mx::Stream s);

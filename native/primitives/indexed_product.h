@@ -5,7 +5,7 @@
 #include <array>
 #include <optional>
 
-#include "common.h"
+#include "evaluate.h"
 
 namespace sp {
 

@@ -1,54 +1,11 @@
 // The product family: A @ X, A^T @ X and the sampled product, closed under differentiation.
 #pragma once
 
-#include <map>
-#include <memory>
-#include <optional>
-
-#include "common.h"
+#include "structure.h"
 
 namespace sp {
 
 enum class ProductKind { matmul, rmatmul, sddmm };
-
-// How the stored entries are addressed. compressed: (indices, indptr) over the major axis; coordinate: (major, minor);
-// block: compressed, an entry is an r x c block; diagonal: (offsets, offsets), an entry is a diagonal of c values.
-enum class Layout { compressed, coordinate, block, diagonal };
-
-// What shaders derive from one sparsity pattern, made on first use and shared by every array with that pattern.
-struct Plan {
-  struct Transposed { mx::array order, indices, indptr; std::shared_ptr<Plan> plan; };
-  std::optional<Transposed> transposed; // entries sorted by minor index: shaders add without atomics
-
-  // The values that the last transposed product had, and from their second use on those values in transposed order.
-  struct Permuted { mx::array source; std::optional<mx::array> values; };
-  std::optional<Permuted> permuted;
-
-  // Which slices each chunk of a segmented sum owns; long_slices: some slice reaches across chunks.
-  struct Chunks { mx::array part; bool long_slices; };
-  std::map<int, Chunks> chunks; // by chunk size
-};
-
-// One sparsity pattern of n_major x n_minor.
-struct Pattern {
-  Layout layout;
-  int64_t n_major, n_minor;
-  std::shared_ptr<Plan> plan; // may be null: nothing is kept then
-  int64_t r = 1, c = 1; // shape of one entry: blocks r x c, diagonals 1 x c
-
-  // Rank of the values, which a batch raises by one.
-  int rank() const { return layout == Layout::block ? 3 : layout == Layout::diagonal ? 2 : 1; }
-  // Values per entry, and the shape of all values.
-  int64_t width() const { return r * c; }
-  mx::Shape values_shape(int64_t entries) const {
-    const int n = static_cast<int>(entries), height = static_cast<int>(r), length = static_cast<int>(c);
-    if (layout == Layout::block) return {n, height, length};
-    return layout == Layout::diagonal ? mx::Shape{n, length} : mx::Shape{n};
-  }
-  bool operator==(const Pattern& o) const {
-    return layout == o.layout && n_major == o.n_major && n_minor == o.n_minor && r == o.r && c == o.c;
-  }
-};
 
 // Throws where buffers of blocks or diagonals do not fit each other.
 void check_values(const Pattern& p, const mx::array& data, const mx::array& s0, const mx::array& s1);

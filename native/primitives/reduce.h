@@ -1,7 +1,7 @@
 // Sums of stored values over one axis: one output per major slice (segments) or per minor index (scatter).
 #pragma once
 
-#include "common.h"
+#include "evaluate.h"
 
 namespace sp {
 

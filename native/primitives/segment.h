@@ -4,7 +4,7 @@
 
 #include <optional>
 
-#include "common.h"
+#include "evaluate.h"
 
 namespace sp {
 

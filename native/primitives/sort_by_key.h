@@ -1,7 +1,7 @@
 // Lazy grouping of the positions of an index array by the values of its elements.
 #pragma once
 
-#include "common.h"
+#include "evaluate.h"
 
 namespace sp {
 

@@ -1,0 +1,128 @@
+#include "node.h"
+
+namespace sp {
+
+std::vector<Output> Node::outputs(const Arrays& inputs) const {
+  auto all = results(inputs);
+  if (siblings_) {
+    for (auto& more : scratch(inputs)) all.push_back(std::move(more));
+  }
+  return all;
+}
+
+Arrays Node::make(const Arrays& inputs) {
+  auto outputs = this->outputs(inputs);
+  if (outputs.size() == 1) return {mx::array(std::move(outputs[0].shape), outputs[0].dtype, shared_from_this(), inputs)};
+  std::vector<mx::Shape> shapes;
+  std::vector<mx::Dtype> dtypes;
+  for (auto& out : outputs) {
+    shapes.push_back(std::move(out.shape));
+    dtypes.push_back(out.dtype);
+  }
+  return mx::array::make_arrays(std::move(shapes), dtypes, shared_from_this(), inputs);
+}
+
+void Node::eval_cpu(const Arrays& inputs, Arrays& outputs) {
+  if (shaders_ && has_shader()) return shader(inputs, outputs);
+  run_on_cpu(stream(), inputs, outputs, [self = shared_from_this()](auto& in, auto& out) { self->kernel(in, out); });
+}
+
+void Node::eval_gpu(const Arrays& inputs, Arrays& outputs) { shader(inputs, outputs); }
+
+void Node::kernel(const Arrays&, Arrays&) const { throw std::logic_error(std::string(name()) + " has no CPU kernel"); }
+
+void Node::shader(const Arrays&, Arrays&) {
+  throw std::runtime_error(std::string(name()) + " has no GPU form and was made for a CPU stream");
+}
+
+void Node::refuse_structure(int input) const {
+  if (!has_derivative(input)) {
+    throw std::invalid_argument(
+        "index arrays are not differentiable: they are the structure of a sparse array or of segments; take the gradient "
+        "with respect to stored values or dense operands");
+  }
+}
+
+// Every output needs an answer of a rule, though nobody reads those behind the first.
+void Node::answer_the_rest(Arrays& all, const Arrays& inputs) {
+  const auto outputs = this->outputs(inputs);
+  for (size_t i = all.size(); i < outputs.size(); ++i) all.push_back(mx::zeros({1}, outputs[i].dtype, stream()));
+}
+
+mx::array Node::gradient(int, const Arrays&, const mx::array&, const Arrays&) {
+  throw std::invalid_argument(std::string(name()) + " has no derivative");
+}
+
+mx::array Node::tangent(int input, const Arrays& primals, const mx::array& rate) {
+  auto inputs = primals;
+  inputs[input] = rate;
+  return apply(inputs)[0];
+}
+
+Arrays Node::vjp(const Arrays& primals, const Arrays& cotangents, const std::vector<int>& argnums, const Arrays& outputs) {
+  Arrays found;
+  for (int input : argnums) {
+    refuse_structure(input);
+    found.push_back(gradient(input, primals, cotangents[0], outputs));
+  }
+  return found;
+}
+
+Arrays Node::jvp(const Arrays& primals, const Arrays& tangents, const std::vector<int>& argnums) {
+  std::optional<mx::array> total;
+  for (size_t i = 0; i < argnums.size(); ++i) {
+    refuse_structure(argnums[i]);
+    auto term = tangent(argnums[i], primals, tangents[i]);
+    total = total ? mx::add(*total, term, stream()) : term;
+  }
+  Arrays all{*total};
+  answer_the_rest(all, primals);
+  return all;
+}
+
+std::pair<Arrays, Axes> Node::vmap(const Arrays& inputs, const Axes& axes) {
+  Arrays all;
+  Axes mapped;
+  if (auto found = batched(inputs, axes)) {
+    all.push_back(std::move(found->result));
+    mapped.push_back(found->axis);
+  } else {
+    all = over_slices(inputs, axes);
+    mapped.assign(all.size(), 0);
+  }
+  answer_the_rest(all, inputs);
+  mapped.resize(all.size(), -1);
+  return {std::move(all), std::move(mapped)};
+}
+
+// One call per slice, stacked.
+Arrays Node::over_slices(const Arrays& inputs, const Axes& axes) {
+  int count = 0;
+  for (size_t i = 0; i < inputs.size(); ++i) if (axes[i] >= 0) count = inputs[i].shape(axes[i]);
+  std::vector<Arrays> slices; // by result
+  for (int b = 0; b < count; ++b) {
+    Arrays slice;
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      slice.push_back(axes[i] < 0 ? inputs[i] : mx::take(inputs[i], b, axes[i], stream()));
+    }
+    auto found = apply(slice);
+    slices.resize(found.size());
+    for (size_t r = 0; r < found.size(); ++r) slices[r].push_back(std::move(found[r]));
+  }
+  Arrays all;
+  for (auto& result : slices) all.push_back(mx::stack(result, 0, stream()));
+  return all;
+}
+
+bool Node::is_equivalent(const Primitive& other) const {
+  const auto& o = static_cast<const Node&>(other);
+  return !siblings_ && !o.siblings_ && shaders_ == o.shaders_ && key() == o.key();
+}
+
+std::vector<mx::Shape> Node::output_shapes(const Arrays& inputs) {
+  std::vector<mx::Shape> shapes;
+  for (auto& out : outputs(inputs)) shapes.push_back(std::move(out.shape));
+  return shapes;
+}
+
+} // namespace sp
