@@ -57,7 +57,7 @@ class _bsr_base(_cs_array):
 
     _format = "bsr"
     _allow_nd: tuple[int, ...] = (2,)
-    _matmul_kind, _rmatmul_kind = 0, 1
+    _matmul_kind, _rmatmul_kind = _native.ProductKind.matmul, _native.ProductKind.rmatmul
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class _bsr_base(_cs_array):
         validate: bool | str = True,
     ) -> None:
         _data_array.__init__(self, maxprint=maxprint)
-        self._pattern = None
+        self._structure = None
         if arg1 is None:
             raise ValueError("bsr_array needs an array, a tuple of arrays or a shape; got None")
         check_input(arg1, validate)
@@ -97,7 +97,7 @@ class _bsr_base(_cs_array):
 
     def _bind(self) -> None:
         (M, N), (R, C) = self._shape, self.blocksize if self._data.ndim == 3 else (1, 1)
-        self._pattern = _native.Pattern.block(M, N, R, C)
+        self._structure = _native.Structure.block((M, N), (R, C), self._indices, self._indptr)
 
     def _from_shape_and_blocks(self, shape: tuple[int, ...], dtype: mx.Dtype | None, blocksize: Any) -> None:
         R, C = _check_blocksize(blocksize)
@@ -198,7 +198,8 @@ class _bsr_base(_cs_array):
         indices = self._indices if padded or n == self._indices.size else self._indices[:n]
         new = self._from_parts(data, indices, self._indptr, self._shape, self._sorted, self._canonical_format)
         new._assigned = self._assigned
-        new._pattern = self._pattern
+        if indices is self._indices:
+            new._structure = self._structure
         return new
 
     def prune(self) -> None:
@@ -208,10 +209,8 @@ class _bsr_base(_cs_array):
         n = int(_dense.view(self._indptr)[-1])
         if self._indices.size < n or self._data.shape[0] < n:
             raise ValueError("indices and data have fewer blocks than indptr says")
-        if self._indices.size > n:
-            self._indices = self._indices[:n]
-        if self._data.shape[0] > n:
-            self._data = self._data[:n]
+        if self._indices.size > n or self._data.shape[0] > n:
+            self._rebind(self._data[:n], self._indices[:n], self._indptr)
         self._assigned = False
 
     # ---- canonical form ---------------------------------------------------------------------------------------
@@ -222,8 +221,8 @@ class _bsr_base(_cs_array):
     def sort_indices(self) -> None:
         """Sort the blocks within every block row, rebinding this array's buffers. Synchronises."""
         if not self.has_sorted_indices:
-            order, self._indices = _native.sort_indices(self._order(), self._indices, self._indptr)
-            self._data = mx.take(self._data, order, axis=0)
+            order, indices = _native.sort_indices(self._order(), self._indices, self._indptr)
+            self._rebind(mx.take(self._data, order, axis=0), indices, self._indptr)
             self._sorted = True
 
     def sum_duplicates(self) -> None:
@@ -328,7 +327,7 @@ class _bsr_base(_cs_array):
             return mx.zeros(0, dtype=self._data.dtype)
         if self._assigned:
             self.prune()
-        return _native.diagonal(self._pattern, self._data, self._indices, self._indptr, k, None)
+        return _native.diagonal(self._structure, self._data, k, None)
 
     def _setdiag(self, values: mx.array, k: int) -> None:
         self._adopt(_replace_diagonal(self.tocoo(), values, k).tobsr(blocksize=self.blocksize))
@@ -408,7 +407,7 @@ class _bsr_base(_cs_array):
             parts = _native.transpose_blocks(*buffers, self._block_columns)
             return self._from_parts(*parts, self._shape[::-1], True, self._canonical_format)
         order, indices, indptr = _native.transpose(
-            self._order(), self._indices, self._indptr, self._block_columns, None
+            (self._order(), self._indices, self._indptr), self._block_columns, None
         )
         data = mx.contiguous(mx.swapaxes(mx.take(self._data, order, axis=0), 1, 2))
         return self._from_parts(data, indices, indptr, self._shape[::-1], True, self._canonical_format)

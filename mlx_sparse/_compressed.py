@@ -28,9 +28,9 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
     _canonical_format: bool | None = None
     _given: dict[str, mx.Dtype] = {}  # dtypes of the index buffers that the user has assigned
     _assigned = False  # buffers were replaced by the user, so they may be longer than indptr says
-    _pattern: Any
-    _matmul_kind: int
-    _rmatmul_kind: int
+    _structure: Any
+    _matmul_kind: Any
+    _rmatmul_kind: Any
     # Between (row, column) and (major, minor), and the class that compresses the other axis.
     _swap: Any
     _other: Any
@@ -46,7 +46,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         validate: bool | str = True,
     ) -> None:
         super().__init__(maxprint=maxprint)
-        self._pattern = None
+        self._structure = None
         if arg1 is None and 1 not in self._allow_nd:
             raise ValueError(f"{self.format.upper()} arrays don't support 0D input; got None")
         check_input(arg1, validate)
@@ -71,7 +71,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         self._bind()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in super().__getstate__().items() if k != "_pattern"}
+        return {k: v for k, v in super().__getstate__().items() if k != "_structure"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -100,7 +100,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
     def _bind(self) -> None:
         """Describe the current structure to the native layer; what it derived from an older one is dropped."""
         major, minor = self._swap(self._shape_as_2d)
-        self._pattern = _native.Pattern(True, major, minor)
+        self._structure = _native.Structure.compressed(major, minor, self._indices, self._indptr)
 
     def _from_shape(self, shape: tuple[int, ...], dtype: mx.Dtype | None) -> None:
         self._shape = shape
@@ -246,7 +246,8 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         indices = self._indices if padded or n == self._indices.size else self._indices[:n]
         new = self._from_parts(data, indices, self._indptr, self._shape, self._sorted, self._canonical_format)
         new._assigned = self._assigned
-        new._pattern = self._pattern
+        if indices is self._indices:
+            new._structure = self._structure  # and what the native layer derived from it
         return new
 
     def prune(self) -> None:
@@ -254,11 +255,14 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         n = int(_dense.view(self._indptr)[-1]) if self._indptr.size else 0
         if len(self._indices) < n or len(self._data) < n:
             raise ValueError("indices and data have fewer entries than indptr says")
-        if self._indices.size > n:
-            self._indices = self._indices[:n]
-        if self._data.size > n:
-            self._data = self._data[:n]
+        if self._indices.size > n or self._data.size > n:
+            self._rebind(self._data[:n], self._indices[:n], self._indptr)
         self._assigned = False
+
+    def _rebind(self, data: mx.array, indices: mx.array, indptr: mx.array) -> None:
+        """Other buffers for this array, as its in-place methods make them."""
+        self._data, self._indices, self._indptr = data, indices, indptr
+        self._bind()
 
     # ---- canonical form ---------------------------------------------------------------------------------------
 
@@ -293,7 +297,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
     def sort_indices(self) -> None:
         """Sort the indices within every slice, rebinding this array's buffers. Synchronises."""
         if not self.has_sorted_indices:
-            self._data, self._indices = _native.sort_indices(self._data, self._indices, self._indptr)
+            self._rebind(*_native.sort_indices(self._data, self._indices, self._indptr), self._indptr)
             self._sorted = True
 
     def sorted_indices(self) -> Any:
@@ -306,14 +310,13 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         """Sort and sum entries with equal coordinates, rebinding this array's buffers. Synchronises."""
         if self.has_canonical_format:
             return
-        parts = _native.sum_duplicates(self._pattern, self._data, self._indices, self._indptr)
-        self._data, self._indices, self._indptr = parts
+        self._rebind(*_native.sum_duplicates(self._data, self._indices, self._indptr))
         self._sorted = self._canonical_format = True
         self._assigned = False
 
     def eliminate_zeros(self) -> None:
         """Drop stored entries whose value is zero, rebinding this array's buffers. Synchronises."""
-        self._data, self._indices, self._indptr = _native.eliminate_zeros(self._data, self._indices, self._indptr)
+        self._rebind(*_native.eliminate_zeros(self._data, self._indices, self._indptr))
         self._assigned = False
 
     def _canonical(self) -> Any:
@@ -353,11 +356,11 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
     def _matmul_direct(self, x: Any) -> Any:
         if len(self._shape) != 2:
             return None
-        return _native.product_direct(self._matmul_kind, self._pattern, self._data, self._indices, self._indptr, x)
+        return _native.product_direct(self._matmul_kind, self._structure, self._data, x)
 
     def _product(self, data: mx.array, x: mx.array, transposed: bool, stream: Any = None) -> mx.array:
         kind = self._rmatmul_kind if transposed else self._matmul_kind
-        return _native.product(kind, self._pattern, data, self._indices, self._indptr, x, stream)
+        return _native.product(kind, self._structure, data, x, stream)
 
     def _matmul_sparse(self, other: Any) -> Any:
         """self @ other. Reads both operands to find the result's size (synchronises); the result is canonical."""
@@ -406,7 +409,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         M, N = self.shape
         if k <= -M or k >= N:
             return mx.zeros(0, dtype=self._data.dtype)
-        return _native.diagonal(self._pattern, self._data, self._indices, self._indptr, self._swap((k, -k))[0], None)
+        return _native.diagonal(self._structure, self._data, self._swap((k, -k))[0], None)
 
     def _setdiag(self, values: mx.array, k: int) -> None:
         first = np.arange(values.size, dtype=_dtypes.numpy_dtype(self._indices.dtype))
@@ -414,7 +417,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         self._set_many(major, minor, values, True, quiet=True)
 
     def _todense(self, stream: Any) -> mx.array:
-        d = _native.todense(self._pattern, self._data, self._indices, self._indptr, stream)
+        d = _native.todense(self._structure, self._data, stream)
         if self._swap((0, 1))[0] == 1:
             d = mx.transpose(d, stream=stream)
         return mx.reshape(d, self.shape, stream=stream) if self.ndim == 1 else d
@@ -423,7 +426,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
 
     def _flip(self, stream: Any) -> tuple[mx.array, mx.array, mx.array]:
         """The same entries compressed along the other axis. Lazy."""
-        return _native.transpose(self._data, self._indices, self._indptr, self._minor, stream)
+        return _native.transpose((self._data, self._indices, self._indptr), self._minor, stream)
 
     def tocoo(self, copy: bool = True, *, stream: Any = None) -> Any:
         """Coordinate form. Lazy; entries keep their order."""
@@ -474,7 +477,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
             source._data, source._indices, source._indptr, self.shape[::-1], self._sorted, self._canonical_format
         )
         new._assigned = self._assigned
-        new._pattern = self._pattern
+        new._structure = source._structure
         return new
 
 

@@ -34,7 +34,7 @@ class _cs_indexed(_indexed):
     prune: Any
     sum_duplicates: Any
     _unique: Any
-    _bind: Any
+    _rebind: Any
 
     # ---- reading ----------------------------------------------------------------------------------------------
 
@@ -210,8 +210,7 @@ class _cs_indexed(_indexed):
                 SparseEfficiencyWarning,
                 stacklevel=5,
             )
-        self._data, self._indices, self._indptr = trio
-        self._bind()
+        self._rebind(*trio)
 
 
 def _references(A: Any) -> int:

@@ -229,8 +229,8 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         return self._coords[-2] if self.ndim > 1 else mx.zeros_like(self._coords[0])
 
     @property
-    def _pattern(self) -> Any:
-        return _native.Pattern(False, *self._shape_as_2d)
+    def _structure(self) -> Any:
+        return _native.Structure.coordinate(*self._shape_as_2d, self._row, self._coords[-1])
 
     def _getnnz(self, axis: Any = None) -> Any:
         return int(self._data.size) if axis is None else self._count(axis, None)
@@ -298,10 +298,11 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
     def _matmul_direct(self, x: Any) -> Any:
         if len(self._shape) != 2:
             return None
-        return _native.product_direct(0, self._pattern, self._data, self._row, self._coords[1], x)
+        return _native.product_direct(_native.ProductKind.matmul, self._structure, self._data, x)
 
     def _product(self, data: mx.array, x: mx.array, transposed: bool, stream: Any = None) -> mx.array:
-        return _native.product(int(transposed), self._pattern, data, self._row, self._coords[-1], x, stream)
+        kind = _native.ProductKind.rmatmul if transposed else _native.ProductKind.matmul
+        return _native.product(kind, self._structure, data, x, stream)
 
     def _matmul_sparse(self, other: Any) -> Any:
         return self.tocsr()._matmul_sparse(other)
@@ -320,8 +321,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         M, N = self.shape
         if k <= -M or k >= N:
             return mx.zeros(0, dtype=self._data.dtype)
-        row, col = self._coords
-        return _native.diagonal(self._pattern, self._data, row, col, k, None)
+        return _native.diagonal(self._structure, self._data, k, None)
 
     def _setdiag(self, values: mx.array, k: int) -> None:
         new = _replace_diagonal(self, values, k)
@@ -331,7 +331,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         if self.ndim > 2:
             d = self._grouped(range(self.ndim - 1), (self.ndim - 1,))._todense(stream)
         else:
-            d = _native.todense(self._pattern, self._data, self._row, self._coords[-1], stream)
+            d = _native.todense(self._structure, self._data, stream)
         return d if self.ndim == 2 else mx.reshape(d, self.shape, stream=stream)
 
     # ---- formats and shapes -----------------------------------------------------------------------------------

@@ -60,7 +60,7 @@ class _dia_base(_data_array):
     _format = "dia"
     _buffers = ("_data", "_offsets")
     _offsets: mx.array
-    _pattern: Any
+    _structure: Any
 
     def __init__(
         self, arg1: Any, shape: Any = None, dtype: Any = None, copy: bool = False, *, maxprint: int | None = None
@@ -169,10 +169,10 @@ class _dia_base(_data_array):
     def _bind(self) -> None:
         length = self._data.shape[1] if self._data.ndim == 2 else 0
         M, N = self._shape
-        self._pattern = _native.Pattern.diagonal(M, N, length)
+        self._structure = _native.Structure.diagonal(M, N, length, self._offsets)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in super().__getstate__().items() if k != "_pattern"}
+        return {k: v for k, v in super().__getstate__().items() if k != "_structure"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -189,6 +189,7 @@ class _dia_base(_data_array):
     def offsets(self, values: Any) -> None:
         index = _dtypes.index_dtype([_index_input_dtype(values)])
         self._offsets = _dense.to_index(self._import(values, self._offsets), index, "offsets")
+        self._bind()
 
     @_data_array.data.setter  # type: ignore[attr-defined]
     def data(self, values: Any) -> None:
@@ -253,10 +254,11 @@ class _dia_base(_data_array):
     # ---- products ---------------------------------------------------------------------------------------------
 
     def _matmul_direct(self, x: Any) -> Any:
-        return _native.product_direct(0, self._pattern, self._data, self._offsets, self._offsets, x)
+        return _native.product_direct(_native.ProductKind.matmul, self._structure, self._data, x)
 
     def _product(self, data: mx.array, x: mx.array, transposed: bool, stream: Any = None) -> mx.array:
-        return _native.product(int(transposed), self._pattern, data, self._offsets, self._offsets, x, stream)
+        kind = _native.ProductKind.rmatmul if transposed else _native.ProductKind.matmul
+        return _native.product(kind, self._structure, data, x, stream)
 
     def _matmul_sparse(self, other: Any) -> Any:
         """self @ other: a dia array for a dia operand. Reads the offsets."""

@@ -103,11 +103,11 @@ def _multiply_dense(a: Any, x: mx.array) -> Any:
     (m, n), (p, q) = a._shape_as_2d, (x2.shape[0], x2.shape[1])
     row, col = coo._row, coo._coords[-1]
     if (m, n) == (p, q) and a.ndim == 2:
-        return coo._with_data(_times(coo._data, _native.sample(coo._pattern, x2, row, col, None)))
+        return coo._with_data(_times(coo._data, _native.sample(coo._structure, x2, None)))
     if m > 1 and (p, q) == (1, n) or n > 1 and (p, q) == (m, 1):  # one factor for each column or row
         factors = _dense.full(m if p == 1 else n, 1, x.dtype), _flat(x)
         u, v = factors if p == 1 else factors[::-1]
-        return coo._with_data(_times(coo._data, _native.sddmm(coo._pattern, row, col, u, v, None)))
+        return coo._with_data(_times(coo._data, _native.sddmm(coo._structure, u, v, None)))
     if m == 1 and q in (1, n):  # one sparse row against every row of x
         values = x2 * coo._data if q == 1 else mx.take(x2, col, axis=1) * coo._data
         rows = mx.repeat(mx.arange(p, dtype=row.dtype), coo.nnz)

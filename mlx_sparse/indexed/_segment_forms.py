@@ -283,8 +283,8 @@ def _compressed(i: mx.array, n: int, stream: Any, exact: bool = False) -> mx.arr
     if i.shape[0] == 0:
         return mx.zeros((n + 1,), dtype=mx.int32, stream=stream)
     if exact:
-        return _native.compress(i, n, stream)
-    return _native.segment_offsets(_native.compress(i, n + 1, stream)[: n + 1], False, i.shape[0], stream)
+        return _native.offsets_of_sorted(i, n, stream)
+    return _native.segment_offsets(_native.offsets_of_sorted(i, n + 1, stream)[: n + 1], False, i.shape[0], stream)
 
 
 def counts(i: mx.array, n: int, stream: Any) -> mx.array:

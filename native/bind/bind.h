@@ -50,6 +50,9 @@ auto at_once(R (*f)(A...)) {
   };
 }
 
+void bind_runtime(py::module_& m);
+void bind_structure(py::module_& m);
+
 void bind_blocks(py::module_& m);
 void bind_coo(py::module_& m);
 void bind_index(py::module_& m);

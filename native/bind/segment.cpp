@@ -41,7 +41,6 @@ void bind_segment(py::module_& m) {
       .def_property_readonly("by_ids", [](const Segments& given) { return !given.offsets; })
       .def("with_ids", [](const Segments& given, int rows, const py::object& s) { return with_ids(given, rows, to_stream(s)); });
   m.def("uses_shaders", [](const py::object& s) { return uses_shaders(to_stream(s)); });
-  m.def("compress", [](const mx::array& ids, int64_t n, const py::object& s) { return compress(ids, n, to_stream(s)); });
   m.def("segment_offsets", [](const mx::array& given, bool lengths, int rows, const py::object& s) {
     if (given.ndim() != 1 || (given.dtype() != mx::int32 && given.dtype() != mx::int64) || (!lengths && given.size() == 0)) {
       throw py::value_error("lengths or offsets are a vector of int32 or int64");

@@ -106,7 +106,7 @@ template <class W, class I>
 void transpose_blocks(size_t n_brows, size_t n_bcols, size_t R, size_t C, const I* indptr, const I* indices, const W* data,
                       I* out_indptr, I* out_indices, W* out) {
   const size_t blocks = static_cast<size_t>(indptr[n_brows]);
-  transpose_entries<I>(n_brows, n_bcols, indptr, indices, plan_sort<I>(blocks * R * C, n_bcols, blocks * R * C * sizeof(W)),
+  transpose_entries<I>({n_brows, n_bcols, indptr, indices}, plan_sort<I>(blocks * R * C, n_bcols, blocks * R * C * sizeof(W)),
                        out_indptr, [=](size_t slot, size_t entry, size_t m) {
                          out_indices[slot] = static_cast<I>(m);
                          const W* from = data + entry * R * C;

@@ -198,8 +198,8 @@ void segment_reduce(size_t n_segments, const I* indptr, const I* order, const T*
 template <class Op, class T, class I>
 void segment_reduce_by_ids(size_t n, size_t n_out, const I* ids, const T* x, size_t k, T* out) {
   using A = typename Op::A;
-  scatter<T, Op>(n, n_out, k, ids, plan_parts((n + n_out) * (1 + k / 8)), n * (k * sizeof(T) + sizeof(I)), out,
-             [=](size_t lo, size_t hi, size_t j0, size_t j1, auto sink) {
+  const ScatterPlan<I> plan{n, n_out, k, ids, plan_parts((n + n_out) * (1 + k / 8)), n * (k * sizeof(T) + sizeof(I))};
+  scatter<T, Op>(plan, out, [=](size_t lo, size_t hi, size_t j0, size_t j1, auto sink) {
                for (size_t t = lo; t < hi; ++t) {
                  const T* __restrict row = x + t * k;
                  A* __restrict state = sink.at(static_cast<size_t>(ids[t]), k);

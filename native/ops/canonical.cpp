@@ -95,9 +95,9 @@ Compressed coo_to_canonical_host(const mx::array& data, const mx::array& major, 
     using I = typename decltype(i)::type;
     dispatch_width(in.data.dtype(), [&](auto w) {
       using W = typename decltype(w)::type;
-      coo_to_cs<W, I>(in.indices.size(), n_major, ptr<I>(in.indptr), ptr<I>(in.indices),
-                      reinterpret_cast<const W*>(in.data.data<char>()), out_ptr<I>(indptr), out_ptr<I>(indices),
-                      reinterpret_cast<W*>(out_data.data<char>()));
+      const CooView<W, I> entries{{in.indices.size(), static_cast<size_t>(n_major), 0, ptr<I>(in.indptr), ptr<I>(in.indices)},
+                                  reinterpret_cast<const W*>(in.data.data<char>())};
+      coo_to_cs(entries, CsOut<W, I>{out_ptr<I>(indptr), out_ptr<I>(indices), reinterpret_cast<W*>(out_data.data<char>())});
     });
     const size_t n = dispatch_value(in.data.dtype(), [&](auto t) {
       using T = typename decltype(t)::type;

@@ -95,7 +95,7 @@ mx::array indexed_product(IndexedKind kind, const mx::array& left, const mx::arr
   } else if (!how.atomic && order.sorted[slots(kind).out]) {
     inputs[5] = offsets_of_sorted(*out_index, n_out, s);
   } else if (!how.atomic) {
-    auto groups = group(*out_index, n_out, s);
+    auto groups = sort_by_key(*out_index, n_out, s);
     inputs[5] = groups.offsets;
     inputs[6] = groups.order;
   } else { // the atomic shader needs the number of rows alone
@@ -155,8 +155,7 @@ void IndexedProduct::eval_shader(const std::vector<mx::array>& in, std::vector<m
   auto run = [&](const char* name, std::vector<mx::array> inputs, mx::array& out, int64_t groups, bool zeroed) {
     const Shader& sh = shader(name);
     std::vector<mx::array> one{out};
-    launch(sh, inputs, one, args, {static_cast<int>(groups * sh.group), static_cast<int>(high), 1}, {sh.group, 1, 1},
-           stream(), zeroed);
+    launch(sh, inputs, one, args, {static_cast<int>(groups * sh.group), static_cast<int>(high), 1}, stream(), zeroed);
   };
   if (order_.atomic) {
     const int64_t entries = in[4].size();
@@ -168,7 +167,7 @@ void IndexedProduct::eval_shader(const std::vector<mx::array>& in, std::vector<m
   }
   std::vector<mx::array> part{outputs[1]}, carry{outputs[2]};
   const Shader& cut = shader("cs_partition");
-  launch(cut, {in[5]}, part, args, {chunks + 1, 1, 1}, {cut.group, 1, 1}, stream());
+  launch(cut, {in[5]}, part, args, {chunks + 1, 1, 1}, stream());
   const std::vector<mx::array> operands{in[0], in[1], in[2], in[3], in[5], in[6], part[0]};
   if (carry[0].shape(0) > 1) run("indexed_product_carry", operands, carry[0], chunks, false);
   else carry[0].set_data(mx::allocator::malloc(carry[0].nbytes()));

@@ -49,6 +49,10 @@ void Node::answer_the_rest(Arrays& all, const Arrays& inputs) {
   for (size_t i = all.size(); i < outputs.size(); ++i) all.push_back(mx::zeros({1}, outputs[i].dtype, stream()));
 }
 
+void Node::refuse_mapped_structure(bool mapped) {
+  if (mapped) throw std::invalid_argument("vmap over the structure of a sparse array is not supported; map its data instead");
+}
+
 mx::array Node::gradient(int, const Arrays&, const mx::array&, const Arrays&) {
   throw std::invalid_argument(std::string(name()) + " has no derivative");
 }

@@ -59,6 +59,8 @@ class Node : public mx::Primitive, public std::enable_shared_from_this<Node> {
 
   // ---- a batch of it
   struct Batched { mx::array result; int axis; };
+  // For families that have no batch of structures.
+  static void refuse_mapped_structure(bool mapped);
   // The first result over a batch where one call can give it; otherwise slices are computed one by one.
   virtual std::optional<Batched> batched(const Arrays&, const Axes&) { return std::nullopt; }
 

@@ -164,8 +164,8 @@ void SegmentOffsets::eval_gpu(const std::vector<mx::array>& inputs, std::vector<
   const TemplateArgs args{{"CHUNK", kOffsetChunk}, {"lengths", lengths_}};
   const int chunks = outputs[1].shape(0);
   std::vector<mx::array> offsets{outputs[0]}, total{outputs[1]};
-  launch(sum, inputs, total, args, {chunks * sum.group, 1, 1}, {sum.group, 1, 1}, stream());
-  launch(scan, {inputs[0], inputs[1], total[0]}, offsets, args, {chunks * scan.group, 1, 1}, {scan.group, 1, 1}, stream());
+  launch(sum, inputs, total, args, {chunks * sum.group, 1, 1}, stream());
+  launch(scan, {inputs[0], inputs[1], total[0]}, offsets, args, {chunks * scan.group, 1, 1}, stream());
 }
 
 void SegmentReduce::eval_shader(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) {
@@ -179,11 +179,11 @@ void SegmentReduce::eval_shader(const std::vector<mx::array>& inputs, std::vecto
   std::swap(results[0], results[result_slot(kind_)]);
 
   const Shader &owners = shader("cs_partition"), &carry = shader("segment_carry"), &reduce = shader("segment_reduce");
-  launch(owners, {offsets}, part, args, {chunks + 1, 1, 1}, {owners.group, 1, 1}, stream());
+  launch(owners, {offsets}, part, args, {chunks + 1, 1, 1}, stream());
   launch(carry, {x, offsets, order, part[0]}, carries, args, {chunks * carry.group, (k + carry.group - 1) / carry.group, 1},
-         {carry.group, 1, 1}, stream());
+         stream());
   launch(reduce, {x, offsets, order, part[0], carries[0], carries[1], carries[2]}, results, args,
-         {chunks * reduce.group, (k + reduce.group - 1) / reduce.group, 1}, {reduce.group, 1, 1}, stream());
+         {chunks * reduce.group, (k + reduce.group - 1) / reduce.group, 1}, stream());
 }
 
 namespace {
@@ -194,7 +194,7 @@ void launch_elements(const char* name, const std::vector<mx::array>& inputs, std
   const Shader& sh = shader(name);
   const int64_t groups = (elements + sh.group - 1) / sh.group, most = int64_t(1) << 20;
   const int wide = static_cast<int>(std::min(groups, most)), high = static_cast<int>((groups + most - 1) / most);
-  launch(sh, inputs, outputs, args, {wide * sh.group, high, 1}, {sh.group, 1, 1}, s, zeroed);
+  launch(sh, inputs, outputs, args, {wide * sh.group, high, 1}, s, zeroed);
 }
 
 } // namespace
