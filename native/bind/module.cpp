@@ -9,6 +9,7 @@
 #include "ops/canonical.h"
 #include "launch.h"
 #include "bind/mlx_array.h"
+#include "executor/kernels.h"
 #include "primitives/convert.h"
 #include "primitives/dense.h"
 #include "primitives/diagonal.h"
@@ -178,6 +179,7 @@ void bind_runtime(py::module_& m) {
   m.def("set_n_threads", &set_n_threads);
   m.def("set_spgemm_threads", [](int n) { spgemm_threads() = n; });
   m.def("set_shaders_on_host", [](bool on) { shaders_on_host() = on; });
+  m.def("set_reverse_lanes", [](bool on) { host_reverse_lanes() = on; });
   m.def("is_available", [](const mx::array& a) { return a.is_available(); });
   m.def("is_tracer", [](const mx::array& a) { return a.is_tracer(); });
   // Whether NumPy on views of these is quicker than a graph: evaluated, untraced, on the CPU, less work than an eval costs.
