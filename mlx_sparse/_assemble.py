@@ -51,7 +51,16 @@ def hstack(blocks: Any, format: str | None = None, dtype: Any = None) -> Any:
 
 
 def bmat(blocks: Any, format: str | None = None, dtype: Any = None) -> Any:
-    """As `block_array`, but a matrix unless some block is a sparse array."""
+    """As `block_array`, but a matrix unless some block is a sparse array.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> A = sp.coo_matrix([[1, 2]])
+    >>> B = sp.bmat([[A, None], [None, A]], format="csr")
+    >>> sp.isspmatrix(B), B.shape
+    (True, (2, 4))
+    """
     grid = _grid(blocks)
     return array_if(any(is_array(b) for row in grid for b in row), _block(grid, format, dtype))
 

@@ -46,7 +46,14 @@ _SYMBOLS = {
 
 
 class sparray:
-    """Base class of all sparse arrays, for ``isinstance`` checks: it sets them apart from the matrices (`spmatrix`)."""
+    """Base class of all sparse arrays, for ``isinstance`` checks: it sets them apart from the matrices (`spmatrix`).
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> isinstance(sp.csr_array((2, 2)), sp.sparray), isinstance(sp.csr_matrix((2, 2)), sp.sparray)
+    (True, False)
+    """
 
     _classes: dict[str, Any] = {}  # format -> array class, filled in as classes are defined
 
@@ -581,7 +588,14 @@ class _spbase(_reduced):
 
 
 def issparse(x: Any) -> bool:
-    """True when `x` is a sparse array or matrix of this package (or of SciPy)."""
+    """True when `x` is a sparse array or matrix of this package (or of SciPy).
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> sp.issparse(sp.csr_array((2, 2))), sp.issparse([[0, 0], [0, 0]])
+    (True, False)
+    """
     return isinstance(x, _spbase) or _scipy_sparse.issparse(x)
 
 

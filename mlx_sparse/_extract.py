@@ -19,6 +19,13 @@ def tril(A: Any, k: int = 0, format: str | None = None) -> Any:
     """Entries on and below diagonal `k`, in `format` (default coo). Reads the structure (synchronises).
 
     An array for a sparse array, else a matrix.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> sp.tril(sp.csr_array([[1, 2], [3, 4]])).toarray()
+    array([[1, 0],
+           [3, 4]])
     """
     return _part(A, None, k, format)
 
@@ -27,6 +34,13 @@ def triu(A: Any, k: int = 0, format: str | None = None) -> Any:
     """Entries on and above diagonal `k`, in `format` (default coo). Reads the structure (synchronises).
 
     An array for a sparse array, else a matrix.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> sp.triu(sp.csr_array([[1, 2], [3, 4]]), k=1).toarray()
+    array([[0, 2],
+           [0, 0]])
     """
     return _part(A, k, None, format)
 
@@ -60,7 +74,15 @@ def _two_d(A: Any) -> Any:
 
 
 def find(A: Any) -> tuple[Any, Any, Any]:
-    """Rows, columns and values of the non-zero entries, duplicates summed."""
+    """Rows, columns and values of the non-zero entries, duplicates summed.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> rows, columns, values = sp.find(sp.coo_array(([1, 2, 0], ([0, 0, 1], [1, 1, 0])), shape=(2, 2)))
+    >>> rows.tolist(), columns.tolist(), values.tolist()
+    ([0], [1], [3])
+    """
     A = coo_array(A, copy=True)
     A.sum_duplicates()
     A.eliminate_zeros()

@@ -110,7 +110,14 @@ def container(format: str, matrix: bool = False) -> Any:
 
 
 def isspmatrix(x: Any) -> bool:
-    """True for a sparse matrix, of this package or of SciPy; False for a sparse array."""
+    """True for a sparse matrix, of this package or of SciPy; False for a sparse array.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> sp.isspmatrix(sp.csr_matrix((2, 2))), sp.isspmatrix(sp.csr_array((2, 2)))
+    (True, False)
+    """
     return isinstance(x, (spmatrix, _scipy_sparse.spmatrix))
 
 
@@ -134,7 +141,14 @@ def _add_check(format: str) -> None:
         return isspmatrix(x) and x.format == format
 
     check.__name__ = check.__qualname__ = f"isspmatrix_{format}"
-    check.__doc__ = f"True for a sparse matrix (not array) in {format} format."
+    check.__doc__ = f"""True for a sparse matrix (not array) in {format} format.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> sp.isspmatrix_{format}(sp.{format}_matrix((2, 2))), sp.isspmatrix_{format}(sp.{format}_array((2, 2)))
+    (True, False)
+    """
     globals()[check.__name__] = check
 
 

@@ -26,6 +26,16 @@ class spmatrix:
     Unlike arrays they are always 2-D, ``*`` is the matrix product and ``**`` the matrix power. Sums, means and extrema
     along an axis are 2-D, and where an array gives an `ndarray`, in numpy mode a matrix gives an `np.matrix`. What is
     computed from a matrix is a matrix.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> A = sp.csr_matrix([[1, 2], [0, 3]])
+    >>> (A * A).toarray()
+    array([[1, 8],
+           [0, 9]])
+    >>> isinstance(A, sp.spmatrix)
+    True
     """
 
     _allow_nd: tuple[int, ...] = (2,)

@@ -138,6 +138,15 @@ def load_npz(file: Any) -> Any:
     ------
     ValueError
         The file holds no sparse array, or one of an unknown format.
+
+    Examples
+    --------
+    >>> import io, mlx_sparse as sp
+    >>> file = io.BytesIO()
+    >>> sp.save_npz(file, sp.dia_array([[1.0, 0.0], [0.0, 2.0]]))
+    >>> _ = file.seek(0)
+    >>> sp.load_npz(file).format
+    'dia'
     """
     loaded = _arrays(file)
     if "format" not in loaded:

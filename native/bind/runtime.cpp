@@ -24,6 +24,7 @@ bool numpy_is_quicker(const py::args& arrays) {
 
 void set_spgemm_threads(int n) { spgemm_threads() = n; }
 void set_shaders_on_host(bool on) { shaders_on_host() = on; }
+void set_reverse_lanes(bool on) { host_reverse_lanes() = on; }
 bool is_available(const mx::array& a) { return a.is_available(); }
 bool is_tracer(const mx::array& a) { return a.is_tracer(); }
 
@@ -34,6 +35,7 @@ void bind_runtime(py::module_& m) {
   m.def("set_n_threads", &set_n_threads, "n"_a);
   m.def("set_spgemm_threads", &set_spgemm_threads, "n"_a);
   m.def("set_shaders_on_host", &set_shaders_on_host, "on"_a);
+  m.def("set_reverse_lanes", &set_reverse_lanes, "on"_a);
   m.def("uninitialized", &uninitialized, "shape"_a, "like"_a);
   m.def("is_available", &is_available, "a"_a);
   m.def("is_tracer", &is_tracer, "a"_a);
