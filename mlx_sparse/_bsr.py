@@ -9,9 +9,9 @@ import numpy as np
 
 from . import _dense, _dtypes, _native, runtime
 from ._base import as_sparse, issparse, sparray
-from ._compressed import _cs_array, _index_input_dtype, _replace_diagonal, _traced
-from ._data import _data_array, _own, keep
-from ._shape import check_input, check_shape, given_shape, is_shape
+from ._compressed import _cs_array
+from ._data import _own, keep, traced
+from ._shape import check_shape, given_shape, is_shape
 
 _BLOCK_OPS = ("plus", "minus", "multiply")
 
@@ -70,12 +70,9 @@ class _bsr_base(_cs_array):
         maxprint: int | None = None,
         validate: bool | str = True,
     ) -> None:
-        _data_array.__init__(self, maxprint=maxprint)
-        self._pattern = None
         if arg1 is None:
             raise ValueError("bsr_array needs an array, a tuple of arrays or a shape; got None")
-        check_input(arg1, validate)
-        target = None if dtype is None else _dtypes.mlx_dtype(dtype)
+        target = self._begin(arg1, dtype, maxprint, validate)
         if issparse(arg1):
             self._take_over(as_sparse(arg1).tobsr(blocksize=blocksize), copy, target)
         elif is_shape(arg1, self._allow_nd):
@@ -122,7 +119,7 @@ class _bsr_base(_cs_array):
     def _from_blocks(self, arg1: tuple, shape: Any, dtype: mx.Dtype | None, blocksize: Any, validate: Any) -> None:
         data, indices, indptr = arg1
         given = None if shape is None else check_shape(shape)
-        index = _dtypes.index_dtype([_index_input_dtype(x) for x in (indices, indptr)], max(given) if given else None)
+        index = _dense.index_dtype_of((indices, indptr), max(given) if given else None)
         self._indices = _dense.to_index(indices, index, "indices")
         self._indptr = _dense.to_index(indptr, index, "indptr")
         self._data = _dense.to_mlx(data, dtype)
@@ -136,7 +133,7 @@ class _bsr_base(_cs_array):
             raise ValueError("indices, and indptr should be 1-D")
         self._shape = self._infer_shape() if given is None else given
         self._check_lengths()
-        if validate in (True, "full") and not _traced(self._indices, self._indptr):
+        if validate in (True, "full") and not traced(self._indices, self._indptr):
             self._check_contents()
             self.prune()
 
@@ -331,7 +328,9 @@ class _bsr_base(_cs_array):
         return _native.diagonal(self._pattern, self._data, self._indices, self._indptr, k, None)
 
     def _setdiag(self, values: mx.array, k: int) -> None:
-        self._adopt(_replace_diagonal(self.tocoo(), values, k).tobsr(blocksize=self.blocksize))
+        coo = self.tocoo()
+        coo._setdiag(values, k)
+        self._adopt(coo.tobsr(blocksize=self.blocksize))
         self._bind()
 
     def _todense(self, stream: Any) -> mx.array:
@@ -381,7 +380,7 @@ class _bsr_base(_cs_array):
         """Compressed sparse row form with an entry for every value of every block. Synchronises; lazy if traced."""
         if self._assigned:
             self.prune()
-        if _traced(self._data):
+        if traced(self._data):
             coo = self.tocoo(copy=False, stream=stream)
             row, col = coo._coords
             parts = _native.coo_to_cs(coo._data, row, col, self._shape[0], stream)
@@ -404,7 +403,7 @@ class _bsr_base(_cs_array):
         if self._assigned:
             self.prune()
         buffers = (self._data, self._indices, self._indptr)
-        if all(_native.is_available(x) for x in buffers) and not _traced(*buffers):
+        if all(_native.is_available(x) for x in buffers) and not traced(*buffers):
             parts = _native.transpose_blocks(*buffers, self._block_columns)
             return self._from_parts(*parts, self._shape[::-1], True, self._canonical_format)
         order, indices, indptr = _native.transpose(
@@ -444,10 +443,10 @@ class _bsr_base(_cs_array):
         if R < 1 or C < 1 or M % R or N % C:
             raise ValueError(f"invalid blocksize {blocksize} for shape {A.shape}")
         if (R, C) == (1, 1):
-            own: Any = _own if _dense.numpy_mode() and not _traced(A._data) else lambda x: x  # `data` is writable there
+            own: Any = _own if _dense.numpy_mode() and not traced(A._data) else lambda x: x  # `data` is writable there
             parts = mx.reshape(own(A._data), (-1, 1, 1)), own(A._indices), own(A._indptr)
             return cls._from_parts(*parts, A.shape, A._sorted, A._canonical_format)
-        if not _traced(A._data):
+        if not traced(A._data):
             parts = _native.cs_to_blocks(A._data, A._indices, A._indptr, N, R, C)
             return cls._from_parts(*parts, A.shape, canonical=True)
         at, indices, indptr = _native.block_positions(A._indices, A._indptr, N, R, C)

@@ -95,20 +95,6 @@ def safely_cast_index_arrays(A: Any, idx_dtype: Any = np.int32, msg: str = "") -
 # ---- arrays and matrices ----------------------------------------------------------------------------------------
 
 
-def container(format: str, matrix: bool = False) -> Any:
-    """The class of that format.
-
-    Raises
-    ------
-    ValueError
-        There is no such format.
-    """
-    classes = (spmatrix if matrix else sparray)._classes
-    if format not in classes:
-        raise ValueError(f"unknown format {format!r}; the formats are {', '.join(sorted(classes))}")
-    return classes[format]
-
-
 def isspmatrix(x: Any) -> bool:
     """True for a sparse matrix, of this package or of SciPy; False for a sparse array."""
     return isinstance(x, (spmatrix, _scipy_sparse.spmatrix))
