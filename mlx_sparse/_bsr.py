@@ -77,14 +77,13 @@ class _bsr_base(_cs_array):
             self._take_over(as_sparse(arg1).tobsr(blocksize=blocksize), copy, target)
         elif is_shape(arg1, self._allow_nd):
             self._from_shape_and_blocks(check_shape(arg1), target, (1, 1) if blocksize is None else blocksize)
-        elif isinstance(arg1, tuple) and len(arg1) == 2:
-            self._adopt(self._classes["coo"](arg1, shape=shape, dtype=target).tobsr(blocksize=blocksize))
         elif isinstance(arg1, tuple) and len(arg1) == 3:
             self._from_blocks(arg1, shape, target, blocksize, validate)
-        elif isinstance(arg1, tuple):
+        elif isinstance(arg1, tuple) and len(arg1) != 2:
             raise ValueError(f"unrecognized bsr_array constructor usage: a tuple of {len(arg1)}")
         else:
-            self._from_dense(arg1, target, blocksize)
+            coo = self._coo_of(arg1, shape if isinstance(arg1, tuple) else None, target)
+            self._adopt(coo.tobsr(blocksize=blocksize))
         if shape is not None:
             self._shape = check_shape(shape)
             self._check_lengths()
@@ -106,15 +105,6 @@ class _bsr_base(_cs_array):
         self._indices = mx.zeros(0, dtype=index)
         self._indptr = mx.zeros(shape[0] // R + 1, dtype=index)
         self._sorted = self._canonical_format = True
-
-    def _from_dense(self, arg1: Any, dtype: mx.Dtype | None, blocksize: Any) -> None:
-        try:
-            x = _dense.as_dense(arg1)
-        except Exception as error:
-            raise ValueError(f"unrecognized form for bsr_array constructor: {arg1}") from error
-        if x.ndim != 2:
-            raise ValueError(f"BSR arrays don't support {x.ndim}D input. Use 2D")
-        self._adopt(self._classes["coo"](x, dtype=dtype).tobsr(blocksize=blocksize))
 
     def _from_blocks(self, arg1: tuple, shape: Any, dtype: mx.Dtype | None, blocksize: Any, validate: Any) -> None:
         data, indices, indptr = arg1
@@ -152,11 +142,6 @@ class _bsr_base(_cs_array):
                 f"indices and data should have the same size; got {self._indices.size} and {self._data.shape[0]}"
             )
 
-    def _check_contents(self) -> None:
-        found = _native.check_indices(self._indices, self._indptr, self._block_columns)
-        if found:
-            raise ValueError(found)
-
     # ---- buffers ----------------------------------------------------------------------------------------------
 
     @_cs_array.data.setter  # type: ignore[attr-defined]
@@ -171,7 +156,7 @@ class _bsr_base(_cs_array):
         return self._data.shape[1], self._data.shape[2]
 
     @property
-    def _block_columns(self) -> int:
+    def _minor(self) -> int:
         return self._shape[1] // self.blocksize[1]
 
     @property
@@ -283,7 +268,7 @@ class _bsr_base(_cs_array):
         dtype = _dtypes.result_type(self._data.dtype, other._data.dtype)
         index = _dtypes.index_dtype([self._indices.dtype, other._indices.dtype])
         (x, i, p), (y, j, q) = self._parts(dtype, index), other._parts(dtype, index)
-        parts = _native.matmul_blocks(x, i, p, y, j, q, other._block_columns)
+        parts = _native.matmul_blocks(x, i, p, y, j, q, other._minor)
         return self._from_parts(*parts, (self._shape[0], other._shape[1]), canonical=True)
 
     def _parts(self, dtype: mx.Dtype, index: mx.Dtype) -> tuple[mx.array, mx.array, mx.array]:
@@ -404,11 +389,9 @@ class _bsr_base(_cs_array):
             self.prune()
         buffers = (self._data, self._indices, self._indptr)
         if all(_native.is_available(x) for x in buffers) and not traced(*buffers):
-            parts = _native.transpose_blocks(*buffers, self._block_columns)
+            parts = _native.transpose_blocks(*buffers, self._minor)
             return self._from_parts(*parts, self._shape[::-1], True, self._canonical_format)
-        order, indices, indptr = _native.transpose(
-            self._order(), self._indices, self._indptr, self._block_columns, None
-        )
+        order, indices, indptr = _native.transpose(self._order(), self._indices, self._indptr, self._minor, None)
         data = mx.contiguous(mx.swapaxes(mx.take(self._data, order, axis=0), 1, 2))
         return self._from_parts(data, indices, indptr, self._shape[::-1], True, self._canonical_format)
 

@@ -60,7 +60,8 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
                 check_shape(arg1, self._allow_nd)  # says what is wrong with a shape
             raise ValueError(f"unrecognized {type(self).__name__} constructor input: {arg1}")
         else:
-            self._from_coo(arg1, shape, target)
+            coo = self._coo_of(arg1, shape if isinstance(arg1, tuple) else None, target)
+            self._adopt(coo.asformat(self.format))
         if shape is not None:
             given = check_shape(shape, self._allow_nd)
             if given != self._shape:
@@ -107,23 +108,6 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         self._indptr = _dense.full(major + 1, 0, index)
         self._sorted = self._canonical_format = True
 
-    def _from_coo(self, arg1: Any, shape: Any, dtype: mx.Dtype | None) -> None:
-        if not isinstance(arg1, tuple):
-            try:
-                arg1 = _dense.as_dense(arg1)
-            except Exception as error:
-                raise ValueError(f"unrecognized {type(self).__name__} constructor input: {arg1}") from error
-            if arg1.ndim == 0 and 1 in self._allow_nd:
-                raise TypeError(f"a sparse array cannot be made from {type(arg1).__name__} without a shape")
-            if arg1.ndim not in self._allow_nd:
-                dims = " or ".join(f"{n}-D" for n in self._allow_nd)
-                raise ValueError(f"{self.format.upper()} arrays don't support {arg1.ndim}D input. Use {dims}")
-            shape = None
-        coo = self._classes["coo"](arg1, shape=shape, dtype=dtype)
-        if coo.ndim not in self._allow_nd:
-            raise ValueError(f"{self.format.upper()} arrays don't support {coo.ndim}-D input")
-        self._adopt(coo.asformat(self.format))
-
     def _from_buffers(self, arg1: tuple, shape: Any, dtype: mx.Dtype | None, validate: bool | str) -> None:
         data, indices, indptr = arg1
         given = None if shape is None else check_shape(shape, self._allow_nd)
@@ -165,8 +149,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
             )
 
     def _check_contents(self) -> None:
-        minor = self._swap(self._shape_as_2d)[1]
-        found = _native.check_indices(self._indices, self._indptr, minor)
+        found = _native.check_indices(self._indices, self._indptr, self._minor)
         if found:
             raise ValueError(found)
 

@@ -53,6 +53,23 @@ class _data_array(_spbase):
         check_input(arg1, validate)
         return None if dtype is None else _dtypes.mlx_dtype(dtype)
 
+    def _coo_of(self, arg1: Any, shape: Any, dtype: mx.Dtype | None) -> Any:
+        """Coordinates, or an array-like, in coo form: of a number of dimensions that this format has."""
+        if not isinstance(arg1, tuple):
+            try:
+                arg1 = _dense.as_dense(arg1)
+            except Exception as error:
+                raise ValueError(f"unrecognized {type(self).__name__} constructor input: {arg1}") from error
+            if arg1.ndim == 0 and 1 in self._allow_nd:
+                raise TypeError(f"a sparse array cannot be made from {type(arg1).__name__} without a shape")
+            if arg1.ndim not in self._allow_nd:
+                dims = " or ".join(f"{n}-D" for n in self._allow_nd)
+                raise ValueError(f"{self.format.upper()} arrays don't support {arg1.ndim}D input. Use {dims}")
+        coo = self._classes["coo"](arg1, shape=shape, dtype=dtype)
+        if coo.ndim not in self._allow_nd:
+            raise ValueError(f"{self.format.upper()} arrays don't support {coo.ndim}-D input")
+        return coo
+
     def _adopt(self, other: Any) -> None:
         """Become `other`, of this format: the same buffers, and what is known of them."""
         for name in (*self._buffers, *self._known):

@@ -76,7 +76,7 @@ class _dia_base(_data_array):
         elif isinstance(arg1, tuple):
             self._from_diagonals(arg1, shape, target)
         else:
-            self._from_dense(arg1, shape, target)
+            self._adopt(self._coo_of(arg1, shape, target).todia())
         self._check()
         self._bind()
 
@@ -98,15 +98,6 @@ class _dia_base(_data_array):
         self._offsets = _dense.to_index(offsets, index, "offsets")
         if self._offsets.ndim == 0:
             self._offsets = mx.reshape(self._offsets, (1,))
-
-    def _from_dense(self, arg1: Any, shape: Any, dtype: mx.Dtype | None) -> None:
-        try:
-            x = _dense.as_dense(arg1)
-        except Exception as error:
-            raise ValueError(f"unrecognized form for dia_array constructor: {arg1}") from error
-        if x.ndim != 2:
-            raise ValueError(f"DIA arrays don't support {x.ndim}D input. Use 2D")
-        self._adopt(self._classes["coo"](x, dtype=dtype, shape=shape).todia())
 
     @classmethod
     def _from_parts(cls, data: mx.array, offsets: mx.array, shape: tuple[int, ...]) -> Any:
