@@ -11,11 +11,12 @@ import numpy as np
 
 from . import _dense, _dtypes, _native
 from ._base import as_sparse, issparse
+from ._classes import container
 from ._construct import eye_array
 from ._coo import coo_array
 from ._csc import csc_array
 from ._csr import csr_array
-from ._kinds import array_if, as_array, container, is_array
+from ._kinds import array_if, as_array, is_array
 
 __all__ = ["block_array", "block_diag", "bmat", "hstack", "kron", "kronsum", "vstack"]
 

@@ -10,11 +10,11 @@ import numpy as np
 from . import _dense, _dtypes, _native, runtime
 from ._base import as_sparse, issparse
 from ._compressed_index import _cs_indexed
-from ._data import _data_array, _own
+from ._data import _data_array, _own, traced
 from ._minmax import _cs_minmax
 from ._multiply import multiply
 from ._shape import all_integers as _all_integers
-from ._shape import check_input, check_shape, given_shape, is_shape
+from ._shape import check_shape, given_shape, is_shape
 
 
 class _cs_array(_cs_indexed, _cs_minmax, _data_array):
@@ -28,7 +28,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
     _canonical_format: bool | None = None
     _given: dict[str, mx.Dtype] = {}  # dtypes of the index buffers that the user has assigned
     _assigned = False  # buffers were replaced by the user, so they may be longer than indptr says
-    _structure: Any
+    _structure: Any = None
     _matmul_kind: Any
     _rmatmul_kind: Any
     # Between (row, column) and (major, minor), and the class that compresses the other axis.
@@ -45,12 +45,9 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         maxprint: int | None = None,
         validate: bool | str = True,
     ) -> None:
-        super().__init__(maxprint=maxprint)
-        self._structure = None
         if arg1 is None and 1 not in self._allow_nd:
             raise ValueError(f"{self.format.upper()} arrays don't support 0D input; got None")
-        check_input(arg1, validate)
-        target = None if dtype is None else _dtypes.mlx_dtype(dtype)
+        target = self._begin(arg1, dtype, maxprint, validate)
         if issparse(arg1):
             self._take_over(as_sparse(arg1).asformat(self.format), copy, target)
         elif is_shape(arg1, self._allow_nd):
@@ -63,7 +60,8 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
                 check_shape(arg1, self._allow_nd)  # says what is wrong with a shape
             raise ValueError(f"unrecognized {type(self).__name__} constructor input: {arg1}")
         else:
-            self._from_coo(arg1, shape, target)
+            coo = self._coo_of(arg1, shape if isinstance(arg1, tuple) else None, target)
+            self._adopt(coo.asformat(self.format))
         if shape is not None:
             given = check_shape(shape, self._allow_nd)
             if given != self._shape:
@@ -91,7 +89,6 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
     ) -> Any:
         """An array over these buffers, unchecked."""
         new = cls.__new__(cls)
-        _data_array.__init__(new, maxprint=None)
         new._data, new._indices, new._indptr, new._shape = data, indices, indptr, shape
         new._sorted, new._canonical_format = (True if canonical else sorted), canonical
         new._bind()
@@ -111,31 +108,11 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         self._indptr = _dense.full(major + 1, 0, index)
         self._sorted = self._canonical_format = True
 
-    def _from_coo(self, arg1: Any, shape: Any, dtype: mx.Dtype | None) -> None:
-        from ._coo import coo_array
-
-        if not isinstance(arg1, tuple):
-            try:
-                arg1 = _dense.as_dense(arg1)
-            except Exception as error:
-                raise ValueError(f"unrecognized {type(self).__name__} constructor input: {arg1}") from error
-            if arg1.ndim == 0 and 1 in self._allow_nd:
-                raise TypeError(f"a sparse array cannot be made from {type(arg1).__name__} without a shape")
-            if arg1.ndim not in self._allow_nd:
-                dims = " or ".join(f"{n}-D" for n in self._allow_nd)
-                raise ValueError(f"{self.format.upper()} arrays don't support {arg1.ndim}D input. Use {dims}")
-            shape = None
-        coo = coo_array(arg1, shape=shape, dtype=dtype)
-        if coo.ndim not in self._allow_nd:
-            raise ValueError(f"{self.format.upper()} arrays don't support {coo.ndim}-D input")
-        self._adopt(coo.asformat(self.format))
-
     def _from_buffers(self, arg1: tuple, shape: Any, dtype: mx.Dtype | None, validate: bool | str) -> None:
         data, indices, indptr = arg1
         given = None if shape is None else check_shape(shape, self._allow_nd)
         maxval = max(given) if given and 0 not in given else None
-        dtypes = [_index_input_dtype(x) for x in (indices, indptr)]
-        index = _dtypes.index_dtype(dtypes, maxval)
+        index = _dense.index_dtype_of((indices, indptr), maxval)
         self._indices = _dense.to_index(indices, index, "indices")
         self._indptr = _dense.to_index(indptr, index, "indptr")
         self._data = _dense.to_mlx(data, dtype)
@@ -146,7 +123,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
             given = self._infer_shape()
         self._shape = given
         self._check_lengths()
-        if validate in (True, "full") and not _traced(self._indices, self._indptr):
+        if validate in (True, "full") and not traced(self._indices, self._indptr):
             self._check_contents()
             self.prune()
 
@@ -172,8 +149,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
             )
 
     def _check_contents(self) -> None:
-        minor = self._swap(self._shape_as_2d)[1]
-        found = _native.check_indices(self._indices, self._indptr, minor)
+        found = _native.check_indices(self._indices, self._indptr, self._minor)
         if found:
             raise ValueError(found)
 
@@ -221,7 +197,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         self._assigned = True
 
     def _replace_structure(self, name: str, values: Any) -> None:
-        index = _dtypes.index_dtype([_index_input_dtype(values)])
+        index = _dense.index_dtype_of([values])
         setattr(self, name, _dense.to_index(self._import(values, getattr(self, name)), index, name[1:]))
         # Kernels need both of one dtype: the wider, until the other one has been assigned too.
         other = "_indptr" if name == "_indices" else "_indices"
@@ -485,38 +461,3 @@ def _operands(a: Any, dtype: mx.Dtype, index: mx.Dtype) -> tuple[mx.array, mx.ar
     if a._assigned:
         a.prune()
     return a._data.astype(dtype), a._indices.astype(index), a._indptr.astype(index)
-
-
-def _replace_diagonal(coo: Any, values: mx.array, k: int) -> Any:
-    """`coo` without its entries on diagonal `k`, with `values` there instead."""
-    from ._coo import coo_array
-
-    row, col, data = (_dense.view(x) for x in (*coo._coords, coo._data))
-    n = values.size
-    off = col.astype(np.int64) - row != k
-    off |= np.minimum(row, col) >= n
-    first = np.arange(n, dtype=row.dtype)
-    new_row, new_col = first - min(k, 0), first + max(k, 0)
-    return coo_array(
-        (
-            np.concatenate([data[off], _dense.view(values)]),
-            (
-                np.concatenate([row[off], new_row.astype(row.dtype)]),
-                np.concatenate([col[off], new_col.astype(col.dtype)]),
-            ),
-        ),
-        shape=coo.shape,
-        dtype=coo._data.dtype,
-    )
-
-
-def _index_input_dtype(x: Any) -> Any:
-    x = _dense.imported(x)
-    if isinstance(x, (np.ndarray, mx.array)):
-        return x.dtype if x.dtype != mx.bool_ else mx.int32
-    a = np.asarray(x)
-    return a.dtype if a.size and a.dtype.kind in "iu" else np.dtype(np.int32)
-
-
-def _traced(*arrays: mx.array) -> bool:
-    return any(_native.is_tracer(a) for a in arrays)

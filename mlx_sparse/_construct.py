@@ -8,66 +8,12 @@ from warnings import warn
 
 import mlx.core as mx
 import numpy as np
-import scipy.sparse as _scipy_sparse
 
 from . import _dense, _dtypes, _native
 from ._base import as_sparse, issparse
+from ._classes import container, from_scipy
 from ._coo import coo_array
-from ._kinds import array_if, as_matrix, container
-
-
-def from_scipy(matrix: Any, *, format: str | None = None, dtype: Any = None) -> Any:
-    """This package's form of a SciPy sparse array or matrix; the buffers are copied.
-
-    Parameters
-    ----------
-    matrix : scipy sparse array or matrix
-    format : str, optional
-        Default: the format of `matrix`.
-    dtype : dtype, optional
-
-    Returns
-    -------
-    A sparse matrix for a matrix, an array for an array.
-
-    Raises
-    ------
-    TypeError
-        `matrix` is not a SciPy sparse array.
-
-    Examples
-    --------
-    >>> import scipy.sparse, mlx_sparse as sp
-    >>> sp.from_scipy(scipy.sparse.eye_array(2, format="csr")).toarray()
-    array([[1., 0.],
-           [0., 1.]])
-    """
-    if not _scipy_sparse.issparse(matrix):
-        raise TypeError(f"from_scipy takes a SciPy sparse array; got {type(matrix).__name__}")
-    new = _adopted(matrix, dtype).asformat(matrix.format if format is None else format)
-    return array_if(isinstance(matrix, _scipy_sparse.sparray), new)
-
-
-def _adopted(matrix: Any, dtype: Any) -> Any:
-    """Copies of the buffers of a SciPy array; of its coo form where the format is not one of plain buffers."""
-    if matrix.format in ("lil", "dok"):
-        matrix = matrix.tocoo()
-    target = _dtypes.mlx_dtype(matrix.dtype if dtype is None else dtype)
-    data = _dense.to_mlx(matrix.data, target)
-    shape = tuple(int(n) for n in matrix.shape)
-    if matrix.format == "coo":
-        index = _dtypes.index_dtype([c.dtype for c in matrix.coords])
-        coords = tuple(_dense.to_index(c, index, "coords") for c in matrix.coords)
-        return coo_array._from_parts(data, coords, shape, canonical=bool(matrix.has_canonical_format))
-    if matrix.format == "dia":
-        return container("dia")((data, matrix.offsets), shape=shape)
-    if matrix.format == "bsr":
-        return container("bsr")((data, matrix.indices, matrix.indptr), shape=shape)
-    index = _dtypes.index_dtype([matrix.indices.dtype, matrix.indptr.dtype])
-    n = int(matrix.indptr[-1])
-    indices = _dense.to_index(matrix.indices[:n], index, "indices")
-    indptr = _dense.to_index(matrix.indptr, index, "indptr")
-    return container(matrix.format)._from_parts(data[:n], indices, indptr, shape)
+from ._kinds import as_matrix
 
 
 def fromdense(array: Any, *, threshold: float = 0.0, dtype: Any = None, format: str = "csr") -> Any:

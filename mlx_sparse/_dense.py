@@ -187,6 +187,19 @@ class _Frozen(tuple):
     """A pickled buffer."""
 
 
+def index_dtype_of(arrays: Any, maxval: int | None = None) -> mx.Dtype:
+    """`_dtypes.index_dtype` of index arrays as the user gives them; what holds no integers asks for nothing."""
+    return _dtypes.index_dtype(map(_index_dtype, arrays), maxval)
+
+
+def _index_dtype(x: Any) -> Any:
+    x = imported(x)
+    if is_dense(x):
+        return x.dtype if x.dtype != mx.bool_ else mx.int32
+    a = np.asarray(x)
+    return a.dtype if a.size and a.dtype.kind in "iu" else np.dtype(np.int32)
+
+
 def to_index(x: Any, dtype: mx.Dtype, name: str) -> mx.array:
     """`x` as an index buffer of `dtype`; a narrowing that would overflow is an error."""
     x = imported(x)

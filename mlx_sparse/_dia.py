@@ -11,10 +11,9 @@ import numpy as np
 
 from . import _dense, _dtypes, _native
 from ._base import SparseEfficiencyWarning, _as_operand, as_sparse, issparse, sparray
-from ._compressed import _index_input_dtype, _traced
-from ._data import _data_array
+from ._data import _data_array, traced
 from ._reduce import total_of
-from ._shape import check_input, check_shape, given_shape, is_shape
+from ._shape import check_shape, given_shape, is_shape
 
 _IN_NUMPY = {operator.add: np.add, operator.sub: np.subtract, operator.or_: np.logical_or}
 _MANY = 100  # diagonals above which the format wastes memory
@@ -65,11 +64,9 @@ class _dia_base(_data_array):
     def __init__(
         self, arg1: Any, shape: Any = None, dtype: Any = None, copy: bool = False, *, maxprint: int | None = None
     ) -> None:
-        super().__init__(maxprint=maxprint)
         if arg1 is None:
             raise ValueError("dia_array needs an array, (data, offsets) or a shape; got None")
-        check_input(arg1, True)
-        target = None if dtype is None else _dtypes.mlx_dtype(dtype)
+        target = self._begin(arg1, dtype, maxprint)
         if issparse(arg1):
             self._take_over(as_sparse(arg1).todia(), copy, target)
         elif is_shape(arg1, self._allow_nd):
@@ -79,7 +76,7 @@ class _dia_base(_data_array):
         elif isinstance(arg1, tuple):
             self._from_diagonals(arg1, shape, target)
         else:
-            self._from_dense(arg1, shape, target)
+            self._adopt(self._coo_of(arg1, shape, target).todia())
         self._check()
         self._bind()
 
@@ -102,20 +99,10 @@ class _dia_base(_data_array):
         if self._offsets.ndim == 0:
             self._offsets = mx.reshape(self._offsets, (1,))
 
-    def _from_dense(self, arg1: Any, shape: Any, dtype: mx.Dtype | None) -> None:
-        try:
-            x = _dense.as_dense(arg1)
-        except Exception as error:
-            raise ValueError(f"unrecognized form for dia_array constructor: {arg1}") from error
-        if x.ndim != 2:
-            raise ValueError(f"DIA arrays don't support {x.ndim}D input. Use 2D")
-        self._adopt(self._classes["coo"](x, dtype=dtype, shape=shape).todia())
-
     @classmethod
     def _from_parts(cls, data: mx.array, offsets: mx.array, shape: tuple[int, ...]) -> Any:
         """An array over these buffers, unchecked."""
         new = cls.__new__(cls)
-        _data_array.__init__(new, maxprint=None)
         new._data, new._offsets, new._shape = data, offsets, tuple(shape)
         new._bind()
         return new
@@ -125,7 +112,7 @@ class _dia_base(_data_array):
         """The diagonals of a coo array that hold an entry, in ascending order. Reads the structure."""
         if coo.ndim != 2:
             raise ValueError(f"Cannot convert. DIA format must be 2D. Got {coo.ndim}D")
-        coo = coo if _traced(coo._data) else coo._unique()
+        coo = coo if traced(coo._data) else coo._unique()
         M, N = coo.shape
         row, col = (_dense.view(c) for c in coo._coords)
         dtype = _dtypes.index_dtype(maxval=max(M, N))
@@ -144,7 +131,7 @@ class _dia_base(_data_array):
         diagonal = (np.cumsum(held) - 1)[place]
         length = int(col.max()) + 1
         index = _dense.to_index(offsets, dtype, "offsets")
-        if _traced(coo._data):
+        if traced(coo._data):
             at = mx.array(diagonal * length + col)
             flat = mx.zeros(len(offsets) * length, dtype=coo._data.dtype).at[at].add(coo._data)
             return cls._from_parts(mx.reshape(flat, (len(offsets), length)), index, (M, N))
@@ -187,7 +174,7 @@ class _dia_base(_data_array):
 
     @offsets.setter
     def offsets(self, values: Any) -> None:
-        index = _dtypes.index_dtype([_index_input_dtype(values)])
+        index = _dense.index_dtype_of([values])
         self._offsets = _dense.to_index(self._import(values, self._offsets), index, "offsets")
         self._bind()
 
@@ -274,7 +261,7 @@ class _dia_base(_data_array):
         if not len(offsets) or not length or 0 in self._shape:
             return self.__class__((M, N), dtype=dtype)
         a, b, k = self._data.astype(dtype), other._data.astype(dtype), _dense.to_index(offsets, index, "offsets")
-        if _traced(a, b):
+        if traced(a, b):
             data = _meet_lazy(self._entries().astype(dtype), other._entries().astype(dtype), ka, kb, offsets, length)
         else:
             mine, theirs = self._offsets.astype(index), other._offsets.astype(index)
@@ -422,7 +409,7 @@ class _dia_base(_data_array):
         """Compressed sparse row form, without zeros. Synchronises; lazy, zeros included, on traced values."""
         if 0 in self._shape or self._offsets.size == 0:
             return self._classes["csr"](self._shape, dtype=self._data.dtype)
-        if _traced(self._data):
+        if traced(self._data):
             return self._stored().tocsr(stream=stream)
         self._check()
         M, N = self._shape

@@ -57,7 +57,7 @@ def _multiply_2d(a: Any, b: Any) -> Any:
     if (m, n) == (p, q):
         return a._merge_sparse(b, "multiply")
     large, vector = (a, b) if p == 1 or q == 1 else (b, a)
-    D = a._classes["csr"](_diagonal_of(vector))
+    D = _diagonal_of(vector, a._classes["coo"])
     if vector.shape[0] == 1:
         return (large if large.format != "coo" else large.tocsr())._matmul_sparse(D)
     return D._matmul_sparse(large)
@@ -82,12 +82,11 @@ def _times(data: mx.array, factor: mx.array) -> mx.array:
     return data * factor
 
 
-def _diagonal_of(vector: Any) -> Any:
-    """diag(vector), without entries for its zeros."""
-    from ._construct import diags_array
-
-    flat = vector.toarray().ravel()
-    D = diags_array(flat, dtype=flat.dtype, format="csr")
+def _diagonal_of(vector: Any, coo: Any) -> Any:
+    """diag(vector) in csr, without entries for its zeros; `coo` is the class that says of which kind."""
+    axis = int(vector.shape[0] == 1)
+    n, entries = vector.shape[axis], vector.tocoo(copy=False)
+    D = coo._from_parts(entries._data, (entries._coords[axis],) * 2, (n, n)).tocsr()
     D.eliminate_zeros()
     return D
 

@@ -17,7 +17,8 @@ import numpy as np
 
 from . import _dense, _dtypes, _native
 from ._base import as_sparse
-from ._kinds import container, is_array
+from ._classes import container
+from ._kinds import is_array
 
 _BUFFERS = {
     "csr": ("indices", "indptr"),

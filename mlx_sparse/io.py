@@ -12,8 +12,8 @@ import scipy.sparse as _scipy_sparse
 
 from . import _dense
 from ._base import as_sparse, issparse
-from ._construct import from_scipy
-from ._kinds import container, is_array
+from ._classes import container, from_scipy
+from ._kinds import is_array
 from ._npz import load_npz, save_npz
 
 __all__ = ["load_npz", "load_safetensors", "mminfo", "mmread", "mmwrite", "save_npz", "save_safetensors"]
