@@ -440,6 +440,15 @@ def test_ties_share_the_cotangent():
     np.testing.assert_array_equal(np.array(g), [0, 0.5, 0, 0.5])
 
 
+def test_positions_of_extremes_have_a_gradient_of_zero():  # as those of mx.argmax, and as documented
+    x = mx.array(points(), dtype=mx.float32)
+    f = lambda v: (segment_argmax(v, [3, 5]).astype(mx.float32) * v[:2]).sum()  # noqa: E731
+    at = np.array(segment_argmax(x, [3, 5]))
+    np.testing.assert_array_equal(np.array(mx.grad(f)(x)), np.concatenate([at, np.zeros((6, 3))]))
+    _, (rate,) = mx.jvp(f, [x], [mx.ones_like(x)])
+    assert rate.item() == at.sum()
+
+
 @pytest.mark.parametrize("mixed", [False, True])
 def test_product_with_zeros(mixed, device):
     dtype, h, tol = precision(device)
