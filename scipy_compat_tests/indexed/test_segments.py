@@ -515,18 +515,6 @@ def test_converters(case):
         np.testing.assert_array_equal(_dense.view(found), wanted)
 
 
-def test_converters_with_too_little_or_too_much():
-    np.testing.assert_array_equal(np.array(lengths_to_segment_ids([2, 1], total=5)), [0, 0, 1, 2, 2])
-    np.testing.assert_array_equal(np.array(lengths_to_segment_ids([2, 9], total=3)), [0, 0, 1])
-    np.testing.assert_array_equal(np.array(segment_ids_to_lengths([4, -1, 0, 0], 2)), [2, 0])
-    with pytest.raises(ValueError, match="lengths"):
-        lengths_to_segment_ids([2, -1])
-    with pytest.raises(ValueError, match="offsets"):
-        offsets_to_segment_ids([])
-    with pytest.raises(ValueError, match="num_segments"):
-        segment_ids_to_offsets([0], -1)
-
-
 # ---- bad input ---------------------------------------------------------------------------------------------------
 
 X = np.ones((4, 2), np.float32)
