@@ -32,21 +32,50 @@ def total(data: mx.array, stream: Any) -> mx.array: ...
 def diagonal(pattern: Pattern, data: mx.array, s0: mx.array, s1: mx.array, k: int, stream: Any) -> mx.array: ...
 
 # Kind 0, 1, 2: (a, y) -> x, (a, x) -> y, (x, y) -> a; sorted: whether the indices of x, a, y are nondecreasing
+
+class IndexedKind:
+    matvec: IndexedKind
+    rmatvec: IndexedKind
+    outer: IndexedKind
+
+class Indices:
+    def __init__(
+        self,
+        left: mx.array | None,
+        right: mx.array | None,
+        out: mx.array | None,
+        sorted: tuple[bool, ...],
+        atomic: bool,
+    ) -> None: ...
+
 def indexed_product(
-    kind: int,
-    left: mx.array,
-    right: mx.array,
-    left_index: mx.array | None,
-    right_index: mx.array | None,
-    out_index: mx.array | None,
-    n_out: int,
-    atomic: bool,
-    sorted: tuple[bool, bool, bool],
-    stream: Any,
+    kind: IndexedKind, left: mx.array, right: mx.array, indices: Indices, n_out: int, stream: Any
 ) -> mx.array: ...
 
+class SegmentKind:
+    sum: SegmentKind
+    mean: SegmentKind
+    prod: SegmentKind
+    max: SegmentKind
+    min: SegmentKind
+    logsumexp: SegmentKind
+    argmax: SegmentKind
+    argmin: SegmentKind
+
+class SegmentWeight:
+    exp: SegmentWeight
+    ties: SegmentWeight
+
 class Segments:
-    def __init__(self, count: int, offsets: mx.array | None, ids: mx.array | None, order: mx.array | None) -> None: ...
+    def __init__(
+        self,
+        count: int,
+        offsets: mx.array | None = None,
+        ids: mx.array | None = None,
+        order: mx.array | None = None,
+    ) -> None: ...
+    @staticmethod
+    def sort_by_ids(ids: mx.array, count: int, stream: Any) -> Segments: ...
     count: int
     ids: mx.array | None
     by_ids: bool
@@ -55,9 +84,8 @@ class Segments:
 def uses_shaders(stream: Any) -> bool: ...
 def compress(ids: mx.array, n: int, stream: Any) -> mx.array: ...
 def segment_offsets(given: mx.array, lengths: bool, rows: int, stream: Any) -> mx.array: ...
-def segment_reduce(kind: int, x: mx.array, segments: Segments, stream: Any) -> mx.array: ...
-def segment_exp(x: mx.array, y: mx.array, segments: Segments, stream: Any) -> mx.array: ...
-def segment_spread(y: mx.array, segments: Segments, rows: int, stream: Any) -> mx.array: ...
+def segment_reduce(kind: SegmentKind, x: mx.array, segments: Segments, stream: Any) -> mx.array: ...
+def segment_weight(kind: SegmentWeight, x: mx.array, y: mx.array, segments: Segments, stream: Any) -> mx.array: ...
 
 # On the host, at once
 def uninitialized(shape: tuple[int, ...], like: mx.array) -> mx.array: ...

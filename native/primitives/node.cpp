@@ -63,13 +63,16 @@ mx::array Node::tangent(int input, const Arrays& primals, const mx::array& rate)
   return apply(inputs)[0];
 }
 
-Arrays Node::vjp(const Arrays& primals, const Arrays& cotangents, const std::vector<int>& argnums, const Arrays& outputs) {
+Arrays Node::gradients(const std::vector<int>& inputs, const Arrays& primals, const mx::array& cotangent,
+                       const Arrays& outputs) {
   Arrays found;
-  for (int input : argnums) {
-    refuse_structure(input);
-    found.push_back(gradient(input, primals, cotangents[0], outputs));
-  }
+  for (int input : inputs) found.push_back(gradient(input, primals, cotangent, outputs));
   return found;
+}
+
+Arrays Node::vjp(const Arrays& primals, const Arrays& cotangents, const std::vector<int>& argnums, const Arrays& outputs) {
+  for (int input : argnums) refuse_structure(input);
+  return gradients(argnums, primals, cotangents[0], outputs);
 }
 
 Arrays Node::jvp(const Arrays& primals, const Arrays& tangents, const std::vector<int>& argnums) {

@@ -52,8 +52,10 @@ class Node : public mx::Primitive, public std::enable_shared_from_this<Node> {
   virtual Arrays apply(const Arrays& inputs) = 0;
   // Whether an input is made of values; the others are structure.
   virtual bool has_derivative(int input) const { return input == 0; }
-  // What the cotangent of the first result gives for one input.
+  // What the cotangent of the first result gives for one input; and for several, where these share work.
   virtual mx::array gradient(int input, const Arrays& primals, const mx::array& cotangent, const Arrays& outputs);
+  virtual Arrays gradients(const std::vector<int>& inputs, const Arrays& primals, const mx::array& cotangent,
+                           const Arrays& outputs);
   // The first result's rate of change for that of one input: of a multilinear node, apply() itself.
   virtual mx::array tangent(int input, const Arrays& primals, const mx::array& rate);
 
