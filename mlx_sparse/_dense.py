@@ -59,9 +59,11 @@ def in_namespace(a: mx.array) -> Any:
 
 
 def attribute(a: mx.array) -> Any:
-    """`in_namespace` of a buffer; while a view of it is held, asking again gives that same view."""
+    """What the user gets for a buffer: a handle of its own, which `v[0] = 1` changes alone; in numpy mode a view, and
+    the same view while it is held.
+    """
     if runtime.dense_namespace == "mlx":
-        return a
+        return _native.handle(a)
     v = view(a)
     if a.dtype == mx.bfloat16:  # a copy
         return v

@@ -25,6 +25,7 @@ bool numpy_is_quicker(const py::args& arrays) {
 void set_spgemm_threads(int n) { spgemm_threads() = n; }
 void set_shaders_on_host(bool on) { shaders_on_host() = on; }
 void set_reverse_lanes(bool on) { host_reverse_lanes() = on; }
+mx::array handle(const mx::array& a) { return a; }
 bool is_available(const mx::array& a) { return a.is_available(); }
 bool is_tracer(const mx::array& a) { return a.is_tracer(); }
 
@@ -37,6 +38,7 @@ void bind_runtime(py::module_& m) {
   m.def("set_shaders_on_host", &set_shaders_on_host, "on"_a);
   m.def("set_reverse_lanes", &set_reverse_lanes, "on"_a);
   m.def("uninitialized", &uninitialized, "shape"_a, "like"_a);
+  m.def("handle", &handle, "a"_a, "The same array in a Python object of its own, which can be changed without the others.");
   m.def("is_available", &is_available, "a"_a);
   m.def("is_tracer", &is_tracer, "a"_a);
   m.def("numpy_is_quicker", &numpy_is_quicker, "Whether NumPy on views of these arrays is quicker than a graph.");
