@@ -2,11 +2,6 @@
 #include <pybind11/numpy.h>
 
 #include "bind/bind.h"
-#include "ops/blocks.h"
-#include "ops/assemble.h"
-#include "ops/select.h"
-#include "ops/extrema.h"
-#include "ops/canonical.h"
 #include "launch.h"
 #include "bind/mlx_array.h"
 #include "primitives/convert.h"
@@ -137,43 +132,13 @@ void bind_lazy(py::module_& m) {
                        const py::object& s) { return evaluated_at_once(diagonal(p, data, s0, s1, k, checked_stream(data, s))); });
 }
 
-void bind_host(py::module_& m) {
-  m.def("uninitialized", [](const std::vector<int>& shape, const mx::array& like) {
-    return fresh({shape.begin(), shape.end()}, like.dtype());
-  });
-  m.def("check_indices", &check_indices_host);
-  m.def("is_sorted", &is_sorted_host);
-  m.def("is_canonical", &is_canonical_host);
-  m.def("sort_indices", [](const mx::array& data, const mx::array& indices, const mx::array& indptr) {
-    auto r = sort_indices_host(data, indices, indptr);
-    return py::make_tuple(r.data, r.indices);
-  });
-  m.def("sum_duplicates", [](const Pattern& p, const mx::array& data, const mx::array& indices, const mx::array& indptr) {
-    return as_tuple(sum_duplicates_host(data, indices, indptr, p.n_minor));
-  });
-  m.def("coo_to_canonical", [](const mx::array& data, const mx::array& major, const mx::array& minor, int64_t n_major) {
-    return as_tuple(coo_to_canonical_host(data, major, minor, n_major));
-  });
-  m.def("eliminate_zeros", [](const mx::array& data, const mx::array& indices, const mx::array& indptr) {
-    return as_tuple(eliminate_zeros_host(data, indices, indptr));
-  });
-  m.def("matmul_sparse", [](const mx::array& ad, const mx::array& ai, const mx::array& ap, const mx::array& bd,
-                            const mx::array& bi, const mx::array& bp, int64_t n_minor) {
-    return as_tuple(matmul_sparse_host({ad, ai, ap}, {bd, bi, bp}, n_minor));
-  });
-  m.def("merge", [](const std::string& op, const mx::array& ad, const mx::array& ai, const mx::array& ap,
-                    const mx::array& bd, const mx::array& bi, const mx::array& bp) {
-    return as_tuple(merge_host(op, {ad, ai, ap}, {bd, bi, bp}));
-  });
-}
-
 void bind_runtime(py::module_& m) {
   m.def("available_cores", &available_cores);
   m.def("set_n_threads", &set_n_threads);
-  m.def("set_spgemm_threads", [](int n) { spgemm_threads() = n; });
   m.def("set_shaders_on_host", [](bool on) { shaders_on_host() = on; });
   m.def("is_available", [](const mx::array& a) { return a.is_available(); });
   m.def("is_tracer", [](const mx::array& a) { return a.is_tracer(); });
+  m.def("refuse_traced", &refuse_traced, "a"_a);
   // Whether NumPy on views of these is quicker than a graph: evaluated, untraced, on the CPU, less work than an eval costs.
   m.def("numpy_is_quicker", [](const py::args& arrays) {
     size_t work = 0;
@@ -201,14 +166,14 @@ PYBIND11_MODULE(_native, m) {
       .def(py::init(&sp::make_pattern))
       .def_static("block", &sp::make_block_pattern)
       .def_static("diagonal", &sp::make_diagonal_pattern);
-  sp::bind_blocks(m);
   sp::bind_lazy(m);
-  sp::bind_host(m);
-  sp::bind_coo(m);
-  sp::bind_index(m);
+  sp::bind_canonical(m);
+  sp::bind_blocks(m);
+  sp::bind_assemble(m);
+  sp::bind_select(m);
+  sp::bind_extrema(m);
   sp::bind_lists(m);
   sp::bind_runtime(m);
-  sp::bind_minmax(m);
   sp::bind_indexed_product(m);
   sp::bind_segment(m);
 }
