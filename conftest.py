@@ -1,5 +1,6 @@
 """The `--device` option: which executor every test of this tree runs on."""
 
+import argparse
 import os
 import sys
 from pathlib import Path
@@ -12,12 +13,22 @@ ROOT = str(Path(__file__).resolve().parent)
 sys.path[:] = [p for p in sys.path if str(Path(p or ".").resolve()) != ROOT] + [ROOT]
 
 
+class _Device(argparse.Action):
+    """To every test "shader-reversed" is the executor "shader": only the order in which lanes run is another."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        namespace.device = values.removesuffix("-reversed")
+        namespace.reverse_lanes = values != namespace.device
+
+
 def pytest_addoption(parser):
     parser.addoption(
         "--device",
-        choices=("cpu", "shader", "gpu"),
+        action=_Device,
+        choices=("cpu", "shader", "shader-reversed", "gpu"),
         default="cpu",
-        help="cpu: CPU kernels; shader: the GPU shaders' text on the host; gpu: MLX's GPU device",
+        help="cpu: CPU kernels; shader: the GPU shaders' text on the host; shader-reversed: the same, but the lanes "
+        "of every group from the last to the first; gpu: MLX's GPU device",
     )
 
 
@@ -31,14 +42,20 @@ def pytest_configure(config):
     try:
         if name == "shader":
             mlx_sparse.runtime.EXECUTOR = "shader"
+            mlx_sparse._native.set_reverse_lanes(_reverses_lanes(config))
         else:
             mlx_sparse.use_gpu()
     except Exception as error:
         raise pytest.UsageError(f"--device {name} cannot run here: {error}") from error
 
 
+def _reverses_lanes(config):
+    return config.getoption("reverse_lanes", False)
+
+
 def pytest_report_header(config):
-    return f"mlx_sparse executor: {config.getoption('--device')}"
+    order = ", lanes in reverse order" if _reverses_lanes(config) else ""
+    return f"mlx_sparse executor: {config.getoption('--device')}{order}"
 
 
 @pytest.fixture(scope="session")

@@ -40,7 +40,8 @@ from ._csr import csr_array  # noqa: E402
 from ._device import use_cpu, use_device, use_gpu  # noqa: E402
 from ._dia import dia_array  # noqa: E402
 from ._dok import dok_array  # noqa: E402
-from ._extract import find, tril, triu  # noqa: E402
+from ._dtypes import get_index_dtype  # noqa: E402
+from ._extract import find, safely_cast_index_arrays, tril, triu  # noqa: E402
 from ._function_forms import *  # noqa: E402, F403
 from ._function_forms import __all__ as _function_form_names  # noqa: E402
 from ._kinds import *  # noqa: E402, F403
@@ -72,12 +73,14 @@ __all__ = [
     "csr_array",
     "dia_array",
     "find",
+    "get_index_dtype",
     "indexed",
     "io",
     "issparse",
     "linalg",
     "load_npz",
     "runtime",
+    "safely_cast_index_arrays",
     "save_npz",
     "sparray",
     "tril",

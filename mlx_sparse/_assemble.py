@@ -11,11 +11,12 @@ import numpy as np
 
 from . import _dense, _dtypes, _native
 from ._base import as_sparse, issparse
+from ._classes import container
 from ._construct import eye_array
 from ._coo import coo_array
 from ._csc import csc_array
 from ._csr import csr_array
-from ._kinds import array_if, as_array, container, is_array
+from ._kinds import array_if, as_array, is_array
 
 __all__ = ["block_array", "block_diag", "bmat", "hstack", "kron", "kronsum", "vstack"]
 
@@ -51,7 +52,16 @@ def hstack(blocks: Any, format: str | None = None, dtype: Any = None) -> Any:
 
 
 def bmat(blocks: Any, format: str | None = None, dtype: Any = None) -> Any:
-    """As `block_array`, but a matrix unless some block is a sparse array."""
+    """As `block_array`, but a matrix unless some block is a sparse array.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> A = sp.coo_matrix([[1, 2]])
+    >>> B = sp.bmat([[A, None], [None, A]], format="csr")
+    >>> sp.isspmatrix(B), B.shape
+    (True, (2, 4))
+    """
     grid = _grid(blocks)
     return array_if(any(is_array(b) for row in grid for b in row), _block(grid, format, dtype))
 

@@ -11,6 +11,7 @@ import numpy as np
 import scipy.sparse as _scipy_sparse
 
 from . import _dense, _dtypes
+from ._classes import ARRAYS, from_scipy
 from ._reduce import _reduced
 from ._shape import resolve_shape
 
@@ -46,9 +47,16 @@ _SYMBOLS = {
 
 
 class sparray:
-    """Base class of all sparse arrays, for ``isinstance`` checks: it sets them apart from the matrices (`spmatrix`)."""
+    """Base class of all sparse arrays, for ``isinstance`` checks: it sets them apart from the matrices (`spmatrix`).
 
-    _classes: dict[str, Any] = {}  # format -> array class, filled in as classes are defined
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> isinstance(sp.csr_array((2, 2)), sp.sparray), isinstance(sp.csr_matrix((2, 2)), sp.sparray)
+    (True, False)
+    """
+
+    _classes = ARRAYS
 
     @classmethod
     def __class_getitem__(cls, arg: Any, /) -> Any:
@@ -66,7 +74,7 @@ class _spbase(_reduced):
     _details: Any = ""  # what repr says of a format's own sizes
     _shape: tuple[int, ...]
     _data: mx.array
-    maxprint: int
+    maxprint: int = MAXPRINT
     _kind = "array"
     # What every format provides, or takes from another.
     tocoo: Any
@@ -285,18 +293,15 @@ class _spbase(_reduced):
         return self._line(j, 1)
 
     def _line(self, i: int, axis: int) -> Any:
-        from ._index import Index
-
         if self.ndim != 2:
             raise ValueError(f"rows and columns are those of a 2-D array; got {self.ndim}-D. Use A[i]")
         i, n = int(i), self._shape[axis]
         if not -n <= i < n:
             raise IndexError(f"index ({i}) out of range")
-        axes = [range(m) for m in self._shape]
-        axes[axis] = range(i % n, i % n + 1)
+        line, every = slice(i % n, i % n + 1), slice(None)
         A: Any = self if self._format in ("csr", "csc", "lil", "dok") else self.tocsr()
         format = self._format if axis == 1 and self._format in ("csc", "bsr") else "csr"
-        return A._select(Index(tuple(axes), [0, 1])).asformat(format)
+        return A[(line, every) if axis == 0 else (every, line)].asformat(format)
 
     # ---- products ---------------------------------------------------------------------------------------------
 
@@ -581,17 +586,20 @@ class _spbase(_reduced):
 
 
 def issparse(x: Any) -> bool:
-    """True when `x` is a sparse array or matrix of this package (or of SciPy)."""
+    """True when `x` is a sparse array or matrix of this package (or of SciPy).
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> sp.issparse(sp.csr_array((2, 2))), sp.issparse([[0, 0], [0, 0]])
+    (True, False)
+    """
     return isinstance(x, _spbase) or _scipy_sparse.issparse(x)
 
 
 def as_sparse(x: Any) -> Any:
     """`x` itself, or this package's form of a SciPy sparse array."""
-    if isinstance(x, _spbase):
-        return x
-    from ._construct import from_scipy
-
-    return from_scipy(x)
+    return x if isinstance(x, _spbase) else from_scipy(x)
 
 
 def _as_operand(other: Any) -> Any:

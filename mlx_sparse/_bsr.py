@@ -9,9 +9,9 @@ import numpy as np
 
 from . import _dense, _dtypes, _native, runtime
 from ._base import as_sparse, issparse, sparray
-from ._compressed import MERGE_OPS, _cs_array, _index_input_dtype, _replace_diagonal, _traced
-from ._data import _data_array, _own, keep
-from ._shape import check_input, check_shape, given_shape, is_shape
+from ._compressed import MERGE_OPS, _cs_array
+from ._data import _own, keep, traced
+from ._shape import check_shape, given_shape, is_shape
 
 _BLOCK_OPS = ("plus", "minus", "multiply")
 
@@ -57,7 +57,7 @@ class _bsr_base(_cs_array):
 
     _format = "bsr"
     _allow_nd: tuple[int, ...] = (2,)
-    _matmul_kind, _rmatmul_kind = 0, 1
+    _matmul_kind, _rmatmul_kind = _native.ProductKind.matmul, _native.ProductKind.rmatmul
 
     def __init__(
         self,
@@ -70,24 +70,20 @@ class _bsr_base(_cs_array):
         maxprint: int | None = None,
         validate: bool | str = True,
     ) -> None:
-        _data_array.__init__(self, maxprint=maxprint)
-        self._pattern = None
         if arg1 is None:
             raise ValueError("bsr_array needs an array, a tuple of arrays or a shape; got None")
-        check_input(arg1, validate)
-        target = None if dtype is None else _dtypes.mlx_dtype(dtype)
+        target = self._begin(arg1, dtype, maxprint, validate)
         if issparse(arg1):
             self._take_over(as_sparse(arg1).tobsr(blocksize=blocksize), copy, target)
         elif is_shape(arg1, self._allow_nd):
             self._from_shape_and_blocks(check_shape(arg1), target, (1, 1) if blocksize is None else blocksize)
-        elif isinstance(arg1, tuple) and len(arg1) == 2:
-            self._adopt(self._classes["coo"](arg1, shape=shape, dtype=target).tobsr(blocksize=blocksize))
         elif isinstance(arg1, tuple) and len(arg1) == 3:
             self._from_blocks(arg1, shape, target, blocksize, validate)
-        elif isinstance(arg1, tuple):
+        elif isinstance(arg1, tuple) and len(arg1) != 2:
             raise ValueError(f"unrecognized bsr_array constructor usage: a tuple of {len(arg1)}")
         else:
-            self._from_dense(arg1, target, blocksize)
+            coo = self._coo_of(arg1, shape if isinstance(arg1, tuple) else None, target)
+            self._adopt(coo.tobsr(blocksize=blocksize))
         if shape is not None:
             self._shape = check_shape(shape)
             self._check_lengths()
@@ -97,7 +93,7 @@ class _bsr_base(_cs_array):
 
     def _bind(self) -> None:
         (M, N), (R, C) = self._shape, self.blocksize if self._data.ndim == 3 else (1, 1)
-        self._pattern = _native.Pattern.block(M, N, R, C)
+        self._structure = _native.Structure.block((M, N), (R, C), self._indices, self._indptr)
 
     def _from_shape_and_blocks(self, shape: tuple[int, ...], dtype: mx.Dtype | None, blocksize: Any) -> None:
         R, C = _check_blocksize(blocksize)
@@ -110,19 +106,10 @@ class _bsr_base(_cs_array):
         self._indptr = mx.zeros(shape[0] // R + 1, dtype=index)
         self._sorted = self._canonical_format = True
 
-    def _from_dense(self, arg1: Any, dtype: mx.Dtype | None, blocksize: Any) -> None:
-        try:
-            x = _dense.as_dense(arg1)
-        except Exception as error:
-            raise ValueError(f"unrecognized form for bsr_array constructor: {arg1}") from error
-        if x.ndim != 2:
-            raise ValueError(f"BSR arrays don't support {x.ndim}D input. Use 2D")
-        self._adopt(self._classes["coo"](x, dtype=dtype).tobsr(blocksize=blocksize))
-
     def _from_blocks(self, arg1: tuple, shape: Any, dtype: mx.Dtype | None, blocksize: Any, validate: Any) -> None:
         data, indices, indptr = arg1
         given = None if shape is None else check_shape(shape)
-        index = _dtypes.index_dtype([_index_input_dtype(x) for x in (indices, indptr)], max(given) if given else None)
+        index = _dense.index_dtype_of((indices, indptr), max(given) if given else None)
         self._indices = _dense.to_index(indices, index, "indices")
         self._indptr = _dense.to_index(indptr, index, "indptr")
         self._data = _dense.to_mlx(data, dtype)
@@ -136,7 +123,7 @@ class _bsr_base(_cs_array):
             raise ValueError("indices, and indptr should be 1-D")
         self._shape = self._infer_shape() if given is None else given
         self._check_lengths()
-        if validate in (True, "full") and not _traced(self._indices, self._indptr):
+        if validate in (True, "full") and not traced(self._indices, self._indptr):
             self._check_contents()
             self.prune()
 
@@ -155,11 +142,6 @@ class _bsr_base(_cs_array):
                 f"indices and data should have the same size; got {self._indices.size} and {self._data.shape[0]}"
             )
 
-    def _check_contents(self) -> None:
-        found = _native.check_indices(self._indices, self._indptr, self._block_columns)
-        if found:
-            raise ValueError(found)
-
     # ---- buffers ----------------------------------------------------------------------------------------------
 
     @_cs_array.data.setter  # type: ignore[attr-defined]
@@ -174,7 +156,7 @@ class _bsr_base(_cs_array):
         return self._data.shape[1], self._data.shape[2]
 
     @property
-    def _block_columns(self) -> int:
+    def _minor(self) -> int:
         return self._shape[1] // self.blocksize[1]
 
     @property
@@ -198,7 +180,8 @@ class _bsr_base(_cs_array):
         indices = self._indices if padded or n == self._indices.size else self._indices[:n]
         new = self._from_parts(data, indices, self._indptr, self._shape, self._sorted, self._canonical_format)
         new._assigned = self._assigned
-        new._pattern = self._pattern
+        if indices is self._indices:
+            new._structure = self._structure
         return new
 
     def prune(self) -> None:
@@ -208,10 +191,8 @@ class _bsr_base(_cs_array):
         n = int(_dense.view(self._indptr)[-1])
         if self._indices.size < n or self._data.shape[0] < n:
             raise ValueError("indices and data have fewer blocks than indptr says")
-        if self._indices.size > n:
-            self._indices = self._indices[:n]
-        if self._data.shape[0] > n:
-            self._data = self._data[:n]
+        if self._indices.size > n or self._data.shape[0] > n:
+            self._rebind(self._data[:n], self._indices[:n], self._indptr)
         self._assigned = False
 
     # ---- canonical form ---------------------------------------------------------------------------------------
@@ -222,8 +203,8 @@ class _bsr_base(_cs_array):
     def sort_indices(self) -> None:
         """Sort the blocks within every block row, rebinding this array's buffers. Synchronises."""
         if not self.has_sorted_indices:
-            order, self._indices, _ = _native.sort_indices((self._order(), self._indices, self._indptr))
-            self._data = mx.take(self._data, order, axis=0)
+            order, indices, _ = _native.sort_indices((self._order(), self._indices, self._indptr))
+            self._rebind(mx.take(self._data, order, axis=0), indices, self._indptr)
             self._sorted = True
 
     def sum_duplicates(self) -> None:
@@ -286,7 +267,7 @@ class _bsr_base(_cs_array):
         dtype = _dtypes.result_type(self._data.dtype, other._data.dtype)
         index = _dtypes.index_dtype([self._indices.dtype, other._indices.dtype])
         trios = self._trio_as(dtype, index), other._trio_as(dtype, index)
-        parts = _native.matmul_blocks(*trios, other._block_columns)
+        parts = _native.matmul_blocks(*trios, other._minor)
         return self._from_parts(*parts, (self._shape[0], other._shape[1]), canonical=True)
 
     # ---- element-wise -----------------------------------------------------------------------------------------
@@ -322,10 +303,12 @@ class _bsr_base(_cs_array):
             return mx.zeros(0, dtype=self._data.dtype)
         if self._assigned:
             self.prune()
-        return _native.diagonal(self._pattern, self._data, self._indices, self._indptr, k, None)
+        return _native.diagonal(self._structure, self._data, k, None)
 
     def _setdiag(self, values: mx.array, k: int) -> None:
-        self._adopt(_replace_diagonal(self.tocoo(), values, k).tobsr(blocksize=self.blocksize))
+        coo = self.tocoo()
+        coo._setdiag(values, k)
+        self._adopt(coo.tobsr(blocksize=self.blocksize))
         self._bind()
 
     def _todense(self, stream: Any) -> mx.array:
@@ -375,7 +358,7 @@ class _bsr_base(_cs_array):
         """Compressed sparse row form with an entry for every value of every block. Synchronises; lazy if traced."""
         if self._assigned:
             self.prune()
-        if _traced(self._data):
+        if traced(self._data):
             coo = self.tocoo(copy=False, stream=stream)
             row, col = coo._coords
             parts = _native.coo_to_cs(coo._data, row, col, self._shape[0], stream)
@@ -397,12 +380,10 @@ class _bsr_base(_cs_array):
             )
         if self._assigned:
             self.prune()
-        if all(_native.is_available(x) for x in self._trio) and not _traced(*self._trio):
-            parts = _native.transpose_blocks(self._trio, self._block_columns)
+        if all(_native.is_available(x) for x in self._trio) and not traced(*self._trio):
+            parts = _native.transpose_blocks(self._trio, self._minor)
             return self._from_parts(*parts, self._shape[::-1], True, self._canonical_format)
-        order, indices, indptr = _native.transpose(
-            self._order(), self._indices, self._indptr, self._block_columns, None
-        )
+        order, indices, indptr = _native.transpose((self._order(), self._indices, self._indptr), self._minor, None)
         data = mx.contiguous(mx.swapaxes(mx.take(self._data, order, axis=0), 1, 2))
         return self._from_parts(data, indices, indptr, self._shape[::-1], True, self._canonical_format)
 
@@ -437,7 +418,7 @@ class _bsr_base(_cs_array):
         if R < 1 or C < 1 or M % R or N % C:
             raise ValueError(f"invalid blocksize {blocksize} for shape {A.shape}")
         if (R, C) == (1, 1):
-            own: Any = _own if _dense.numpy_mode() and not _traced(A._data) else lambda x: x  # `data` is writable there
+            own: Any = _own if _dense.numpy_mode() and not traced(A._data) else lambda x: x  # `data` is writable there
             parts = mx.reshape(own(A._data), (-1, 1, 1)), own(A._indices), own(A._indptr)
             return cls._from_parts(*parts, A.shape, A._sorted, A._canonical_format)
         return cls._from_parts(*_native.cs_to_blocks(A._trio, N, R, C), A.shape, canonical=True)

@@ -10,11 +10,11 @@ import numpy as np
 from . import _dense, _dtypes, _native, runtime
 from ._base import as_sparse, issparse
 from ._compressed_index import _cs_indexed
-from ._data import _data_array, _own
+from ._data import _data_array, _own, traced
 from ._minmax import _cs_minmax
 from ._multiply import multiply
 from ._shape import all_integers as _all_integers
-from ._shape import check_input, check_shape, given_shape, is_shape
+from ._shape import check_shape, given_shape, is_shape
 
 MERGE_OPS = dict(_native.MergeOp.__members__)  # by the names that element-wise operations have in Python
 
@@ -30,9 +30,9 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
     _canonical_format: bool | None = None
     _given: dict[str, mx.Dtype] = {}  # dtypes of the index buffers that the user has assigned
     _assigned = False  # buffers were replaced by the user, so they may be longer than indptr says
-    _pattern: Any
-    _matmul_kind: int
-    _rmatmul_kind: int
+    _structure: Any = None
+    _matmul_kind: Any
+    _rmatmul_kind: Any
     # Between (row, column) and (major, minor), and the class that compresses the other axis.
     _swap: Any
     _other: Any
@@ -47,12 +47,9 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         maxprint: int | None = None,
         validate: bool | str = True,
     ) -> None:
-        super().__init__(maxprint=maxprint)
-        self._pattern = None
         if arg1 is None and 1 not in self._allow_nd:
             raise ValueError(f"{self.format.upper()} arrays don't support 0D input; got None")
-        check_input(arg1, validate)
-        target = None if dtype is None else _dtypes.mlx_dtype(dtype)
+        target = self._begin(arg1, dtype, maxprint, validate)
         if issparse(arg1):
             self._take_over(as_sparse(arg1).asformat(self.format), copy, target)
         elif is_shape(arg1, self._allow_nd):
@@ -65,7 +62,8 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
                 check_shape(arg1, self._allow_nd)  # says what is wrong with a shape
             raise ValueError(f"unrecognized {type(self).__name__} constructor input: {arg1}")
         else:
-            self._from_coo(arg1, shape, target)
+            coo = self._coo_of(arg1, shape if isinstance(arg1, tuple) else None, target)
+            self._adopt(coo.asformat(self.format))
         if shape is not None:
             given = check_shape(shape, self._allow_nd)
             if given != self._shape:
@@ -73,7 +71,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         self._bind()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in super().__getstate__().items() if k != "_pattern"}
+        return {k: v for k, v in super().__getstate__().items() if k != "_structure"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -93,7 +91,6 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
     ) -> Any:
         """An array over these buffers, unchecked."""
         new = cls.__new__(cls)
-        _data_array.__init__(new, maxprint=None)
         new._data, new._indices, new._indptr, new._shape = data, indices, indptr, shape
         new._sorted, new._canonical_format = (True if canonical else sorted), canonical
         new._bind()
@@ -102,7 +99,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
     def _bind(self) -> None:
         """Describe the current structure to the native layer; what it derived from an older one is dropped."""
         major, minor = self._swap(self._shape_as_2d)
-        self._pattern = _native.Pattern(True, major, minor)
+        self._structure = _native.Structure.compressed(major, minor, self._indices, self._indptr)
 
     def _from_shape(self, shape: tuple[int, ...], dtype: mx.Dtype | None) -> None:
         self._shape = shape
@@ -113,31 +110,11 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         self._indptr = _dense.full(major + 1, 0, index)
         self._sorted = self._canonical_format = True
 
-    def _from_coo(self, arg1: Any, shape: Any, dtype: mx.Dtype | None) -> None:
-        from ._coo import coo_array
-
-        if not isinstance(arg1, tuple):
-            try:
-                arg1 = _dense.as_dense(arg1)
-            except Exception as error:
-                raise ValueError(f"unrecognized {type(self).__name__} constructor input: {arg1}") from error
-            if arg1.ndim == 0 and 1 in self._allow_nd:
-                raise TypeError(f"a sparse array cannot be made from {type(arg1).__name__} without a shape")
-            if arg1.ndim not in self._allow_nd:
-                dims = " or ".join(f"{n}-D" for n in self._allow_nd)
-                raise ValueError(f"{self.format.upper()} arrays don't support {arg1.ndim}D input. Use {dims}")
-            shape = None
-        coo = coo_array(arg1, shape=shape, dtype=dtype)
-        if coo.ndim not in self._allow_nd:
-            raise ValueError(f"{self.format.upper()} arrays don't support {coo.ndim}-D input")
-        self._adopt(coo.asformat(self.format))
-
     def _from_buffers(self, arg1: tuple, shape: Any, dtype: mx.Dtype | None, validate: bool | str) -> None:
         data, indices, indptr = arg1
         given = None if shape is None else check_shape(shape, self._allow_nd)
         maxval = max(given) if given and 0 not in given else None
-        dtypes = [_index_input_dtype(x) for x in (indices, indptr)]
-        index = _dtypes.index_dtype(dtypes, maxval)
+        index = _dense.index_dtype_of((indices, indptr), maxval)
         self._indices = _dense.to_index(indices, index, "indices")
         self._indptr = _dense.to_index(indptr, index, "indptr")
         self._data = _dense.to_mlx(data, dtype)
@@ -148,7 +125,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
             given = self._infer_shape()
         self._shape = given
         self._check_lengths()
-        if validate in (True, "full") and not _traced(self._indices, self._indptr):
+        if validate in (True, "full") and not traced(self._indices, self._indptr):
             self._check_contents()
             self.prune()
 
@@ -174,8 +151,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
             )
 
     def _check_contents(self) -> None:
-        minor = self._swap(self._shape_as_2d)[1]
-        found = _native.check_indices(self._indices, self._indptr, minor)
+        found = _native.check_indices(self._indices, self._indptr, self._minor)
         if found:
             raise ValueError(found)
 
@@ -198,15 +174,6 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
             self._check_contents()
 
     # ---- buffers ----------------------------------------------------------------------------------------------
-
-    @property
-    def _trio(self) -> tuple[mx.array, mx.array, mx.array]:
-        """The buffers as the native layer takes and gives them."""
-        return self._data, self._indices, self._indptr
-
-    @_trio.setter
-    def _trio(self, parts: tuple[mx.array, mx.array, mx.array]) -> None:
-        self._data, self._indices, self._indptr = parts
 
     def _trio_as(self, dtype: mx.Dtype, index: mx.Dtype) -> tuple[mx.array, mx.array, mx.array]:
         """The buffers, cast, without what they hold beyond the last stored entry."""
@@ -238,7 +205,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         self._assigned = True
 
     def _replace_structure(self, name: str, values: Any) -> None:
-        index = _dtypes.index_dtype([_index_input_dtype(values)])
+        index = _dense.index_dtype_of([values])
         setattr(self, name, _dense.to_index(self._import(values, getattr(self, name)), index, name[1:]))
         # Kernels need both of one dtype: the wider, until the other one has been assigned too.
         other = "_indptr" if name == "_indices" else "_indices"
@@ -263,7 +230,8 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         indices = self._indices if padded or n == self._indices.size else self._indices[:n]
         new = self._from_parts(data, indices, self._indptr, self._shape, self._sorted, self._canonical_format)
         new._assigned = self._assigned
-        new._pattern = self._pattern
+        if indices is self._indices:
+            new._structure = self._structure  # and what the native layer derived from it
         return new
 
     def prune(self) -> None:
@@ -271,11 +239,14 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         n = int(_dense.view(self._indptr)[-1]) if self._indptr.size else 0
         if len(self._indices) < n or len(self._data) < n:
             raise ValueError("indices and data have fewer entries than indptr says")
-        if self._indices.size > n:
-            self._indices = self._indices[:n]
-        if self._data.size > n:
-            self._data = self._data[:n]
+        if self._indices.size > n or self._data.size > n:
+            self._rebind(self._data[:n], self._indices[:n], self._indptr)
         self._assigned = False
+
+    def _rebind(self, data: mx.array, indices: mx.array, indptr: mx.array) -> None:
+        """Other buffers for this array, as its in-place methods make them."""
+        self._data, self._indices, self._indptr = data, indices, indptr
+        self._bind()
 
     # ---- canonical form ---------------------------------------------------------------------------------------
 
@@ -310,7 +281,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
     def sort_indices(self) -> None:
         """Sort the indices within every slice, rebinding this array's buffers. Synchronises."""
         if not self.has_sorted_indices:
-            self._trio = _native.sort_indices(self._trio)
+            self._rebind(*_native.sort_indices(self._trio))
             self._sorted = True
 
     def sorted_indices(self) -> Any:
@@ -323,13 +294,13 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         """Sort and sum entries with equal coordinates, rebinding this array's buffers. Synchronises."""
         if self.has_canonical_format:
             return
-        self._trio = _native.sum_duplicates(self._trio)
+        self._rebind(*_native.sum_duplicates(self._trio))
         self._sorted = self._canonical_format = True
         self._assigned = False
 
     def eliminate_zeros(self) -> None:
         """Drop stored entries whose value is zero, rebinding this array's buffers. Synchronises."""
-        self._trio = _native.eliminate_zeros(self._trio)
+        self._rebind(*_native.eliminate_zeros(self._trio))
         self._assigned = False
 
     def _canonical(self) -> Any:
@@ -369,11 +340,11 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
     def _matmul_direct(self, x: Any) -> Any:
         if len(self._shape) != 2:
             return None
-        return _native.product_direct(self._matmul_kind, self._pattern, self._data, self._indices, self._indptr, x)
+        return _native.product_direct(self._matmul_kind, self._structure, self._data, x)
 
     def _product(self, data: mx.array, x: mx.array, transposed: bool, stream: Any = None) -> mx.array:
         kind = self._rmatmul_kind if transposed else self._matmul_kind
-        return _native.product(kind, self._pattern, data, self._indices, self._indptr, x, stream)
+        return _native.product(kind, self._structure, data, x, stream)
 
     def _matmul_sparse(self, other: Any) -> Any:
         """self @ other. Reads both operands to find the result's size (synchronises); the result is canonical."""
@@ -422,7 +393,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         M, N = self.shape
         if k <= -M or k >= N:
             return mx.zeros(0, dtype=self._data.dtype)
-        return _native.diagonal(self._pattern, self._data, self._indices, self._indptr, self._swap((k, -k))[0], None)
+        return _native.diagonal(self._structure, self._data, self._swap((k, -k))[0], None)
 
     def _setdiag(self, values: mx.array, k: int) -> None:
         first = np.arange(values.size, dtype=_dtypes.numpy_dtype(self._indices.dtype))
@@ -430,7 +401,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         self._set_many(major, minor, values, True, quiet=True)
 
     def _todense(self, stream: Any) -> mx.array:
-        d = _native.todense(self._pattern, self._data, self._indices, self._indptr, stream)
+        d = _native.todense(self._structure, self._data, stream)
         if self._swap((0, 1))[0] == 1:
             d = mx.transpose(d, stream=stream)
         return mx.reshape(d, self.shape, stream=stream) if self.ndim == 1 else d
@@ -439,7 +410,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
 
     def _flip(self, stream: Any) -> tuple[mx.array, mx.array, mx.array]:
         """The same entries compressed along the other axis. Lazy."""
-        return _native.transpose(self._data, self._indices, self._indptr, self._minor, stream)
+        return _native.transpose(self._trio, self._minor, stream)
 
     def tocoo(self, copy: bool = True, *, stream: Any = None) -> Any:
         """Coordinate form. Lazy; entries keep their order."""
@@ -488,40 +459,5 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         source = self.copy() if copy else self
         new = self._other()._from_parts(*source._trio, self.shape[::-1], self._sorted, self._canonical_format)
         new._assigned = self._assigned
-        new._pattern = self._pattern
+        new._structure = source._structure
         return new
-
-
-def _replace_diagonal(coo: Any, values: mx.array, k: int) -> Any:
-    """`coo` without its entries on diagonal `k`, with `values` there instead."""
-    from ._coo import coo_array
-
-    row, col, data = (_dense.view(x) for x in (*coo._coords, coo._data))
-    n = values.size
-    off = col.astype(np.int64) - row != k
-    off |= np.minimum(row, col) >= n
-    first = np.arange(n, dtype=row.dtype)
-    new_row, new_col = first - min(k, 0), first + max(k, 0)
-    return coo_array(
-        (
-            np.concatenate([data[off], _dense.view(values)]),
-            (
-                np.concatenate([row[off], new_row.astype(row.dtype)]),
-                np.concatenate([col[off], new_col.astype(col.dtype)]),
-            ),
-        ),
-        shape=coo.shape,
-        dtype=coo._data.dtype,
-    )
-
-
-def _index_input_dtype(x: Any) -> Any:
-    x = _dense.imported(x)
-    if isinstance(x, (np.ndarray, mx.array)):
-        return x.dtype if x.dtype != mx.bool_ else mx.int32
-    a = np.asarray(x)
-    return a.dtype if a.size and a.dtype.kind in "iu" else np.dtype(np.int32)
-
-
-def _traced(*arrays: mx.array) -> bool:
-    return any(_native.is_tracer(a) for a in arrays)

@@ -23,7 +23,6 @@ class _cs_indexed(_indexed):
     _data: mx.array
     _indices: mx.array
     _indptr: mx.array
-    _trio: tuple[mx.array, mx.array, mx.array]
     _assigned: bool
     _sorted: bool | None
     _canonical_format: bool | None
@@ -35,7 +34,12 @@ class _cs_indexed(_indexed):
     prune: Any
     sum_duplicates: Any
     _unique: Any
-    _bind: Any
+    _rebind: Any
+
+    @property
+    def _trio(self) -> tuple[mx.array, mx.array, mx.array]:
+        """The buffers as the native layer takes and gives them."""
+        return self._data, self._indices, self._indptr
 
     # ---- reading ----------------------------------------------------------------------------------------------
 
@@ -204,8 +208,7 @@ class _cs_indexed(_indexed):
                 SparseEfficiencyWarning,
                 stacklevel=5,
             )
-        self._trio = trio
-        self._bind()
+        self._rebind(*trio)
 
 
 def _references(A: Any) -> int:

@@ -8,59 +8,12 @@ from warnings import warn
 
 import mlx.core as mx
 import numpy as np
-import scipy.sparse as _scipy_sparse
 
 from . import _dense, _dtypes, _native
 from ._base import as_sparse, issparse
+from ._classes import container, from_scipy
 from ._coo import coo_array
-from ._kinds import array_if, as_matrix, container
-
-
-def from_scipy(matrix: Any, *, format: str | None = None, dtype: Any = None) -> Any:
-    """This package's form of a SciPy sparse array or matrix; the buffers are copied.
-
-    Parameters
-    ----------
-    matrix : scipy sparse array or matrix
-    format : str, optional
-        Default: the format of `matrix`.
-    dtype : dtype, optional
-
-    Returns
-    -------
-    A sparse matrix for a matrix, an array for an array.
-
-    Raises
-    ------
-    TypeError
-        `matrix` is not a SciPy sparse array.
-    """
-    if not _scipy_sparse.issparse(matrix):
-        raise TypeError(f"from_scipy takes a SciPy sparse array; got {type(matrix).__name__}")
-    new = _adopted(matrix, dtype).asformat(matrix.format if format is None else format)
-    return array_if(isinstance(matrix, _scipy_sparse.sparray), new)
-
-
-def _adopted(matrix: Any, dtype: Any) -> Any:
-    """Copies of the buffers of a SciPy array; of its coo form where the format is not one of plain buffers."""
-    if matrix.format in ("lil", "dok"):
-        matrix = matrix.tocoo()
-    target = _dtypes.mlx_dtype(matrix.dtype if dtype is None else dtype)
-    data = _dense.to_mlx(matrix.data, target)
-    shape = tuple(int(n) for n in matrix.shape)
-    if matrix.format == "coo":
-        index = _dtypes.index_dtype([c.dtype for c in matrix.coords])
-        coords = tuple(_dense.to_index(c, index, "coords") for c in matrix.coords)
-        return coo_array._from_parts(data, coords, shape, canonical=bool(matrix.has_canonical_format))
-    if matrix.format == "dia":
-        return container("dia")((data, matrix.offsets), shape=shape)
-    if matrix.format == "bsr":
-        return container("bsr")((data, matrix.indices, matrix.indptr), shape=shape)
-    index = _dtypes.index_dtype([matrix.indices.dtype, matrix.indptr.dtype])
-    n = int(matrix.indptr[-1])
-    indices = _dense.to_index(matrix.indices[:n], index, "indices")
-    indptr = _dense.to_index(matrix.indptr, index, "indptr")
-    return container(matrix.format)._from_parts(data[:n], indices, indptr, shape)
+from ._kinds import as_matrix
 
 
 def fromdense(array: Any, *, threshold: float = 0.0, dtype: Any = None, format: str = "csr") -> Any:
@@ -78,6 +31,13 @@ def fromdense(array: Any, *, threshold: float = 0.0, dtype: Any = None, format: 
     ------
     ValueError
         `threshold` is negative or `array` has another rank.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> A = sp.fromdense([[0.0, 1e-9], [2.0, 0.0]], threshold=1e-6)
+    >>> A.format, A.nnz
+    ('csr', 1)
     """
     if threshold < 0:
         raise ValueError(f"threshold must not be negative; got {threshold}")
@@ -96,7 +56,15 @@ from_numpy = fromdense
 
 
 def asarray(x: Any, *, dtype: Any = None, format: str | None = None) -> Any:
-    """`x` as a sparse array: kept if it is one, converted from SciPy, or built from a dense array (csr)."""
+    """`x` as a sparse array: kept if it is one, converted from SciPy, or built from a dense array (csr).
+
+    Examples
+    --------
+    >>> import scipy.sparse, mlx_sparse as sp
+    >>> A = sp.asarray(scipy.sparse.coo_array([[0, 1]]))
+    >>> A.format, sp.asarray(A) is A, sp.asarray([[0, 1]]).format
+    ('coo', True, 'csr')
+    """
     if not issparse(x):
         return fromdense(x, dtype=dtype, format=format or "csr")
     A = as_sparse(x).asformat(format)
@@ -104,7 +72,15 @@ def asarray(x: Any, *, dtype: Any = None, format: str | None = None) -> Any:
 
 
 def todense(A: Any, *, stream: Any = None) -> Any:
-    """Dense form of a sparse array; see the method of the same name."""
+    """Dense form of a sparse array; see the method of the same name.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> sp.todense(sp.coo_array([[0, 1], [2, 0]]))
+    array([[0, 1],
+           [2, 0]], dtype=int64)
+    """
     if not issparse(A):
         raise TypeError(f"todense takes a sparse array; got {type(A).__name__}")
     return as_sparse(A).todense(stream=stream)
@@ -153,12 +129,28 @@ def eye_array(
 
 
 def eye(m: int, n: int | None = None, k: int = 0, dtype: Any = float, format: str | None = None) -> Any:
-    """Matrix of shape (m, n) with ones on diagonal `k`; `eye_array` makes arrays."""
+    """Matrix of shape (m, n) with ones on diagonal `k`; `eye_array` makes arrays.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> sp.eye(2, 3, k=1).toarray()
+    array([[0., 1., 0.],
+           [0., 0., 1.]])
+    """
     return as_matrix(eye_array(m, n, k=k, dtype=dtype, format=format))
 
 
 def identity(n: int, dtype: Any = "d", format: str | None = None) -> Any:
-    """Identity matrix of shape (n, n)."""
+    """Identity matrix of shape (n, n).
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> sp.identity(2, dtype=int).toarray()
+    array([[1, 0],
+           [0, 1]])
+    """
     return eye(n, n, dtype=dtype, format=format)
 
 
@@ -325,7 +317,15 @@ def _check_diagonal(values: Any, k: int, count: int, j: int, shape: tuple[int, i
 
 
 def diags(diagonals: Any, offsets: Any = 0, shape: Any = None, format: str | None = None, dtype: Any = ...) -> Any:
-    """Matrix with the given diagonals; `diags_array` makes arrays and has the parameters."""
+    """Matrix with the given diagonals; `diags_array` makes arrays and has the parameters.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> sp.diags([[1.0, 2.0], 3.0], [0, 1]).toarray()
+    array([[1., 3.],
+           [0., 2.]])
+    """
     return as_matrix(diags_array(diagonals, offsets=offsets, shape=shape, format=format, dtype=dtype))
 
 

@@ -11,13 +11,12 @@ import numpy as np
 
 from . import _dense, _dtypes, _native, runtime
 from ._base import as_sparse, issparse, sparray
-from ._compressed import _index_input_dtype, _replace_diagonal, _traced
 from ._coo_index import _coo_indexed
 from ._coo_nd import _nd_array, unravelled
-from ._data import _data_array, _own, keep
+from ._data import _own, keep, traced
 from ._minmax import _minmax
 from ._reduce import check_axis
-from ._shape import all_integers, check_input, check_shape, given_shape, is_shape, resolve_shape
+from ._shape import all_integers, check_shape, given_shape, is_shape, resolve_shape
 
 
 class _coo_base(_coo_indexed, _minmax, _nd_array):
@@ -76,9 +75,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         maxprint: int | None = None,
         validate: bool | str = True,
     ) -> None:
-        super().__init__(maxprint=maxprint)
-        check_input(arg1, validate)
-        target = None if dtype is None else _dtypes.mlx_dtype(dtype)
+        target = self._begin(arg1, dtype, maxprint, validate)
         self.has_canonical_format = False
         if issparse(arg1):
             self._take_over(as_sparse(arg1).tocoo(copy=False), copy, target)
@@ -109,7 +106,6 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
     ) -> Any:
         """An array over these buffers, unchecked."""
         new = cls.__new__(cls)
-        _data_array.__init__(new, maxprint=None)
         new._data, new._coords, new._shape, new.has_canonical_format = data, tuple(coords), tuple(shape), canonical
         return new
 
@@ -166,14 +162,14 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         """That of index arrays for this shape: int64 above two dimensions, as in SciPy."""
         if self.ndim > 2:
             return mx.int64
-        return _dtypes.index_dtype([_index_input_dtype(c) for c in coords], max(self._shape))
+        return _dense.index_dtype_of(coords, max(self._shape))
 
     def _check_bounds(self) -> None:
         if len(self._coords) != self.ndim:
             raise ValueError(
                 f"mismatching number of index arrays for shape; got {len(self._coords)}, expected {self.ndim}"
             )
-        if self._data.size == 0 or _traced(*self._coords):
+        if self._data.size == 0 or traced(*self._coords):
             return
         for axis, idx in enumerate(self._coords):
             low, high = _native.extent(idx)
@@ -194,7 +190,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         values = tuple(values)
         if len(values) != self.ndim:
             raise ValueError(f"{len(values)} index arrays were given for {self.ndim} dimensions")
-        index = mx.int64 if self.ndim > 2 else _dtypes.index_dtype([_index_input_dtype(v) for v in values])
+        index = mx.int64 if self.ndim > 2 else _dense.index_dtype_of(values)
         olds = self._coords
         self._coords = tuple(
             _dense.to_index(self._import(v, old), index, "coords") for v, old in zip(values, olds, strict=True)
@@ -229,8 +225,8 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         return self._coords[-2] if self.ndim > 1 else mx.zeros_like(self._coords[0])
 
     @property
-    def _pattern(self) -> Any:
-        return _native.Pattern(False, *self._shape_as_2d)
+    def _structure(self) -> Any:
+        return _native.Structure.coordinate(*self._shape_as_2d, self._row, self._coords[-1])
 
     def _getnnz(self, axis: Any = None) -> Any:
         return int(self._data.size) if axis is None else self._count(axis, None)
@@ -298,10 +294,11 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
     def _matmul_direct(self, x: Any) -> Any:
         if len(self._shape) != 2:
             return None
-        return _native.product_direct(0, self._pattern, self._data, self._row, self._coords[1], x)
+        return _native.product_direct(_native.ProductKind.matmul, self._structure, self._data, x)
 
     def _product(self, data: mx.array, x: mx.array, transposed: bool, stream: Any = None) -> mx.array:
-        return _native.product(int(transposed), self._pattern, data, self._row, self._coords[-1], x, stream)
+        kind = _native.ProductKind.rmatmul if transposed else _native.ProductKind.matmul
+        return _native.product(kind, self._structure, data, x, stream)
 
     def _matmul_sparse(self, other: Any) -> Any:
         return self.tocsr()._matmul_sparse(other)
@@ -320,18 +317,26 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         M, N = self.shape
         if k <= -M or k >= N:
             return mx.zeros(0, dtype=self._data.dtype)
-        row, col = self._coords
-        return _native.diagonal(self._pattern, self._data, row, col, k, None)
+        return _native.diagonal(self._structure, self._data, k, None)
 
     def _setdiag(self, values: mx.array, k: int) -> None:
-        new = _replace_diagonal(self, values, k)
-        self._data, self._coords, self.has_canonical_format = new._data, new._coords, False
+        """Drop the entries on diagonal `k` and put `values` there instead."""
+        row, col, data = (_dense.view(x) for x in (*self._coords, self._data))
+        first = np.arange(values.size, dtype=row.dtype)
+        kept = (col.astype(np.int64) - row != k) | (np.minimum(row, col) >= values.size)
+        index = self._index_dtype(self._coords)
+        self._coords = tuple(
+            _dense.to_index(np.concatenate([old[kept], new.astype(old.dtype)]), index, "coords")
+            for old, new in ((row, first - min(k, 0)), (col, first + max(k, 0)))
+        )
+        self._data = _dense.to_mlx(np.concatenate([data[kept], _dense.view(values)]), self._data.dtype)
+        self.has_canonical_format = False
 
     def _todense(self, stream: Any) -> mx.array:
         if self.ndim > 2:
             d = self._grouped(range(self.ndim - 1), (self.ndim - 1,))._todense(stream)
         else:
-            d = _native.todense(self._pattern, self._data, self._row, self._coords[-1], stream)
+            d = _native.todense(self._structure, self._data, stream)
         return d if self.ndim == 2 else mx.reshape(d, self.shape, stream=stream)
 
     # ---- formats and shapes -----------------------------------------------------------------------------------
@@ -357,7 +362,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         return self._compress(self._classes["csc"], self._coords[1], self._coords[0], self.shape[1], stream)
 
     def _compress(self, cls: Any, major: mx.array, minor: mx.array, n: int, stream: Any) -> Any:
-        if not self.has_canonical_format and not _traced(self._data):
+        if not self.has_canonical_format and not traced(self._data):
             parts = _native.coo_to_canonical(self._data, major, minor, n)
             return cls._from_parts(*parts, self._shape, canonical=True)
         return cls._from_parts(*_native.coo_to_cs(self._data, major, minor, n, stream), self._shape)

@@ -7,7 +7,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from . import _dense
+from . import _dense, _native
 from ._base import sparray
 from ._compressed import _cs_array
 
@@ -32,7 +32,7 @@ class _csc_base(_cs_array):
 
     _format = "csc"
     _allow_nd: tuple[int, ...] = (2,)
-    _matmul_kind, _rmatmul_kind = 1, 0
+    _matmul_kind, _rmatmul_kind = _native.ProductKind.rmatmul, _native.ProductKind.matmul
 
     @staticmethod
     def _swap(x: tuple) -> tuple:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import _dense
+from . import _dense, _native
 from ._base import sparray
 from ._compressed import _cs_array
 
@@ -50,7 +50,7 @@ class _csr_base(_cs_array):
 
     _format = "csr"
     _allow_nd: tuple[int, ...] = (1, 2)
-    _matmul_kind, _rmatmul_kind = 0, 1
+    _matmul_kind, _rmatmul_kind = _native.ProductKind.matmul, _native.ProductKind.rmatmul
 
     @staticmethod
     def _swap(x: tuple) -> tuple:

@@ -10,6 +10,7 @@ import numpy as np
 
 from . import _dense, _dtypes, _native
 from ._base import _spbase
+from ._shape import check_input
 
 
 def _trunc(x: mx.array) -> mx.array:
@@ -45,10 +46,29 @@ class _data_array(_spbase):
     _buffers: tuple[str, ...]
     _known: tuple[str, ...] = ("_shape",)
 
-    def __init__(self, *, maxprint: int | None) -> None:
-        from ._base import MAXPRINT
+    def _begin(self, arg1: Any, dtype: Any, maxprint: int | None, validate: bool | str = True) -> mx.Dtype | None:
+        """What every constructor begins with; the MLX dtype that is asked for."""
+        if maxprint is not None:
+            self.maxprint = maxprint
+        check_input(arg1, validate)
+        return None if dtype is None else _dtypes.mlx_dtype(dtype)
 
-        self.maxprint = MAXPRINT if maxprint is None else maxprint
+    def _coo_of(self, arg1: Any, shape: Any, dtype: mx.Dtype | None) -> Any:
+        """Coordinates, or an array-like, in coo form: of a number of dimensions that this format has."""
+        if not isinstance(arg1, tuple):
+            try:
+                arg1 = _dense.as_dense(arg1)
+            except Exception as error:
+                raise ValueError(f"unrecognized {type(self).__name__} constructor input: {arg1}") from error
+            if arg1.ndim == 0 and 1 in self._allow_nd:
+                raise TypeError(f"a sparse array cannot be made from {type(arg1).__name__} without a shape")
+            if arg1.ndim not in self._allow_nd:
+                dims = " or ".join(f"{n}-D" for n in self._allow_nd)
+                raise ValueError(f"{self.format.upper()} arrays don't support {arg1.ndim}D input. Use {dims}")
+        coo = self._classes["coo"](arg1, shape=shape, dtype=dtype)
+        if coo.ndim not in self._allow_nd:
+            raise ValueError(f"{self.format.upper()} arrays don't support {coo.ndim}-D input")
+        return coo
 
     def _adopt(self, other: Any) -> None:
         """Become `other`, of this format: the same buffers, and what is known of them."""
@@ -278,9 +298,13 @@ def _own(a: mx.array) -> mx.array:
     return _dense.to_mlx(_dense.view(a), a.dtype)
 
 
+def traced(*arrays: mx.array) -> bool:
+    return any(map(_native.is_tracer, arrays))
+
+
 def keep(arrays: list[mx.array], mask: np.ndarray) -> list[mx.array]:
     """The elements (along the first axis) of these arrays that `mask` keeps; differentiable in traced ones."""
-    if any(map(_native.is_tracer, arrays)):
+    if traced(*arrays):
         where = mx.array(np.flatnonzero(mask))
         return [mx.take(x, where, axis=0) for x in arrays]
     return _native.keep(arrays, mask)

@@ -59,9 +59,11 @@ def in_namespace(a: mx.array) -> Any:
 
 
 def attribute(a: mx.array) -> Any:
-    """`in_namespace` of a buffer; while a view of it is held, asking again gives that same view."""
+    """What the user gets for a buffer: a handle of its own, which `v[0] = 1` changes alone; in numpy mode a view, and
+    the same view while it is held.
+    """
     if runtime.dense_namespace == "mlx":
-        return a
+        return _native.handle(a)
     v = view(a)
     if a.dtype == mx.bfloat16:  # a copy
         return v
@@ -185,6 +187,19 @@ def thaw(x: Any) -> Any:
 
 class _Frozen(tuple):
     """A pickled buffer."""
+
+
+def index_dtype_of(arrays: Any, maxval: int | None = None) -> mx.Dtype:
+    """`_dtypes.index_dtype` of index arrays as the user gives them; what holds no integers asks for nothing."""
+    return _dtypes.index_dtype(map(_index_dtype, arrays), maxval)
+
+
+def _index_dtype(x: Any) -> Any:
+    x = imported(x)
+    if is_dense(x):
+        return x.dtype if x.dtype != mx.bool_ else mx.int32
+    a = np.asarray(x)
+    return a.dtype if a.size and a.dtype.kind in "iu" else np.dtype(np.int32)
 
 
 def to_index(x: Any, dtype: mx.Dtype, name: str) -> mx.array:

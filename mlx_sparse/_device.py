@@ -24,6 +24,12 @@ def use_device(name: str, index: int = 0) -> mx.Device:
         `name` is not a device type.
     RuntimeError
         The device is not available; the default is left as it was.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> sp.use_device("cpu")
+    Device(cpu, 0)
     """
     if name not in ("cpu", "gpu"):
         raise ValueError(f"name must be 'cpu' or 'gpu'; got {name!r}")
@@ -39,10 +45,26 @@ def use_device(name: str, index: int = 0) -> mx.Device:
 
 
 def use_cpu(index: int = 0) -> mx.Device:
-    """Make the CPU MLX's default device. See `use_device`."""
+    """Make the CPU MLX's default device. See `use_device`.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> sp.use_cpu()
+    Device(cpu, 0)
+    """
     return use_device("cpu", index)
 
 
 def use_gpu(index: int = 0) -> mx.Device:
-    """Make a GPU MLX's default device. See `use_device`."""
+    """Make a GPU MLX's default device. See `use_device`.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> try:
+    ...     device = sp.use_gpu()
+    ... except RuntimeError:  # there is none
+    ...     device = sp.use_cpu()
+    """
     return use_device("gpu", index)

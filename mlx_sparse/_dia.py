@@ -11,10 +11,9 @@ import numpy as np
 
 from . import _dense, _dtypes, _native
 from ._base import SparseEfficiencyWarning, _as_operand, as_sparse, issparse, sparray
-from ._compressed import _index_input_dtype, _traced
-from ._data import _data_array
+from ._data import _data_array, traced
 from ._reduce import total_of
-from ._shape import check_input, check_shape, given_shape, is_shape
+from ._shape import check_shape, given_shape, is_shape
 
 _IN_NUMPY = {operator.add: np.add, operator.sub: np.subtract, operator.or_: np.logical_or}
 _MANY = 100  # diagonals above which the format wastes memory
@@ -60,16 +59,14 @@ class _dia_base(_data_array):
     _format = "dia"
     _buffers = ("_data", "_offsets")
     _offsets: mx.array
-    _pattern: Any
+    _structure: Any
 
     def __init__(
         self, arg1: Any, shape: Any = None, dtype: Any = None, copy: bool = False, *, maxprint: int | None = None
     ) -> None:
-        super().__init__(maxprint=maxprint)
         if arg1 is None:
             raise ValueError("dia_array needs an array, (data, offsets) or a shape; got None")
-        check_input(arg1, True)
-        target = None if dtype is None else _dtypes.mlx_dtype(dtype)
+        target = self._begin(arg1, dtype, maxprint)
         if issparse(arg1):
             self._take_over(as_sparse(arg1).todia(), copy, target)
         elif is_shape(arg1, self._allow_nd):
@@ -79,7 +76,7 @@ class _dia_base(_data_array):
         elif isinstance(arg1, tuple):
             self._from_diagonals(arg1, shape, target)
         else:
-            self._from_dense(arg1, shape, target)
+            self._adopt(self._coo_of(arg1, shape, target).todia())
         self._check()
         self._bind()
 
@@ -102,20 +99,10 @@ class _dia_base(_data_array):
         if self._offsets.ndim == 0:
             self._offsets = mx.reshape(self._offsets, (1,))
 
-    def _from_dense(self, arg1: Any, shape: Any, dtype: mx.Dtype | None) -> None:
-        try:
-            x = _dense.as_dense(arg1)
-        except Exception as error:
-            raise ValueError(f"unrecognized form for dia_array constructor: {arg1}") from error
-        if x.ndim != 2:
-            raise ValueError(f"DIA arrays don't support {x.ndim}D input. Use 2D")
-        self._adopt(self._classes["coo"](x, dtype=dtype, shape=shape).todia())
-
     @classmethod
     def _from_parts(cls, data: mx.array, offsets: mx.array, shape: tuple[int, ...]) -> Any:
         """An array over these buffers, unchecked."""
         new = cls.__new__(cls)
-        _data_array.__init__(new, maxprint=None)
         new._data, new._offsets, new._shape = data, offsets, tuple(shape)
         new._bind()
         return new
@@ -125,7 +112,7 @@ class _dia_base(_data_array):
         """The diagonals of a coo array that hold an entry, in ascending order. Reads the structure."""
         if coo.ndim != 2:
             raise ValueError(f"Cannot convert. DIA format must be 2D. Got {coo.ndim}D")
-        coo = coo if _traced(coo._data) else coo._unique()
+        coo = coo if traced(coo._data) else coo._unique()
         M, N = coo.shape
         row, col = (_dense.view(c) for c in coo._coords)
         dtype = _dtypes.index_dtype(maxval=max(M, N))
@@ -144,7 +131,7 @@ class _dia_base(_data_array):
         diagonal = (np.cumsum(held) - 1)[place]
         length = int(col.max()) + 1
         index = _dense.to_index(offsets, dtype, "offsets")
-        if _traced(coo._data):
+        if traced(coo._data):
             at = mx.array(diagonal * length + col)
             flat = mx.zeros(len(offsets) * length, dtype=coo._data.dtype).at[at].add(coo._data)
             return cls._from_parts(mx.reshape(flat, (len(offsets), length)), index, (M, N))
@@ -169,10 +156,10 @@ class _dia_base(_data_array):
     def _bind(self) -> None:
         length = self._data.shape[1] if self._data.ndim == 2 else 0
         M, N = self._shape
-        self._pattern = _native.Pattern.diagonal(M, N, length)
+        self._structure = _native.Structure.diagonal(M, N, length, self._offsets)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in super().__getstate__().items() if k != "_pattern"}
+        return {k: v for k, v in super().__getstate__().items() if k != "_structure"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -187,8 +174,9 @@ class _dia_base(_data_array):
 
     @offsets.setter
     def offsets(self, values: Any) -> None:
-        index = _dtypes.index_dtype([_index_input_dtype(values)])
+        index = _dense.index_dtype_of([values])
         self._offsets = _dense.to_index(self._import(values, self._offsets), index, "offsets")
+        self._bind()
 
     @_data_array.data.setter  # type: ignore[attr-defined]
     def data(self, values: Any) -> None:
@@ -253,10 +241,11 @@ class _dia_base(_data_array):
     # ---- products ---------------------------------------------------------------------------------------------
 
     def _matmul_direct(self, x: Any) -> Any:
-        return _native.product_direct(0, self._pattern, self._data, self._offsets, self._offsets, x)
+        return _native.product_direct(_native.ProductKind.matmul, self._structure, self._data, x)
 
     def _product(self, data: mx.array, x: mx.array, transposed: bool, stream: Any = None) -> mx.array:
-        return _native.product(int(transposed), self._pattern, data, self._offsets, self._offsets, x, stream)
+        kind = _native.ProductKind.rmatmul if transposed else _native.ProductKind.matmul
+        return _native.product(kind, self._structure, data, x, stream)
 
     def _matmul_sparse(self, other: Any) -> Any:
         """self @ other: a dia array for a dia operand. Reads the offsets."""
@@ -272,11 +261,11 @@ class _dia_base(_data_array):
         if not len(offsets) or not length or 0 in self._shape:
             return self.__class__((M, N), dtype=dtype)
         a, b, k = self._data.astype(dtype), other._data.astype(dtype), _dense.to_index(offsets, index, "offsets")
-        if _traced(a, b):
+        if traced(a, b):
             data = _meet_lazy(self._entries().astype(dtype), other._entries().astype(dtype), ka, kb, offsets, length)
         else:
-            left = (a, self._offsets.astype(index), self._shape)
-            right = (b, other._offsets.astype(index), other._shape)
+            left = (a, self._offsets.astype(index), self._shape_as_2d)
+            right = (b, other._offsets.astype(index), other._shape_as_2d)
             data = _native.matmul_diagonals(left, right, k, length)
         return self._from_parts(data, k, (M, N))
 
@@ -421,12 +410,12 @@ class _dia_base(_data_array):
         """Compressed sparse row form, without zeros. Synchronises; lazy, zeros included, on traced values."""
         if 0 in self._shape or self._offsets.size == 0:
             return self._classes["csr"](self._shape, dtype=self._data.dtype)
-        if _traced(self._data):
+        if traced(self._data):
             return self._stored().tocsr(stream=stream)
         self._check()
         M, N = self._shape
         offsets = self._offsets.astype(_dtypes.index_dtype([self._offsets.dtype], max(M, N, self.nnz)))
-        parts = _native.dia_to_cs((self._data, offsets, self._shape))
+        parts = _native.dia_to_cs((self._data, offsets, self._shape_as_2d))
         return self._classes["csr"]._from_parts(*parts, self._shape, canonical=True)
 
     def tocsc(self, copy: bool = False, *, stream: Any = None) -> Any:

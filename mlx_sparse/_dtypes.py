@@ -102,3 +102,37 @@ def index_dtype(dtypes: Any = (), maxval: int | None = None) -> mx.Dtype:
         if not np.can_cast(numpy_dtype(dt), np.int32):
             return mx.int64
     return mx.int32
+
+
+def get_index_dtype(arrays: Any = (), maxval: Any = None, check_contents: bool = False) -> Any:
+    """NumPy dtype that index arrays need: int32, or int64 when an array or `maxval` asks for it.
+
+    Parameters
+    ----------
+    arrays : array or sequence of arrays
+        Those whose dtype int32 cannot hold ask for int64.
+    maxval : number, optional
+        Largest value to be held.
+    check_contents : bool
+        Ask the values of wide integer arrays instead of their dtype.
+
+    Examples
+    --------
+    >>> import numpy as np, mlx_sparse as sp
+    >>> sp.get_index_dtype(np.zeros(3, np.int64))
+    <class 'numpy.int64'>
+    """
+    single = isinstance(arrays, (np.ndarray, mx.array))
+    given = [x if isinstance(x, mx.array) else np.asarray(x) for x in ((arrays,) if single else arrays)]
+    deciding = (x.dtype for x in given if not (check_contents and _fits_int32(x)))
+    return numpy_dtype(index_dtype(deciding, None if maxval is None else int(np.int64(maxval)))).type
+
+
+def _fits_int32(x: Any) -> bool:
+    host = numpy_dtype(x.dtype)
+    if x.size == 0 or np.can_cast(host, np.int32):
+        return True
+    if host.kind not in "iu":
+        return False
+    a, narrow = np.asarray(x), np.iinfo(np.int32)
+    return bool(a.min() >= narrow.min and a.max() <= narrow.max)

@@ -9,7 +9,7 @@ import mlx.core as mx
 import numpy as np
 
 from . import _dense, _dtypes
-from ._base import MAXPRINT, _spbase, as_sparse, issparse
+from ._base import _spbase, as_sparse, issparse
 from ._index import Index, _indexed
 from ._reduce import diagonal_length
 
@@ -49,7 +49,9 @@ class _entrywise(_indexed, _spbase):
     _from_coo: Any
 
     def _start(self, shape: tuple[int, ...], dtype: Any, maxprint: int | None = None) -> None:
-        self._shape, self.maxprint = shape, MAXPRINT if maxprint is None else maxprint
+        self._shape = shape
+        if maxprint is not None:
+            self.maxprint = maxprint
         self._set_dtype(_dtypes.default_float() if dtype is None else _dtypes.mlx_dtype(dtype))
 
     def _set_dtype(self, dtype: mx.Dtype) -> None:

@@ -1,4 +1,4 @@
-"""Functions that pick entries out of a sparse array."""
+"""Functions that take parts out of a sparse array: triangles, the non-zero entries, index arrays."""
 
 from __future__ import annotations
 
@@ -7,18 +7,25 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from . import _dense, _native
+from . import _dense, _dtypes, _native
 from ._base import as_sparse, issparse
 from ._coo import coo_array
 from ._kinds import array_if, as_array, is_array
 
-__all__ = ["find", "tril", "triu"]
+__all__ = ["find", "safely_cast_index_arrays", "tril", "triu"]
 
 
 def tril(A: Any, k: int = 0, format: str | None = None) -> Any:
     """Entries on and below diagonal `k`, in `format` (default coo). Reads the structure (synchronises).
 
     An array for a sparse array, else a matrix.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> sp.tril(sp.csr_array([[1, 2], [3, 4]])).toarray()
+    array([[1, 0],
+           [3, 4]])
     """
     return _part(A, None, k, format)
 
@@ -27,6 +34,13 @@ def triu(A: Any, k: int = 0, format: str | None = None) -> Any:
     """Entries on and above diagonal `k`, in `format` (default coo). Reads the structure (synchronises).
 
     An array for a sparse array, else a matrix.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> sp.triu(sp.csr_array([[1, 2], [3, 4]]), k=1).toarray()
+    array([[0, 2],
+           [0, 0]])
     """
     return _part(A, k, None, format)
 
@@ -60,8 +74,61 @@ def _two_d(A: Any) -> Any:
 
 
 def find(A: Any) -> tuple[Any, Any, Any]:
-    """Rows, columns and values of the non-zero entries, duplicates summed."""
+    """Rows, columns and values of the non-zero entries, duplicates summed.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> rows, columns, values = sp.find(sp.coo_array(([1, 2, 0], ([0, 0, 1], [1, 1, 0])), shape=(2, 2)))
+    >>> rows.tolist(), columns.tolist(), values.tolist()
+    ([0], [1], [3])
+    """
     A = coo_array(A, copy=True)
     A.sum_duplicates()
     A.eliminate_zeros()
     return _dense.in_namespace(A._row), _dense.in_namespace(A._coords[-1]), _dense.in_namespace(A._data)
+
+
+def safely_cast_index_arrays(A: Any, idx_dtype: Any = np.int32, msg: str = "") -> Any:
+    """Index arrays of `A` as `idx_dtype`: (indices, indptr), the coordinates, or the offsets.
+
+    Parameters
+    ----------
+    A : sparse array in csr, csc, bsr, coo or dia format
+    idx_dtype : NumPy integer dtype
+    msg : str
+        What the error names in place of the dtype.
+
+    Raises
+    ------
+    ValueError
+        A value does not fit.
+    TypeError
+        `A`'s format has no index arrays.
+
+    Examples
+    --------
+    >>> import numpy as np, mlx_sparse as sp
+    >>> row, col = sp.safely_cast_index_arrays(sp.coo_array([[0, 1]]), np.int64)
+    """
+    A = as_sparse(A)
+    host = _dtypes.numpy_dtype(idx_dtype)
+    limit = np.iinfo(host).max
+    block = A.blocksize if A.format == "bsr" else (1, 1)
+
+    def cast(name: str, x: Any, scale: int, look: bool) -> Any:
+        v = _dense.view(x) if _dense.is_mlx(x) else np.asarray(x)
+        if look and v.size and int(v.max()) * scale > limit:
+            raise ValueError(f"{name} values too large for {msg or f'dtype {idx_dtype}'}")
+        return x if v.dtype == host else _dense.in_namespace(_dense.to_mlx(v.astype(host), _dtypes.mlx_dtype(host)))
+
+    long = max(A.shape) > limit
+    if A.format in ("csr", "csc", "bsr"):
+        return cast("indices", A.indices, block[1], long), cast("indptr", A.indptr, block[0], True)
+    if A.format == "coo":
+        return tuple(cast("coords", c, 1, long) for c in A.coords)
+    if A.format == "dia":
+        return cast("offsets", A.offsets, 1, long)
+    raise TypeError(
+        f"Format {A.format} is not associated with index arrays. DOK and LIL have dict and list, not array."
+    )

@@ -17,36 +17,90 @@ __all__ = ["add", "subtract"]
 
 
 def add(A: Any, B: Any) -> Any:
-    """A + B."""
+    """A + B.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> A = sp.csr_array([[3, 0], [4, 1]])
+    >>> sp.add(A, A).toarray()
+    array([[6, 0],
+           [8, 2]])
+    """
     return A + B
 
 
 def subtract(A: Any, B: Any) -> Any:
-    """A - B."""
+    """A - B.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> A = sp.csr_array([[3, 0], [4, 1]])
+    >>> sp.subtract(A, A).toarray()
+    array([[0, 0],
+           [0, 0]])
+    """
     return A - B
 
 
 def _matvec(A: Any, x: Any) -> Any:
-    """A @ x for a vector x of shape (n,)."""
+    """A @ x for a csr_array `A` and a vector `x` of shape (n,).
+
+    Examples
+    --------
+    >>> import numpy as np, mlx_sparse as sp
+    >>> A = sp.csr_array([[3, 0], [4, 1]])
+    >>> sp.csr_matvec(A, np.array([1, 2]))
+    array([3, 6])
+    """
     _rank(x, 1, 1)
     return A @ x
 
 
 def _matmul(A: Any, X: Any) -> Any:
-    """A @ X for X of shape (..., n, k)."""
+    """A @ X for a csr_array `A` and `X` of shape (..., n, k).
+
+    Examples
+    --------
+    >>> import numpy as np, mlx_sparse as sp
+    >>> A = sp.csr_array([[3, 0], [4, 1]])
+    >>> sp.csr_matmul(A, np.array([[1, 0], [2, 1]]))
+    array([[3, 0],
+           [6, 1]])
+    """
     _rank(X, 2, 64)
     return A @ X
 
 
 def _matmat(A: Any, B: Any) -> Any:
-    """A @ B for a sparse B of the same format; the result has that format."""
+    """A @ B for two csr_array, as a csr_array.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> A = sp.csr_array([[3, 0], [4, 1]])
+    >>> sp.csr_matmat(A, A).toarray()
+    array([[ 9,  0],
+           [16,  1]])
+    """
     if not isinstance(B, type(A)):
         raise TypeError(f"expected a {type(A).__name__}; got {type(B).__name__}")
     return (A @ B).asformat(A.format)
 
 
 def _batched_matvec(A: Any, X: Any) -> Any:
-    """A @ x for every vector x of X, shape (..., n) -> (..., m)."""
+    """A @ x for a csr_array `A` and every vector x of `X`, shape (..., n) -> (..., m).
+
+    Examples
+    --------
+    >>> import numpy as np, mlx_sparse as sp
+    >>> A = sp.csr_array([[3, 0], [4, 1]])
+    >>> sp.csr_batched_matvec(A, np.array([[1, 2], [0, 1], [1, 0]]))
+    array([[3, 6],
+           [0, 1],
+           [3, 4]])
+    """
     X = _dense.as_dense(X)
     _rank(X, 1, 64)
     y = A @ X[..., None] if X.ndim > 1 else A @ X
@@ -54,18 +108,42 @@ def _batched_matvec(A: Any, X: Any) -> Any:
 
 
 def _batched_matmul(A: Any, X: Any) -> Any:
-    """A @ X for every matrix of X, shape (..., n, k) -> (..., m, k)."""
+    """A @ X for a csr_array `A` and every matrix of `X`, shape (..., n, k) -> (..., m, k).
+
+    Examples
+    --------
+    >>> import numpy as np, mlx_sparse as sp
+    >>> A = sp.csr_array([[3, 0], [4, 1]])
+    >>> sp.csr_batched_matmul(A, np.ones((5, 2, 3))).shape
+    (5, 2, 3)
+    """
     _rank(X, 3, 64)
     return A @ X
 
 
 def _row_sums(A: Any) -> Any:
-    """Sum of every row."""
+    """Sum of every row of a csr_array `A`.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> A = sp.csr_array([[3, 0], [4, 1]])
+    >>> sp.csr_row_sums(A)
+    array([3, 5], dtype=int64)
+    """
     return A.sum(axis=1)
 
 
 def _col_sums(A: Any) -> Any:
-    """Sum of every column."""
+    """Sum of every column of a csr_array `A`.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> A = sp.csr_array([[3, 0], [4, 1]])
+    >>> sp.csr_col_sums(A)
+    array([7, 1], dtype=int64)
+    """
     return A.sum(axis=0)
 
 
@@ -76,27 +154,67 @@ def _norms(A: Any, axis: int) -> Any:
 
 
 def _row_norms(A: Any) -> Any:
-    """Euclidean norm of every row; duplicates count as their sum."""
+    """Euclidean norm of every row of a csr_array `A`; duplicates count as their sum.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> A = sp.csr_array([[3.0, 4.0], [0.0, 1.0]])
+    >>> sp.csr_row_norms(A)
+    array([5, 1], dtype=float64)
+    """
     return _norms(A, 1)
 
 
 def _col_norms(A: Any) -> Any:
-    """Euclidean norm of every column; duplicates count as their sum."""
+    """Euclidean norm of every column of a csr_array `A`; duplicates count as their sum.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> A = sp.csr_array([[3.0, 0.0], [4.0, 1.0]])
+    >>> sp.csr_col_norms(A)
+    array([5, 1], dtype=float64)
+    """
     return _norms(A, 0)
 
 
 def _diagonal(A: Any) -> Any:
-    """Main diagonal."""
+    """Main diagonal of a csr_array `A`.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> A = sp.csr_array([[3, 0], [4, 1]])
+    >>> sp.csr_diagonal(A)
+    array([3, 1], dtype=int64)
+    """
     return A.diagonal()
 
 
 def _trace(A: Any) -> Any:
-    """Sum of the main diagonal."""
+    """Sum of the main diagonal of a csr_array `A`.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> A = sp.csr_array([[3, 0], [4, 1]])
+    >>> sp.csr_trace(A)
+    array(4, dtype=int64)
+    """
     return A.trace()
 
 
 def _matvec_transpose(A: Any, y: Any) -> Any:
-    """A.T @ y for a vector y of shape (m,)."""
+    """A.T @ y for a csr_array `A` and a vector `y` of shape (m,).
+
+    Examples
+    --------
+    >>> import numpy as np, mlx_sparse as sp
+    >>> A = sp.csr_array([[3, 0], [4, 1]])
+    >>> sp.csr_matvec_transpose(A, np.array([1, 2]))
+    array([11,  2])
+    """
     _rank(y, 1, 1)
     return A.T @ y
 
@@ -132,7 +250,8 @@ def _bind(cls: type[_spbase], operation: Callable[..., Any], name: str) -> Calla
         return operation(A, *operands)
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"{operation.__doc__} `A` is a {cls.__name__}."
+    text = operation.__doc__ or ""  # written for csr
+    function.__doc__ = text.replace(f"csr{operation.__name__}", name).replace("csr_array", cls.__name__)
     return function
 
 

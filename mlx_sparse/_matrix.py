@@ -9,10 +9,11 @@ import numpy as np
 from . import _dense, _dtypes
 from ._base import issparse
 from ._bsr import _bsr_base
+from ._classes import MATRICES
 from ._coo import _coo_base
 from ._csc import _csc_base
 from ._csr import _csr_base
-from ._dia import _dia_base
+from ._dia import _dia_base, dia_array
 from ._dok import _dok_base
 from ._entrywise import is_integer_like
 from ._index import ARRAYS, Index
@@ -26,11 +27,21 @@ class spmatrix:
     Unlike arrays they are always 2-D, ``*`` is the matrix product and ``**`` the matrix power. Sums, means and extrema
     along an axis are 2-D, and where an array gives an `ndarray`, in numpy mode a matrix gives an `np.matrix`. What is
     computed from a matrix is a matrix.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> A = sp.csr_matrix([[1, 2], [0, 3]])
+    >>> (A * A).toarray()
+    array([[1, 8],
+           [0, 9]])
+    >>> isinstance(A, sp.spmatrix)
+    True
     """
 
     _allow_nd: tuple[int, ...] = (2,)
     _kind = "matrix"
-    _classes: dict[str, Any] = {}  # format -> matrix class, filled in as classes are defined
+    _classes = MATRICES
     _shape: tuple[int, ...]
     _format: str
 
@@ -294,9 +305,7 @@ def matrix_power(A: Any, n: Any) -> Any:
     if n < 0:
         raise ValueError("exponent must be >= 0")
     if n == 0:
-        from ._construct import eye_array
-
-        return eye_array(A.shape[0], dtype=A.dtype)
+        return dia_array((np.ones((1, A.shape[0])), [0]), shape=A.shape, dtype=A.dtype)
     result = None
     while True:
         if n & 1:

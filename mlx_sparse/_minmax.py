@@ -11,6 +11,7 @@ import numpy as np
 
 from . import _dense, _dtypes, _native
 from ._base import sparray
+from ._classes import ARRAYS
 from ._reduce import ordered_axes
 
 _ROW = 1024
@@ -138,8 +139,6 @@ class _minmax:
         return names, _native.minor_extreme(coo._data, keys, slices, length, is_max, ignore_nan, explicit)
 
     def _coo_result(self, best: tuple[Any, mx.array], kept: tuple[int, ...]) -> Any:
-        from ._coo import coo_array
-
         names, values = best
         host = _dense.view(values)
         found = np.flatnonzero(host)
@@ -148,7 +147,7 @@ class _minmax:
         keys = found if names is None else names[found]
         index = _dtypes.index_dtype(maxval=max(kept))
         made = tuple(_dense.to_index(c, index, "coords") for c in np.unravel_index(keys, kept))
-        return coo_array._from_parts(values, made, kept, canonical=True)  # matrices reshape it to theirs
+        return ARRAYS["coo"]._from_parts(values, made, kept, canonical=True)  # matrices reshape it to theirs
 
     # ---- positions --------------------------------------------------------------------------------------------
 
@@ -270,11 +269,9 @@ def _ravel(coords: Sequence[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
 
 def _folded(coo: Any, axes: tuple[int, ...]) -> Any:
     """The n-D `coo` as a matrix: a row for each position of the other axes, columns along `axes` in the order given."""
-    from ._coo import coo_array
-
     kept = tuple(a for a in range(len(coo.shape)) if a not in axes)
     sizes = [tuple(coo.shape[a] for a in part) for part in (kept, axes)]
     shape = (math.prod(sizes[0]), math.prod(sizes[1]))
     index = _dtypes.index_dtype(maxval=max(shape))
     flat = [_ravel([_dense.view(coo._coords[a]) for a in part], n) for part, n in zip((kept, axes), sizes, strict=True)]
-    return coo_array._from_parts(coo._data, tuple(_dense.to_index(c, index, "coords") for c in flat), shape)
+    return coo._from_parts(coo._data, tuple(_dense.to_index(c, index, "coords") for c in flat), shape)

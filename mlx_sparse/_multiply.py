@@ -57,7 +57,7 @@ def _multiply_2d(a: Any, b: Any) -> Any:
     if (m, n) == (p, q):
         return a._merge_sparse(b, "multiply")
     large, vector = (a, b) if p == 1 or q == 1 else (b, a)
-    D = a._classes["csr"](_diagonal_of(vector))
+    D = _diagonal_of(vector, a._classes["coo"])
     if vector.shape[0] == 1:
         return (large if large.format != "coo" else large.tocsr())._matmul_sparse(D)
     return D._matmul_sparse(large)
@@ -82,12 +82,11 @@ def _times(data: mx.array, factor: mx.array) -> mx.array:
     return data * factor
 
 
-def _diagonal_of(vector: Any) -> Any:
-    """diag(vector), without entries for its zeros."""
-    from ._construct import diags_array
-
-    flat = vector.toarray().ravel()
-    D = diags_array(flat, dtype=flat.dtype, format="csr")
+def _diagonal_of(vector: Any, coo: Any) -> Any:
+    """diag(vector) in csr, without entries for its zeros; `coo` is the class that says of which kind."""
+    axis = int(vector.shape[0] == 1)
+    n, entries = vector.shape[axis], vector.tocoo(copy=False)
+    D = coo._from_parts(entries._data, (entries._coords[axis],) * 2, (n, n)).tocsr()
     D.eliminate_zeros()
     return D
 
@@ -103,11 +102,11 @@ def _multiply_dense(a: Any, x: mx.array) -> Any:
     (m, n), (p, q) = a._shape_as_2d, (x2.shape[0], x2.shape[1])
     row, col = coo._row, coo._coords[-1]
     if (m, n) == (p, q) and a.ndim == 2:
-        return coo._with_data(_times(coo._data, _native.sample(coo._pattern, x2, row, col, None)))
+        return coo._with_data(_times(coo._data, _native.sample(coo._structure, x2, None)))
     if m > 1 and (p, q) == (1, n) or n > 1 and (p, q) == (m, 1):  # one factor for each column or row
         factors = _dense.full(m if p == 1 else n, 1, x.dtype), _flat(x)
         u, v = factors if p == 1 else factors[::-1]
-        return coo._with_data(_times(coo._data, _native.sddmm(coo._pattern, row, col, u, v, None)))
+        return coo._with_data(_times(coo._data, _native.sddmm(coo._structure, u, v, None)))
     if m == 1 and q in (1, n):  # one sparse row against every row of x
         values = x2 * coo._data if q == 1 else mx.take(x2, col, axis=1) * coo._data
         rows = mx.repeat(mx.arange(p, dtype=row.dtype), coo.nnz)

@@ -17,7 +17,8 @@ import numpy as np
 
 from . import _dense, _dtypes, _native
 from ._base import as_sparse
-from ._kinds import container, is_array
+from ._classes import container
+from ._kinds import is_array
 
 _BUFFERS = {
     "csr": ("indices", "indptr"),
@@ -138,6 +139,15 @@ def load_npz(file: Any) -> Any:
     ------
     ValueError
         The file holds no sparse array, or one of an unknown format.
+
+    Examples
+    --------
+    >>> import io, mlx_sparse as sp
+    >>> file = io.BytesIO()
+    >>> sp.save_npz(file, sp.dia_array([[1.0, 0.0], [0.0, 2.0]]))
+    >>> _ = file.seek(0)
+    >>> sp.load_npz(file).format
+    'dia'
     """
     loaded = _arrays(file)
     if "format" not in loaded:

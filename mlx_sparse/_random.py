@@ -80,6 +80,13 @@ def random(
         As in `random_array`; a positional `rng` may also be a `numpy.random.RandomState`.
     data_rvs : callable, optional
         ``data_rvs(k)`` gives k values.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> A = sp.random(4, 5, density=0.25, format="csr", rng=0)
+    >>> A.format, A.shape, A.nnz
+    ('csr', (4, 5), 5)
     """
     sampler = None if data_rvs is None else lambda size: data_rvs(size)
     shape = (int(m), int(m if n is None else n))
@@ -96,7 +103,14 @@ def rand(
     *,
     random_state: Any = _UNSET,
 ) -> Any:
-    """Sparse matrix of shape (m, n) with values uniform on [0, 1). See `random`."""
+    """Sparse matrix of shape (m, n) with values uniform on [0, 1). See `random`.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> sp.rand(4, 5, density=0.25, rng=0).nnz
+    5
+    """
     return random(m, n, density, format, dtype, rng, random_state=random_state)
 
 

@@ -12,8 +12,8 @@ import scipy.sparse as _scipy_sparse
 
 from . import _dense
 from ._base import as_sparse, issparse
-from ._construct import from_scipy
-from ._kinds import container, is_array
+from ._classes import container, from_scipy
+from ._kinds import is_array
 from ._npz import load_npz, save_npz
 
 __all__ = ["load_npz", "load_safetensors", "mminfo", "mmread", "mmwrite", "save_npz", "save_safetensors"]
@@ -31,7 +31,14 @@ _BY_NAME = {str(dtype).rpartition(".")[2]: dtype for dtype in _AS_BITS}
 
 
 def mminfo(source: Any) -> tuple:
-    """Rows, columns, entries, format, field and symmetry of a Matrix Market file; as `scipy.io.mminfo`."""
+    """Rows, columns, entries, format, field and symmetry of a Matrix Market file; as `scipy.io.mminfo`.
+
+    Examples
+    --------
+    >>> import io, mlx_sparse as sp
+    >>> sp.io.mminfo(io.BytesIO(b"%%MatrixMarket matrix coordinate real general\\n2 2 1\\n1 2 3.5\\n"))
+    (2, 2, 1, 'coordinate', 'real', 'general')
+    """
     return _scipy_io.mminfo(source)
 
 
@@ -41,7 +48,7 @@ def mmread(source: Any, *, spmatrix: bool = True) -> Any:
     Parameters
     ----------
     source : str, path or file object
-        A name may end in .mtx, .mtz.gz or .mtx.bz2.
+        A name may end in .mtx, .mtx.gz or .mtx.bz2.
     spmatrix : bool
         A sparse matrix, else a sparse array.
 
@@ -71,7 +78,16 @@ def mmwrite(
     precision: int | None = None,
     symmetry: str | None = "AUTO",
 ) -> None:
-    """Write a sparse or dense array to a Matrix Market file; parameters as in `scipy.io.mmwrite`."""
+    """Write a sparse or dense array to a Matrix Market file; parameters as in `scipy.io.mmwrite`.
+
+    Examples
+    --------
+    >>> import io, mlx_sparse as sp
+    >>> file = io.BytesIO()
+    >>> sp.io.mmwrite(file, sp.csr_array([[0, 2], [0, 0]]))
+    >>> file.getvalue().splitlines()[-1]
+    b'1 2 2'
+    """
     if issparse(a):
         coo = as_sparse(a).tocoo(copy=False)
         parts = _dense.view(coo._data), tuple(_dense.view(c) for c in coo._coords)
@@ -157,6 +173,15 @@ def load_safetensors(file: Any, *, return_metadata: bool = False) -> Any:
     ------
     ValueError
         The header describes a format that is unknown, or buffers that do not fit together.
+
+    Examples
+    --------
+    >>> import os, tempfile, mlx_sparse as sp
+    >>> path = os.path.join(tempfile.mkdtemp(), "model.safetensors")
+    >>> sp.io.save_safetensors(path, {"A": sp.csr_array([[0.0, 2.0]])}, metadata={"epoch": "3"})
+    >>> arrays, metadata = sp.io.load_safetensors(path, return_metadata=True)
+    >>> arrays["A"].toarray(), metadata
+    (array([[0., 2.]]), {'epoch': '3'})
     """
     loaded: Any = mx.load(file, format="safetensors", return_metadata=True)
     buffers, metadata = loaded

@@ -167,6 +167,13 @@ def context(**options: Any) -> Iterator[None]:
     ------
     ValueError
         An unknown name or a value that the option does not take; nothing is changed then.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> with sp.runtime.context(dense_namespace="numpy"):
+    ...     sp.eye_array(2).diagonal()
+    array([1., 1.])
     """
     known = {name.lower(): name for name in _OPTIONS}
     chosen = {}
@@ -188,7 +195,14 @@ def context(**options: Any) -> Iterator[None]:
 
 
 def info() -> dict[str, Any]:
-    """Every option's value and where it came from, and what this installation can run on."""
+    """Every option's value and where it came from, and what this installation can run on.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> sorted(sp.runtime.info())
+    ['cores', 'cuda', 'default_device', 'metal', 'mlx', 'options']
+    """
     return {
         "options": {name: {"value": _get(name), "source": _sources[name]} for name in _OPTIONS},
         "cores": int(_native.available_cores()),

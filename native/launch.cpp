@@ -54,12 +54,11 @@ TemplateArgs complete(const Shader& sh, const TemplateArgs& args, const std::vec
   return all;
 }
 
-void check_counts(const Shader& sh, size_t inputs, const std::vector<mx::array>& outputs, int group) {
+void check_counts(const Shader& sh, size_t inputs, const std::vector<mx::array>& outputs) {
   const auto like = std::count_if(sh.inputs.begin(), sh.inputs.end(),
                                   [](auto& in) { return std::string(in.first).ends_with("_like"); });
   if (inputs + like != sh.inputs.size()) refuse(sh.name, "wrong number of inputs");
   if (outputs.size() != sh.outputs.size()) refuse(sh.name, "wrong number of outputs");
-  if (group != sh.group) refuse(sh.name, "groups have " + std::to_string(sh.group) + " threads");
 }
 
 const mx::array& output_named(const Shader& sh, const std::string& like, const std::vector<mx::array>& outputs) {
@@ -149,13 +148,25 @@ const Shader& shader(const std::string& name) {
 }
 
 void launch(const Shader& sh, const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs,
-            const TemplateArgs& args, std::array<int, 3> grid, std::array<int, 3> group, mx::Stream s, bool zeroed) {
-  check_counts(sh, inputs.size(), outputs, group[0]);
+            const TemplateArgs& args, std::array<int, 3> grid, mx::Stream s, bool zeroed) {
+  check_counts(sh, inputs.size(), outputs);
   const std::array<int, 3> groups{std::max(1, grid[0] / sh.group + (grid[0] % sh.group != 0)), std::max(1, grid[1]),
                                   std::max(1, grid[2])};
   auto all_args = complete(sh, args, inputs, outputs);
   if (s.device == mx::Device::gpu) launch_gpu(sh, inputs, outputs, all_args, groups, s, zeroed);
   else launch_host(sh, inputs, outputs, std::move(all_args), groups, s, zeroed);
+}
+
+void launch_each(const char* name, const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs,
+                 const TemplateArgs& args, mx::Stream s) {
+  const int n = static_cast<int>(outputs[0].size());
+  if (n == 0) return allocate_all(outputs);
+  const int batch = outputs[0].ndim() > 1 ? outputs[0].shape(0) : 1;
+  launch(shader(name), inputs, outputs, args, {n / batch, 1, batch}, s);
+}
+
+void allocate_all(std::vector<mx::array>& outputs) {
+  for (auto& out : outputs) out.set_data(mx::allocator::malloc(out.nbytes()));
 }
 
 } // namespace sp

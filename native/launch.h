@@ -32,8 +32,14 @@ const Shader& shader(const std::string& name);
 // values, indices and accumulators follow from the inputs. With `zeroed` the outputs start as zeros. One eval may
 // launch several shaders and pass outputs on as inputs, as long as each of them is an output of the primitive.
 void launch(const Shader& shader, const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs,
-            const TemplateArgs& args, std::array<int, 3> grid, std::array<int, 3> group, mx::Stream s,
-            bool zeroed = false);
+            const TemplateArgs& args, std::array<int, 3> grid, mx::Stream s, bool zeroed = false);
+
+// The shader of that name with one thread for each element of the one output; its first axis of two is a batch.
+void launch_each(const char* shader, const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs,
+                 const TemplateArgs& args, mx::Stream s);
+
+// Memory for outputs that no shader writes.
+void allocate_all(std::vector<mx::array>& outputs);
 
 // What 16-bit floats accumulate in.
 mx::Dtype acc_dtype(mx::Dtype dtype);

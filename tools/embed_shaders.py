@@ -1,6 +1,8 @@
 """Turn the shader sources into C++: the registry that launch.cpp reads and the host executor's kernels.
 
-Usage: embed_shaders.py SHADERS_DIR SHADER_TABLE.cpp HOST_KERNELS.inc HOST_KERNELS_LIST.inc
+Usage: embed_shaders.py SHADERS_DIR DEPENDENCIES.d SHADER_TABLE.cpp HOST_KERNELS.inc HOST_KERNELS_LIST.inc
+
+Every `.metal` file of the folder is a shader: a new one needs no other entry.
 
 A shader file is a contract comment, then its signature, then the body of one kernel::
 
@@ -169,12 +171,15 @@ def dispatch(s: Shader) -> str:
     return "\n".join(out)
 
 
-def main(folder: Path, table_path: Path, kernels_path: Path, list_path: Path) -> None:
+def main(folder: Path, dependencies: Path, table_path: Path, kernels_path: Path, list_path: Path) -> None:
     shaders = load(folder)
+    # The folder itself changes when a file is added or removed.
+    read = [folder, *sorted(p for p in folder.iterdir() if p.suffix in (".metal", ".inc", ".h"))]
+    dependencies.write_text(f"{table_path}: " + " ".join(str(p).replace(" ", "\\ ") for p in read) + "\n")
     table_path.write_text(table(shaders, folder))
     kernels_path.write_text("\n".join(kernel(s) + "\n" + dispatch(s) for s in shaders))
     list_path.write_text("".join(f"void host_{s.name}(const HostLaunch& launch);\n" for s in shaders))
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:5]))
+    main(*map(Path, sys.argv[1:6]))

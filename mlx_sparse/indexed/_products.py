@@ -15,7 +15,6 @@ __all__ = [
 ]
 
 _REDUCTIONS = ("auto", "sorted", "sort", "atomic")
-_MATVEC, _OUTER = 0, 2
 
 
 def sparse_matrix_vector_multiplication_reduction(
@@ -89,9 +88,8 @@ def sparse_matrix_vector_multiplication_reduction(
     a, b = _operands(a, b, 4, 3)
     if b.shape[2] != a.shape[3]:
         raise ValueError(f"b must hold vectors of the length {a.shape[3]} of the rows of a; got shape {b.shape}")
-    n_o, (p, q, o), order = _indices(a, a_idx, b, b_idx, o_idx, n_o, reduction, validate)
-    flags = order["o_idx"], order["a_idx"], order["b_idx"]
-    return _native.indexed_product(_MATVEC, a, b, p, q, o, n_o, reduction == "atomic", flags, stream)
+    n_o, indices = _indices(a, a_idx, b, b_idx, o_idx, n_o, reduction, validate)
+    return _native.indexed_product(_native.IndexedKind.matvec, a, b, indices, n_o, stream)
 
 
 def sparse_vector_vector_outer_product_reduction(
@@ -156,9 +154,8 @@ def sparse_vector_vector_outer_product_reduction(
     [[[[4.0, 40.0], [6.0, 60.0]]]]
     """
     a, b = _operands(a, b, 3, 3)
-    n_o, (p, q, o), order = _indices(a, a_idx, b, b_idx, o_idx, n_o, reduction, validate)
-    flags = order["a_idx"], order["o_idx"], order["b_idx"]
-    return _native.indexed_product(_OUTER, a, b, p, q, o, n_o, reduction == "atomic", flags, stream)
+    n_o, indices = _indices(a, a_idx, b, b_idx, o_idx, n_o, reduction, validate)
+    return _native.indexed_product(_native.IndexedKind.outer, a, b, indices, n_o, stream)
 
 
 def _operands(a: Any, b: Any, a_rank: int, b_rank: int) -> tuple[mx.array, mx.array]:
@@ -177,8 +174,8 @@ def _operands(a: Any, b: Any, a_rank: int, b_rank: int) -> tuple[mx.array, mx.ar
 
 def _indices(
     a: mx.array, a_idx: Any, b: mx.array, b_idx: Any, o_idx: Any, n_o: int, reduction: str, validate: bool
-) -> tuple[int, list[mx.array | None], dict[str, bool]]:
-    """The checked index arrays, and which of them are known to be sorted."""
+) -> tuple[int, _native.Indices]:
+    """`n_o`, and the checked index arrays with what is known of their order."""
     if reduction not in _REDUCTIONS:
         raise ValueError(f"reduction must be one of {', '.join(map(repr, _REDUCTIONS))}; got {reduction!r}")
     if isinstance(n_o, bool) or not hasattr(n_o, "__index__"):
@@ -209,4 +206,5 @@ def _indices(
         if validate and index is not None and index.shape[0] and not is_traced(index) and not order["o_idx"]:
             raise ValueError("o_idx decreases somewhere, but reduction is 'sorted'")
         order["o_idx"] = True
-    return n_o, common_dtype(*arrays.values()), order
+    left, right, out = common_dtype(*arrays.values())
+    return n_o, _native.Indices(left, right, out, sorted=tuple(order.values()), atomic=reduction == "atomic")

@@ -40,7 +40,7 @@ def lengths_to_offsets(lengths: Any, *, stream: Any = None) -> mx.array:
     >>> lengths_to_offsets([2, 0, 3])
     array([0, 2, 2, 5], dtype=int32)
     """
-    return _native.segment_offsets(index_array("lengths", lengths), True, INT32_MAX, stream)
+    return _native.segment_offsets(index_array("lengths", lengths), lengths=True, rows=INT32_MAX, stream=stream)
 
 
 def offsets_to_lengths(offsets: Any, *, stream: Any = None) -> mx.array:
@@ -164,7 +164,7 @@ def segments_of(
     validate: bool,
     stream: Any,
     by_ids: bool = False,
-) -> Any:
+) -> _native.Segments:
     """What the caller said of the segments of the rows of `x`, checked, in the native form.
 
     by_ids: for reductions that CPU kernels make in any order of the rows, without a sort.
@@ -184,7 +184,7 @@ def segments_of(
     )
     if n is not None and found.shape[0] - 1 != _count("num_segments", n):
         raise ValueError(f"num_segments is {n}, but {given[0]} names {found.shape[0] - 1} segments")
-    return _native.Segments(found.shape[0] - 1, found, None, None)
+    return _native.Segments(found.shape[0] - 1, found)
 
 
 def _from_lengths(lengths: Any, rows: int, validate: bool, stream: Any) -> mx.array:
@@ -195,13 +195,13 @@ def _from_lengths(lengths: Any, rows: int, validate: bool, stream: Any) -> mx.ar
             raise ValueError(f"lengths must not be negative; got {least}")
         if total != rows:
             raise ValueError(f"lengths must sum to the {rows} rows of x; got {total}")
-    return _native.segment_offsets(n, True, rows, stream)
+    return _native.segment_offsets(n, lengths=True, rows=rows, stream=stream)
 
 
 def _from_offsets(offsets: Any, rows: int, validate: bool, stream: Any) -> mx.array:
     o = _constant(_offsets_array(offsets), stream)
     if not validate or is_traced(o):
-        return _native.segment_offsets(o, False, rows, stream)
+        return _native.segment_offsets(o, lengths=False, rows=rows, stream=stream)
     first, last = o[0], o[-1]
     falls = mx.any(o[1:] < o[:-1])
     mx.eval(first, last, falls)
@@ -212,10 +212,12 @@ def _from_offsets(offsets: Any, rows: int, validate: bool, stream: Any) -> mx.ar
     return o.astype(mx.int32, stream=stream)
 
 
-def _from_ids(ids: Any, n: int, rows: int, ordered: bool | None, validate: bool, stream: Any, by_ids: bool) -> Any:
+def _from_ids(
+    ids: Any, n: int, rows: int, ordered: bool | None, validate: bool, stream: Any, by_ids: bool
+) -> _native.Segments:
     i = _constant(index_array("segment_ids", ids, rows), stream)
     if rows == 0:
-        return _native.Segments(n, mx.zeros((n + 1,), dtype=mx.int32, stream=stream), None, None)
+        return _native.Segments(n, mx.zeros((n + 1,), dtype=mx.int32, stream=stream))
     checked = validate and not is_traced(i)
     if checked:
         least, most, rises = _summary(i)
@@ -226,12 +228,10 @@ def _from_ids(ids: Any, n: int, rows: int, ordered: bool | None, validate: bool,
         ordered = rises if ordered is None else ordered
     i = i.astype(mx.int32, stream=stream) if checked else _clamped_ids(i, n, stream)
     if ordered:
-        return _native.Segments(n, _compressed(i, n, stream, exact=checked), i, None)
+        return _native.Segments(n, _compressed(i, n, stream, exact=checked), i)
     if by_ids and not _native.uses_shaders(stream):
-        return _native.Segments(n, None, i, None)
-    positions = mx.arange(rows, dtype=mx.int32, stream=stream)
-    order, _, found = _native.coo_to_cs(positions, i, i, n + 1, stream)
-    return _native.Segments(n, found[: n + 1], i, order)
+        return _native.Segments(n, ids=i)
+    return _native.Segments.sort_by_ids(i, n, stream)
 
 
 def _constant(a: mx.array, stream: Any) -> mx.array:
@@ -283,8 +283,9 @@ def _compressed(i: mx.array, n: int, stream: Any, exact: bool = False) -> mx.arr
     if i.shape[0] == 0:
         return mx.zeros((n + 1,), dtype=mx.int32, stream=stream)
     if exact:
-        return _native.compress(i, n, stream)
-    return _native.segment_offsets(_native.compress(i, n + 1, stream)[: n + 1], False, i.shape[0], stream)
+        return _native.offsets_of_sorted(i, n, stream)
+    found = _native.offsets_of_sorted(i, n + 1, stream)[: n + 1]
+    return _native.segment_offsets(found, lengths=False, rows=i.shape[0], stream=stream)
 
 
 def counts(i: mx.array, n: int, stream: Any) -> mx.array:
@@ -298,6 +299,6 @@ def _expand(given: mx.array, lengths: bool, total: int, stream: Any) -> mx.array
     """Segment of each of `total` rows, of any lengths or offsets; the rows past the last segment get their number."""
     if total == 0:
         return mx.zeros((0,), dtype=mx.int32, stream=stream)
-    offsets = _native.segment_offsets(given, lengths, total, stream)
+    offsets = _native.segment_offsets(given, lengths=lengths, rows=total, stream=stream)
     end = mx.full((1,), total, dtype=mx.int32, stream=stream)
     return _native.expand(mx.concatenate([offsets, end], stream=stream), total, stream)

@@ -12,9 +12,7 @@ from ._segment_forms import counts, segments_of
 
 __all__ = ["segment_argmax", "segment_argmin", "segment_reduce", "segment_softmax"]
 
-# In the order of the native kinds.
-_OPERATIONS = ("sum", "mean", "prod", "max", "min", "logsumexp", "argmax", "argmin")
-_PUBLIC = _OPERATIONS[:6]
+_OPERATIONS = ("sum", "mean", "prod", "max", "min", "logsumexp")
 
 
 def segment_reduce(
@@ -90,8 +88,8 @@ def segment_reduce(
     >>> segment_reduce(x, operation="max", segment_ids=[1, 0, 1, 0, 0], num_segments=3)
     array([5, 3, -inf], dtype=float32)
     """
-    if operation not in _PUBLIC:
-        raise ValueError(f"operation must be one of {', '.join(_PUBLIC)}; got {operation!r}")
+    if operation not in _OPERATIONS:
+        raise ValueError(f"operation must be one of {', '.join(_OPERATIONS)}; got {operation!r}")
     x = _rows(x, stream)
     by_ids = operation in ("sum", "max", "min") or (operation == "mean" and x.dtype not in (mx.float16, mx.bfloat16))
     segments = segments_of(x, lengths, offsets, segment_ids, num_segments, indices_are_sorted, validate, stream, by_ids)
@@ -147,8 +145,9 @@ def segment_softmax(
     flat = _flat(_of_dtype(x, "logsumexp", stream), stream)
     if flat.shape[0]:
         segments = segments.with_ids(flat.shape[0], stream)
-    y = _native.segment_reduce(_OPERATIONS.index("logsumexp"), flat, segments, stream)
-    return mx.reshape(_native.segment_exp(flat, y, segments, stream), x.shape, stream=stream)
+    y = _native.segment_reduce(_native.SegmentKind.logsumexp, flat, segments, stream)
+    p = _native.segment_weight(_native.SegmentWeight.exp, flat, y, segments, stream)
+    return mx.reshape(p, x.shape, stream=stream)
 
 
 def segment_argmax(
@@ -250,7 +249,7 @@ def _reduce(x: mx.array, segments: Any, operation: str, stream: Any) -> mx.array
         total = _reduce(wide, segments, "sum", stream)
         count = mx.maximum(counts(segments.ids, segments.count, stream), 1, stream=stream).astype(wide.dtype)
         return mx.divide(total, mx.reshape(count, (-1, *[1] * (x.ndim - 1)), stream=stream), stream=stream)
-    y = _native.segment_reduce(_OPERATIONS.index(operation), _flat(wide, stream), segments, stream)
+    y = _native.segment_reduce(getattr(_native.SegmentKind, operation), _flat(wide, stream), segments, stream)
     if operation == "logsumexp":
         y = mx.add(y[:, 0], y[:, 1], stream=stream).astype(wide.dtype, stream=stream)
     return mx.reshape(y, (y.shape[0], *x.shape[1:]), stream=stream)

@@ -13,7 +13,6 @@ void bind_assemble(py::module_& m) {
   m.def("band", &band, "a"_a, "low"_a, "high"_a, "limit"_a);
   m.def("from_diagonals", &from_diagonals, "diagonals"_a, "offsets"_a, "n_major"_a, "n_minor"_a, "wide"_a);
   m.def("fromdense", &fromdense, "dense"_a, "by_rows"_a, "wide"_a);
-  m.def("uninitialized", &uninitialized, "shape"_a, "like"_a);
 }
 
 } // namespace sp

@@ -28,7 +28,6 @@ void bind_canonical(py::module_& m) {
   m.def("eliminate_zeros", &eliminate_zeros, "a"_a);
   m.def("merge", &merge, "op"_a, "a"_a, "b"_a);
   m.def("matmul_sparse", &matmul_sparse, "a"_a, "b"_a, "n_minor"_a);
-  m.def("set_spgemm_threads", &set_spgemm_threads, "n"_a);
 }
 
 } // namespace sp

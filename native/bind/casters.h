@@ -9,7 +9,7 @@ namespace pybind11::detail {
 
 template <>
 struct type_caster<mlx::core::Stream> {
-  static constexpr auto name = const_name("Any");
+  static constexpr auto name = const_name("typing.Any");
   template <class T> using cast_op_type = mlx::core::Stream;
 
   bool load(handle src, bool) {
@@ -24,7 +24,7 @@ struct type_caster<mlx::core::Stream> {
 
 template <>
 struct type_caster<sp::Compressed> {
-  static constexpr auto name = const_name("Trio");
+  static constexpr auto name = const_name("tuple[mlx.core.array, mlx.core.array, mlx.core.array]");
   template <class T> using cast_op_type = const sp::Compressed&;
 
   bool load(handle src, bool) {

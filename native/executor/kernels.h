@@ -33,7 +33,8 @@ struct HostLaunch {
 
 using HostKernel = void (*)(const HostLaunch&);
 
-// Debugging: run the threads of every group from the last to the first. Right shaders give the same result.
+// Whether the threads of every group run from the last to the first (`pytest --device shader-reversed`). A shader whose
+// threads meet at barriers only gives the same result.
 bool& host_reverse_lanes();
 
 #include "host_kernels_list.inc"

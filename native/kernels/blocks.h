@@ -105,7 +105,7 @@ template <class W, class I>
 void bsr_transpose(BsrView<W, I> a, CsOut<W, I> out) {
   const W* data = a.data;
   const size_t R = a.R, C = a.C, values = a.nnz() * R * C;
-  transpose_entries<I>(a.n_major, a.n_minor, a.indptr, a.indices, plan_sort<I>(values, a.n_minor, values * sizeof(W)),
+  transpose_entries<I>(a, plan_sort<I>(values, a.n_minor, values * sizeof(W)),
                        out.indptr, [=](size_t slot, size_t entry, size_t m) {
                          out.indices[slot] = static_cast<I>(m);
                          const W* from = data + entry * R * C;

@@ -36,8 +36,10 @@ SP_INLINE void blocks_dot(size_t lo, size_t hi, const I* indices, const T* data,
 #ifdef SP_AVX2
 // RT rows of the blocks lo .. hi, in vectors along the rows of the blocks: one horizontal sum per row and call.
 template <int RT, class T, class I>
-SP_AVX2 inline void block_rows_dot_avx2(size_t lo, size_t hi, size_t step, size_t C, const I* indices, const T* data,
-                                        const T* x, acc_t<T>* sum) {
+SP_AVX2 inline void block_rows_dot_avx2(size_t lo, size_t hi, BsrView<T, I> a, const T* x, acc_t<T>* sum) {
+  const size_t step = a.area(), C = a.C;
+  const I* indices = a.indices;
+  const T* data = a.data;
   using X = Avx<T>;
   using Y = Avx<acc_t<T>>;
   using A = acc_t<T>;
@@ -67,16 +69,26 @@ SP_AVX2 inline void block_rows_dot_avx2(size_t lo, size_t hi, size_t step, size_
 }
 #endif
 
+// The blocks' rows from r on, as a view of blocks with the same step.
+template <class T, class I>
+BsrView<T, I> from_row(BsrView<T, I> a, size_t r) {
+  a.data += r * a.C;
+  return a;
+}
+
 // The same for any block shape.
 template <class T, class I, class A>
-void blocks_dot(size_t lo, size_t hi, size_t R, size_t C, const I* indices, const T* data, const T* x, A* sum) {
+void blocks_dot(size_t lo, size_t hi, BsrView<T, I> a, const T* x, A* sum) {
+  const size_t R = a.R, C = a.C;
+  const I* indices = a.indices;
+  const T* data = a.data;
 #ifdef SP_AVX2
   if constexpr (Avx<T>::exists) {
     if (has_avx2() && C >= Avx<T>::lanes) {
       size_t r = 0;
-      for (; r + 8 <= R; r += 8) block_rows_dot_avx2<8>(lo, hi, R * C, C, indices, data + r * C, x, sum + r);
-      for (; r + 4 <= R; r += 4) block_rows_dot_avx2<4>(lo, hi, R * C, C, indices, data + r * C, x, sum + r);
-      for (; r < R; ++r) block_rows_dot_avx2<1>(lo, hi, R * C, C, indices, data + r * C, x, sum + r);
+      for (; r + 8 <= R; r += 8) block_rows_dot_avx2<8>(lo, hi, from_row(a, r), x, sum + r);
+      for (; r + 4 <= R; r += 4) block_rows_dot_avx2<4>(lo, hi, from_row(a, r), x, sum + r);
+      for (; r < R; ++r) block_rows_dot_avx2<1>(lo, hi, from_row(a, r), x, sum + r);
       return;
     }
   }
@@ -116,10 +128,12 @@ bool small_block(size_t R, size_t C, F&& f) {
   }
 }
 
-// sum[r, j0 + j] += for RT rows of the blocks lo .. hi and W columns of x: an RT x W tile in registers.
+// sum[r, j0 + j] += for the first RT rows of the blocks lo .. hi and W columns of x: an RT x W tile in registers.
 template <int RT, int W, class T, class I, class A>
-inline void block_tile(size_t lo, size_t hi, size_t step, size_t C, const I* indices, const T* data, const T* x, size_t k,
-                       A* sum) {
+inline void block_tile(size_t lo, size_t hi, BsrView<T, I> a, const T* x, size_t k, A* sum) {
+  const size_t step = a.area(), C = a.C;
+  const I* indices = a.indices;
+  const T* data = a.data;
   A acc[RT][W];
   for (int r = 0; r < RT; ++r) for (int j = 0; j < W; ++j) acc[r][j] = sum[r * k + j];
   for (size_t p = lo; p < hi; ++p) {
@@ -127,8 +141,8 @@ inline void block_tile(size_t lo, size_t hi, size_t step, size_t C, const I* ind
     const T* row = x + static_cast<size_t>(indices[p]) * C * k;
     for (size_t c = 0; c < C; ++c, row += k) {
       for (int r = 0; r < RT; ++r) {
-        const A a = static_cast<A>(block[r * C + c]);
-        for (int j = 0; j < W; ++j) acc[r][j] = add(acc[r][j], mul(a, static_cast<A>(row[j])));
+        const A value = static_cast<A>(block[r * C + c]);
+        for (int j = 0; j < W; ++j) acc[r][j] = add(acc[r][j], mul(value, static_cast<A>(row[j])));
       }
     }
   }
@@ -137,8 +151,10 @@ inline void block_tile(size_t lo, size_t hi, size_t step, size_t C, const I* ind
 
 #ifdef SP_AVX2
 template <int RT, int N, class T, class I>
-SP_AVX2 inline void block_tile_avx2(size_t lo, size_t hi, size_t step, size_t C, const I* indices, const T* data,
-                                    const T* x, size_t k, acc_t<T>* sum) {
+SP_AVX2 inline void block_tile_avx2(size_t lo, size_t hi, BsrView<T, I> a, const T* x, size_t k, acc_t<T>* sum) {
+  const size_t step = a.area(), C = a.C;
+  const I* indices = a.indices;
+  const T* data = a.data;
   using X = Avx<T>;
   using Y = Avx<acc_t<T>>;
   typename X::V acc[RT][N];
@@ -150,8 +166,8 @@ SP_AVX2 inline void block_tile_avx2(size_t lo, size_t hi, size_t step, size_t C,
       typename X::V v[N];
       for (int j = 0; j < N; ++j) v[j] = X::load(row + j * X::lanes);
       for (int r = 0; r < RT; ++r) {
-        const auto a = X::spread(block[r * C + c]);
-        for (int j = 0; j < N; ++j) acc[r][j] = X::fma(a, v[j], acc[r][j]);
+        const auto value = X::spread(block[r * C + c]);
+        for (int j = 0; j < N; ++j) acc[r][j] = X::fma(value, v[j], acc[r][j]);
       }
     }
   }
@@ -159,49 +175,49 @@ SP_AVX2 inline void block_tile_avx2(size_t lo, size_t hi, size_t step, size_t C,
 }
 #endif
 
-// RT rows of the blocks lo .. hi, all k columns.
+// The first RT rows of the blocks lo .. hi, all k columns.
 template <int RT, class T, class I, class A>
-inline void block_rows(size_t lo, size_t hi, size_t step, size_t C, const I* indices, const T* data, const T* x, size_t k,
-                       A* sum) {
+inline void block_rows(size_t lo, size_t hi, BsrView<T, I> a, const T* x, size_t k, A* sum) {
   size_t j = 0;
 #ifdef SP_AVX2
   if constexpr (Avx<T>::exists) {
     constexpr size_t L = Avx<T>::lanes;
     if (has_avx2()) {
-      for (; j + 2 * L <= k; j += 2 * L) block_tile_avx2<RT, 2>(lo, hi, step, C, indices, data, x + j, k, sum + j);
-      for (; j + L <= k; j += L) block_tile_avx2<RT, 1>(lo, hi, step, C, indices, data, x + j, k, sum + j);
+      for (; j + 2 * L <= k; j += 2 * L) block_tile_avx2<RT, 2>(lo, hi, a, x + j, k, sum + j);
+      for (; j + L <= k; j += L) block_tile_avx2<RT, 1>(lo, hi, a, x + j, k, sum + j);
     }
   }
 #endif
-  for (; j + 4 <= k; j += 4) block_tile<RT, 4>(lo, hi, step, C, indices, data, x + j, k, sum + j);
-  for (; j < k; ++j) block_tile<RT, 1>(lo, hi, step, C, indices, data, x + j, k, sum + j);
+  for (; j + 4 <= k; j += 4) block_tile<RT, 4>(lo, hi, a, x + j, k, sum + j);
+  for (; j < k; ++j) block_tile<RT, 1>(lo, hi, a, x + j, k, sum + j);
 }
 
 // sum (R, k) += blocks lo .. hi times x.
 template <class T, class I, class A>
-void blocks_times(size_t lo, size_t hi, size_t R, size_t C, const I* indices, const T* data, const T* x, size_t k, A* sum) {
+void blocks_times(size_t lo, size_t hi, BsrView<T, I> a, const T* x, size_t k, A* sum) {
   if (k == 1) {
-    const bool small = small_block<T>(R, C, [&]<int r, int c>() { blocks_dot<r, c>(lo, hi, indices, data, x, sum); });
-    if (!small) blocks_dot(lo, hi, R, C, indices, data, x, sum);
+    const bool small = small_block<T>(a.R, a.C, [&]<int r, int c>() { blocks_dot<r, c>(lo, hi, a.indices, a.data, x, sum); });
+    if (!small) blocks_dot(lo, hi, a, x, sum);
     return;
   }
+  const size_t R = a.R;
   size_t r = 0;
-  for (; r + 4 <= R; r += 4) block_rows<4>(lo, hi, R * C, C, indices, data + r * C, x, k, sum + r * k);
-  if (r + 3 <= R) block_rows<3>(lo, hi, R * C, C, indices, data + r * C, x, k, sum + r * k), r += 3;
-  for (; r + 2 <= R; r += 2) block_rows<2>(lo, hi, R * C, C, indices, data + r * C, x, k, sum + r * k);
-  if (r < R) block_rows<1>(lo, hi, R * C, C, indices, data + r * C, x, k, sum + r * k);
+  for (; r + 4 <= R; r += 4) block_rows<4>(lo, hi, from_row(a, r), x, k, sum + r * k);
+  if (r + 3 <= R) block_rows<3>(lo, hi, from_row(a, r), x, k, sum + r * k), r += 3;
+  for (; r + 2 <= R; r += 2) block_rows<2>(lo, hi, from_row(a, r), x, k, sum + r * k);
+  if (r < R) block_rows<1>(lo, hi, from_row(a, r), x, k, sum + r * k);
 }
 
 // y of the block rows first .. last.
 template <class T, class I>
-void block_slices(size_t first, size_t last, size_t R, size_t C, const I* indptr, const I* indices, const T* data,
-                  const T* x, T* y, size_t k) {
+void block_slices(size_t first, size_t last, BsrView<T, I> a, const T* x, T* y, size_t k) {
   using A = acc_t<T>;
+  const size_t R = a.R;
   if (k == 1) {
-    const bool small = small_block<T>(R, C, [&]<int r, int c>() {
+    const bool small = small_block<T>(R, a.C, [&]<int r, int c>() {
       for (size_t m = first; m < last; ++m) {
         A sum[r] = {};
-        blocks_dot<r, c>(static_cast<size_t>(indptr[m]), static_cast<size_t>(indptr[m + 1]), indices, data, x, sum);
+        blocks_dot<r, c>(a.begin(m), a.end(m), a.indices, a.data, x, sum);
         for (int i = 0; i < r; ++i) y[m * r + i] = static_cast<T>(sum[i]);
       }
     });
@@ -214,7 +230,7 @@ void block_slices(size_t first, size_t last, size_t R, size_t C, const I* indptr
     if constexpr (std::is_same_v<A, T>) sum = out;
     else sum = wide.get();
     std::fill(sum, sum + R * k, A{});
-    blocks_times(static_cast<size_t>(indptr[m]), static_cast<size_t>(indptr[m + 1]), R, C, indices, data, x, k, sum);
+    blocks_times(a.begin(m), a.end(m), a, x, k, sum);
     if constexpr (!std::is_same_v<A, T>) for (size_t j = 0; j < R * k; ++j) out[j] = static_cast<T>(sum[j]);
   }
 }
@@ -223,69 +239,63 @@ void block_slices(size_t first, size_t last, size_t R, size_t C, const I* indptr
 // Assumes nothing about order; repeated blocks add. x (n_bcols C, k), y (n_brows R, k) must not overlap; y is overwritten.
 // Cost blocks * R * C * k; workers split the blocks evenly, inside block rows above kWholeSlice too.
 template <class T, class I>
-void bsr_matmul(size_t n_brows, size_t R, size_t C, const I* indptr, const I* indices, const T* data, const T* x, T* y,
-                size_t k) {
+void bsr_matmul(BsrView<T, I> a, const T* x, T* y, size_t k) {
   using A = acc_t<T>;
-  if (k == 0 || n_brows == 0 || R == 0) return;
-  const int parts = plan_parts(product_work(static_cast<size_t>(indptr[n_brows]) * R * C, n_brows * R, k));
+  if (k == 0 || a.n_major == 0 || a.R == 0) return;
+  const int parts = plan_parts(product_work(a.nnz() * a.area(), a.n_major * a.R, k));
   for_slices<T>(
-      indptr, n_brows, parts, R * k, y,
-      [=](size_t first, size_t last) { block_slices(first, last, R, C, indptr, indices, data, x, y, k); },
-      [=](size_t lo, size_t hi, A* sum) { blocks_times(lo, hi, R, C, indices, data, x, k, sum); });
+      a.indptr, a.n_major, parts, a.R * k, y, [=](size_t first, size_t last) { block_slices(first, last, a, x, y, k); },
+      [=](size_t lo, size_t hi, A* sum) { blocks_times(lo, hi, a, x, k, sum); });
 }
 
 // y[indices[p] C + c, :] += data[p, r, c] * x[m R + r, :]: the transposed product. y is overwritten.
 // Cost and memory as cs_rmatmul, with the C * k values of a block column as the columns. Repeats exactly for a given
 // thread count.
 template <class T, class I>
-void bsr_rmatmul(size_t n_brows, size_t n_bcols, size_t R, size_t C, const I* indptr, const I* indices, const T* data,
-                 const T* x, T* y, size_t k) {
+void bsr_rmatmul(BsrView<T, I> a, const T* x, T* y, size_t k) {
   using A = acc_t<T>;
-  if (k == 0 || n_bcols == 0 || C == 0) return;
-  const size_t blocks = static_cast<size_t>(indptr[n_brows]);
-  scatter<T>(blocks, n_bcols, C * k, indices, plan_parts(product_work(blocks * R * C, n_bcols * C, k)),
-             blocks * (R * C * sizeof(T) + sizeof(I)) + n_brows * R * k * sizeof(T), y,
-             [=](size_t lo, size_t hi, size_t j0, size_t j1, auto sink) {
-               if (lo == hi) return;
-               size_t m = slice_of(indptr, n_brows, lo);
-               for (size_t p = lo; p < hi; ++p) {
-                 while (p >= static_cast<size_t>(indptr[m + 1])) ++m;
-                 A* out = sink.at(static_cast<size_t>(indices[p]), C * k);
-                 const T* block = data + p * R * C;
-                 const T* rows = x + m * R * k;
-                 prefetch(reinterpret_cast<const char*>(block) + 1024);
-                 if (k == 1) {
-                   for (size_t r = 0; r < R; ++r) {
-                     const A a = static_cast<A>(rows[r]);
-                     for (size_t c = j0; c < j1; ++c) out[c] = add(out[c], mul(static_cast<A>(block[r * C + c]), a));
-                   }
-                   continue;
-                 }
-                 for (size_t c = j0 / k; c * k < j1; ++c) {
-                   const size_t from = std::max(j0, c * k) - c * k, until = std::min(j1, (c + 1) * k) - c * k;
-                   for (size_t r = 0; r < R; ++r) {
-                     add_row(static_cast<A>(block[r * C + c]), rows + r * k, out + c * k, from, until);
-                   }
-                 }
-               }
-             });
+  const size_t R = a.R, C = a.C, area = a.area(), blocks = a.nnz();
+  if (k == 0 || a.n_minor == 0 || C == 0) return;
+  const ScatterPlan<I> plan{blocks, a.n_minor, C * k, a.indices, plan_parts(product_work(blocks * area, a.n_minor * C, k)),
+                            blocks * (area * sizeof(T) + sizeof(I)) + a.n_major * R * k * sizeof(T)};
+  scatter<T>(plan, y, [=](size_t lo, size_t hi, size_t j0, size_t j1, auto sink) {
+    if (lo == hi) return;
+    size_t m = slice_of(a, lo);
+    for (size_t p = lo; p < hi; ++p) {
+      while (p >= a.end(m)) ++m;
+      A* out = sink.at(static_cast<size_t>(a.indices[p]), C * k);
+      const T* block = a.data + p * area;
+      const T* rows = x + m * R * k;
+      prefetch(reinterpret_cast<const char*>(block) + 1024);
+      if (k == 1) {
+        for (size_t r = 0; r < R; ++r) {
+          const A factor = static_cast<A>(rows[r]);
+          for (size_t c = j0; c < j1; ++c) out[c] = add(out[c], mul(static_cast<A>(block[r * C + c]), factor));
+        }
+        continue;
+      }
+      for (size_t c = j0 / k; c * k < j1; ++c) {
+        const size_t from = std::max(j0, c * k) - c * k, until = std::min(j1, (c + 1) * k) - c * k;
+        for (size_t r = 0; r < R; ++r) add_row(static_cast<A>(block[r * C + c]), rows + r * k, out + c * k, from, until);
+      }
+    }
+  });
 }
 
 // out[p, r, c] = sum_b sum_j u[b, m R + r, j] * v[b, indices[p] C + c, j] for p in block row m: the values' gradient.
-// u_stride, v_stride: elements between batches, 0 where shared. Cost blocks * R * C * k * batch.
+// Cost blocks * R * C * k * batch.
 template <class T, class I>
-void bsr_sddmm(size_t n_brows, size_t R, size_t C, const I* indptr, const I* indices, const T* u, const T* v, T* out,
-               size_t k, size_t batch, size_t u_stride, size_t v_stride) {
-  const size_t blocks = static_cast<size_t>(indptr[n_brows]);
-  parallel_for(blocks, plan_parts(product_work(blocks * R * C, n_brows, k) * batch), [=](size_t lo, size_t hi) {
+void bsr_sddmm(BsrPattern<I> a, DensePair<T> d, T* out) {
+  const size_t blocks = a.nnz();
+  parallel_for(blocks, plan_parts(product_work(blocks * a.area(), a.n_major, d.k) * d.batch), [=](size_t lo, size_t hi) {
     if (lo == hi) return;
-    size_t m = slice_of(indptr, n_brows, lo);
-    T* value = out + lo * R * C;
+    size_t m = slice_of(a, lo);
+    T* value = out + lo * a.area();
     for (size_t p = lo; p < hi; ++p) {
-      while (p >= static_cast<size_t>(indptr[m + 1])) ++m;
-      const T *us = u + m * R * k, *vs = v + static_cast<size_t>(indices[p]) * C * k;
-      for (size_t r = 0; r < R; ++r) {
-        for (size_t c = 0; c < C; ++c) *value++ = dot_rows(us + r * k, vs + c * k, k, batch, u_stride, v_stride);
+      while (p >= a.end(m)) ++m;
+      const size_t row = m * a.R, column = static_cast<size_t>(a.indices[p]) * a.C;
+      for (size_t r = 0; r < a.R; ++r) {
+        for (size_t c = 0; c < a.C; ++c) *value++ = dot_rows(d, row + r, column + c);
       }
     }
   });

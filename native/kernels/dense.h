@@ -10,6 +10,7 @@
 #include "../parallel.h"
 #include "canonical.h"
 #include "convert.h"
+#include "view.h"
 
 namespace sp {
 
@@ -21,10 +22,13 @@ struct Strides {
 // out[i, j] += data: out is zero on entry; any order, duplicates are summed (16-bit floats in float32).
 // Cost: O(nnz + n_major), and n_minor of scratch per worker for 16-bit floats.
 template <class T, class I>
-void cs_todense(size_t n_major, size_t n_minor, const I* indptr, const I* indices, const T* data, T* out, Strides s) {
+void cs_todense(CsView<T, I> a, T* out, Strides s) {
   using A = acc_t<T>;
-  const int parts = plan_parts(2 * static_cast<size_t>(indptr[n_major]) + n_major);
-  const auto bounds = balance(indptr, n_major, parts);
+  const I *indptr = a.indptr, *indices = a.indices;
+  const T* data = a.data;
+  const size_t n_minor = a.n_minor;
+  const int parts = plan_parts(2 * a.nnz() + a.n_major);
+  const auto bounds = balance(indptr, a.n_major, parts);
   run_parts(parts, [&](int p) {
     std::unique_ptr<A[]> sums(std::is_same_v<A, T> ? nullptr : new A[n_minor]);
     for (size_t i = bounds[p]; i < bounds[p + 1]; ++i) {
@@ -46,13 +50,13 @@ void cs_todense(size_t n_major, size_t n_minor, const I* indptr, const I* indice
 
 // out[e] = dense at the position of entry e. Cost: O(nnz + n_major).
 template <class W, class I>
-void cs_sample(size_t n_major, const I* indptr, const I* indices, const W* dense, Strides s, W* out) {
-  const int parts = plan_parts(2 * static_cast<size_t>(indptr[n_major]) + n_major);
-  const auto bounds = balance(indptr, n_major, parts);
+void cs_sample_dense(CsPattern<I> a, const W* dense, Strides s, W* out) {
+  const int parts = plan_parts(2 * a.nnz() + a.n_major);
+  const auto bounds = balance(a.indptr, a.n_major, parts);
   run_parts(parts, [&](int p) {
     for (size_t i = bounds[p]; i < bounds[p + 1]; ++i) {
       const W* x = dense + static_cast<int64_t>(i) * s.major;
-      for (I e = indptr[i]; e < indptr[i + 1]; ++e) out[e] = x[static_cast<int64_t>(indices[e]) * s.minor];
+      for (size_t e = a.begin(i); e < a.end(i); ++e) out[e] = x[static_cast<int64_t>(a.indices[e]) * s.minor];
     }
   });
 }
@@ -60,13 +64,15 @@ void cs_sample(size_t n_major, const I* indptr, const I* indices, const W* dense
 // As cs_todense for coordinates in any order. Workers own ranges of major; each reads all of major unless it is sorted.
 // 16-bit floats go through a compressed copy, so that they too are summed in float32.
 template <class T, class I>
-void coo_todense(size_t nnz, size_t n_major, size_t n_minor, const I* major, const I* minor, const T* data, T* out,
-                 Strides s) {
+void coo_todense(CooView<T, I> a, T* out, Strides s) {
+  const size_t nnz = a.nnz, n_major = a.n_major;
+  const I *major = a.major, *minor = a.minor;
+  const T* data = a.data;
   if constexpr (!std::is_same_v<acc_t<T>, T>) {
     std::unique_ptr<I[]> indptr(new I[n_major + 1]), indices(new I[nnz]);
     std::unique_ptr<T[]> values(new T[nnz]);
-    coo_to_cs(nnz, n_major, major, minor, data, indptr.get(), indices.get(), values.get());
-    return cs_todense(n_major, n_minor, indptr.get(), indices.get(), values.get(), out, s);
+    coo_to_cs(a, CsOut<T, I>{indptr.get(), indices.get(), values.get()});
+    return cs_todense(CsView<T, I>{{n_major, a.n_minor, indptr.get(), indices.get()}, values.get()}, out, s);
   }
   const int parts = plan_parts(2 * nnz, 4);
   const bool sorted = parts > 1 && is_nondecreasing(nnz, major);
@@ -87,10 +93,10 @@ void coo_todense(size_t nnz, size_t n_major, size_t n_minor, const I* major, con
 
 // out[e] = dense[major[e], minor[e]].
 template <class W, class I>
-void coo_sample(size_t nnz, const I* major, const I* minor, const W* dense, Strides s, W* out) {
-  parallel_for(nnz, plan_parts(2 * nnz), [&](size_t lo, size_t hi) {
+void coo_sample_dense(CooPattern<I> a, const W* dense, Strides s, W* out) {
+  parallel_for(a.nnz, plan_parts(2 * a.nnz), [&](size_t lo, size_t hi) {
     for (size_t e = lo; e < hi; ++e) {
-      out[e] = dense[static_cast<int64_t>(major[e]) * s.major + static_cast<int64_t>(minor[e]) * s.minor];
+      out[e] = dense[static_cast<int64_t>(a.major[e]) * s.major + static_cast<int64_t>(a.minor[e]) * s.minor];
     }
   });
 }

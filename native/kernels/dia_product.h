@@ -1,6 +1,5 @@
-// Products of an array stored by diagonals with dense x, k columns, row-major. Diagonal d holds the entries (j - offset,
-// j) for column j at data[d * L + j], of n_diagonals distinct offsets in any order; columns from L on are zero, and what
-// data holds for rows outside the array does not count. 16-bit floats sum in float32 and round once.
+// Products of an array stored by diagonals (M x N, view.h) with dense x, k columns, row-major. Offsets are distinct, in
+// any order; columns from the stored length L on are zero, and what data holds for rows outside the array does not count. 16-bit floats sum in float32 and round once.
 #pragma once
 
 #include "product.h"
@@ -58,9 +57,9 @@ struct WholeDiagonals {
 // Outputs [first, last) of the product, or of the transposed one: sums in tiles that stay in the nearest cache while
 // every diagonal adds to them.
 template <class T, class I>
-void dia_slices(bool transposed, int64_t first, int64_t last, int64_t M, int64_t N, int64_t L, size_t n_diagonals,
-                const I* offsets, const T* data, const T* x, T* y, size_t k) {
+void dia_slices(bool transposed, int64_t first, int64_t last, DiaView<T, I> a, const T* x, T* y, size_t k) {
   using A = acc_t<T>;
+  const int64_t M = a.n_major, N = a.n_minor, L = a.length;
   constexpr size_t bytes = 8192;
   const int64_t tile = std::max<int64_t>(1, bytes / (sizeof(A) * k));
   std::unique_ptr<A[]> wide(std::is_same_v<A, T> ? nullptr : new A[tile * k]);
@@ -71,13 +70,13 @@ void dia_slices(bool transposed, int64_t first, int64_t last, int64_t M, int64_t
     else sum = wide.get();
     std::fill(sum, sum + (until - from) * k, A{});
     WholeDiagonals<T, A> whole{{}, {}, 0, sum, static_cast<size_t>(until - from)};
-    for (size_t d = 0; d < n_diagonals; ++d) {
-      const int64_t offset = static_cast<int64_t>(offsets[d]), shift = transposed ? 0 : offset; // column = output + shift
+    for (size_t d = 0; d < a.n_diagonals; ++d) {
+      const int64_t offset = static_cast<int64_t>(a.offsets[d]), shift = transposed ? 0 : offset; // column = output + shift
       auto [lo, hi] = diagonal_columns(offset, M, N, L);
       lo = std::max(lo, from + shift);
       hi = std::min(hi, until + shift);
       if (lo >= hi) continue;
-      const T* values = data + d * L + lo;
+      const T* values = a.data + d * L + lo;
       const T* in = x + (transposed ? lo - offset : lo) * static_cast<int64_t>(k);
       A* out = sum + (lo - shift - from) * k;
       if (k == 1) {
@@ -86,8 +85,8 @@ void dia_slices(bool transposed, int64_t first, int64_t last, int64_t M, int64_t
         continue;
       }
       for (int64_t j = lo; j < hi; ++j, ++values, in += k, out += k) {
-        const A a = static_cast<A>(*values);
-        for (size_t c = 0; c < k; ++c) out[c] = add(out[c], mul(a, static_cast<A>(in[c])));
+        const A value = static_cast<A>(*values);
+        for (size_t c = 0; c < k; ++c) out[c] = add(out[c], mul(value, static_cast<A>(in[c])));
       }
     }
     whole.finish();
@@ -100,33 +99,30 @@ void dia_slices(bool transposed, int64_t first, int64_t last, int64_t M, int64_t
 // y[i, :] = sum over diagonals d of data[d, i + o] * x[i + o, :], o = offsets[d]; transposed: y[j, :] = sum of
 // data[d, j] * x[j - o, :]. x and y must not overlap; y is overwritten. Cost: entries * k; each worker takes a range of y.
 template <class T, class I>
-void dia_matmul(bool transposed, int64_t M, int64_t N, int64_t L, size_t n_diagonals, const I* offsets, const T* data,
-                const T* x, T* y, size_t k) {
-  const int64_t n_out = transposed ? N : M;
+void dia_matmul(bool transposed, DiaView<T, I> a, const T* x, T* y, size_t k) {
+  const int64_t n_out = transposed ? a.n_minor : a.n_major;
   if (k == 0 || n_out == 0) return;
-  const size_t n = static_cast<size_t>(n_out), in_range = static_cast<size_t>(std::min({M, N, L}));
-  parallel_for(n, plan_parts(product_work(n_diagonals * in_range / 2, n, k)), [=](size_t lo, size_t hi) {
-    dia_slices<T, I>(transposed, static_cast<int64_t>(lo), static_cast<int64_t>(hi), M, N, L, n_diagonals, offsets, data, x,
-                     y, k);
+  const size_t n = static_cast<size_t>(n_out), in_range = static_cast<size_t>(std::min({a.n_major, a.n_minor, a.length}));
+  parallel_for(n, plan_parts(product_work(a.n_diagonals * in_range / 2, n, k)), [=](size_t lo, size_t hi) {
+    dia_slices<T, I>(transposed, static_cast<int64_t>(lo), static_cast<int64_t>(hi), a, x, y, k);
   });
 }
 
 // out[d, j] = sum_b sum_c u[b, j - offsets[d], c] * v[b, j, c], zero outside the array: the values' gradient.
-// u_stride, v_stride: elements between batches, 0 where shared. Cost n_diagonals * L * k * batch.
+// Cost n_diagonals * L * k * batch.
 template <class T, class I>
-void dia_sddmm(int64_t M, int64_t N, int64_t L, size_t n_diagonals, const I* offsets, const T* u, const T* v, T* out,
-               size_t k, size_t batch, size_t u_stride, size_t v_stride) {
-  const size_t n = n_diagonals * static_cast<size_t>(L);
-  parallel_for(n, plan_parts(product_work(n, 0, k) * batch), [=](size_t first, size_t last) {
+void dia_sddmm(DiaPattern<I> a, DensePair<T> pair, T* out) {
+  const int64_t M = a.n_major, N = a.n_minor, L = a.length;
+  const size_t n = a.n_diagonals * static_cast<size_t>(L);
+  parallel_for(n, plan_parts(product_work(n, 0, pair.k) * pair.batch), [=](size_t first, size_t last) {
     for (size_t at = first; at < last;) {
       const size_t d = at / L;
-      const int64_t offset = static_cast<int64_t>(offsets[d]), begin = static_cast<int64_t>(d) * L;
+      const int64_t offset = static_cast<int64_t>(a.offsets[d]), begin = static_cast<int64_t>(d) * L;
       const int64_t stop = std::min<int64_t>(L, static_cast<int64_t>(last) - begin);
       const auto range = diagonal_columns(offset, M, N, L);
       for (int64_t j = static_cast<int64_t>(at) - begin; j < stop; ++j) {
-        out[begin + j] = j < range.lo || j >= range.hi
-            ? T{}
-            : dot_rows(u + (j - offset) * static_cast<int64_t>(k), v + j * static_cast<int64_t>(k), k, batch, u_stride, v_stride);
+        const bool inside = j >= range.lo && j < range.hi;
+        out[begin + j] = inside ? dot_rows(pair, static_cast<size_t>(j - offset), static_cast<size_t>(j)) : T{};
       }
       at = static_cast<size_t>(begin + stop);
     }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "../parallel.h"
+#include "view.h"
 
 namespace sp {
 
@@ -15,7 +16,8 @@ struct DiagonalRange {
 
 // Cost: the indices of `count` slices.
 template <class I, class Visit>
-void cs_visit_diagonal(DiagonalRange d, const I* indptr, const I* indices, Visit&& visit) {
+void cs_visit_diagonal(DiagonalRange d, CsPattern<I> a, Visit&& visit) {
+  const I *indptr = a.indptr, *indices = a.indices;
   const size_t work = static_cast<size_t>(indptr[d.first + d.count] - indptr[d.first]) / 2 + static_cast<size_t>(d.count);
   parallel_for(static_cast<size_t>(d.count), plan_parts(work), [&](size_t lo, size_t hi) {
     for (size_t i = lo; i < hi; ++i) {
@@ -28,10 +30,10 @@ void cs_visit_diagonal(DiagonalRange d, const I* indptr, const I* indices, Visit
 
 // Blocks of R x C: row r of a block of row m and column b meets the diagonal at column r - shift.
 template <class I, class Visit>
-void bsr_visit_diagonal(DiagonalRange d, int64_t n_brows, int64_t R, int64_t C, const I* indptr, const I* indices,
-                        Visit&& visit) {
-  const size_t work = static_cast<size_t>(indptr[n_brows]) + static_cast<size_t>(n_brows);
-  parallel_for(static_cast<size_t>(n_brows), plan_parts(work), [&](size_t lo, size_t hi) {
+void bsr_visit_diagonal(DiagonalRange d, BsrPattern<I> a, Visit&& visit) {
+  const I *indptr = a.indptr, *indices = a.indices;
+  const int64_t R = static_cast<int64_t>(a.R), C = static_cast<int64_t>(a.C);
+  parallel_for(a.n_major, plan_parts(a.nnz() + a.n_major), [&](size_t lo, size_t hi) {
     for (int64_t m = static_cast<int64_t>(lo); m < static_cast<int64_t>(hi); ++m) {
       for (I p = indptr[m]; p < indptr[m + 1]; ++p) {
         const int64_t shift = static_cast<int64_t>(indices[p]) * C - m * R - d.k;
@@ -46,10 +48,10 @@ void bsr_visit_diagonal(DiagonalRange d, int64_t n_brows, int64_t R, int64_t C, 
 
 // One worker: the same i may turn up anywhere.
 template <class I, class Visit>
-void coo_visit_diagonal(DiagonalRange d, size_t nnz, const I* major, const I* minor, Visit&& visit) {
-  for (size_t e = 0; e < nnz; ++e) {
-    if (static_cast<int64_t>(minor[e]) - static_cast<int64_t>(major[e]) != d.k) continue;
-    const int64_t i = static_cast<int64_t>(major[e]) - d.first;
+void coo_visit_diagonal(DiagonalRange d, CooPattern<I> a, Visit&& visit) {
+  for (size_t e = 0; e < a.nnz; ++e) {
+    if (static_cast<int64_t>(a.minor[e]) - static_cast<int64_t>(a.major[e]) != d.k) continue;
+    const int64_t i = static_cast<int64_t>(a.major[e]) - d.first;
     if (i >= 0 && i < d.count) visit(static_cast<size_t>(i), e);
   }
 }

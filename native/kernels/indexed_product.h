@@ -5,10 +5,9 @@
 
 #include "partition.h"
 #include "tile.h"
+#include "view.h"
 
 namespace sp {
-
-enum class IndexedKind { matvec, rmatvec, outer }; // out: like x, y, a
 
 // left and right: (a, y) -> x, (a, x) -> y, (x, y) -> a. An index that is null means t itself; order null: e is t.
 // An operand with fewer groups than the result is repeated: its group is g % left_groups.

@@ -48,8 +48,9 @@ SP_INLINE T short_dot(const I* indices, const T* data, const T* x) {
 
 // y[m] for the slices first .. last, one column.
 template <class T, class I>
-SP_NO_PACKING void slices_dot(size_t first, size_t last, const I* indptr, const I* indices, const T* data, const T* x,
-                              T* y) {
+SP_NO_PACKING void slices_dot(size_t first, size_t last, CsView<T, I> A, const T* x, T* y) {
+  const I *indptr = A.indptr, *indices = A.indices;
+  const T* data = A.data;
   size_t lo = static_cast<size_t>(indptr[first]);
   for (size_t m = first; m < last; ++m) {
     const size_t hi = static_cast<size_t>(indptr[m + 1]);
@@ -75,36 +76,41 @@ SP_NO_PACKING void slices_dot(size_t first, size_t last, const I* indptr, const 
 // Assumes nothing about order; duplicates add. x (n_minor, k), y (n_major, k) must not overlap; y is overwritten.
 // Cost nnz * k; workers split the entries evenly, inside slices above kWholeSlice too.
 template <class T, class I>
-void cs_matmul(size_t n_major, size_t n_minor, const I* indptr, const I* indices, const T* data, const T* x, T* y,
-               size_t k) {
+void cs_matmul(CsView<T, I> a, const T* x, T* y, size_t k) {
   using A = acc_t<T>;
-  (void)n_minor;
-  if (k == 0 || n_major == 0) return;
-  const int parts = plan_parts(product_work(static_cast<size_t>(indptr[n_major]), n_major, k));
+  if (k == 0 || a.n_major == 0) return;
+  const int parts = plan_parts(product_work(a.nnz(), a.n_major, k));
   if (k == 1) {
     for_slices<T>(
-        indptr, n_major, parts, k, y,
-        [=](size_t first, size_t last) { slices_dot(first, last, indptr, indices, data, x, y); },
-        [=](size_t lo, size_t hi, A* sum) { *sum = slice_dot(lo, hi, indices, data, x); });
+        a.indptr, a.n_major, parts, k, y, [=](size_t first, size_t last) { slices_dot(first, last, a, x, y); },
+        [=](size_t lo, size_t hi, A* sum) { *sum = slice_dot(lo, hi, a.indices, a.data, x); });
     return;
   }
   for_slices<T>(
-      indptr, n_major, parts, k, y,
-      [=](size_t first, size_t last) { slices_times(first, last, indptr, indices, data, x, y, k); },
-      [=](size_t lo, size_t hi, A* sum) { slice_times(lo, hi, indices, data, x, k, sum); });
+      a.indptr, a.n_major, parts, k, y, [=](size_t first, size_t last) { slices_times(first, last, a, x, y, k); },
+      [=](size_t lo, size_t hi, A* sum) { slice_times(lo, hi, a.indices, a.data, x, k, sum); });
 }
 
 // The slice that entry p is in.
 template <class I>
-size_t slice_of(const I* indptr, size_t n_major, size_t p) {
-  return static_cast<size_t>(std::upper_bound(indptr, indptr + n_major + 1, static_cast<I>(p)) - indptr) - 1;
+size_t slice_of(CsPattern<I> a, size_t p) {
+  return static_cast<size_t>(std::upper_bound(a.indptr, a.indptr + a.n_major + 1, static_cast<I>(p)) - a.indptr) - 1;
 }
 
-// Adds data[p] * x[m, j0:j1] to row indices[p] of the sink, for the entries lo .. hi; m is the slice of lo.
+// Entries lo .. hi, columns j0 .. j1 of their k.
+struct Window {
+  size_t lo, hi, j0, j1, k;
+};
+
+// Adds data[p] * x[m, j0:j1] to row indices[p] of the sink, for the entries of the window.
 template <class T, class I, class Sink>
-void scatter_entries(size_t lo, size_t hi, size_t m, const I* indptr, const I* indices, const T* data, const T* x,
-                     size_t k, size_t j0, size_t j1, Sink sink) {
+void scatter_entries(CsView<T, I> a, Window w, const T* x, Sink sink) {
   using A = acc_t<T>;
+  const auto [lo, hi, j0, j1, k] = w;
+  if (lo == hi) return;
+  const I *indptr = a.indptr, *indices = a.indices;
+  const T* data = a.data;
+  size_t m = slice_of(a, lo);
   for (size_t p = lo; p < hi; ++m) {
     const size_t end = std::min(static_cast<size_t>(indptr[m + 1]), hi);
     const T* row = x + m * k;
@@ -127,51 +133,28 @@ void scatter_entries(size_t lo, size_t hi, size_t m, const I* indptr, const I* i
 // Cost nnz * k + n_minor * k; extra memory at most a quarter of the operands (scatter.h). Repeats exactly for a
 // given thread count.
 template <class T, class I>
-void cs_rmatmul(size_t n_major, size_t n_minor, const I* indptr, const I* indices, const T* data, const T* x, T* y,
-                size_t k) {
-  if (k == 0 || n_minor == 0) return;
-  const size_t nnz = static_cast<size_t>(indptr[n_major]);
-  scatter<T>(nnz, n_minor, k, indices, plan_parts(product_work(nnz, n_minor, k)),
-             nnz * (sizeof(T) + sizeof(I)) + n_major * k * sizeof(T), y,
-             [=](size_t lo, size_t hi, size_t j0, size_t j1, auto sink) {
-               if (lo == hi) return;
-               const size_t m = slice_of(indptr, n_major, lo);
-               scatter_entries(lo, hi, m, indptr, indices, data, x, k, j0, j1, sink);
-             });
-}
-
-// out[p] = sum_b sum_j u[b, m, j] * v[b, indices[p], j] for p in slice m: the values' gradient of a product.
-// u_stride, v_stride: elements between batches, 0 where shared. Order of indices is free. Cost nnz * k * batch.
-template <class T, class I>
-void cs_sddmm(size_t n_major, const I* indptr, const I* indices, const T* u, const T* v, T* out, size_t k,
-              size_t batch, size_t u_stride, size_t v_stride) {
-  const size_t nnz = static_cast<size_t>(indptr[n_major]);
-  parallel_for(nnz, plan_parts(product_work(nnz, n_major, k) * batch), [=](size_t lo, size_t hi) {
-    size_t m = slice_of(indptr, n_major, lo);
-    for (size_t p = lo; p < hi; ++p) {
-      while (p >= static_cast<size_t>(indptr[m + 1])) ++m;
-      out[p] = dot_rows(u + m * k, v + static_cast<size_t>(indices[p]) * k, k, batch, u_stride, v_stride);
-    }
+void cs_rmatmul(CsView<T, I> a, const T* x, T* y, size_t k) {
+  if (k == 0 || a.n_minor == 0) return;
+  const size_t nnz = a.nnz();
+  const ScatterPlan<I> plan{nnz, a.n_minor, k, a.indices, plan_parts(product_work(nnz, a.n_minor, k)),
+                            nnz * (sizeof(T) + sizeof(I)) + a.n_major * k * sizeof(T)};
+  scatter<T>(plan, y, [=](size_t lo, size_t hi, size_t j0, size_t j1, auto sink) {
+    scatter_entries(a, Window{lo, hi, j0, j1, k}, x, sink);
   });
 }
 
-template <SignedInt T, class I>
-void cs_matmul(size_t n_major, size_t n_minor, const I* indptr, const I* indices, const T* data, const T* x, T* y,
-               size_t k) {
-  cs_matmul<std::make_unsigned_t<T>, I>(n_major, n_minor, indptr, indices, as_unsigned(data), as_unsigned(x),
-                                        as_unsigned(y), k);
-}
-template <SignedInt T, class I>
-void cs_rmatmul(size_t n_major, size_t n_minor, const I* indptr, const I* indices, const T* data, const T* x, T* y,
-                size_t k) {
-  cs_rmatmul<std::make_unsigned_t<T>, I>(n_major, n_minor, indptr, indices, as_unsigned(data), as_unsigned(x),
-                                         as_unsigned(y), k);
-}
-template <SignedInt T, class I>
-void cs_sddmm(size_t n_major, const I* indptr, const I* indices, const T* u, const T* v, T* out, size_t k,
-              size_t batch, size_t u_stride, size_t v_stride) {
-  cs_sddmm<std::make_unsigned_t<T>, I>(n_major, indptr, indices, as_unsigned(u), as_unsigned(v), as_unsigned(out), k,
-                                       batch, u_stride, v_stride);
+// out[p] = sum_b sum_j u[b, m, j] * v[b, indices[p], j] for p in slice m: the values' gradient of a product. Order of
+// indices is free. Cost nnz * k * batch.
+template <class T, class I>
+void cs_sddmm(CsPattern<I> a, DensePair<T> d, T* out) {
+  const size_t nnz = a.nnz();
+  parallel_for(nnz, plan_parts(product_work(nnz, a.n_major, d.k) * d.batch), [=](size_t lo, size_t hi) {
+    size_t m = slice_of(a, lo);
+    for (size_t p = lo; p < hi; ++p) {
+      while (p >= a.end(m)) ++m;
+      out[p] = dot_rows(d, m, static_cast<size_t>(a.indices[p]));
+    }
+  });
 }
 
 } // namespace sp

@@ -42,22 +42,13 @@ template <class T, class I>
 void cs_minor_sum(size_t nnz, size_t n_minor, const I* indices, const T* data, T* out) {
   using A = acc_t<T>;
   if (n_minor == 0) return;
-  scatter<T>(nnz, n_minor, 1, indices, plan_parts(nnz + n_minor), nnz * (sizeof(T) + sizeof(I)), out,
-             [=](size_t lo, size_t hi, size_t, size_t, auto sink) {
-               for (size_t p = lo; p < hi; ++p) {
-                 A* sum = sink.at(static_cast<size_t>(indices[p]), 1);
-                 *sum = add(*sum, static_cast<A>(data[p]));
-               }
-             });
-}
-
-template <SignedInt T, class I>
-void cs_major_sum(size_t n_major, const I* indptr, const T* data, T* out) {
-  cs_major_sum<std::make_unsigned_t<T>, I>(n_major, indptr, as_unsigned(data), as_unsigned(out));
-}
-template <SignedInt T, class I>
-void cs_minor_sum(size_t nnz, size_t n_minor, const I* indices, const T* data, T* out) {
-  cs_minor_sum<std::make_unsigned_t<T>, I>(nnz, n_minor, indices, as_unsigned(data), as_unsigned(out));
+  const ScatterPlan<I> plan{nnz, n_minor, 1, indices, plan_parts(nnz + n_minor), nnz * (sizeof(T) + sizeof(I))};
+  scatter<T>(plan, out, [=](size_t lo, size_t hi, size_t, size_t, auto sink) {
+    for (size_t p = lo; p < hi; ++p) {
+      A* sum = sink.at(static_cast<size_t>(indices[p]), 1);
+      *sum = add(*sum, static_cast<A>(data[p]));
+    }
+  });
 }
 
 } // namespace sp

@@ -158,10 +158,23 @@ void scatter_blocks(const Target<typename Op::A>& t, size_t nnz, const I* out_in
   });
 }
 
-// y[out_index[e], :] += what range adds for entry e, on n workers; y is overwritten. range(e0, e1, j0, j1, sink) adds
-// columns [j0, j1) of entries e0 .. e1 at sink.at(out_index[e], k). budget: bytes that private blocks may take.
+// Where entries go: entry e of nnz to row out_index[e] of n_out, k columns each. workers: how many are worth starting;
+// in_bytes: the size of the operands, a quarter of which, and of y, private blocks may take.
+template <class I>
+struct ScatterPlan {
+  size_t nnz, n_out, k;
+  const I* out_index;
+  int workers;
+  size_t in_bytes;
+};
+
+// y[out_index[e], :] += what range adds for entry e; y is overwritten. range(e0, e1, j0, j1, sink) adds columns [j0, j1)
+// of entries e0 .. e1 at sink.at(out_index[e], k). budget: bytes that private blocks may take.
 template <class Op, class I, class Range, class A = typename Op::A>
-void scatter_parts(size_t nnz, size_t n_out, size_t k, const I* out_index, int n, size_t budget, A* y, Range&& range) {
+void scatter_parts(ScatterPlan<I> plan, size_t budget, A* y, Range&& range) {
+  const size_t nnz = plan.nnz, n_out = plan.n_out, k = plan.k;
+  const I* out_index = plan.out_index;
+  int n = plan.workers;
   if (n > 1 && nnz >= static_cast<size_t>(n)) {
     const Target<A> t(y, n_out, k);
     const size_t block = (k << t.shift) * sizeof(A), whole = t.n_blocks * block;
@@ -184,18 +197,17 @@ void scatter_parts(size_t nnz, size_t n_out, size_t k, const I* out_index, int n
   range(size_t{0}, nnz, size_t{0}, k, Direct<A>{y});
 }
 
-// As scatter_parts for any T: sums of 16-bit floats go through a float copy of y. in_bytes is the size of the operands;
-// private blocks may take a quarter of that and y.
+// As scatter_parts for any T: sums of 16-bit floats go through a float copy of y.
 template <class T, class Op = Adding<T>, class I, class Range>
-void scatter(size_t nnz, size_t n_out, size_t k, const I* out_index, int n, size_t in_bytes, T* y, Range&& range) {
+void scatter(ScatterPlan<I> plan, T* y, Range&& range) {
   using A = typename Op::A;
-  const size_t budget = (in_bytes + n_out * k * sizeof(T)) / 4;
+  const size_t n = plan.n_out * plan.k, budget = (plan.in_bytes + n * sizeof(T)) / 4;
   if constexpr (std::is_same_v<A, T>) {
-    scatter_parts<Op>(nnz, n_out, k, out_index, n, budget, y, range);
+    scatter_parts<Op>(plan, budget, y, range);
   } else {
-    Buffer<A> wide = started<Op>(n_out * k);
-    scatter_parts<Op>(nnz, n_out, k, out_index, n, budget, wide.get(), range);
-    for (size_t j = 0; j < n_out * k; ++j) y[j] = static_cast<T>(wide.get()[j]);
+    Buffer<A> wide = started<Op>(n);
+    scatter_parts<Op>(plan, budget, wide.get(), range);
+    for (size_t j = 0; j < n; ++j) y[j] = static_cast<T>(wide.get()[j]);
   }
 }
 

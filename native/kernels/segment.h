@@ -1,6 +1,5 @@
-// Reductions of the rows of x (n, k) over slices of rows, their spreading back, and the affine scan that products need.
-// Slices are indptr[m] .. indptr[m + 1] of the rows in order, or of order[0 ..] where order is not null. 16-bit floats
-// accumulate in float32. Needs 0 == indptr[0] <= indptr[1] <= ... <= n.
+// Reductions of the rows of x (rows, k) over segments, their spreading back, and the affine scan that products need.
+// 16-bit floats accumulate in float32. Needs 0 == offsets[0] <= offsets[1] <= ... <= rows.
 #pragma once
 
 #include <cmath>
@@ -8,6 +7,7 @@
 
 #include "partition.h"
 #include "scatter.h"
+#include "view.h"
 
 namespace sp {
 
@@ -99,7 +99,7 @@ struct SegmentLogSumExp {
   }
 };
 
-// The first row that holds the extreme; -1 for an empty slice.
+// The first row that holds the extreme; -1 for an empty segment.
 template <class T, bool greatest>
 struct SegmentArg {
   using A = acc_t<T>;
@@ -114,15 +114,15 @@ struct SegmentArg {
   static Out finish(const State& s, size_t) { return static_cast<int32_t>(s.at); }
 };
 
-// Folds columns j0 .. j0 + width of the rows lo .. hi into `states`.
+// Folds `width` columns of the rows lo .. hi, of rows of k from x on, into `states`.
 template <class Op, class T, class I>
-inline void fold_rows(size_t lo, size_t hi, const I* order, const T* x, size_t k, size_t j0, size_t width,
+inline void fold_rows(size_t lo, size_t hi, const I* order, const T* x, size_t k, size_t width,
                       typename Op::State* __restrict states) {
   constexpr size_t ahead = 1024, later = 8;
   for (size_t r = lo; r < hi; ++r) {
     const size_t row = order ? static_cast<size_t>(order[r]) : r;
-    const T* __restrict v = x + row * k + j0;
-    const char* next = order ? reinterpret_cast<const char*>(x + static_cast<size_t>(order[std::min(r + later, hi - 1)]) * k + j0)
+    const T* __restrict v = x + row * k;
+    const char* next = order ? reinterpret_cast<const char*>(x + static_cast<size_t>(order[std::min(r + later, hi - 1)]) * k)
                              : reinterpret_cast<const char*>(v) + ahead;
     for (size_t b = 0; b < width * sizeof(T); b += 64) prefetch(next + b);
     for (size_t j = 0; j < width; ++j) Op::fold(states[j], v[j], row);
@@ -151,79 +151,86 @@ inline void fold_narrow(size_t lo, size_t hi, const T* x, size_t k, typename Op:
 }
 
 template <class Op, class T, class I>
-inline void fold_slice(size_t lo, size_t hi, const I* order, const T* x, size_t k, size_t j0, size_t width,
-                       typename Op::State* states) {
+inline void fold_segment(size_t lo, size_t hi, const I* order, const T* x, size_t k, size_t width,
+                         typename Op::State* states) {
   if (!order && k < 16 && hi - lo >= 64 / k) return fold_narrow<Op>(lo, hi, x, k, states);
-  fold_rows<Op>(lo, hi, order, x, k, j0, width, states);
+  fold_rows<Op>(lo, hi, order, x, k, width, states);
 }
 
-// out[m, :] = Op over the rows of slice m (log-sum-exp: two rows of out, see there); out is overwritten. One pass over x; workers split the rows evenly, inside
-// slices above kWholeSlice too. Repeats exactly for a given thread count.
+// out[m, :] = Op over the rows of segment m (log-sum-exp: two rows of out, see there); out is overwritten. One pass over x;
+// workers split the rows evenly, inside segments above kWholeSlice too. Repeats exactly for a given thread count.
 template <class Op, class T, class I>
-void segment_reduce(size_t n_segments, const I* indptr, const I* order, const T* x, size_t k, typename Op::Out* out) {
+void segment_reduce(SegmentPattern<I> segments, const T* x, size_t k, typename Op::Out* out) {
   using State = typename Op::State;
-  if (n_segments == 0 || k == 0) return;
+  const size_t count = segments.count;
+  if (count == 0 || k == 0) return;
+  const I *offsets = segments.offsets, *order = segments.order;
   const auto whole = [=](size_t first, size_t last) {
     State states[kSegmentColumns];
     for (size_t m = first; m < last; ++m) {
-      const size_t lo = static_cast<size_t>(indptr[m]), hi = static_cast<size_t>(indptr[m + 1]);
+      const size_t lo = static_cast<size_t>(offsets[m]), hi = static_cast<size_t>(offsets[m + 1]);
       for (size_t j0 = 0; j0 < k; j0 += kSegmentColumns) {
         const size_t width = std::min(kSegmentColumns, k - j0);
         std::fill_n(states, width, Op::start());
-        fold_slice<Op>(lo, hi, order, x, k, j0, width, states);
+        fold_segment<Op>(lo, hi, order, x + j0, k, width, states);
         for (size_t j = 0; j < width; ++j) write<Op>(out, m, j0 + j, k, states[j], hi - lo);
       }
     }
   };
-  const int parts = plan_parts((static_cast<size_t>(indptr[n_segments]) + n_segments) * (1 + k / 8));
-  if (parts <= 1) return whole(size_t{0}, n_segments);
-  Carries<State, I> carries(indptr, n_segments, parts, k, Op::start());
+  const int parts = plan_parts((static_cast<size_t>(offsets[count]) + count) * (1 + k / 8));
+  if (parts <= 1) return whole(size_t{0}, count);
+  Carries<State, I> carries(offsets, count, parts, k, Op::start());
   run_parts(parts, [&](int p) {
     carries.run(p, whole, [=](size_t lo, size_t hi, State* states) {
       for (size_t j0 = 0; j0 < k; j0 += kSegmentColumns) {
-        fold_slice<Op>(lo, hi, order, x, k, j0, std::min(kSegmentColumns, k - j0), states + j0);
+        fold_segment<Op>(lo, hi, order, x + j0, k, std::min(kSegmentColumns, k - j0), states + j0);
       }
     });
   });
   carries.finish([](State& s, const State& later) { Op::join(s, later); },
                  [=](size_t m, const State* states) {
-                   const size_t n = static_cast<size_t>(indptr[m + 1] - indptr[m]);
+                   const size_t n = static_cast<size_t>(offsets[m + 1] - offsets[m]);
                    for (size_t j = 0; j < k; ++j) write<Op>(out, m, j, k, states[j], n);
                  });
 }
 
-// out[m, :] = Op (a sum, maximum or minimum) over the rows t of x with ids[t] == m, in any order of ids, for n_out rows of
-// out, which is overwritten. One pass over x; extra memory at most a quarter of the operands (scatter.h). Repeats exactly
-// for a given thread count.
+// out[m, :] = Op (a sum, maximum or minimum) over the rows t of x with ids[t] == m, in any order of ids below count; out is
+// overwritten. One pass over x; extra memory at most a quarter of the operands (scatter.h). Repeats exactly for a given
+// thread count.
 template <class Op, class T, class I>
-void segment_reduce_by_ids(size_t n, size_t n_out, const I* ids, const T* x, size_t k, T* out) {
+void segment_reduce_by_ids(SegmentPattern<I> segments, const T* x, size_t k, T* out) {
   using A = typename Op::A;
-  scatter<T, Op>(n, n_out, k, ids, plan_parts((n + n_out) * (1 + k / 8)), n * (k * sizeof(T) + sizeof(I)), out,
-             [=](size_t lo, size_t hi, size_t j0, size_t j1, auto sink) {
-               for (size_t t = lo; t < hi; ++t) {
-                 const T* __restrict row = x + t * k;
-                 A* __restrict state = sink.at(static_cast<size_t>(ids[t]), k);
-                 for (size_t b = j0 * sizeof(T); b < j1 * sizeof(T); b += 64) prefetch(reinterpret_cast<const char*>(row) + 1024 + b);
-                 for (size_t j = j0; j < j1; ++j) Op::fold(state[j], row[j], t);
-               }
-             });
+  const size_t n = segments.rows, count = segments.count;
+  const I* ids = segments.ids;
+  const ScatterPlan<I> plan{n, count, k, ids, plan_parts((n + count) * (1 + k / 8)), n * (k * sizeof(T) + sizeof(I))};
+  scatter<T, Op>(plan, out, [=](size_t lo, size_t hi, size_t j0, size_t j1, auto sink) {
+    for (size_t t = lo; t < hi; ++t) {
+      const T* __restrict row = x + t * k;
+      A* __restrict state = sink.at(static_cast<size_t>(ids[t]), k);
+      for (size_t b = j0 * sizeof(T); b < j1 * sizeof(T); b += 64) prefetch(reinterpret_cast<const char*>(row) + 1024 + b);
+      for (size_t j = j0; j < j1; ++j) Op::fold(state[j], row[j], t);
+    }
+  });
 }
 
-// f(first element of row t of the result, row ids[t] of y or null where ids[t] is none of the n_segments) for every t.
+// f(first element of row t of the result, the row of y for ids[t] or null where that is no segment) for every t; rows of y
+// are y_step apart.
 template <class T, class I, class F>
-void each_row(size_t n, size_t n_segments, const I* ids, const T* y, size_t k, size_t y_step, F&& f) {
-  parallel_for(n, plan_parts(n * (1 + k / 8)), [&](size_t lo, size_t hi) {
+void each_row(SegmentPattern<I> segments, const T* y, size_t k, size_t y_step, F&& f) {
+  const size_t count = segments.count;
+  const I* ids = segments.ids;
+  parallel_for(segments.rows, plan_parts(segments.rows * (1 + k / 8)), [&](size_t lo, size_t hi) {
     for (size_t t = lo; t < hi; ++t) {
       const size_t m = static_cast<size_t>(ids[t]);
-      f(t * k, m < n_segments ? y + m * y_step : nullptr);
+      f(t * k, m < count ? y + m * y_step : nullptr);
     }
   });
 }
 
 // out[t, :] = y[ids[t], :]; zeros where ids[t] names no segment.
 template <class T, class I>
-void segment_spread(size_t n, size_t n_segments, const I* ids, const T* y, size_t k, T* out) {
-  each_row(n, n_segments, ids, y, k, k, [=](size_t at, const T* row) {
+void segment_spread(SegmentPattern<I> segments, const T* y, size_t k, T* out) {
+  each_row(segments, y, k, k, [=](size_t at, const T* row) {
     if (row) std::copy_n(row, k, out + at);
     else std::fill_n(out + at, k, T{});
   });
@@ -247,9 +254,9 @@ inline void offsets_in_order(size_t n, const int32_t* given, int32_t most, int32
 
 // out[t, :] = exp(x[t, :] - y[ids[t], 0, :] - y[ids[t], 1, :]), 0 where x is -inf or ids[t] names no segment.
 template <class T, class I>
-void segment_exp(size_t n, size_t n_segments, const I* ids, const T* x, const acc_t<T>* y, size_t k, T* out) {
+void segment_exp(SegmentPattern<I> segments, const T* x, const acc_t<T>* y, size_t k, T* out) {
   using A = acc_t<T>;
-  each_row(n, n_segments, ids, y, k, 2 * k, [=](size_t at, const A* row) {
+  each_row(segments, y, k, 2 * k, [=](size_t at, const A* row) {
     for (size_t j = 0; j < k; ++j) {
       const A v = static_cast<A>(x[at + j]);
       out[at + j] = static_cast<T>(row && v != no_extreme<true, A>() ? std::exp(v - row[j] - row[j + k]) : A(0));
@@ -259,9 +266,9 @@ void segment_exp(size_t n, size_t n_segments, const I* ids, const T* x, const ac
 
 // out[t, :] = 1 where x[t, :] equals y[ids[t], :] or is NaN, else 0.
 template <class T, class I>
-void segment_ties(size_t n, size_t n_segments, const I* ids, const T* x, const acc_t<T>* y, size_t k, T* out) {
+void segment_ties(SegmentPattern<I> segments, const T* x, const acc_t<T>* y, size_t k, T* out) {
   using A = acc_t<T>;
-  each_row(n, n_segments, ids, y, k, k, [=](size_t at, const A* row) {
+  each_row(segments, y, k, k, [=](size_t at, const A* row) {
     for (size_t j = 0; j < k; ++j) {
       const A v = static_cast<A>(x[at + j]);
       out[at + j] = static_cast<T>(row && (v == row[j] || v != v) ? A(1) : A(0));
@@ -269,18 +276,19 @@ void segment_ties(size_t n, size_t n_segments, const I* ids, const T* x, const a
   });
 }
 
-// Along each slice, forwards or backwards: out[row] = h, then h = a[row] * h + b[row]. h starts at 0, and without b
-// (null) at 1: exclusive products. Rows in no slice give 0. Cost n * k, one slice on one worker.
+// Along each segment, forwards or backwards: out[row] = h, then h = a[row] * h + b[row]. h starts at 0, and without b
+// (null) at 1: exclusive products. Rows in no segment give 0. Cost rows * k, one segment on one worker.
 template <class T, class I>
-void segment_scan(size_t n, size_t n_segments, const I* indptr, const I* order, const T* a, const T* b, size_t k,
-                  bool reverse, T* out) {
+void segment_scan(SegmentPattern<I> segments, const T* a, const T* b, size_t k, bool reverse, T* out) {
   using A = acc_t<T>;
-  const int parts = plan_parts((static_cast<size_t>(indptr[n_segments]) + n_segments) * (1 + k / 4));
-  const auto bounds = balance(indptr, n_segments, parts);
+  const size_t count = segments.count;
+  const I *offsets = segments.offsets, *order = segments.order;
+  const int parts = plan_parts((static_cast<size_t>(offsets[count]) + count) * (1 + k / 4));
+  const auto bounds = balance(offsets, count, parts);
   run_parts(parts, [&](int p) {
     A h[kSegmentColumns];
     for (size_t m = bounds[p]; m < bounds[p + 1]; ++m) {
-      const size_t lo = static_cast<size_t>(indptr[m]), hi = static_cast<size_t>(indptr[m + 1]);
+      const size_t lo = static_cast<size_t>(offsets[m]), hi = static_cast<size_t>(offsets[m + 1]);
       for (size_t j0 = 0; j0 < k; j0 += kSegmentColumns) {
         const size_t width = std::min(kSegmentColumns, k - j0);
         std::fill_n(h, width, static_cast<A>(b ? 0 : 1));
@@ -295,7 +303,7 @@ void segment_scan(size_t n, size_t n_segments, const I* indptr, const I* order, 
       }
     }
   });
-  for (size_t r = static_cast<size_t>(indptr[n_segments]); r < n; ++r) {
+  for (size_t r = static_cast<size_t>(offsets[count]); r < segments.rows; ++r) {
     std::fill_n(out + (order ? static_cast<size_t>(order[r]) : r) * k, k, T{});
   }
 }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "../dispatch.h"
+#include "view.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #define SP_AVX2 __attribute__((target("avx2,fma,f16c")))
@@ -19,18 +20,6 @@ inline bool has_avx2() {
   return yes;
 }
 #endif
-
-// Integer products and sums wrap alike for either sign, so that signed types run the unsigned kernels.
-template <class T>
-concept SignedInt = std::is_integral_v<T> && std::is_signed_v<T>;
-template <SignedInt T>
-inline auto* as_unsigned(T* p) {
-  return reinterpret_cast<std::make_unsigned_t<T>*>(p);
-}
-template <SignedInt T>
-inline auto* as_unsigned(const T* p) {
-  return reinterpret_cast<const std::make_unsigned_t<T>*>(p);
-}
 
 // GCC would pack the four independent sums of a gathered loop into vectors, at a fifth of the speed or more.
 #if defined(__GNUC__) && !defined(__clang__)
@@ -79,13 +68,15 @@ inline void add_row(A a, const T* __restrict row, A* __restrict out, size_t j0, 
   for (size_t j = j0; j < j1; ++j) out[j] = add(out[j], mul(a, static_cast<A>(row[j])));
 }
 
-// sum_b sum_j u[b * u_stride + j] * v[b * v_stride + j].
+// sum_b sum_j u[b, row, j] * v[b, column, j].
 template <class T>
-inline T dot_rows(const T* u, const T* v, size_t k, size_t batch, size_t u_stride, size_t v_stride) {
+inline T dot_rows(DensePair<T> d, size_t row, size_t column) {
   using A = acc_t<T>;
   constexpr int W = 8;
   A sum[W] = {};
-  for (size_t b = 0; b < batch; ++b, u += u_stride, v += v_stride) {
+  const size_t k = d.k;
+  const T *u = d.u + row * k, *v = d.v + column * k;
+  for (size_t b = 0; b < d.batch; ++b, u += d.u_step, v += d.v_step) {
     size_t j = 0;
     for (; j + W <= k; j += W) {
       for (int i = 0; i < W; ++i) sum[i] = add(sum[i], mul(static_cast<A>(u[j + i]), static_cast<A>(v[j + i])));
@@ -191,12 +182,8 @@ SP_AVX2 inline void slice_times_avx2(size_t lo, size_t hi, const I* indices, con
 }
 
 template <class T, class I>
-SP_AVX2 void slices_times_avx2(size_t first, size_t last, const I* indptr, const I* indices, const T* data, const T* x,
-                               T* y, size_t k) {
-  for (size_t m = first; m < last; ++m) {
-    slice_times_avx2(static_cast<size_t>(indptr[m]), static_cast<size_t>(indptr[m + 1]), indices, data, x, k,
-                     y + m * k);
-  }
+SP_AVX2 void slices_times_avx2(size_t first, size_t last, CsView<T, I> a, const T* x, T* y, size_t k) {
+  for (size_t m = first; m < last; ++m) slice_times_avx2(a.begin(m), a.end(m), a.indices, a.data, x, k, y + m * k);
 }
 #endif
 
@@ -227,16 +214,13 @@ std::pair<size_t, size_t> index_bounds(const I* index, size_t lo, size_t hi) {
 
 // y[m, :] of the slices first .. last.
 template <class T, class I>
-void slices_times(size_t first, size_t last, const I* indptr, const I* indices, const T* data, const T* x, T* y,
-                  size_t k) {
+void slices_times(size_t first, size_t last, CsView<T, I> a, const T* x, T* y, size_t k) {
 #ifdef SP_AVX2
   if constexpr (Avx<T>::exists) {
-    if (has_avx2()) return slices_times_avx2(first, last, indptr, indices, data, x, y, k);
+    if (has_avx2()) return slices_times_avx2(first, last, a, x, y, k);
   }
 #endif
-  for (size_t m = first; m < last; ++m) {
-    slice_times(static_cast<size_t>(indptr[m]), static_cast<size_t>(indptr[m + 1]), indices, data, x, k, y + m * k);
-  }
+  for (size_t m = first; m < last; ++m) slice_times(a.begin(m), a.end(m), a.indices, a.data, x, k, y + m * k);
 }
 
 } // namespace sp

@@ -67,6 +67,18 @@ struct DiaView : DiaPattern<I> {
   const T* data;
 };
 
+// Rows of a dense array by segment: those of segment m stand at offsets[m] .. offsets[m + 1], of the rows themselves or,
+// where order is not null, of order. ids[t] is the segment of row t, `count` or more for a row in none. What a kernel does
+// not ask for may be null.
+template <class I>
+struct SegmentPattern {
+  size_t rows, count;
+  const I *offsets, *order, *ids;
+};
+
+// Which factor of x . a . y a sum of products picked by indices (indexed_product.h) has the form of: x, y or a.
+enum class IndexedKind { matvec, rmatvec, outer };
+
 // The dense operands of a sampled product, (batch, n, k) each; a step of 0 shares one operand among the batches.
 template <class T>
 struct DensePair {

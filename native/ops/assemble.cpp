@@ -170,8 +170,4 @@ Compressed fromdense(const Dense& x, bool by_rows, bool wide) {
   });
 }
 
-mx::array uninitialized(const std::vector<int>& shape, const mx::array& like) {
-  return fresh({shape.begin(), shape.end()}, like.dtype());
-}
-
 } // namespace sp

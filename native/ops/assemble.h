@@ -28,7 +28,4 @@ Compressed from_diagonals(const Arrays& diagonals, const std::vector<int64_t>& o
 // Canonical form of the elements that are not zero, by rows or by columns.
 Compressed fromdense(const Dense& dense, bool by_rows, bool wide);
 
-// Memory for NumPy to write to.
-mx::array uninitialized(const std::vector<int>& shape, const mx::array& like);
-
 } // namespace sp

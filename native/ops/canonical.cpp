@@ -40,8 +40,9 @@ Arrays compressed_coo(const Arrays& coo, int64_t n_major, Finish finish) {
   const auto &data = coo[2], &minor = coo[1];
   return run({coo, {indptr_for(n_major, minor.dtype()), {minor.shape(), minor.dtype()}, {data.shape(), data.dtype()}},
               [=](const Arrays& in, Arrays& out) {
+                const CooPattern<I> entries{in[1].size(), static_cast<size_t>(n_major), 0, ptr<I>(in[0]), ptr<I>(in[1])};
                 const auto to = out_of<T, I>(out);
-                coo_to_cs<T, I>(in[1].size(), n_major, ptr<I>(in[0]), ptr<I>(in[1]), ptr<T>(in[2]), to.indptr, to.indices, to.data);
+                coo_to_cs(CooView<T, I>{entries, ptr<T>(in[2])}, to);
                 finish(to);
               }});
 }

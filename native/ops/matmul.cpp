@@ -40,8 +40,6 @@ int& spgemm_threads() {
   return limit;
 }
 
-void set_spgemm_threads(int n) { spgemm_threads() = n; }
-
 Compressed matmul_sparse(const Compressed& a, const Compressed& b, int64_t n_minor) {
   const ThreadLimit limit(spgemm_threads());
   return with_value(a, [&](auto i, auto t) {

@@ -10,6 +10,5 @@ Compressed matmul_sparse(const Compressed& a, const Compressed& b, int64_t n_min
 
 // Worker limit for it; 0 follows n_threads().
 int& spgemm_threads();
-void set_spgemm_threads(int n);
 
 } // namespace sp

@@ -172,7 +172,7 @@ Compressed minor_list(const Compressed& given, Places list, int64_t n_minor) {
       if (distinct) return placed<W, I>(a, table, false);
       auto grouped = run({{}, {indptr_for(n_minor, index), room_for(k, index)}, [&](const Arrays&, Arrays& out) {
                             const std::vector<I> keys(wanted, wanted + k);
-                            order_by_key<I>(k, n_minor, keys.data(), out_ptr<I>(out[1]), out_ptr<I>(out[0]));
+                            sort_by_key<I>(k, n_minor, keys.data(), out_ptr<I>(out[1]), out_ptr<I>(out[0]));
                           }});
       return repeated<W, I>(a, grouped, [](const Arrays& in) {
         return TableGroups<I>{ptr<I>(in[in.size() - 2]), ptr<I>(in[in.size() - 1])};

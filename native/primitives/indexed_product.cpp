@@ -43,10 +43,6 @@ void check_operands(IndexedKind kind, const mx::array& left, const mx::array& ri
   if (left.shape(1) && right.shape(1) && (most % left.shape(1) || most % right.shape(1))) refuse("groups that do not fit");
 }
 
-void no_index_gradient(bool asked) {
-  if (asked) throw std::invalid_argument("index arrays are not differentiable; take the gradient with respect to a or b");
-}
-
 // (n, k * groups, ...) -> (n, groups, ...): the gradient of an operand whose groups were repeated.
 mx::array sum_repeats(const mx::array& g, const mx::array& primal, mx::Stream s) {
   if (g.shape() == primal.shape()) return g;
@@ -55,84 +51,88 @@ mx::array sum_repeats(const mx::array& g, const mx::array& primal, mx::Stream s)
   return mx::sum(mx::reshape(g, shape, s), 1, false, s);
 }
 
-mx::Dtype index_dtype(const std::optional<mx::array>& i, const std::optional<mx::array>& j,
-                      const std::optional<mx::array>& k) {
-  for (auto* index : {&i, &j, &k}) {
-    if (*index) return (*index)->dtype();
-  }
-  return mx::int32;
+template <class T, class I>
+void product_on_cpu(IndexedKind kind, const Arrays& in, mx::array& out) {
+  const auto &left = in[0], &right = in[1], &offsets = in[5];
+  auto values = [](const mx::array& a) { return reinterpret_cast<const T*>(a.data<char>()); };
+  auto index = [](const mx::array& a) { return is_identity(a) ? nullptr : a.data<I>(); };
+  const bool outer = kind == IndexedKind::outer;
+  const IndexedOperands<T, I> o{
+      values(left), values(right), index(in[2]), index(in[3]), index(in[6]), size_t(left.shape(0)), size_t(right.shape(0)),
+      size_t(left.shape(1)), size_t(right.shape(1)), size_t(out.shape(1)), size_t(left.shape(2)),
+      size_t(outer ? right.shape(2) : left.shape(3))};
+  const size_t n_out = offsets.size() - 1;
+  T* y = reinterpret_cast<T*>(out.data<char>());
+  if (outer) indexed_product<IndexedKind::outer>(n_out, offsets.data<I>(), o, y);
+  else if (kind == IndexedKind::matvec) indexed_product<IndexedKind::matvec>(n_out, offsets.data<I>(), o, y);
+  else indexed_product<IndexedKind::rmatvec>(n_out, offsets.data<I>(), o, y);
 }
 
 } // namespace
 
-mx::array indexed_product(IndexedKind kind, const mx::array& left, const mx::array& right,
-                          const std::optional<mx::array>& left_index, const std::optional<mx::array>& right_index,
-                          const std::optional<mx::array>& out_index, int64_t n_out, const IndexedOrder& order,
-                          mx::Stream s) {
+mx::array indexed_product(IndexedKind kind, const mx::array& left, const mx::array& right, const Indices& indices,
+                          int64_t n_out, mx::Stream s) {
   check_operands(kind, left, right);
-  const auto dtype = index_dtype(left_index, right_index, out_index);
+  const Index* each[] = {&indices.left, &indices.right, &indices.out};
   const int64_t rows[] = {left.shape(0), right.shape(0), n_out};
-  const std::optional<mx::array>* indices[] = {&left_index, &right_index, &out_index};
+  auto dtype = mx::int32;
+  for (const Index* index : each) if (index->rows) dtype = index->rows->dtype();
+  const mx::array identity({0}, {1, 1}, dtype);
+  Arrays inputs{left, right};
   std::optional<int64_t> count;
   for (int i = 0; i < 3; ++i) {
-    const auto& index = *indices[i];
+    const auto& index = each[i]->rows;
     if (index && (index->ndim() != 1 || index->dtype() != dtype)) refuse("index arrays of different dtypes");
     const int64_t n = index ? static_cast<int64_t>(index->size()) : rows[i];
     if (n != count.value_or(n)) refuse("index arrays of different lengths");
     count = n;
+    inputs.push_back(index.value_or(identity));
   }
-  auto shape = out_shape(kind, left, right, static_cast<int>(n_out));
-  if (*count == 0 || left.size() == 0 || right.size() == 0 || n_out == 0) return mx::zeros(shape, left.dtype(), s);
+  if (*count == 0 || left.size() == 0 || right.size() == 0 || n_out == 0) {
+    return mx::zeros(out_shape(kind, left, right, static_cast<int>(n_out)), left.dtype(), s);
+  }
 
-  const mx::array identity({0}, {1, 1}, dtype);
-  IndexedOrder how = order;
-  how.atomic = order.atomic && s.device == mx::Device::gpu && left.dtype() == mx::float32 && out_index;
-  if (order.atomic && shaders_on_host() && left.dtype() == mx::float32 && out_index) how.atomic = true;
-  std::vector<mx::array> inputs{left, right, left_index.value_or(identity), right_index.value_or(identity),
-                                out_index.value_or(identity), identity, identity};
-  if (!out_index) {
-    inputs[5] = mx::arange(0, n_out + 1, 1, dtype, s);
-  } else if (!how.atomic && order.sorted[slots(kind).out]) {
-    inputs[5] = offsets_of_sorted(*out_index, n_out, s);
-  } else if (!how.atomic) {
-    auto groups = group(*out_index, n_out, s);
-    inputs[5] = groups.offsets;
-    inputs[6] = groups.order;
-  } else { // the atomic shader needs the number of rows alone
-    inputs[5] = mx::zeros({static_cast<int>(n_out + 1)}, dtype, s);
-  }
-  auto node = std::make_shared<IndexedProduct>(s, kind, how);
-  auto shapes = node->output_shapes(inputs);
-  if (shapes.size() == 1) return mx::array(shape, left.dtype(), node, inputs);
-  return mx::array::make_arrays(shapes, {left.dtype(), dtype, acc_dtype(left.dtype())}, node, inputs)[0];
+  const auto& out_index = indices.out.rows;
+  Indices how = indices;
+  how.atomic = indices.atomic && uses_shaders(s) && left.dtype() == mx::float32 && out_index;
+  Sorted groups{identity, identity};
+  if (!out_index) groups.offsets = mx::arange(0, n_out + 1, 1, dtype, s);
+  else if (how.atomic) groups.offsets = mx::zeros({static_cast<int>(n_out + 1)}, dtype, s); // its shape says n_out
+  else if (indices.out.sorted) groups.offsets = offsets_of_sorted(*out_index, n_out, s);
+  else groups = sort_by_key(*out_index, n_out, s);
+  inputs.push_back(groups.offsets);
+  inputs.push_back(groups.order);
+  return node<IndexedProduct>(inputs, s, kind, how);
 }
 
-void IndexedProduct::eval_cpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) {
-  if (scratch_ || order_.atomic) return eval_shader(inputs, outputs);
-  run_on_cpu(stream(), inputs, outputs, [kind = kind_](auto& in, auto& out) {
-    const auto &left = in[0], &right = in[1], &offsets = in[5];
-    auto run = [&]<class T, class I>(Tag<T>, Tag<I>) {
-      auto index = [](const mx::array& a) { return is_identity(a) ? nullptr : a.template data<I>(); };
-      const bool outer = kind == IndexedKind::outer;
-      const IndexedOperands<T, I> o{
-          reinterpret_cast<const T*>(left.template data<char>()), reinterpret_cast<const T*>(right.template data<char>()),
-          index(in[2]), index(in[3]), index(in[6]), size_t(left.shape(0)), size_t(right.shape(0)), size_t(left.shape(1)),
-          size_t(right.shape(1)), size_t(out[0].shape(1)), size_t(left.shape(2)), size_t(outer ? right.shape(2) : left.shape(3))};
-      const size_t n_out = offsets.size() - 1;
-      T* y = reinterpret_cast<T*>(out[0].template data<char>());
-      if (outer) indexed_product<IndexedKind::outer>(n_out, offsets.template data<I>(), o, y);
-      else if (kind == IndexedKind::matvec) indexed_product<IndexedKind::matvec>(n_out, offsets.template data<I>(), o, y);
-      else indexed_product<IndexedKind::rmatvec>(n_out, offsets.template data<I>(), o, y);
-    };
-    dispatch_unsigned(left.dtype(), [&](auto t) { dispatch_index(offsets.dtype(), [&](auto i) { run(t, i); }); });
+std::vector<int64_t> IndexedProduct::key() const {
+  return {static_cast<int64_t>(kind_), atomic_, sorted_[0], sorted_[1], sorted_[2]};
+}
+
+std::vector<Output> IndexedProduct::results(const Arrays& in) const {
+  return {{out_shape(kind_, in[0], in[1], in[5].shape(0) - 1), in[0].dtype()}};
+}
+
+std::vector<Output> IndexedProduct::scratch(const Arrays& in) const {
+  auto carry = results(in)[0].shape;
+  const int n_out = carry[0];
+  int64_t entries = n_out;
+  for (int i : {2, 3, 4}) {
+    if (!is_identity(in[i])) entries = static_cast<int64_t>(in[i].size());
+  }
+  carry[0] = static_cast<int>((entries + n_out + kChunk - 1) / kChunk);
+  const mx::Shape part{carry[0] + 1};
+  if (is_identity(in[4]) || carry[0] == 1) carry = {1}; // groups of one entry reach across no chunk
+  return {{part, in[5].dtype()}, {carry, acc_dtype(in[0].dtype())}};
+}
+
+void IndexedProduct::kernel(const Arrays& in, Arrays& out) const {
+  dispatch_unsigned(in[0].dtype(), [&]<class T>(Tag<T>) {
+    dispatch_index(in[5].dtype(), [&]<class I>(Tag<I>) { product_on_cpu<T, I>(kind_, in, out[0]); });
   });
 }
 
-void IndexedProduct::eval_gpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) {
-  eval_shader(inputs, outputs);
-}
-
-void IndexedProduct::eval_shader(const std::vector<mx::array>& in, std::vector<mx::array>& outputs) {
+void IndexedProduct::shader(const Arrays& in, Arrays& outputs) {
   const bool outer = kind_ == IndexedKind::outer, transposed = kind_ == IndexedKind::rmatvec;
   // The blocks of one entry, and how the shaders deal them to the threads of a group (indexed_shape.inc).
   const int m = in[0].shape(2), c = outer ? in[1].shape(2) : in[0].shape(3);
@@ -145,20 +145,19 @@ void IndexedProduct::eval_shader(const std::vector<mx::array>& in, std::vector<m
   while (lanes < c && lanes < most_lanes) lanes *= 2;
   // Compilers are told the shape of small blocks, which gives each shape its own kernel; larger ones share theirs.
   const bool small = m <= 64 && c <= 64;
-  const Shader& sum = shader("indexed_product");
+  const Shader& sum = sp::shader("indexed_product");
   const int64_t units = int64_t(outputs[0].shape(1)) * (outer || transposed ? (c + lanes - 1) / lanes : 1) *
       (transposed ? 1 : (m + rows - 1) / rows);
   const int64_t high = (units * lanes + sum.group - 1) / sum.group;
   if (high > 65535) throw std::invalid_argument("the blocks of an indexed product are too large for a GPU");
   const TemplateArgs args{{"CHUNK", kChunk}, {"ROWS", rows}, {"LANES", lanes}, {"HEIGHT", small ? m : 0},
                           {"WIDTH", small ? c : 0}, {"outer", outer}, {"transposed", transposed}};
-  auto run = [&](const char* name, std::vector<mx::array> inputs, mx::array& out, int64_t groups, bool zeroed) {
-    const Shader& sh = shader(name);
-    std::vector<mx::array> one{out};
-    launch(sh, inputs, one, args, {static_cast<int>(groups * sh.group), static_cast<int>(high), 1}, {sh.group, 1, 1},
-           stream(), zeroed);
+  auto run = [&](const char* name, Arrays inputs, mx::array& out, int64_t groups, bool zeroed) {
+    const Shader& sh = sp::shader(name);
+    Arrays one{out};
+    launch(sh, inputs, one, args, {static_cast<int>(groups * sh.group), static_cast<int>(high), 1}, stream(), zeroed);
   };
-  if (order_.atomic) {
+  if (atomic_) {
     const int64_t entries = in[4].size();
     return run("indexed_product_atomic", {in[0], in[1], in[2], in[3], in[4], in[6]}, outputs[0], (entries + kChunk - 1) / kChunk, true);
   }
@@ -166,10 +165,10 @@ void IndexedProduct::eval_shader(const std::vector<mx::array>& in, std::vector<m
   if (int64_t(chunks) * sum.group > std::numeric_limits<int>::max()) {
     throw std::invalid_argument("an indexed product on a GPU takes fewer than 2**31 entries and output rows together");
   }
-  std::vector<mx::array> part{outputs[1]}, carry{outputs[2]};
-  const Shader& cut = shader("cs_partition");
-  launch(cut, {in[5]}, part, args, {chunks + 1, 1, 1}, {cut.group, 1, 1}, stream());
-  const std::vector<mx::array> operands{in[0], in[1], in[2], in[3], in[5], in[6], part[0]};
+  Arrays part{outputs[1]}, carry{outputs[2]};
+  const Shader& cut = sp::shader("cs_partition");
+  launch(cut, {in[5]}, part, args, {chunks + 1, 1, 1}, stream());
+  const Arrays operands{in[0], in[1], in[2], in[3], in[5], in[6], part[0]};
   if (carry[0].shape(0) > 1) run("indexed_product_carry", operands, carry[0], chunks, false);
   else carry[0].set_data(mx::allocator::malloc(carry[0].nbytes()));
   auto all = operands;
@@ -177,58 +176,33 @@ void IndexedProduct::eval_shader(const std::vector<mx::array>& in, std::vector<m
   run("indexed_product", all, outputs[0], chunks, false);
 }
 
-mx::array IndexedProduct::apply(const std::vector<mx::array>& in, const mx::array& left, const mx::array& right) {
-  return indexed_product(kind_, left, right, given(in[2]), given(in[3]), given(in[4]),
-                         static_cast<int64_t>(in[5].shape(0)) - 1, order_, stream());
+// The grouping of `inputs` is kept.
+Arrays IndexedProduct::apply(const Arrays& inputs) {
+  if (inputs[0].size() && inputs[1].size()) return {make(inputs)[0]};
+  return {mx::zeros(results(inputs)[0].shape, inputs[0].dtype(), stream())};
 }
 
-std::vector<mx::array> IndexedProduct::vjp(const std::vector<mx::array>& primals, const std::vector<mx::array>& cotangents,
-                                           const std::vector<int>& argnums, const std::vector<mx::array>&) {
+// The operand and the result change places.
+mx::array IndexedProduct::gradient(int input, const Arrays& primals, const mx::array& cotangent, const Arrays&) {
   const auto s = stream();
-  const auto slot = slots(kind_);
-  std::vector<mx::array> grads;
-  for (int arg : argnums) {
-    no_index_gradient(arg > 1);
-    // The operand and the result change places.
-    const Slot wanted = arg == 0 ? slot.left : slot.right, other = arg == 0 ? slot.right : slot.left;
-    std::array<std::optional<mx::array>, 3> operand, index;
-    operand[slot.out] = cotangents[0];
-    operand[other] = conj(primals[1 - arg], s);
-    index[slot.out] = given(primals[4]);
-    index[other] = given(primals[3 - arg]);
-    const auto kind = giving(wanted);
-    const auto take = slots(kind);
-    auto g = indexed_product(kind, *operand[take.left], *operand[take.right], index[take.left], index[take.right],
-                             given(primals[2 + arg]), primals[arg].shape(0), order_, s);
-    grads.push_back(sum_repeats(g, primals[arg], s));
-  }
-  return grads;
+  const auto mine = slots(kind_);
+  std::array<Index, 3> index;
+  index[mine.left] = {given(primals[2]), sorted_[0]};
+  index[mine.right] = {given(primals[3]), sorted_[1]};
+  index[mine.out] = {given(primals[4]), sorted_[2]};
+  std::array<std::optional<mx::array>, 3> operand;
+  operand[mine.out] = cotangent;
+  operand[input == 0 ? mine.right : mine.left] = conj(primals[1 - input], s);
+  const auto kind = giving(input == 0 ? mine.left : mine.right);
+  const auto take = slots(kind);
+  auto g = indexed_product(kind, *operand[take.left], *operand[take.right],
+                           {index[take.left], index[take.right], index[take.out], atomic_}, primals[input].shape(0), s);
+  return sum_repeats(g, primals[input], s);
 }
 
-std::vector<mx::array> IndexedProduct::jvp(const std::vector<mx::array>& primals, const std::vector<mx::array>& tangents,
-                                           const std::vector<int>& argnums) {
-  std::optional<mx::array> total;
-  for (size_t i = 0; i < argnums.size(); ++i) {
-    no_index_gradient(argnums[i] > 1);
-    auto term = apply(primals, argnums[i] == 0 ? tangents[i] : primals[0], argnums[i] == 1 ? tangents[i] : primals[1]);
-    total = total ? mx::add(*total, term, stream()) : term;
-  }
-  return with_scratch(*total, primals);
-}
-
-std::pair<std::vector<mx::array>, std::vector<int>> IndexedProduct::vmap(const std::vector<mx::array>& inputs,
-                                                                         const std::vector<int>& axes) {
+std::optional<Node::Batched> IndexedProduct::batched(const Arrays& inputs, const Axes& axes) {
+  if (std::any_of(axes.begin() + 2, axes.end(), [](int a) { return a >= 0; })) return std::nullopt;
   const auto s = stream();
-  auto answer = [&](mx::array y, int axis) {
-    auto outs = with_scratch(std::move(y), inputs);
-    std::vector<int> out_axes(outs.size(), -1);
-    out_axes[0] = axis;
-    return std::make_pair(std::move(outs), std::move(out_axes));
-  };
-  for (size_t i = 2; i < axes.size(); ++i) {
-    if (axes[i] < 0) continue;
-    return answer(stack_slices(inputs, axes, s, [&](auto& in) { return apply(in, in[0], in[1]); }), 0);
-  }
   // A mapped operand's axis joins its groups, in front; one that is not mapped repeats its groups.
   auto rank = [&](int i) { return static_cast<int>(inputs[i].ndim()) - (axes[i] >= 0); };
   auto groups = [&](int i) { return inputs[i].shape(axes[i] >= 0 && axes[i] <= 1 ? 2 : 1); };
@@ -248,45 +222,13 @@ std::pair<std::vector<mx::array>, std::vector<int>> IndexedProduct::vmap(const s
     folded.insert(folded.end(), shape.end() - (rank(i) - 2), shape.end());
     return mx::reshape(a, folded, s);
   };
-  auto left = fold(0), right = fold(1);
-  auto y = apply(inputs, left, right);
+  auto wide = inputs;
+  for (int i : {0, 1}) wide[i] = fold(i);
+  auto y = apply(wide)[0];
   auto shape = y.shape();
   shape[1] = most;
   shape.insert(shape.begin() + 1, batch);
-  return answer(mx::reshape(y, shape, s), 1);
-}
-
-bool IndexedProduct::is_equivalent(const Primitive& other) const {
-  const auto& o = static_cast<const IndexedProduct&>(other);
-  if (scratch_ || o.scratch_) return kMergeSiblings;
-  return kind_ == o.kind_ && order_.atomic == o.order_.atomic && order_.sorted == o.order_.sorted;
-}
-
-std::vector<mx::Shape> IndexedProduct::output_shapes(const std::vector<mx::array>& in) {
-  const int n_out = in[5].shape(0) - 1;
-  std::vector<mx::Shape> shapes{out_shape(kind_, in[0], in[1], n_out)};
-  if (scratch_) {
-    int64_t entries = n_out;
-    for (int i : {2, 3, 4}) {
-      if (!is_identity(in[i])) entries = static_cast<int64_t>(in[i].size());
-    }
-    const int chunks = static_cast<int>((entries + n_out + kChunk - 1) / kChunk);
-    auto carry = shapes[0];
-    carry[0] = chunks;
-    shapes.push_back({chunks + 1});
-    // Groups of one entry reach across no chunk.
-    shapes.push_back(is_identity(in[4]) || chunks == 1 ? mx::Shape{1} : carry);
-  }
-  return shapes;
-}
-
-std::vector<mx::array> IndexedProduct::with_scratch(mx::array y, const std::vector<mx::array>& inputs) {
-  std::vector<mx::array> outs{std::move(y)};
-  if (scratch_) { // nobody reads it, but each output needs an answer
-    outs.push_back(mx::zeros({1}, inputs[5].dtype(), stream()));
-    outs.push_back(mx::zeros({1}, acc_dtype(inputs[0].dtype()), stream()));
-  }
-  return outs;
+  return Batched{mx::reshape(y, std::move(shape), s), 1};
 }
 
 const char* IndexedProduct::name() const {

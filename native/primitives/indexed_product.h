@@ -3,55 +3,54 @@
 #pragma once
 
 #include <array>
-#include <optional>
 
-#include "evaluate.h"
+#include "../kernels/view.h"
+#include "node.h"
 
 namespace sp {
 
-enum class IndexedKind;
+// The row of an operand that takes part in product t is row rows[t]; without `rows`, row t. sorted: they never decrease.
+struct Index {
+  std::optional<mx::array> rows;
+  bool sorted = false;
+};
 
-// How entries with the same output index are added. An index marked sorted is nondecreasing; the others are grouped by a
-// stable sort. atomic: in the order of a GPU's scheduling, for float32 (otherwise as grouped).
-struct IndexedOrder {
+// What is multiplied and where products add up. Those with the same output row are added in order where the index of the
+// output is sorted, and else in groups of a stable sort. atomic: in the order of a GPU's scheduling, for float32 (otherwise
+// as grouped).
+struct Indices {
+  Index left, right, out;
   bool atomic = false;
-  std::array<bool, 3> sorted{}; // of the indices of x, a and y
 };
 
 // By kind (left, right -> result): matvec (a, y -> x), rmatvec (a, x -> y), outer (x, y -> a), for a (*, G, M, C),
-// x (*, G, M), y (*, G, C). An index left out is the identity. The result has n_out rows.
-mx::array indexed_product(IndexedKind kind, const mx::array& left, const mx::array& right,
-                          const std::optional<mx::array>& left_index, const std::optional<mx::array>& right_index,
-                          const std::optional<mx::array>& out_index, int64_t n_out, const IndexedOrder& order,
-                          mx::Stream s);
+// x (*, G, M), y (*, G, C). The result has n_out rows.
+mx::array indexed_product(IndexedKind kind, const mx::array& left, const mx::array& right, const Indices& indices,
+                          int64_t n_out, mx::Stream s);
 
 // Inputs (left, right, left_index, right_index, out_index, offsets, entry_order); an index of rank 2 stands for the
-// identity. Outputs (result), for a shader (result, part, carry).
-class IndexedProduct : public mx::Primitive {
+// identity.
+class IndexedProduct : public Node {
  public:
-  IndexedProduct(mx::Stream s, IndexedKind kind, IndexedOrder order)
-      : Primitive(s), kind_(kind), order_(order), scratch_(uses_shaders(s) && !order.atomic) {}
-
-  void eval_cpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) override;
-  void eval_gpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) override;
-  std::vector<mx::array> vjp(const std::vector<mx::array>& primals, const std::vector<mx::array>& cotangents,
-                             const std::vector<int>& argnums, const std::vector<mx::array>& outputs) override;
-  std::vector<mx::array> jvp(const std::vector<mx::array>& primals, const std::vector<mx::array>& tangents,
-                             const std::vector<int>& argnums) override;
-  std::pair<std::vector<mx::array>, std::vector<int>> vmap(const std::vector<mx::array>& inputs,
-                                                           const std::vector<int>& axes) override;
-  bool is_equivalent(const Primitive& other) const override;
-  std::vector<mx::Shape> output_shapes(const std::vector<mx::array>& inputs) override;
+  IndexedProduct(mx::Stream s, IndexedKind kind, const Indices& indices)
+      : Node(s, uses_shaders(s) && !indices.atomic), kind_(kind), atomic_(indices.atomic),
+        sorted_{indices.left.sorted, indices.right.sorted, indices.out.sorted} {}
   const char* name() const override;
 
  private:
-  void eval_shader(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs);
-  mx::array apply(const std::vector<mx::array>& inputs, const mx::array& left, const mx::array& right);
-  std::vector<mx::array> with_scratch(mx::array y, const std::vector<mx::array>& inputs);
+  std::vector<int64_t> key() const override;
+  std::vector<Output> results(const Arrays& inputs) const override;
+  std::vector<Output> scratch(const Arrays& inputs) const override; // part, carry
+  void kernel(const Arrays& inputs, Arrays& outputs) const override;
+  void shader(const Arrays& inputs, Arrays& outputs) override;
+  Arrays apply(const Arrays& inputs) override;
+  bool has_derivative(int input) const override { return input < 2; }
+  mx::array gradient(int input, const Arrays& primals, const mx::array& cotangent, const Arrays& outputs) override;
+  std::optional<Batched> batched(const Arrays& inputs, const Axes& axes) override;
 
   IndexedKind kind_;
-  IndexedOrder order_;
-  bool scratch_;
+  bool atomic_;
+  std::array<bool, 3> sorted_; // left, right, out
 };
 
 } // namespace sp

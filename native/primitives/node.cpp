@@ -49,6 +49,10 @@ void Node::answer_the_rest(Arrays& all, const Arrays& inputs) {
   for (size_t i = all.size(); i < outputs.size(); ++i) all.push_back(mx::zeros({1}, outputs[i].dtype, stream()));
 }
 
+void Node::refuse_mapped_structure(bool mapped) {
+  if (mapped) throw std::invalid_argument("vmap over the structure of a sparse array is not supported; map its data instead");
+}
+
 mx::array Node::gradient(int, const Arrays&, const mx::array&, const Arrays&) {
   throw std::invalid_argument(std::string(name()) + " has no derivative");
 }
@@ -59,13 +63,16 @@ mx::array Node::tangent(int input, const Arrays& primals, const mx::array& rate)
   return apply(inputs)[0];
 }
 
-Arrays Node::vjp(const Arrays& primals, const Arrays& cotangents, const std::vector<int>& argnums, const Arrays& outputs) {
+Arrays Node::gradients(const std::vector<int>& inputs, const Arrays& primals, const mx::array& cotangent,
+                       const Arrays& outputs) {
   Arrays found;
-  for (int input : argnums) {
-    refuse_structure(input);
-    found.push_back(gradient(input, primals, cotangents[0], outputs));
-  }
+  for (int input : inputs) found.push_back(gradient(input, primals, cotangent, outputs));
   return found;
+}
+
+Arrays Node::vjp(const Arrays& primals, const Arrays& cotangents, const std::vector<int>& argnums, const Arrays& outputs) {
+  for (int input : argnums) refuse_structure(input);
+  return gradients(argnums, primals, cotangents[0], outputs);
 }
 
 Arrays Node::jvp(const Arrays& primals, const Arrays& tangents, const std::vector<int>& argnums) {

@@ -52,13 +52,17 @@ class Node : public mx::Primitive, public std::enable_shared_from_this<Node> {
   virtual Arrays apply(const Arrays& inputs) = 0;
   // Whether an input is made of values; the others are structure.
   virtual bool has_derivative(int input) const { return input == 0; }
-  // What the cotangent of the first result gives for one input.
+  // What the cotangent of the first result gives for one input; and for several, where these share work.
   virtual mx::array gradient(int input, const Arrays& primals, const mx::array& cotangent, const Arrays& outputs);
+  virtual Arrays gradients(const std::vector<int>& inputs, const Arrays& primals, const mx::array& cotangent,
+                           const Arrays& outputs);
   // The first result's rate of change for that of one input: of a multilinear node, apply() itself.
   virtual mx::array tangent(int input, const Arrays& primals, const mx::array& rate);
 
   // ---- a batch of it
   struct Batched { mx::array result; int axis; };
+  // For families that have no batch of structures.
+  static void refuse_mapped_structure(bool mapped);
   // The first result over a batch where one call can give it; otherwise slices are computed one by one.
   virtual std::optional<Batched> batched(const Arrays&, const Axes&) { return std::nullopt; }
 

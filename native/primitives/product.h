@@ -1,22 +1,27 @@
 // The product family: A @ X, A^T @ X and the sampled product, closed under differentiation.
 #pragma once
 
-#include "structure.h"
+#include "node.h"
+#include "views.h"
 
 namespace sp {
 
 enum class ProductKind { matmul, rmatmul, sddmm };
 
 // Throws where buffers of blocks or diagonals do not fit each other.
-void check_values(const Pattern& p, const mx::array& data, const mx::array& s0, const mx::array& s1);
+void check_values(const Structure& a, const mx::array& data);
 
-// data of p.values_shape, with a leading batch axis perhaps; x (n,), (n, k) or (..., n, k). matmul: n = n_minor; rmatmul: n = n_major.
-mx::array product(ProductKind kind, const Pattern& p, const mx::array& data, const mx::array& s0, const mx::array& s1,
-                  const mx::array& x, mx::Stream s);
+// Entries of a structure: stored values, blocks or diagonals.
+inline int64_t entry_count(const Pattern& p, const mx::array& data) { return data.shape(-p.rank()); }
+// Whether there is a batch of values in front.
+inline bool batched_values(const Pattern& p, const mx::array& data) { return static_cast<int>(data.ndim()) > p.rank(); }
 
-// out[p] = sum_b sum_j u[b, major(p), j] * v[b, minor(p), j] in p.values_shape; per_batch keeps the b axis in front.
-mx::array sddmm(const Pattern& p, const mx::array& s0, const mx::array& s1, const mx::array& u, const mx::array& v,
-                bool per_batch, mx::Stream s);
+// data of pattern.values_shape, with a leading batch axis perhaps; x (n,), (n, k) or (..., n, k). matmul: n = n_minor;
+// rmatmul: n = n_major.
+mx::array product(ProductKind kind, const Structure& a, const mx::array& data, const mx::array& x, mx::Stream s);
+
+// out[p] = sum_b sum_j u[b, major(p), j] * v[b, minor(p), j] in pattern.values_shape; per_batch keeps the b axis in front.
+mx::array sddmm(const Structure& a, const mx::array& u, const mx::array& v, bool per_batch, mx::Stream s);
 
 // (batch, n, k) of a dense operand of rank 1, 2 or 3; batch 0 means "shared by every batch".
 struct Dense { int64_t batch, n, k; };
@@ -26,55 +31,69 @@ inline Dense dense_extents(const mx::array& x) {
   return {x.shape(0), x.shape(1), x.shape(2)};
 }
 
-// One evaluation on the CPU: in = (data, s0, s1, x), or (s0, s1, u, v) for sddmm.
-void product_task(ProductKind kind, const Pattern& p, const std::vector<mx::array>& in, mx::array& out);
-void sddmm_task(const Pattern& p, bool per_batch, const std::vector<mx::array>& in, mx::array& out);
+// The kernels on host pointers, for one batch: used by nodes and, without a graph, for NumPy operands. k columns of x.
+struct HostProduct {
+  HostStructure a;
+  mx::Dtype dtype;
+  const void *data, *x;
+  void* y;
+  size_t k;
+};
+void product_host(ProductKind kind, const HostProduct& p);
+void block_product_host(ProductKind kind, const HostProduct& p);
+void diagonal_product_host(ProductKind kind, const HostProduct& p);
 
-// Entries of a structure: stored values, blocks or diagonals.
-inline int64_t entry_count(const Pattern& p, const mx::array& data) { return data.shape(-p.rank()); }
+// Sums over the batches; steps count elements.
+struct HostSddmm {
+  HostStructure a;
+  mx::Dtype dtype;
+  const void *u, *v;
+  void* out;
+  size_t k, batch, u_step, v_step;
 
-// The kernels, on host pointers: used by eval_cpu and, without a graph node, for NumPy operands.
-void product_host(ProductKind kind, const Pattern& p, mx::Dtype dtype, mx::Dtype index, size_t nnz, const void* data,
-                  const void* s0, const void* s1, const void* x, void* y, size_t k);
-void block_product_host(ProductKind kind, const Pattern& p, mx::Dtype dtype, mx::Dtype index, const void* data,
-                        const void* indices, const void* indptr, const void* x, void* y, size_t k);
-void block_sddmm_host(const Pattern& p, mx::Dtype dtype, mx::Dtype index, const void* indices, const void* indptr,
-                      const void* u, const void* v, void* out, size_t k, size_t batch, size_t u_step, size_t v_step);
-void diagonal_product_host(ProductKind kind, const Pattern& p, mx::Dtype dtype, mx::Dtype index, size_t n_diagonals,
-                           const void* data, const void* offsets, const void* x, void* y, size_t k);
-void diagonal_sddmm_host(const Pattern& p, mx::Dtype dtype, mx::Dtype index, size_t n_diagonals, const void* offsets,
-                         const void* u, const void* v, void* out, size_t k, size_t batch, size_t u_step, size_t v_step);
+  template <class T>
+  DensePair<T> pair() const {
+    return {static_cast<const T*>(u), static_cast<const T*>(v), k, batch, u_step, v_step};
+  }
+};
+void sddmm_host(const HostSddmm& p);
+void block_sddmm_host(const HostSddmm& p);
+void diagonal_sddmm_host(const HostSddmm& p);
 
-class Product : public mx::Primitive {
+// Inputs (data, outer, inner, x), or (outer, inner, u, v) of a sampled product. What shaders need besides stands behind:
+// the chunks' `part` of a compressed product when its plan has it (long_slices: see Plan), the transposed structure
+// (order, indices, indptr) of a transposed block product, each block's row of a sampled one.
+class Product : public Node {
  public:
-  // A compressed shader product takes the chunks' `part` as a fifth input when its plan has it (long_slices: see Plan);
-  // a transposed block shader product takes the transposed structure (order, indices, indptr), a sampled one each block's row.
-  Product(mx::Stream s, ProductKind kind, Pattern pattern, bool per_batch, bool long_slices = true)
-      : Primitive(s), kind_(kind), pattern_(std::move(pattern)), per_batch_(per_batch), long_slices_(long_slices),
-        scratch_(kind == ProductKind::matmul && pattern_.layout == Layout::compressed && uses_shaders(s)) {}
-
-  void eval_cpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) override;
-  void eval_gpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) override;
-  std::vector<mx::array> vjp(const std::vector<mx::array>& primals, const std::vector<mx::array>& cotangents,
-                             const std::vector<int>& argnums, const std::vector<mx::array>& outputs) override;
-  std::vector<mx::array> jvp(const std::vector<mx::array>& primals, const std::vector<mx::array>& tangents,
-                             const std::vector<int>& argnums) override;
-  std::pair<std::vector<mx::array>, std::vector<int>> vmap(const std::vector<mx::array>& inputs,
-                                                           const std::vector<int>& axes) override;
-  bool is_equivalent(const Primitive& other) const override;
-  std::vector<mx::Shape> output_shapes(const std::vector<mx::array>& inputs) override;
-  std::vector<mx::Dtype> output_dtypes(const std::vector<mx::array>& inputs) const;
+  Product(mx::Stream s, ProductKind kind, Pattern pattern, bool per_batch = false, bool long_slices = true)
+      : Node(s, kind == ProductKind::matmul && pattern.layout == Layout::compressed && uses_shaders(s)),
+        kind_(kind), pattern_(std::move(pattern)), per_batch_(per_batch), long_slices_(long_slices) {}
   const char* name() const override;
 
  private:
-  void eval_shader(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs);
-  // Rules that answer for y fill in the scratch outputs behind it, which nobody reads.
-  std::vector<mx::array> with_scratch(mx::array y, const std::vector<mx::array>& primals);
+  bool sampled() const { return kind_ == ProductKind::sddmm; }
+  Structure structure(const Arrays& in) const {
+    const int first = sampled() ? 0 : 1;
+    return {pattern_, in[first], in[first + 1]};
+  }
+  std::vector<int64_t> key() const override {
+    return {static_cast<int64_t>(kind_), per_batch_, static_cast<int64_t>(pattern_.layout), pattern_.n_major,
+            pattern_.n_minor, pattern_.r, pattern_.c};
+  }
+  std::vector<Output> results(const Arrays& inputs) const override;
+  std::vector<Output> scratch(const Arrays& inputs) const override;
+  bool has_derivative(int input) const override { return input == 3 || input == (sampled() ? 2 : 0); }
+  Arrays apply(const Arrays& inputs) override;
+  mx::array gradient(int input, const Arrays& primals, const mx::array& g, const Arrays& outputs) override;
+  std::optional<Batched> batched(const Arrays& inputs, const Axes& axes) override;
+  void kernel(const Arrays& inputs, Arrays& outputs) const override;
+  void sampled_kernel(const Arrays& inputs, mx::array& out) const;
+  void shader(const Arrays& inputs, Arrays& outputs) override;
+  void sampled_shader(const Arrays& inputs, Arrays& outputs);
 
   ProductKind kind_;
   Pattern pattern_;
   bool per_batch_, long_slices_;
-  bool scratch_; // a shader product: outputs (y, part, carry)
 };
 
 } // namespace sp

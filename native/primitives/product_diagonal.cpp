@@ -1,31 +1,26 @@
 // The CPU kernels of products by diagonals, instantiated here only.
-#include "product.h"
-
 #include "../kernels/dia_product.h"
+#include "product.h"
 
 namespace sp {
 
-void diagonal_product_host(ProductKind kind, const Pattern& p, mx::Dtype dtype, mx::Dtype index, size_t n_diagonals,
-                           const void* data, const void* offsets, const void* x, void* y, size_t k) {
-  dispatch_unsigned(dtype, [&](auto t) {
-    dispatch_index(index, [&](auto i) {
+void diagonal_product_host(ProductKind kind, const HostProduct& p) {
+  dispatch_unsigned(p.dtype, [&](auto t) {
+    dispatch_index(p.a.index, [&](auto i) {
       using T = typename decltype(t)::type;
       using I = typename decltype(i)::type;
-      dia_matmul<T, I>(kind == ProductKind::rmatmul, p.n_major, p.n_minor, p.c, n_diagonals,
-                       static_cast<const I*>(offsets), static_cast<const T*>(data), static_cast<const T*>(x),
-                       static_cast<T*>(y), k);
+      const DiaView<T, I> a{dia_pattern<I>(p.a), static_cast<const T*>(p.data)};
+      dia_matmul(kind == ProductKind::rmatmul, a, static_cast<const T*>(p.x), static_cast<T*>(p.y), p.k);
     });
   });
 }
 
-void diagonal_sddmm_host(const Pattern& p, mx::Dtype dtype, mx::Dtype index, size_t n_diagonals, const void* offsets,
-                         const void* u, const void* v, void* out, size_t k, size_t batch, size_t u_step, size_t v_step) {
-  dispatch_unsigned(dtype, [&](auto t) {
-    dispatch_index(index, [&](auto i) {
+void diagonal_sddmm_host(const HostSddmm& p) {
+  dispatch_unsigned(p.dtype, [&](auto t) {
+    dispatch_index(p.a.index, [&](auto i) {
       using T = typename decltype(t)::type;
       using I = typename decltype(i)::type;
-      dia_sddmm<T, I>(p.n_major, p.n_minor, p.c, n_diagonals, static_cast<const I*>(offsets), static_cast<const T*>(u),
-                      static_cast<const T*>(v), static_cast<T*>(out), k, batch, u_step, v_step);
+      dia_sddmm(dia_pattern<I>(p.a), p.pair<T>(), static_cast<T*>(p.out));
     });
   });
 }

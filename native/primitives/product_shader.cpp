@@ -2,7 +2,7 @@
 
 #include "../launch.h"
 #include "convert.h"
-#include "reduce.h"
+#include "sort_by_key.h"
 
 namespace sp {
 
@@ -13,21 +13,16 @@ constexpr int kVectorChunk = 2048, kMatrixChunk = 512;
 int chunk_size(int64_t k) { return k == 1 ? kVectorChunk : kMatrixChunk; }
 int chunk_count(int64_t nnz, int64_t n_major, int chunk) { return static_cast<int>((nnz + n_major + chunk - 1) / chunk); }
 
-void allocate(std::vector<mx::array>& outputs) {
-  for (auto& out : outputs) out.set_data(mx::allocator::malloc(out.nbytes()));
-}
-
 // The structure sorted by minor index, and the permutation that takes the values there.
-Plan::Transposed transposed(const Pattern& p, const mx::array& s0, const mx::array& s1, mx::Stream s) {
-  if (p.plan && p.plan->transposed) return *p.plan->transposed;
-  auto order = stable_argsort(s0, s);
-  auto indices = mx::take(expand(s1, s0.size(), s), order, 0, s);
-  const int64_t n_minor = p.layout == Layout::block ? p.n_minor / p.c : p.n_minor; // slices of the result
-  auto indptr = compress(mx::take(s0, order, 0, s), n_minor, s);
-  Plan::Transposed made{order, indices, indptr, std::make_shared<Plan>()};
-  if (p.plan && !s0.is_tracer() && !s1.is_tracer()) {
+Plan::Transposed transposed(const Structure& a, mx::Stream s) {
+  const auto& plan = a.pattern.plan;
+  if (plan && plan->transposed) return *plan->transposed;
+  auto sorted = sort_by_key(a.inner, a.pattern.inner_slices(), s);
+  auto indices = mx::take(expand(a.outer, a.entries(), s), sorted.order, 0, s);
+  Plan::Transposed made{sorted.order, indices, sorted.offsets, std::make_shared<Plan>()};
+  if (plan && !a.inner.is_tracer() && !a.outer.is_tracer()) {
     mx::eval({made.order, made.indices, made.indptr});
-    p.plan->transposed = made;
+    plan->transposed = made;
   }
   return made;
 }
@@ -67,81 +62,70 @@ const Plan::Chunks* planned_chunks(const Pattern& p, const mx::array& indptr, in
 
 } // namespace
 
-std::vector<mx::Shape> segment_scratch(int64_t nnz, int64_t n_major, int64_t batch, int64_t k, bool has_part,
-                                       bool long_slices) {
-  const int chunks = chunk_count(nnz, n_major, chunk_size(k));
-  return {{has_part ? 1 : chunks + 1},
-          long_slices ? mx::Shape{static_cast<int>(batch), chunks, static_cast<int>(k)} : mx::Shape{1, 1, 1}};
+std::vector<Output> segment_scratch(const SegmentExtents& e, mx::Dtype index, mx::Dtype values) {
+  const int chunks = chunk_count(e.nnz, e.n_major, chunk_size(e.k));
+  const mx::Shape carry{static_cast<int>(e.batch), chunks, static_cast<int>(e.k)};
+  return {{{e.has_part ? 1 : chunks + 1}, index}, {e.long_slices ? carry : mx::Shape{1, 1, 1}, acc_dtype(values)}};
 }
 
-void launch_segments(const mx::array& data, const mx::array& indices, const mx::array& indptr, const mx::array* x,
-                     const mx::array* part, bool long_slices, std::vector<mx::array>& outputs, mx::Stream s) {
+void launch_segments(const SegmentOperands& in, Arrays& outputs, mx::Stream s) {
   const auto& y = outputs[0];
-  if (y.size() == 0) return allocate(outputs);
+  if (y.size() == 0) return allocate_all(outputs);
+  const auto* x = in.x;
   const int batch = y.ndim() == (x && x->ndim() > 1 ? 3 : 2) ? y.shape(0) : 1;
   const int k = x && x->ndim() > 1 ? y.shape(-1) : 1, chunk = chunk_size(k);
-  const int chunks = chunk_count(data.shape(-1), static_cast<int64_t>(indptr.size()) - 1, chunk);
+  const int chunks = chunk_count(in.data.shape(-1), static_cast<int64_t>(in.indptr.size()) - 1, chunk);
   const TemplateArgs args{{"CHUNK", chunk}, {"has_x", x != nullptr}};
-  const auto& operand = x ? *x : data;
+  const auto& operand = x ? *x : in.data;
 
-  std::vector<mx::array> owned{outputs[1]}, carry{outputs[2]}, out{y};
-  if (part) {
-    allocate(owned);
+  Arrays owned{outputs[1]}, carry{outputs[2]}, out{y};
+  if (in.part) {
+    allocate_all(owned);
   } else {
-    const Shader& sh = shader("cs_partition");
-    launch(sh, {indptr}, owned, args, {chunks + 1, 1, 1}, {sh.group, 1, 1}, s);
+    launch(shader("cs_partition"), {in.indptr}, owned, args, {chunks + 1, 1, 1}, s);
   }
-  const auto& owners = part ? *part : owned[0];
-  if (long_slices) {
+  const auto& owners = in.part ? *in.part : owned[0];
+  if (in.long_slices) {
     const Shader& sh = shader("cs_carry");
-    launch(sh, {data, indices, indptr, operand, owners}, carry, args,
-           {chunks * sh.group, (k + sh.group - 1) / sh.group, batch}, {sh.group, 1, 1}, s);
+    launch(sh, {in.data, in.indices, in.indptr, operand, owners}, carry, args,
+           {chunks * sh.group, (k + sh.group - 1) / sh.group, batch}, s);
   } else {
-    allocate(carry);
+    allocate_all(carry);
   }
   const Shader& sum = shader(k == 1 ? "cs_matmul_vector" : "cs_matmul_matrix");
-  launch(sum, {data, indices, indptr, operand, owners, carry[0]}, out, args,
-         {chunks * sum.group, (k + sum.group - 1) / sum.group, batch}, {sum.group, 1, 1}, s);
+  launch(sum, {in.data, in.indices, in.indptr, operand, owners, carry[0]}, out, args,
+         {chunks * sum.group, (k + sum.group - 1) / sum.group, batch}, s);
 }
 
-mx::array shader_product(ProductKind kind, const Pattern& p, const mx::array& data, const mx::array& s0,
-                         const mx::array& s1, const mx::array& x, mx::Stream s) {
+mx::array shader_product(ProductKind kind, const Structure& a, const mx::array& data, const mx::array& x, mx::Stream s) {
+  const auto& p = a.pattern;
   if (p.layout == Layout::coordinate) {
-    auto cs = coo_to_cs(data, s0, s1, p.n_major, s);
-    return shader_product(kind, {Layout::compressed, p.n_major, p.n_minor, nullptr}, cs.data, cs.indices, cs.indptr, x, s);
+    auto cs = coo_to_cs(data, a.outer, a.inner, p.n_major, s);
+    return shader_product(kind, {{Layout::compressed, p.n_major, p.n_minor, nullptr}, cs.indptr, cs.indices}, cs.data, x, s);
   }
+  Arrays inputs{data, a.outer, a.inner, x};
   if (p.layout == Layout::block || p.layout == Layout::diagonal) {
-    std::vector<mx::array> inputs{data, s0, s1, x};
     if (p.layout == Layout::block && kind == ProductKind::rmatmul) {
-      auto t = transposed(p, s0, s1, s);
+      auto t = transposed(a, s);
       inputs.insert(inputs.end(), {t.order, t.indices, t.indptr});
     }
-    auto node = std::make_shared<Product>(s, kind, p, false);
-    return mx::array(node->output_shapes(inputs)[0], data.dtype(), node, inputs);
+    return node<Product>(inputs, s, kind, p);
   }
   if (kind == ProductKind::rmatmul) {
-    auto t = transposed(p, s0, s1, s);
-    const Pattern flipped{Layout::compressed, p.n_minor, p.n_major, t.plan};
-    return shader_product(ProductKind::matmul, flipped, transposed_values(p, data, t.order, s), t.indices, t.indptr, x, s);
+    auto t = transposed(a, s);
+    const Structure flipped{{Layout::compressed, p.n_minor, p.n_major, t.plan}, t.indptr, t.indices};
+    return shader_product(ProductKind::matmul, flipped, transposed_values(p, data, t.order, s), x, s);
   }
-  std::vector<mx::array> inputs{data, s0, s1, x};
   const int64_t k = x.ndim() > 1 ? x.shape(-1) : 1;
-  const auto* chunks = planned_chunks(p, s1, s0.size(), chunk_size(k), s);
+  const auto* chunks = planned_chunks(p, a.outer, a.entries(), chunk_size(k), s);
   if (chunks) inputs.push_back(chunks->part);
-  auto node = std::make_shared<Product>(s, kind, p, false, !chunks || chunks->long_slices);
-  return mx::array::make_arrays(node->output_shapes(inputs), node->output_dtypes(inputs), node, inputs)[0];
-}
-
-mx::array shader_major_sum(const mx::array& data, const mx::array& indptr, mx::Stream s) {
-  auto node = std::make_shared<AxisSum>(s, true, static_cast<int64_t>(indptr.size()) - 1);
-  return mx::array::make_arrays(node->output_shapes({data, indptr}), {data.dtype(), indptr.dtype(), acc_dtype(data.dtype())},
-                                node, {data, indptr})[0];
+  return node<Product>(inputs, s, kind, p, false, !chunks || chunks->long_slices);
 }
 
 namespace {
 
-void launch_block(bool flipped, const std::vector<mx::array>& in, std::vector<mx::array>& outputs, mx::Stream s) {
-  const auto &data = in[0], &indices = flipped ? in[5] : in[1], &indptr = flipped ? in[6] : in[2], &x = in[3];
+void launch_block(bool flipped, const Arrays& in, Arrays& outputs, mx::Stream s) {
+  const auto &data = in[0], &indices = flipped ? in[5] : in[2], &indptr = flipped ? in[6] : in[1], &x = in[3];
   const auto& order = flipped ? in[4] : indices;
   const Shader& sh = shader("bsr_matmul");
   const auto& y = outputs[0];
@@ -151,48 +135,44 @@ void launch_block(bool flipped, const std::vector<mx::array>& in, std::vector<mx
   const int64_t threads = k == 1 ? int64_t(teams) * team : int64_t(n_out) * k;
   const int64_t groups = (threads + sh.group - 1) / sh.group, most = int64_t(1) << 20; // along x, as the shader counts
   const int wide = static_cast<int>(std::min(groups, most)), high = static_cast<int>((groups + most - 1) / most);
-  launch(sh, {data, indices, indptr, order, x}, outputs, {{"transposed", flipped}}, {wide * sh.group, high, batch},
-         {sh.group, 1, 1}, s);
+  launch(sh, {data, indices, indptr, order, x}, outputs, {{"transposed", flipped}}, {wide * sh.group, high, batch}, s);
 }
 
-void launch_diagonal(bool flipped, const std::vector<mx::array>& in, std::vector<mx::array>& outputs, mx::Stream s) {
+void launch_diagonal(bool flipped, const Arrays& in, Arrays& outputs, mx::Stream s) {
   const auto& y = outputs[0];
   const int batch = in[3].ndim() > 1 && y.ndim() == 3 ? y.shape(0) : 1;
-  const Shader& sh = shader("dia_matmul");
-  launch(sh, {in[0], in[1], in[3]}, outputs, {{"transposed", flipped}}, {static_cast<int>(y.size()) / batch, 1, batch},
-         {sh.group, 1, 1}, s);
+  launch(shader("dia_matmul"), {in[0], in[2], in[3]}, outputs, {{"transposed", flipped}},
+         {static_cast<int>(y.size()) / batch, 1, batch}, s);
 }
 
 } // namespace
 
-void Product::eval_shader(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) {
-  const bool wide = pattern_.layout == Layout::block || pattern_.layout == Layout::diagonal;
-  if (wide && outputs[0].size() == 0) return allocate(outputs);
-  if (wide && kind_ != ProductKind::sddmm) {
-    const bool flipped = kind_ == ProductKind::rmatmul;
-    return pattern_.layout == Layout::block ? launch_block(flipped, inputs, outputs, stream())
-                                            : launch_diagonal(flipped, inputs, outputs, stream());
+void Product::shader(const Arrays& in, Arrays& outputs) {
+  if (sampled()) return sampled_shader(in, outputs);
+  const bool flipped = kind_ == ProductKind::rmatmul;
+  if (pattern_.layout == Layout::compressed) {
+    return launch_segments({in[0], in[2], in[1], &in[3], in.size() == 5 ? &in[4] : nullptr, long_slices_}, outputs, stream());
   }
-  if (wide) {
-    const int batch = per_batch_ ? outputs[0].shape(0) : 1;
-    const bool block = pattern_.layout == Layout::block;
-    const Shader& sh = shader(block ? "bsr_sddmm" : "dia_sddmm");
-    std::vector<mx::array> in{inputs[0], inputs[2], inputs[3]};
-    if (block) in.insert(in.begin(), inputs[4]);
-    return launch(sh, in, outputs, {{"per_batch", per_batch_}}, {static_cast<int>(outputs[0].size()) / batch, 1, batch},
-                  {sh.group, 1, 1}, stream());
+  if (outputs[0].size() == 0) return allocate_all(outputs);
+  if (pattern_.layout == Layout::block) launch_block(flipped, in, outputs, stream());
+  else launch_diagonal(flipped, in, outputs, stream());
+}
+
+void Product::sampled_shader(const Arrays& in, Arrays& outputs) {
+  if (outputs[0].size() == 0) return allocate_all(outputs);
+  const int batch = per_batch_ ? outputs[0].shape(0) : 1, each = static_cast<int>(outputs[0].size()) / batch;
+  const TemplateArgs args{{"per_batch", per_batch_}};
+  const auto &u = in[2], &v = in[3];
+  if (pattern_.layout == Layout::block) {
+    return launch(sp::shader("bsr_sddmm"), {in[4], in[1], u, v}, outputs, args, {each, 1, batch}, stream());
   }
-  if (kind_ != ProductKind::sddmm) {
-    return launch_segments(inputs[0], inputs[1], inputs[2], &inputs[3], inputs.size() == 5 ? &inputs[4] : nullptr,
-                           long_slices_, outputs, stream());
+  if (pattern_.layout == Layout::diagonal) {
+    return launch(sp::shader("dia_sddmm"), {in[1], u, v}, outputs, args, {each, 1, batch}, stream());
   }
-  if (outputs[0].size() == 0) return allocate(outputs);
-  const Shader& sh = shader("coo_sddmm");
-  const auto& u = inputs[2];
-  const int nnz = static_cast<int>(inputs[0].size()), k = u.ndim() > 1 ? u.shape(-1) : 1, lanes = k < 16 ? 1 : 8;
-  const int per_group = sh.group / lanes, groups = (nnz + per_group - 1) / per_group;
-  launch(sh, inputs, outputs, {{"per_batch", per_batch_}},
-         {groups * sh.group, 1, per_batch_ ? outputs[0].shape(0) : 1}, {sh.group, 1, 1}, stream());
+  const Shader& sh = sp::shader("coo_sddmm");
+  const int k = u.ndim() > 1 ? u.shape(-1) : 1, lanes = k < 16 ? 1 : 8, per_group = sh.group / lanes;
+  const int groups = (each + per_group - 1) / per_group;
+  launch(sh, {in[0], in[1], u, v}, outputs, args, {groups * sh.group, 1, batch}, stream());
 }
 
 } // namespace sp

@@ -6,18 +6,23 @@
 
 namespace sp {
 
-mx::array shader_product(ProductKind kind, const Pattern& p, const mx::array& data, const mx::array& s0,
-                         const mx::array& s1, const mx::array& x, mx::Stream s);
-mx::array shader_major_sum(const mx::array& data, const mx::array& indptr, mx::Stream s);
+mx::array shader_product(ProductKind kind, const Structure& a, const mx::array& data, const mx::array& x, mx::Stream s);
 
-// Shapes of the scratch that a segmented sum keeps as extra outputs of its primitive (MLX holds those until the GPU is
-// done): part and carry, a single element each where they are not needed.
-std::vector<mx::Shape> segment_scratch(int64_t nnz, int64_t n_major, int64_t batch, int64_t k, bool has_part,
-                                       bool long_slices);
+// What a segmented sum over compressed slices keeps as scratch: part, the first slice of each chunk (has_part: the plan
+// has it), and carry, the sums of slices that reach across chunks (long_slices: some do). One element where not needed.
+struct SegmentExtents {
+  int64_t nnz, n_major, batch, k;
+  bool has_part, long_slices;
+};
+std::vector<Output> segment_scratch(const SegmentExtents& e, mx::Dtype index, mx::Dtype values);
 
-// outputs = (y, part, carry): sums over major slices of data * x, or of data alone when x is null. part: the chunks of
-// this structure when known; without long_slices no slice needs carries.
-void launch_segments(const mx::array& data, const mx::array& indices, const mx::array& indptr, const mx::array* x,
-                     const mx::array* part, bool long_slices, std::vector<mx::array>& outputs, mx::Stream s);
+// Sums over major slices of data * x, or of data alone when x is null; part: the chunks of this structure when known.
+struct SegmentOperands {
+  const mx::array &data, &indices, &indptr;
+  const mx::array *x, *part;
+  bool long_slices;
+};
+// outputs = (y, part, carry).
+void launch_segments(const SegmentOperands& in, Arrays& outputs, mx::Stream s);
 
 } // namespace sp

@@ -3,17 +3,22 @@
 #include "../launch.h"
 #include "convert.h"
 #include "reduce.h"
+#include "sort_by_key.h"
 
 namespace sp {
 
 namespace {
+
+void expect(bool right, const char* text) {
+  if (!right) throw std::invalid_argument(text);
+}
 
 // Offsets of one segment more: that of the rows in none.
 mx::array closed(const Segments& segments, int rows, mx::Stream s) {
   return mx::concatenate({*segments.offsets, mx::full({1}, rows, segments.offsets->dtype(), s)}, 0, s);
 }
 
-std::vector<mx::array> node_inputs(std::vector<mx::array> operands, const Segments& segments) {
+Arrays node_inputs(Arrays operands, const Segments& segments) {
   if (segments.offsets) operands.push_back(*segments.offsets);
   if (segments.ids) operands.push_back(*segments.ids);
   if (segments.order) operands.push_back(*segments.order);
@@ -36,8 +41,7 @@ mx::array sum_column(const mx::array& x, const Segments& segments, mx::Stream s)
 
 mx::array by_ids(SegmentKind kind, const mx::array& x, const Segments& segments, mx::Stream s) {
   const Segments one_more{segments.count + 1, std::nullopt, segments.ids, std::nullopt};
-  auto found = mx::array({one_more.count, x.shape(1)}, x.dtype(), std::make_shared<SegmentReduce>(s, kind, one_more),
-                         node_inputs({x}, one_more));
+  auto found = node<SegmentReduce>(node_inputs({x}, one_more), s, kind, one_more);
   return mx::slice(found, {0, 0}, {segments.count, x.shape(1)}, s);
 }
 
@@ -68,8 +72,11 @@ bool is_extreme(SegmentKind kind) { return kind == SegmentKind::max || kind == S
 
 mx::Dtype reduced_dtype(SegmentKind kind, mx::Dtype dtype) {
   if (is_arg(kind)) return mx::int32;
-  if (kind == SegmentKind::logsumexp && (dtype == mx::float16 || dtype == mx::bfloat16)) return mx::float32;
-  return dtype;
+  return kind == SegmentKind::logsumexp ? acc_dtype(dtype) : dtype;
+}
+
+mx::Shape reduced_shape(SegmentKind kind, int count, int columns) {
+  return kind == SegmentKind::logsumexp ? mx::Shape{count, 2, columns} : mx::Shape{count, columns};
 }
 
 // Shares of the cotangent among the rows that tie for an extreme y.
@@ -91,17 +98,31 @@ mx::array others(const mx::array& x, const Segments& segments, mx::Stream s) {
 
 } // namespace
 
+Segments make_segments(int count, const std::optional<mx::array>& offsets, const std::optional<mx::array>& ids,
+                       const std::optional<mx::array>& order) {
+  for (const auto* part : {&offsets, &ids, &order}) {
+    expect(!*part || ((*part)->dtype() == mx::int32 && (*part)->ndim() == 1), "segments are vectors of int32");
+  }
+  expect(!offsets || offsets->shape(0) == count + 1, "offsets are one more than segments");
+  expect(ids || (offsets && !order), "segments need offsets or ids");
+  return {count, offsets, ids, order};
+}
+
+Segments sort_by_ids(const mx::array& ids, int count, mx::Stream s) {
+  const auto groups = sort_by_key(ids, count + 1, s); // one more, so that the order is of all rows
+  return {count, mx::slice(groups.offsets, {0}, {count + 1}, s), ids, groups.order};
+}
+
 mx::array segment_offsets(const mx::array& given, bool lengths, int rows, mx::Stream s) {
+  expect(given.ndim() == 1 && (given.dtype() == mx::int32 || given.dtype() == mx::int64) && (lengths || given.size() > 0),
+         "lengths or offsets are a vector of int32 or int64");
   if (given.shape(0) == (lengths ? 0 : 1)) return mx::zeros({1}, mx::int32, s);
   auto narrow = given;
   if (given.dtype() != mx::int32) {
     const auto most = mx::array(int64_t{std::numeric_limits<int>::max()}, mx::int64);
     narrow = mx::astype(mx::clip(given, mx::array(int64_t{0}, mx::int64), most, s), mx::int32, s);
   }
-  const std::vector<mx::array> inputs{narrow, mx::array({rows}, mx::int32)};
-  auto node = std::make_shared<SegmentOffsets>(s, lengths);
-  const auto shapes = node->output_shapes(inputs);
-  return mx::array::make_arrays(shapes, std::vector<mx::Dtype>(shapes.size(), mx::int32), node, inputs)[0];
+  return node<SegmentOffsets>({narrow, mx::array({rows}, mx::int32)}, s, lengths);
 }
 
 Segments with_ids(const Segments& segments, int rows, mx::Stream s) {
@@ -110,114 +131,94 @@ Segments with_ids(const Segments& segments, int rows, mx::Stream s) {
 }
 
 mx::array segment_reduce(SegmentKind kind, const mx::array& x, const Segments& segments, mx::Stream s) {
-  mx::Shape shape{segments.count, x.shape(1)};
-  if (kind == SegmentKind::logsumexp) shape.insert(shape.begin() + 1, 2);
-  if (x.size() == 0 || shape[0] == 0) return of_nothing(kind, reduced_dtype(kind, x.dtype()), shape, s);
+  expect(x.ndim() == 2, "segments are reduced in two dimensions");
+  if (x.size() == 0 || segments.count == 0) {
+    return of_nothing(kind, reduced_dtype(kind, x.dtype()), reduced_shape(kind, segments.count, x.shape(1)), s);
+  }
   const bool scattered = (kind == SegmentKind::sum || is_extreme(kind)) && !uses_shaders(s) &&
       (segments.order || !segments.offsets);
   auto used = scattered ? Segments{segments.count, std::nullopt, segments.ids, std::nullopt} : segments;
-  if (!used.offsets && !scattered) throw std::invalid_argument("only sums, maxima and minima on the CPU do without offsets");
+  expect(used.offsets || scattered, "only sums, maxima and minima on the CPU do without offsets");
   if (kind == SegmentKind::sum && x.shape(1) == 1) return sum_column(x, used, s);
   if (scattered) return by_ids(kind, x, used, s);
-  auto node = std::make_shared<SegmentReduce>(s, kind, segments);
-  auto inputs = node_inputs({x}, segments);
-  return mx::array::make_arrays(node->output_shapes(inputs), node->output_dtypes(inputs), node, inputs)[0];
+  return node<SegmentReduce>(node_inputs({x}, segments), s, kind, segments);
 }
 
 mx::array segment_spread(const mx::array& y, const Segments& segments, int rows, mx::Stream s) {
-  const mx::Shape shape{rows, y.shape(1)};
-  if (y.size() == 0 || rows == 0) return mx::zeros(shape, y.dtype(), s);
-  return mx::array(shape, y.dtype(), std::make_shared<SegmentSpread>(s, segments), node_inputs({y}, with_ids(segments, rows, s)));
+  if (y.size() == 0 || rows == 0) return mx::zeros({rows, y.shape(1)}, y.dtype(), s);
+  return node<SegmentSpread>(node_inputs({y}, with_ids(segments, rows, s)), s, segments);
 }
 
 mx::array segment_weight(SegmentWeight kind, const mx::array& x, const mx::array& y, const Segments& segments, mx::Stream s) {
+  expect(x.ndim() == 2 && y.ndim() == (kind == SegmentWeight::exp ? 3 : 2) && y.shape(0) == segments.count,
+         "x is what was reduced, and y what segment_reduce gave");
   if (x.size() == 0 || y.size() == 0) return mx::zeros(x.shape(), x.dtype(), s);
-  return mx::array(x.shape(), x.dtype(), std::make_shared<SegmentWeights>(s, kind, segments),
-                   node_inputs({x, y}, with_ids(segments, x.shape(0), s)));
+  return node<SegmentWeights>(node_inputs({x, y}, with_ids(segments, x.shape(0), s)), s, kind, segments);
 }
 
 mx::array segment_scan(const mx::array& a, const std::optional<mx::array>& b, bool reverse, const Segments& segments,
                        mx::Stream s) {
   if (a.size() == 0 || segments.count == 0) return mx::zeros(a.shape(), a.dtype(), s);
-  std::vector<mx::array> operands{a};
+  Arrays operands{a};
   if (b) operands.push_back(*b);
-  return mx::array(a.shape(), a.dtype(), std::make_shared<SegmentScan>(s, reverse, b.has_value(), segments),
-                   node_inputs(operands, segments));
+  return node<SegmentScan>(node_inputs(operands, segments), s, reverse, b.has_value(), segments);
 }
 
 // ---- every node --------------------------------------------------------------------------------------------
 
-Segments SegmentNode::segments(const std::vector<mx::array>& in) const {
+Segments SegmentNode::segments(const Arrays& in) const {
   if (by_ids_) return {count_, std::nullopt, in[operands_], std::nullopt};
-  Segments found{count_, in[operands_], std::nullopt, std::nullopt};
-  if (in.size() > operands_ + 1) found.ids = in[operands_ + 1];
-  if (in.size() > operands_ + 2) found.order = in[operands_ + 2];
+  const size_t at = operands_;
+  Segments found{count_, in[at], std::nullopt, std::nullopt};
+  if (in.size() > at + 1) found.ids = in[at + 1];
+  if (in.size() > at + 2) found.order = in[at + 2];
   return found;
 }
 
-void SegmentNode::check(const std::vector<int>& argnums) const {
-  for (int i : argnums) {
-    if (i >= static_cast<int>(operands_)) throw std::invalid_argument("segments are not differentiable");
-  }
-}
-
-std::vector<mx::array> SegmentNode::with_siblings(mx::array y, const std::vector<mx::array>& inputs) {
-  std::vector<mx::array> outs{std::move(y)};
-  for (auto& a : siblings(inputs)) outs.push_back(a);
-  return outs;
-}
-
-void SegmentNode::eval_gpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) {
-  eval_shader(inputs, outputs);
-}
-
-// A batch of operands is more columns.
-std::pair<std::vector<mx::array>, std::vector<int>> SegmentNode::vmap(const std::vector<mx::array>& in,
-                                                                      const std::vector<int>& axes) {
+std::optional<Node::Batched> SegmentNode::batched(const Arrays& in, const Axes& axes) {
+  if (std::any_of(axes.begin() + operands_, axes.end(), [](int a) { return a >= 0; })) return std::nullopt;
   const auto s = stream();
-  const bool by_slice = std::any_of(axes.begin() + operands_, axes.end(), [](int a) { return a >= 0; });
   auto inputs = in;
   int batch = 0, wide = 0;
-  auto y = [&] {
-    if (by_slice) return stack_slices(in, axes, s, [&](const std::vector<mx::array>& one) { return apply(one); });
-    for (size_t i = 0; i < operands_; ++i) if (axes[i] >= 0) batch = in[i].shape(axes[i]);
-    for (size_t i = 0; i < operands_; ++i) {
-      auto x = axes[i] >= 0 ? mx::moveaxis(in[i], axes[i], -2, s) : mx::expand_dims(in[i], -2, s);
-      auto shape = x.shape();
-      wide = shape.back();
-      *(shape.end() - 2) = batch;
-      x = mx::broadcast_to(x, shape, s);
-      shape.pop_back();
-      shape.back() = batch * wide;
-      inputs[i] = mx::reshape(x, shape, s);
-    }
-    auto flat = apply(inputs);
-    auto shape = flat.shape();
-    shape.back() = batch;
-    shape.push_back(wide);
-    return mx::reshape(flat, shape, s);
-  }();
-  auto outs = with_siblings(y, in);
-  std::vector<int> out_axes(outs.size(), -1);
-  out_axes[0] = by_slice ? 0 : static_cast<int>(outs[0].ndim()) - 2;
-  return {outs, out_axes};
+  for (int i = 0; i < operands_; ++i) if (axes[i] >= 0) batch = in[i].shape(axes[i]);
+  for (int i = 0; i < operands_; ++i) {
+    auto x = axes[i] >= 0 ? mx::moveaxis(in[i], axes[i], -2, s) : mx::expand_dims(in[i], -2, s);
+    auto shape = x.shape();
+    wide = shape.back();
+    *(shape.end() - 2) = batch;
+    x = mx::broadcast_to(x, shape, s);
+    shape.pop_back();
+    shape.back() = batch * wide;
+    inputs[i] = mx::reshape(x, shape, s);
+  }
+  auto flat = apply(inputs)[0];
+  auto shape = flat.shape();
+  shape.back() = batch;
+  shape.push_back(wide);
+  const int axis = static_cast<int>(shape.size()) - 2;
+  return Batched{mx::reshape(flat, std::move(shape), s), axis};
+}
+
+// ---- offsets -----------------------------------------------------------------------------------------------
+
+std::vector<Output> SegmentOffsets::results(const Arrays& in) const {
+  return {{{in[0].shape(0) + (lengths_ ? 1 : 0)}, mx::int32}};
 }
 
 // ---- reductions --------------------------------------------------------------------------------------------
 
-mx::array SegmentReduce::apply(const std::vector<mx::array>& in) {
-  return segment_reduce(kind_, in[0], segments(in), stream());
+std::vector<Output> SegmentReduce::results(const Arrays& in) const {
+  return {{reduced_shape(kind_, count_, in[0].shape(1)), reduced_dtype(kind_, in[0].dtype())}};
 }
 
-std::vector<mx::array> SegmentReduce::vjp(const std::vector<mx::array>& primals, const std::vector<mx::array>& cotangents,
-                                          const std::vector<int>& argnums, const std::vector<mx::array>& outputs) {
-  check(argnums);
+Arrays SegmentReduce::apply(const Arrays& in) { return {segment_reduce(kind_, in[0], segments(in), stream())}; }
+
+mx::array SegmentReduce::gradient(int, const Arrays& primals, const mx::array& cotangent, const Arrays& outputs) {
   const auto s = stream();
   const auto &x = primals[0], &y = outputs[0];
-  if (is_arg(kind_)) return {mx::zeros_like(x, s)};
-  const int rows = x.shape(0);
-  const auto given = segments(primals), seg = with_ids(given, rows, s);
-  auto g = cotangents[0];
+  if (is_arg(kind_)) return mx::zeros_like(x, s); // an integer, constant wherever it has a derivative, as mx.argmax's
+  const auto seg = with_ids(segments(primals), x.shape(0), s);
+  auto g = cotangent;
   if (kind_ == SegmentKind::logsumexp) g = mx::astype(logarithms(g, s), x.dtype(), s);
   if (kind_ == SegmentKind::mean) {
     const int n = seg.count;
@@ -225,159 +226,91 @@ std::vector<mx::array> SegmentReduce::vjp(const std::vector<mx::array>& primals,
     auto count = mx::astype(mx::maximum(lengths, mx::array(1, mx::int32), s), acc_dtype(x.dtype()), s);
     g = mx::astype(mx::divide(g, mx::expand_dims(count, 1, s), s), x.dtype(), s);
   }
-  auto spread = segment_spread(g, seg, rows, s);
-  if (kind_ == SegmentKind::prod) return {mx::multiply(conj(others(x, seg, s), s), spread, s)};
-  if (is_extreme(kind_)) return {mx::multiply(ties(x, mx::astype(y, acc_dtype(x.dtype()), s), seg, s), spread, s)};
-  if (kind_ == SegmentKind::logsumexp) return {mx::multiply(segment_weight(SegmentWeight::exp, x, y, seg, s), spread, s)};
-  return {spread};
+  auto spread = segment_spread(g, seg, x.shape(0), s);
+  if (kind_ == SegmentKind::prod) return mx::multiply(conj(others(x, seg, s), s), spread, s);
+  if (is_extreme(kind_)) return mx::multiply(ties(x, mx::astype(y, acc_dtype(x.dtype()), s), seg, s), spread, s);
+  if (kind_ == SegmentKind::logsumexp) return mx::multiply(segment_weight(SegmentWeight::exp, x, y, seg, s), spread, s);
+  return spread;
 }
 
-std::vector<mx::array> SegmentReduce::jvp(const std::vector<mx::array>& primals, const std::vector<mx::array>& tangents,
-                                          const std::vector<int>& argnums) {
-  check(argnums);
+mx::array SegmentReduce::tangent(int, const Arrays& primals, const mx::array& rate) {
   const auto s = stream();
   const auto& x = primals[0];
   const auto given = segments(primals);
-  auto rate = [&]() -> mx::array {
-    if (kind_ == SegmentKind::sum || kind_ == SegmentKind::mean) return segment_reduce(kind_, tangents[0], given, s);
-    if (is_arg(kind_)) return mx::zeros({given.count, x.shape(1)}, mx::int32, s);
-    const auto seg = with_ids(given, x.shape(0), s);
-    if (kind_ == SegmentKind::prod) return sum(mx::multiply(others(x, seg, s), tangents[0], s), seg, s);
-    auto y = segment_reduce(kind_, x, given, s);
-    auto weights = is_extreme(kind_) ? ties(x, mx::astype(y, acc_dtype(x.dtype()), s), seg, s)
-                                     : segment_weight(SegmentWeight::exp, x, y, seg, s);
-    auto dy = mx::astype(sum(mx::multiply(weights, tangents[0], s), seg, s), y.dtype(), s);
-    return is_extreme(kind_) ? dy : below_zeros(dy, s);
-  }();
-  return with_siblings(rate, primals);
-}
-
-bool SegmentReduce::is_equivalent(const Primitive& other) const {
-  const auto& o = static_cast<const SegmentReduce&>(other);
-  if (scratch_ || o.scratch_) return kMergeSiblings;
-  return kind_ == o.kind_ && same_segments(o);
-}
-
-// ---- offsets -----------------------------------------------------------------------------------------------
-
-std::pair<std::vector<mx::array>, std::vector<int>> SegmentOffsets::vmap(const std::vector<mx::array>& inputs,
-                                                                         const std::vector<int>& axes) {
-  const auto s = stream();
-  auto y = stack_slices({inputs[0]}, {axes[0]}, s, [&](auto& in) {
-    return segment_offsets(in[0], lengths_, inputs[1].item<int>(), s);
-  });
-  if (!scratch_) return {{y}, {0}};
-  return {{y, mx::zeros({1}, mx::int32, s)}, {0, -1}}; // nobody reads the scratch
-}
-
-bool SegmentOffsets::is_equivalent(const Primitive& other) const {
-  return scratch_ ? kMergeSiblings : lengths_ == static_cast<const SegmentOffsets&>(other).lengths_;
+  if (kind_ == SegmentKind::sum || kind_ == SegmentKind::mean) return segment_reduce(kind_, rate, given, s);
+  if (is_arg(kind_)) return mx::zeros({given.count, x.shape(1)}, mx::int32, s);
+  const auto seg = with_ids(given, x.shape(0), s);
+  if (kind_ == SegmentKind::prod) return sum(mx::multiply(others(x, seg, s), rate, s), seg, s);
+  auto y = segment_reduce(kind_, x, given, s);
+  auto weights = is_extreme(kind_) ? ties(x, mx::astype(y, acc_dtype(x.dtype()), s), seg, s)
+                                   : segment_weight(SegmentWeight::exp, x, y, seg, s);
+  auto dy = mx::astype(sum(mx::multiply(weights, rate, s), seg, s), y.dtype(), s);
+  return is_extreme(kind_) ? dy : below_zeros(dy, s);
 }
 
 // ---- spreading ---------------------------------------------------------------------------------------------
 
-mx::array SegmentSpread::apply(const std::vector<mx::array>& in) {
-  const auto seg = segments(in);
-  return segment_spread(in[0], seg, seg.ids->shape(0), stream());
+std::vector<Output> SegmentSpread::results(const Arrays& in) const {
+  return {{{in[ids_input()].shape(0), in[0].shape(1)}, in[0].dtype()}};
 }
 
-std::vector<mx::array> SegmentSpread::vjp(const std::vector<mx::array>& primals, const std::vector<mx::array>& cotangents,
-                                          const std::vector<int>& argnums, const std::vector<mx::array>&) {
-  check(argnums);
-  return {sum(cotangents[0], segments(primals), stream())};
+Arrays SegmentSpread::apply(const Arrays& in) {
+  return {segment_spread(in[0], segments(in), in[ids_input()].shape(0), stream())};
 }
 
-std::vector<mx::array> SegmentSpread::jvp(const std::vector<mx::array>& primals, const std::vector<mx::array>& tangents,
-                                          const std::vector<int>& argnums) {
-  check(argnums);
-  auto inputs = primals;
-  inputs[0] = tangents[0];
-  return {apply(inputs)};
-}
-
-bool SegmentSpread::is_equivalent(const Primitive& other) const {
-  return same_segments(static_cast<const SegmentSpread&>(other));
-}
-
-std::vector<mx::Shape> SegmentSpread::output_shapes(const std::vector<mx::array>& in) {
-  return {{segments(in).ids->shape(0), in[0].shape(1)}};
+mx::array SegmentSpread::gradient(int, const Arrays& primals, const mx::array& cotangent, const Arrays&) {
+  return sum(cotangent, segments(primals), stream());
 }
 
 // ---- weights -----------------------------------------------------------------------------------------------
 
-mx::array SegmentWeights::apply(const std::vector<mx::array>& in) {
-  return segment_weight(kind_, in[0], in[1], segments(in), stream());
+Arrays SegmentWeights::apply(const Arrays& in) {
+  return {segment_weight(kind_, in[0], in[1], segments(in), stream())};
 }
 
-std::vector<mx::array> SegmentWeights::vjp(const std::vector<mx::array>& primals, const std::vector<mx::array>& cotangents,
-                                           const std::vector<int>& argnums, const std::vector<mx::array>& outputs) {
-  check(argnums);
+Arrays SegmentWeights::gradients(const std::vector<int>& inputs, const Arrays& primals, const mx::array& cotangent,
+                                 const Arrays& outputs) {
   const auto s = stream();
-  std::vector<mx::array> found;
-  for (int i : argnums) {
-    if (kind_ == SegmentWeight::ties) {
-      found.push_back(mx::zeros_like(primals[i], s));
-      continue;
-    }
-    auto rate = mx::multiply(cotangents[0], outputs[0], s);
-    if (i == 0) found.push_back(rate);
+  const auto rate = mx::multiply(cotangent, outputs[0], s);
+  Arrays found;
+  for (int i : inputs) {
+    if (kind_ == SegmentWeight::ties) found.push_back(mx::zeros_like(primals[i], s)); // steps: flat between them
+    else if (i == 0) found.push_back(rate);
     else found.push_back(below_zeros(mx::astype(mx::negative(sum(rate, segments(primals), s), s), primals[1].dtype(), s), s));
   }
   return found;
 }
 
-std::vector<mx::array> SegmentWeights::jvp(const std::vector<mx::array>& primals, const std::vector<mx::array>& tangents,
-                                           const std::vector<int>& argnums) {
-  check(argnums);
+mx::array SegmentWeights::tangent(int input, const Arrays& primals, const mx::array& rate) {
   const auto s = stream();
   const auto& x = primals[0];
-  if (kind_ == SegmentWeight::ties) return {mx::zeros_like(x, s)};
-  const auto seg = segments(primals);
-  auto rate = mx::zeros_like(x, s);
-  for (size_t n = 0; n < argnums.size(); ++n) {
-    if (argnums[n] == 0) rate = mx::add(rate, tangents[n], s);
-    else rate = mx::subtract(rate, segment_spread(mx::astype(logarithms(tangents[n], s), x.dtype(), s), seg, x.shape(0), s), s);
-  }
-  return {mx::multiply(apply(primals), rate, s)};
-}
-
-bool SegmentWeights::is_equivalent(const Primitive& other) const {
-  const auto& o = static_cast<const SegmentWeights&>(other);
-  return kind_ == o.kind_ && same_segments(o);
+  if (kind_ == SegmentWeight::ties) return mx::zeros_like(x, s);
+  if (input == 0) return mx::multiply(apply(primals)[0], rate, s);
+  auto below = mx::astype(mx::negative(logarithms(rate, s), s), x.dtype(), s);
+  return mx::multiply(apply(primals)[0], segment_spread(below, segments(primals), x.shape(0), s), s);
 }
 
 // ---- scans -------------------------------------------------------------------------------------------------
 
-mx::array SegmentScan::apply(const std::vector<mx::array>& in) {
+Arrays SegmentScan::apply(const Arrays& in) {
   const auto b = operands_ == 2 ? std::optional(in[1]) : std::nullopt;
-  return segment_scan(in[0], b, reverse_, segments(in), stream());
+  return {segment_scan(in[0], b, reverse_, segments(in), stream())};
 }
 
 // The adjoint of a scan is the scan in the other direction of the cotangents.
-std::vector<mx::array> SegmentScan::vjp(const std::vector<mx::array>& primals, const std::vector<mx::array>& cotangents,
-                                        const std::vector<int>& argnums, const std::vector<mx::array>& outputs) {
-  check(argnums);
+Arrays SegmentScan::gradients(const std::vector<int>& inputs, const Arrays& primals, const mx::array& cotangent,
+                              const Arrays& outputs) {
   const auto s = stream();
-  auto back = segment_scan(conj(primals[0], s), cotangents[0], !reverse_, segments(primals), s);
-  std::vector<mx::array> found;
-  for (int i : argnums) found.push_back(i == 0 ? mx::multiply(conj(outputs[0], s), back, s) : back);
+  auto back = segment_scan(conj(primals[0], s), cotangent, !reverse_, segments(primals), s);
+  Arrays found;
+  for (int i : inputs) found.push_back(i == 0 ? mx::multiply(conj(outputs[0], s), back, s) : back);
   return found;
 }
 
-std::vector<mx::array> SegmentScan::jvp(const std::vector<mx::array>& primals, const std::vector<mx::array>& tangents,
-                                        const std::vector<int>& argnums) {
-  check(argnums);
+mx::array SegmentScan::tangent(int input, const Arrays& primals, const mx::array& rate) {
   const auto s = stream();
-  auto rate = mx::zeros_like(primals[0], s);
-  for (size_t n = 0; n < argnums.size(); ++n) {
-    rate = mx::add(rate, argnums[n] == 0 ? mx::multiply(tangents[n], apply(primals), s) : tangents[n], s);
-  }
-  return {segment_scan(primals[0], rate, reverse_, segments(primals), s)};
-}
-
-bool SegmentScan::is_equivalent(const Primitive& other) const {
-  const auto& o = static_cast<const SegmentScan&>(other);
-  return operands_ == o.operands_ && reverse_ == o.reverse_ && same_segments(o);
+  auto added = input == 0 ? mx::multiply(rate, apply(primals)[0], s) : rate;
+  return segment_scan(primals[0], added, reverse_, segments(primals), s);
 }
 
 } // namespace sp

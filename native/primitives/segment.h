@@ -2,9 +2,8 @@
 // rows, weights, and the affine scan behind products. Together they are closed under differentiation.
 #pragma once
 
-#include <optional>
-
-#include "evaluate.h"
+#include "../kernels/view.h"
+#include "node.h"
 
 namespace sp {
 
@@ -16,6 +15,12 @@ struct Segments {
   int count;
   std::optional<mx::array> offsets, ids, order;
 };
+
+// Such segments, of parts whose dtypes and shapes are checked.
+Segments make_segments(int count, const std::optional<mx::array>& offsets, const std::optional<mx::array>& ids,
+                       const std::optional<mx::array>& order);
+// Such segments, of ids up to `count` in any order: they are sorted, stably.
+Segments sort_by_ids(const mx::array& ids, int count, mx::Stream s);
 
 // Such offsets, of any `given` lengths (S,) or else offsets (S + 1,), int32 or int64: negative lengths count as 0, what
 // falls or passes `rows` is brought to the offset before or to `rows`. Not differentiable.
@@ -35,7 +40,7 @@ mx::array segment_reduce(SegmentKind kind, const mx::array& x, const Segments& s
 mx::array segment_spread(const mx::array& y, const Segments& segments, int rows, mx::Stream s);
 
 // x (T, C); y in what x accumulates in. exp: exp(x - y[id, 0] - y[id, 1]) for y (S, 2, C) from logsumexp, with 0 where x
-// is -inf; ties: 1 where x equals y[id] or is NaN, else 0 (no gradient), y (S, C).
+// is -inf; ties: 1 where x equals y[id] or is NaN, else 0, y (S, C).
 enum class SegmentWeight { exp, ties };
 mx::array segment_weight(SegmentWeight kind, const mx::array& x, const mx::array& y, const Segments& segments, mx::Stream s);
 
@@ -44,104 +49,88 @@ mx::array segment_weight(SegmentWeight kind, const mx::array& x, const mx::array
 mx::array segment_scan(const mx::array& a, const std::optional<mx::array>& b, bool reverse, const Segments& segments,
                        mx::Stream s);
 
-class SegmentOffsets : public mx::Primitive {
+class SegmentOffsets : public Node {
  public:
-  SegmentOffsets(mx::Stream s, bool lengths) : Primitive(s), lengths_(lengths), scratch_(uses_shaders(s)) {}
-  void eval_cpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) override;
-  void eval_gpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) override;
-  std::pair<std::vector<mx::array>, std::vector<int>> vmap(const std::vector<mx::array>& inputs,
-                                                           const std::vector<int>& axes) override;
-  bool is_equivalent(const Primitive& other) const override;
-  std::vector<mx::Shape> output_shapes(const std::vector<mx::array>& inputs) override;
+  SegmentOffsets(mx::Stream s, bool lengths) : Node(s, uses_shaders(s)), lengths_(lengths) {}
   const char* name() const override { return "SegmentOffsets"; }
 
  private:
+  std::vector<int64_t> key() const override { return {lengths_}; }
+  std::vector<Output> results(const Arrays& inputs) const override;
+  std::vector<Output> scratch(const Arrays& inputs) const override; // totals of chunks
+  void kernel(const Arrays& inputs, Arrays& outputs) const override;
+  void shader(const Arrays& inputs, Arrays& outputs) override;
+  Arrays apply(const Arrays& inputs) override { return {make(inputs)[0]}; }
+  bool has_derivative(int) const override { return false; }
+
   bool lengths_;
-  bool scratch_; // outputs (offsets, totals of chunks)
 };
 
-// The inputs of a node are its `operands` dense ones, then offsets (unless `by_ids`), ids and order as far as they are there.
-class SegmentNode : public mx::Primitive {
- public:
-  SegmentNode(mx::Stream s, size_t operands, const Segments& segments)
-      : Primitive(s), operands_(operands), count_(segments.count), by_ids_(!segments.offsets) {}
-  void eval_gpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) override;
-  std::pair<std::vector<mx::array>, std::vector<int>> vmap(const std::vector<mx::array>& inputs,
-                                                           const std::vector<int>& axes) override;
-
+// Inputs: one or two dense operands, then either ids alone (`by_ids`), or offsets, ids and order as far as they are there.
+class SegmentNode : public Node {
  protected:
-  // The result for other inputs of the same kinds.
-  virtual mx::array apply(const std::vector<mx::array>& inputs) = 0;
-  virtual void eval_shader(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) = 0;
-  // Extra outputs that the result's siblings have on a shader; rules answer them with zeros that nobody reads.
-  virtual std::vector<mx::array> siblings(const std::vector<mx::array>&) { return {}; }
-  Segments segments(const std::vector<mx::array>& inputs) const;
-  // The derivative of `argnums` is asked for: throws where one of them is part of the segments.
-  void check(const std::vector<int>& argnums) const;
-  std::vector<mx::array> with_siblings(mx::array y, const std::vector<mx::array>& inputs);
+  SegmentNode(mx::Stream s, int operands, const Segments& segments, bool siblings = false)
+      : Node(s, siblings), operands_(operands), count_(segments.count), by_ids_(!segments.offsets) {}
 
-  bool same_segments(const SegmentNode& o) const { return count_ == o.count_ && by_ids_ == o.by_ids_; }
+  bool has_derivative(int input) const override { return input < operands_; }
+  std::optional<Batched> batched(const Arrays& inputs, const Axes& axes) override; // more columns
 
-  size_t operands_;
-  int count_;
+  Segments segments(const Arrays& inputs) const;
+  SegmentPattern<int32_t> pattern(const Arrays& inputs, int rows) const; // of contiguous inputs
+  int ids_input() const { return operands_ + (by_ids_ ? 0 : 1); }
+
+  int operands_, count_;
   bool by_ids_;
 };
 
 class SegmentReduce : public SegmentNode {
  public:
   SegmentReduce(mx::Stream s, SegmentKind kind, const Segments& segments)
-      : SegmentNode(s, 1, segments), kind_(kind), scratch_(uses_shaders(s)) {}
-  void eval_cpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) override;
-  std::vector<mx::array> vjp(const std::vector<mx::array>& primals, const std::vector<mx::array>& cotangents,
-                             const std::vector<int>& argnums, const std::vector<mx::array>& outputs) override;
-  std::vector<mx::array> jvp(const std::vector<mx::array>& primals, const std::vector<mx::array>& tangents,
-                             const std::vector<int>& argnums) override;
-  bool is_equivalent(const Primitive& other) const override;
-  std::vector<mx::Shape> output_shapes(const std::vector<mx::array>& inputs) override;
-  std::vector<mx::Dtype> output_dtypes(const std::vector<mx::array>& inputs) const;
+      : SegmentNode(s, 1, segments, uses_shaders(s)), kind_(kind) {}
   const char* name() const override { return "SegmentReduce"; }
 
  private:
-  mx::array apply(const std::vector<mx::array>& inputs) override;
-  void eval_shader(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) override;
-  std::vector<mx::array> siblings(const std::vector<mx::array>& inputs) override;
+  std::vector<int64_t> key() const override { return {static_cast<int64_t>(kind_), count_, by_ids_}; }
+  std::vector<Output> results(const Arrays& inputs) const override;
+  // Two unused results of other dtypes, part, and carry, weight, place of long segments.
+  std::vector<Output> scratch(const Arrays& inputs) const override;
+  void kernel(const Arrays& inputs, Arrays& outputs) const override;
+  void shader(const Arrays& inputs, Arrays& outputs) override;
+  Arrays apply(const Arrays& inputs) override;
+  mx::array gradient(int input, const Arrays& primals, const mx::array& cotangent, const Arrays& outputs) override;
+  mx::array tangent(int input, const Arrays& primals, const mx::array& rate) override;
 
   SegmentKind kind_;
-  bool scratch_; // outputs (result, two unused results of other dtypes, part, and carry, weight, place of long segments)
 };
 
 class SegmentSpread : public SegmentNode {
  public:
   SegmentSpread(mx::Stream s, const Segments& segments) : SegmentNode(s, 1, segments) {}
-  void eval_cpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) override;
-  std::vector<mx::array> vjp(const std::vector<mx::array>& primals, const std::vector<mx::array>& cotangents,
-                             const std::vector<int>& argnums, const std::vector<mx::array>& outputs) override;
-  std::vector<mx::array> jvp(const std::vector<mx::array>& primals, const std::vector<mx::array>& tangents,
-                             const std::vector<int>& argnums) override;
-  bool is_equivalent(const Primitive& other) const override;
-  std::vector<mx::Shape> output_shapes(const std::vector<mx::array>& inputs) override;
   const char* name() const override { return "SegmentSpread"; }
 
  private:
-  mx::array apply(const std::vector<mx::array>& inputs) override;
-  void eval_shader(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) override;
+  std::vector<int64_t> key() const override { return {count_, by_ids_}; }
+  std::vector<Output> results(const Arrays& inputs) const override;
+  void kernel(const Arrays& inputs, Arrays& outputs) const override;
+  void shader(const Arrays& inputs, Arrays& outputs) override;
+  Arrays apply(const Arrays& inputs) override;
+  mx::array gradient(int input, const Arrays& primals, const mx::array& cotangent, const Arrays& outputs) override;
 };
 
 class SegmentWeights : public SegmentNode {
  public:
   SegmentWeights(mx::Stream s, SegmentWeight kind, const Segments& segments) : SegmentNode(s, 2, segments), kind_(kind) {}
-  void eval_cpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) override;
-  std::vector<mx::array> vjp(const std::vector<mx::array>& primals, const std::vector<mx::array>& cotangents,
-                             const std::vector<int>& argnums, const std::vector<mx::array>& outputs) override;
-  std::vector<mx::array> jvp(const std::vector<mx::array>& primals, const std::vector<mx::array>& tangents,
-                             const std::vector<int>& argnums) override;
-  bool is_equivalent(const Primitive& other) const override;
-  std::vector<mx::Shape> output_shapes(const std::vector<mx::array>& inputs) override { return {inputs[0].shape()}; }
   const char* name() const override { return kind_ == SegmentWeight::exp ? "SegmentExp" : "SegmentTies"; }
 
  private:
-  mx::array apply(const std::vector<mx::array>& inputs) override;
-  void eval_shader(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) override;
+  std::vector<int64_t> key() const override { return {static_cast<int64_t>(kind_), count_, by_ids_}; }
+  std::vector<Output> results(const Arrays& inputs) const override { return {{inputs[0].shape(), inputs[0].dtype()}}; }
+  void kernel(const Arrays& inputs, Arrays& outputs) const override;
+  void shader(const Arrays& inputs, Arrays& outputs) override;
+  Arrays apply(const Arrays& inputs) override;
+  Arrays gradients(const std::vector<int>& inputs, const Arrays& primals, const mx::array& cotangent,
+                   const Arrays& outputs) override;
+  mx::array tangent(int input, const Arrays& primals, const mx::array& rate) override;
 
   SegmentWeight kind_;
 };
@@ -150,18 +139,17 @@ class SegmentScan : public SegmentNode {
  public:
   SegmentScan(mx::Stream s, bool reverse, bool has_b, const Segments& segments)
       : SegmentNode(s, has_b ? 2 : 1, segments), reverse_(reverse) {}
-  void eval_cpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) override;
-  std::vector<mx::array> vjp(const std::vector<mx::array>& primals, const std::vector<mx::array>& cotangents,
-                             const std::vector<int>& argnums, const std::vector<mx::array>& outputs) override;
-  std::vector<mx::array> jvp(const std::vector<mx::array>& primals, const std::vector<mx::array>& tangents,
-                             const std::vector<int>& argnums) override;
-  bool is_equivalent(const Primitive& other) const override;
-  std::vector<mx::Shape> output_shapes(const std::vector<mx::array>& inputs) override { return {inputs[0].shape()}; }
   const char* name() const override { return "SegmentScan"; }
 
  private:
-  mx::array apply(const std::vector<mx::array>& inputs) override;
-  void eval_shader(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) override;
+  std::vector<int64_t> key() const override { return {operands_, reverse_, count_, by_ids_}; }
+  std::vector<Output> results(const Arrays& inputs) const override { return {{inputs[0].shape(), inputs[0].dtype()}}; }
+  void kernel(const Arrays& inputs, Arrays& outputs) const override;
+  void shader(const Arrays& inputs, Arrays& outputs) override;
+  Arrays apply(const Arrays& inputs) override;
+  Arrays gradients(const std::vector<int>& inputs, const Arrays& primals, const mx::array& cotangent,
+                   const Arrays& outputs) override;
+  mx::array tangent(int input, const Arrays& primals, const mx::array& rate) override;
 
   bool reverse_;
 };

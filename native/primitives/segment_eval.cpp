@@ -15,15 +15,10 @@ int chunk_count(int64_t rows, int64_t segments, int chunk) { return static_cast<
 // Which of the shader's results (x's dtype, its accumulator, an index) a kind has.
 int result_slot(SegmentKind kind) { return kind == SegmentKind::logsumexp ? 1 : kind >= SegmentKind::argmax ? 2 : 0; }
 
-const int32_t* order_of(const std::vector<mx::array>& in, size_t operands) {
-  return in.size() > operands + 2 ? in[operands + 2].data<int32_t>() : nullptr;
-}
-
 template <class T>
-void reduce_on_cpu(SegmentKind kind, const std::vector<mx::array>& in, mx::array& out) {
+void reduce_on_cpu(SegmentKind kind, SegmentPattern<int32_t> segments, const mx::array& x, mx::array& out) {
   auto run = [&]<class Op>(Tag<Op>) {
-    segment_reduce<Op, T, int32_t>(in[1].size() - 1, in[1].data<int32_t>(), order_of(in, 1), in[0].data<T>(),
-                                   in[0].shape(1), out.data<typename Op::Out>());
+    segment_reduce<Op>(segments, x.data<T>(), x.shape(1), out.data<typename Op::Out>());
   };
   constexpr bool ordered = !std::is_same_v<T, complex64_t>, floating = ordered && !std::is_integral_v<T>;
   if (kind == SegmentKind::sum) return run(Tag<SegmentSum<T>>{});
@@ -40,11 +35,8 @@ void reduce_on_cpu(SegmentKind kind, const std::vector<mx::array>& in, mx::array
 }
 
 template <class T>
-void reduce_by_ids_on_cpu(SegmentKind kind, const std::vector<mx::array>& in, mx::array& out) {
-  auto run = [&]<class Op>(Tag<Op>) {
-    segment_reduce_by_ids<Op, T, int32_t>(in[0].shape(0), out.shape(0), in[1].data<int32_t>(), in[0].data<T>(),
-                                          in[0].shape(1), out.data<T>());
-  };
+void reduce_by_ids_on_cpu(SegmentKind kind, SegmentPattern<int32_t> segments, const mx::array& x, mx::array& out) {
+  auto run = [&]<class Op>(Tag<Op>) { segment_reduce_by_ids<Op>(segments, x.data<T>(), x.shape(1), out.data<T>()); };
   if (kind == SegmentKind::sum) return run(Tag<SegmentSum<T>>{});
   if constexpr (!std::is_same_v<T, complex64_t>) {
     if (kind == SegmentKind::max) return run(Tag<SegmentExtreme<T, true>>{});
@@ -65,155 +57,121 @@ void dispatch_floating(mx::Dtype dtype, F&& f) {
 
 } // namespace
 
-void SegmentReduce::eval_cpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) {
-  if (scratch_) return eval_shader(inputs, outputs);
-  run_on_cpu(stream(), inputs, outputs, [kind = kind_, by_ids = by_ids_](auto& in, auto& out) {
-    auto run = [&](auto t) {
-      using T = typename decltype(t)::type;
-      if (by_ids) reduce_by_ids_on_cpu<T>(kind, in, out[0]);
-      else reduce_on_cpu<T>(kind, in, out[0]);
-    };
-    dispatch_value(in[0].dtype(), run);
+SegmentPattern<int32_t> SegmentNode::pattern(const Arrays& in, int rows) const {
+  auto part = [&](size_t i) { return i < in.size() ? in[i].data<int32_t>() : nullptr; };
+  const size_t n = rows, count = count_, at = operands_;
+  if (by_ids_) return {n, count, nullptr, nullptr, part(at)};
+  return {n, count, part(at), part(at + 2), part(at + 1)};
+}
+
+void SegmentReduce::kernel(const Arrays& in, Arrays& out) const {
+  const auto segments = pattern(in, in[0].shape(0));
+  dispatch_value(in[0].dtype(), [&]<class T>(Tag<T>) {
+    (by_ids_ ? reduce_by_ids_on_cpu<T> : reduce_on_cpu<T>)(kind_, segments, in[0], out[0]);
   });
 }
 
-void SegmentSpread::eval_cpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) {
-  if (shaders_on_host()) return eval_shader(inputs, outputs);
-  run_on_cpu(stream(), inputs, outputs, [ids = by_ids_ ? 1 : 2](auto& in, auto& out) {
-    dispatch_value(out[0].dtype(), [&](auto t) {
-      using T = typename decltype(t)::type;
-      segment_spread<T, int32_t>(in[ids].size(), in[0].shape(0), in[ids].template data<int32_t>(),
-                                 in[0].template data<T>(), in[0].shape(1), out[0].template data<T>());
-    });
+void SegmentSpread::kernel(const Arrays& in, Arrays& out) const {
+  const auto segments = pattern(in, out[0].shape(0));
+  dispatch_value(out[0].dtype(), [&]<class T>(Tag<T>) {
+    segment_spread(segments, in[0].data<T>(), in[0].shape(1), out[0].data<T>());
   });
 }
 
-void SegmentWeights::eval_cpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) {
-  if (shaders_on_host()) return eval_shader(inputs, outputs);
-  run_on_cpu(stream(), inputs, outputs, [kind = kind_, ids = by_ids_ ? 2 : 3](auto& in, auto& out) {
-    dispatch_floating(in[0].dtype(), [&](auto t) {
-      using T = typename decltype(t)::type;
-      auto kernel = kind == SegmentWeight::exp ? segment_exp<T, int32_t> : segment_ties<T, int32_t>;
-      kernel(in[ids].size(), in[1].shape(0), in[ids].template data<int32_t>(), in[0].template data<T>(),
-             in[1].template data<acc_t<T>>(), in[0].shape(1), out[0].template data<T>());
-    });
+void SegmentWeights::kernel(const Arrays& in, Arrays& out) const {
+  const auto segments = pattern(in, in[0].shape(0));
+  dispatch_floating(in[0].dtype(), [&]<class T>(Tag<T>) {
+    (kind_ == SegmentWeight::exp ? segment_exp<T, int32_t> : segment_ties<T, int32_t>)(
+        segments, in[0].data<T>(), in[1].data<acc_t<T>>(), in[0].shape(1), out[0].data<T>());
   });
 }
 
-void SegmentScan::eval_cpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) {
-  if (shaders_on_host()) return eval_shader(inputs, outputs);
-  run_on_cpu(stream(), inputs, outputs, [operands = operands_, reverse = reverse_](auto& in, auto& out) {
-    dispatch_value(in[0].dtype(), [&](auto t) {
-      using T = typename decltype(t)::type;
-      segment_scan<T, int32_t>(in[0].shape(0), in[operands].size() - 1, in[operands].template data<int32_t>(),
-                               order_of(in, operands), in[0].template data<T>(),
-                               operands == 2 ? in[1].template data<T>() : nullptr, in[0].shape(1), reverse,
-                               out[0].template data<T>());
-    });
+void SegmentScan::kernel(const Arrays& in, Arrays& out) const {
+  const auto segments = pattern(in, in[0].shape(0));
+  dispatch_value(in[0].dtype(), [&]<class T>(Tag<T>) {
+    const T* b = operands_ == 2 ? in[1].data<T>() : nullptr;
+    segment_scan(segments, in[0].data<T>(), b, in[0].shape(1), reverse_, out[0].data<T>());
   });
 }
 
-void SegmentOffsets::eval_cpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) {
-  if (scratch_) return eval_gpu(inputs, outputs);
-  run_on_cpu(stream(), inputs, outputs, [lengths = lengths_](auto& in, auto& out) {
-    (lengths ? offsets_of_lengths : offsets_in_order)(in[0].size(), in[0].template data<int32_t>(),
-                                                      *in[1].template data<int32_t>(), out[0].template data<int32_t>());
-  });
+void SegmentOffsets::kernel(const Arrays& in, Arrays& out) const {
+  (lengths_ ? offsets_of_lengths : offsets_in_order)(in[0].size(), in[0].data<int32_t>(), *in[1].data<int32_t>(),
+                                                     out[0].data<int32_t>());
 }
 
 // ---- shaders -----------------------------------------------------------------------------------------------
 
-std::vector<mx::Dtype> SegmentReduce::output_dtypes(const std::vector<mx::array>& in) const {
-  const auto t = in[0].dtype(), a = acc_dtype(t), i = in[1].dtype();
-  std::vector<mx::Dtype> found{t, a, i};
-  if (scratch_) {
-    std::swap(found[0], found[result_slot(kind_)]);
-    found.insert(found.end(), {i, a, a, i});
-    return found;
-  }
-  return {found[result_slot(kind_)]};
+std::vector<Output> SegmentReduce::scratch(const Arrays& in) const {
+  const auto acc = acc_dtype(in[0].dtype());
+  mx::Dtype results[] = {in[0].dtype(), acc, mx::int32};
+  std::swap(results[0], results[result_slot(kind_)]);
+  const int k = in[0].shape(1), chunks = chunk_count(in[0].shape(0), count_, chunk_size(k));
+  const mx::Shape carry{chunks, k}, none{1};
+  return {{none, results[1]}, {none, results[2]}, {{chunks + 1}, mx::int32}, {carry, acc},
+          {kind_ == SegmentKind::logsumexp ? carry : none, acc}, {result_slot(kind_) == 2 ? carry : none, mx::int32}};
 }
 
-std::vector<mx::Shape> SegmentReduce::output_shapes(const std::vector<mx::array>& in) {
-  const int k = in[0].shape(1), n = count_;
-  std::vector<mx::Shape> shapes{kind_ == SegmentKind::logsumexp ? mx::Shape{n, 2, k} : mx::Shape{n, k}};
-  if (scratch_) {
-    const int chunks = chunk_count(in[0].shape(0), n, chunk_size(k));
-    const mx::Shape carry{chunks, k}, none{1};
-    shapes.insert(shapes.end(), {none, none, {chunks + 1}, carry, kind_ == SegmentKind::logsumexp ? carry : none,
-                                 result_slot(kind_) == 2 ? carry : none});
-  }
-  return shapes;
-}
-
-std::vector<mx::array> SegmentReduce::siblings(const std::vector<mx::array>& in) {
-  std::vector<mx::array> found;
-  const auto dtypes = output_dtypes(in);
-  for (size_t i = 1; i < dtypes.size(); ++i) found.push_back(mx::zeros({1}, dtypes[i], stream()));
-  return found;
-}
-
-std::vector<mx::Shape> SegmentOffsets::output_shapes(const std::vector<mx::array>& in) {
+std::vector<Output> SegmentOffsets::scratch(const Arrays& in) const {
   const int n = in[0].shape(0) - (lengths_ ? 0 : 1);
-  if (!scratch_) return {{n + 1}};
-  return {{n + 1}, {std::max(1, (n + kOffsetChunk - 1) / kOffsetChunk)}};
+  return {{{std::max(1, (n + kOffsetChunk - 1) / kOffsetChunk)}, mx::int32}};
 }
 
-void SegmentOffsets::eval_gpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) {
-  const Shader &sum = shader("segment_totals"), &scan = shader("segment_offsets");
+void SegmentOffsets::shader(const Arrays& inputs, Arrays& outputs) {
+  const Shader &sum = sp::shader("segment_totals"), &scan = sp::shader("segment_offsets");
   const TemplateArgs args{{"CHUNK", kOffsetChunk}, {"lengths", lengths_}};
   const int chunks = outputs[1].shape(0);
-  std::vector<mx::array> offsets{outputs[0]}, total{outputs[1]};
-  launch(sum, inputs, total, args, {chunks * sum.group, 1, 1}, {sum.group, 1, 1}, stream());
-  launch(scan, {inputs[0], inputs[1], total[0]}, offsets, args, {chunks * scan.group, 1, 1}, {scan.group, 1, 1}, stream());
+  Arrays offsets{outputs[0]}, total{outputs[1]};
+  launch(sum, inputs, total, args, {chunks * sum.group, 1, 1}, stream());
+  launch(scan, {inputs[0], inputs[1], total[0]}, offsets, args, {chunks * scan.group, 1, 1}, stream());
 }
 
-void SegmentReduce::eval_shader(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) {
+void SegmentReduce::shader(const Arrays& inputs, Arrays& outputs) {
   const auto &x = inputs[0], &offsets = inputs[1];
   const bool has_order = inputs.size() > 3;
   const auto& order = has_order ? inputs[3] : offsets;
-  const int k = x.shape(1), chunk = chunk_size(k), chunks = chunk_count(x.shape(0), offsets.shape(0) - 1, chunk);
+  const int k = x.shape(1), chunk = chunk_size(k), chunks = chunk_count(x.shape(0), count_, chunk);
   const TemplateArgs args{{"CHUNK", chunk}, {"OP", static_cast<int>(kind_)}, {"has_order", has_order}};
-  std::vector<mx::array> results{outputs[0], outputs[1], outputs[2]}, part{outputs[3]};
-  std::vector<mx::array> carries{outputs[4], outputs[5], outputs[6]};
+  Arrays results{outputs[0], outputs[1], outputs[2]}, part{outputs[3]}, carries{outputs[4], outputs[5], outputs[6]};
   std::swap(results[0], results[result_slot(kind_)]);
 
-  const Shader &owners = shader("cs_partition"), &carry = shader("segment_carry"), &reduce = shader("segment_reduce");
-  launch(owners, {offsets}, part, args, {chunks + 1, 1, 1}, {owners.group, 1, 1}, stream());
+  const Shader &owners = sp::shader("cs_partition"), &carry = sp::shader("segment_carry"),
+               &reduce = sp::shader("segment_reduce");
+  launch(owners, {offsets}, part, args, {chunks + 1, 1, 1}, stream());
   launch(carry, {x, offsets, order, part[0]}, carries, args, {chunks * carry.group, (k + carry.group - 1) / carry.group, 1},
-         {carry.group, 1, 1}, stream());
+         stream());
   launch(reduce, {x, offsets, order, part[0], carries[0], carries[1], carries[2]}, results, args,
-         {chunks * reduce.group, (k + reduce.group - 1) / reduce.group, 1}, {reduce.group, 1, 1}, stream());
+         {chunks * reduce.group, (k + reduce.group - 1) / reduce.group, 1}, stream());
 }
 
 namespace {
 
 // Elements of `out` on a grid of groups of 256 along x, and as much again along y as that runs out.
-void launch_elements(const char* name, const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs,
-                     const TemplateArgs& args, size_t elements, mx::Stream s, bool zeroed = false) {
+void launch_elements(const char* name, const Arrays& inputs, Arrays& outputs, const TemplateArgs& args, size_t elements,
+                     mx::Stream s, bool zeroed = false) {
   const Shader& sh = shader(name);
   const int64_t groups = (elements + sh.group - 1) / sh.group, most = int64_t(1) << 20;
   const int wide = static_cast<int>(std::min(groups, most)), high = static_cast<int>((groups + most - 1) / most);
-  launch(sh, inputs, outputs, args, {wide * sh.group, high, 1}, {sh.group, 1, 1}, s, zeroed);
+  launch(sh, inputs, outputs, args, {wide * sh.group, high, 1}, s, zeroed);
 }
 
 } // namespace
 
-void SegmentSpread::eval_shader(const std::vector<mx::array>& in, std::vector<mx::array>& outputs) {
-  launch_elements("segment_spread", {in[0], in[2]}, outputs, {}, outputs[0].size(), stream());
+void SegmentSpread::shader(const Arrays& in, Arrays& outputs) {
+  launch_elements("segment_spread", {in[0], in[ids_input()]}, outputs, {}, outputs[0].size(), stream());
 }
 
-void SegmentWeights::eval_shader(const std::vector<mx::array>& in, std::vector<mx::array>& outputs) {
-  launch_elements("segment_weight", {in[0], in[1], in[3]}, outputs, {{"is_exp", kind_ == SegmentWeight::exp}},
+void SegmentWeights::shader(const Arrays& in, Arrays& outputs) {
+  launch_elements("segment_weight", {in[0], in[1], in[ids_input()]}, outputs, {{"is_exp", kind_ == SegmentWeight::exp}},
                   outputs[0].size(), stream());
 }
 
-void SegmentScan::eval_shader(const std::vector<mx::array>& in, std::vector<mx::array>& outputs) {
-  const auto& offsets = in[operands_];
-  const bool has_b = operands_ == 2, has_order = in.size() > operands_ + 2;
-  launch_elements("segment_scan", {in[0], has_b ? in[1] : in[0], offsets, has_order ? in[operands_ + 2] : offsets}, outputs,
+void SegmentScan::shader(const Arrays& in, Arrays& outputs) {
+  const size_t at = operands_;
+  const bool has_b = at == 2, has_order = in.size() > at + 2;
+  const auto& offsets = in[at];
+  launch_elements("segment_scan", {in[0], has_b ? in[1] : in[0], offsets, has_order ? in[at + 2] : offsets}, outputs,
                   {{"has_b", has_b}, {"has_order", has_order}, {"reverse", reverse_}},
-                  (offsets.size() - 1) * static_cast<size_t>(in[0].shape(1)), stream(), true);
+                  count_ * static_cast<size_t>(in[0].shape(1)), stream(), true);
 }
 
 } // namespace sp

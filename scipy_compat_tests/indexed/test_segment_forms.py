@@ -1,10 +1,17 @@
-"""Offsets of any lengths and offsets, also of wrong ones that nobody checked."""
+"""Segments of any lengths, offsets and ids, also of wrong ones that nobody checked."""
 
 import mlx.core as mx
 import numpy as np
 import pytest
 
-from mlx_sparse.indexed import lengths_to_offsets, segment_reduce
+from mlx_sparse.indexed import (
+    lengths_to_offsets,
+    lengths_to_segment_ids,
+    offsets_to_segment_ids,
+    segment_ids_to_lengths,
+    segment_ids_to_offsets,
+    segment_reduce,
+)
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.int64])
@@ -35,3 +42,15 @@ def test_offsets_of_lengths_are_mapped_and_compiled():
     for f in (lengths_to_offsets, mx.compile(lengths_to_offsets)):
         np.testing.assert_array_equal(np.array(mx.vmap(f)(mx.array(lengths))), want)
         np.testing.assert_array_equal(np.array(mx.vmap(f, in_axes=1)(mx.array(lengths.T))), want)
+
+
+def test_converters_with_too_little_or_too_much():
+    np.testing.assert_array_equal(np.array(lengths_to_segment_ids([2, 1], total=5)), [0, 0, 1, 2, 2])
+    np.testing.assert_array_equal(np.array(lengths_to_segment_ids([2, 9], total=3)), [0, 0, 1])
+    np.testing.assert_array_equal(np.array(segment_ids_to_lengths([4, -1, 0, 0], 2)), [2, 0])
+    with pytest.raises(ValueError, match="lengths"):
+        lengths_to_segment_ids([2, -1])
+    with pytest.raises(ValueError, match="offsets"):
+        offsets_to_segment_ids([])
+    with pytest.raises(ValueError, match="num_segments"):
+        segment_ids_to_offsets([0], -1)

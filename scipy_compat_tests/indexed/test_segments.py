@@ -440,6 +440,15 @@ def test_ties_share_the_cotangent():
     np.testing.assert_array_equal(np.array(g), [0, 0.5, 0, 0.5])
 
 
+def test_positions_of_extremes_have_a_gradient_of_zero():  # as those of mx.argmax, and as documented
+    x = mx.array(points(), dtype=mx.float32)
+    f = lambda v: (segment_argmax(v, [3, 5]).astype(mx.float32) * v[:2]).sum()  # noqa: E731
+    at = np.array(segment_argmax(x, [3, 5]))
+    np.testing.assert_array_equal(np.array(mx.grad(f)(x)), np.concatenate([at, np.zeros((6, 3))]))
+    _, (rate,) = mx.jvp(f, [x], [mx.ones_like(x)])
+    assert rate.item() == at.sum()
+
+
 @pytest.mark.parametrize("mixed", [False, True])
 def test_product_with_zeros(mixed, device):
     dtype, h, tol = precision(device)
@@ -504,18 +513,6 @@ def test_converters(case):
     ):
         assert found.dtype == mx.int32
         np.testing.assert_array_equal(_dense.view(found), wanted)
-
-
-def test_converters_with_too_little_or_too_much():
-    np.testing.assert_array_equal(np.array(lengths_to_segment_ids([2, 1], total=5)), [0, 0, 1, 2, 2])
-    np.testing.assert_array_equal(np.array(lengths_to_segment_ids([2, 9], total=3)), [0, 0, 1])
-    np.testing.assert_array_equal(np.array(segment_ids_to_lengths([4, -1, 0, 0], 2)), [2, 0])
-    with pytest.raises(ValueError, match="lengths"):
-        lengths_to_segment_ids([2, -1])
-    with pytest.raises(ValueError, match="offsets"):
-        offsets_to_segment_ids([])
-    with pytest.raises(ValueError, match="num_segments"):
-        segment_ids_to_offsets([0], -1)
 
 
 # ---- bad input ---------------------------------------------------------------------------------------------------

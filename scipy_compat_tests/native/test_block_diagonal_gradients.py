@@ -208,11 +208,15 @@ def test_dtypes_must_agree_and_structure_has_no_gradient(kind):
         A @ mx.ones(12, dtype=mx.float16)
     with pytest.raises(ValueError, match="dimension mismatch"):
         A @ mx.ones(5)
-    s0 = A._offsets if kind == "dia" else A._indices
-    s1 = s0 if kind == "dia" else A._indptr
+    index = A._offsets if kind == "dia" else A._indices
+    Structure, matmul = sp._native.Structure, sp._native.ProductKind.matmul
 
     def loss(s):
-        return sp._native.product(0, A._pattern, A._data, s, s if kind == "dia" else s1, mx.ones(12), None).sum()
+        if kind == "dia":
+            structure = Structure.diagonal(*A.shape, A._data.shape[1], s)
+        else:
+            structure = Structure.block(A.shape, A.blocksize, s, A._indptr)
+        return sp._native.product(matmul, structure, A._data, mx.ones(12), None).sum()
 
     with pytest.raises(ValueError, match="not differentiable"):
-        mx.eval(mx.grad(loss)(s0))
+        mx.eval(mx.grad(loss)(index))

@@ -201,6 +201,9 @@ def test_size_discovering_operations_refuse_traced_values():
     A = make("csr")
     with pytest.raises(ValueError, match="traced"):
         mx.grad(lambda v: mx.sum((A.with_data(v) @ A.T).todense()))(A.data)
+    row = sp.csr_array(mx.ones((1, A.shape[1]), dtype=A.dtype))
+    with pytest.raises(ValueError, match="traced"):
+        mx.grad(lambda v: mx.sum(A.multiply(row.with_data(v)).todense()))(row.data)
 
 
 def test_transposed_products_follow_their_values():

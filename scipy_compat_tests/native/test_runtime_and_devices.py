@@ -84,6 +84,13 @@ def test_half_products_accumulate_in_float32(dtype):
     assert A.sum(axis=1).astype(mx.float32).item() == n
 
 
+@pytest.mark.parametrize("dtype", [mx.float16, mx.bfloat16], ids=str)
+def test_half_sparse_products_keep_the_dtype(dtype):
+    A = sp.csr_array(DENSE).astype(dtype)
+    row, column = sp.csr_array(DENSE[:1]).astype(dtype), sp.csr_array(DENSE[:, 2:]).astype(dtype)
+    assert {B.dtype for B in (A @ A.T, A + A, *map(A.multiply, (A, row, column)))} == {dtype}
+
+
 def test_fixed_size_operations_are_lazy():
     A = sp.csr_array(DENSE)
     big = sp.eye_array(2_000_000, dtype=mx.float32, format="csr")

@@ -11,8 +11,9 @@ from scipy.sparse.linalg import MatrixRankWarning, splu
 
 from ... import _dense
 from ..._base import SparseEfficiencyWarning, _spbase, as_sparse, issparse, sparray
-from ..._construct import array_if, from_scipy
+from ..._classes import from_scipy
 from ..._csc import csc_array
+from ..._kinds import array_if
 from .operands import check_dtype, float_dtype, host_dtype, host_form
 
 _BLOCK = 32  # columns of a sparse b that are dense at a time

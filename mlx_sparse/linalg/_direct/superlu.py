@@ -11,7 +11,7 @@ import scipy.sparse.linalg as _scipy_linalg
 
 from ... import _dense, _dtypes
 from ..._base import _spbase, issparse
-from ..._construct import from_scipy
+from ..._classes import from_scipy
 from .operands import as_columns, check_dtype, float_dtype, host_dtype, host_form
 
 

@@ -1,0 +1,125 @@
+// Structures, and the operations whose results have sizes that their operands' shapes tell.
+#include <pybind11/numpy.h>
+
+#include "bind/bind.h"
+#include "primitives/convert.h"
+#include "primitives/dense.h"
+#include "primitives/diagonal.h"
+#include "primitives/product.h"
+#include "primitives/reduce.h"
+#include "primitives/sort_by_key.h"
+
+namespace sp {
+
+namespace {
+
+Structure compressed(int64_t n_major, int64_t n_minor, const mx::array& indices, const mx::array& indptr) {
+  return {{Layout::compressed, n_major, n_minor, std::make_shared<Plan>()}, indptr, indices};
+}
+
+Structure coordinate(int64_t n_major, int64_t n_minor, const mx::array& major, const mx::array& minor) {
+  return {{Layout::coordinate, n_major, n_minor, std::make_shared<Plan>()}, major, minor};
+}
+
+Structure block(std::pair<int64_t, int64_t> shape, std::pair<int64_t, int64_t> size, const mx::array& indices,
+                const mx::array& indptr) {
+  return {{Layout::block, shape.first, shape.second, std::make_shared<Plan>(), size.first, size.second}, indptr, indices};
+}
+
+Structure diagonals(int64_t n_major, int64_t n_minor, int64_t length, const mx::array& offsets) {
+  return {{Layout::diagonal, n_major, n_minor, std::make_shared<Plan>(), 1, length}, offsets, offsets};
+}
+
+// What NumPy calls the dtypes that both have; 0 for bfloat16.
+char numpy_kind(mx::Dtype dtype) {
+  switch (dtype.val()) {
+    case mx::Dtype::Val::bool_: return 'b';
+    case mx::Dtype::Val::float16: case mx::Dtype::Val::float32: case mx::Dtype::Val::float64: return 'f';
+    case mx::Dtype::Val::complex64: return 'c';
+    case mx::Dtype::Val::bfloat16: return 0;
+    default: return mx::issubdtype(dtype, mx::signedinteger) ? 'i' : 'u';
+  }
+}
+
+bool ready_on_host(const mx::array& a) { return a.is_available() && a.flags().row_contiguous; }
+
+// A @ x or A.T @ x for an ndarray, straight to the kernel: an eval costs more than a small product. None when this
+// short cut does not apply (other dtype, strided or batched x, a GPU, unevaluated buffers, the wrong length).
+py::object product_numpy(ProductKind kind, const Structure& a, const mx::array& data, const py::array& x) {
+  const auto dtype = data.dtype();
+  auto info = x.dtype();
+  if (info.kind() != numpy_kind(dtype) || info.itemsize() != dtype.size() || x.ndim() < 1 || x.ndim() > 2 ||
+      !(x.flags() & py::array::c_style) || shaders_on_host() || mx::default_device() != mx::Device::cpu ||
+      (info.byteorder() != '=' && info.byteorder() != '|')) {
+    return py::none();
+  }
+  const auto& p = a.pattern;
+  const bool forward = kind == ProductKind::matmul;
+  const int64_t n_in = forward ? p.n_minor : p.n_major, n_out = forward ? p.n_major : p.n_minor;
+  if (x.shape(0) != n_in || !ready_on_host(data) || !ready_on_host(a.outer) || !ready_on_host(a.inner)) return py::none();
+  if (p.layout == Layout::coordinate && !forward) return py::none();
+  const py::ssize_t k = x.ndim() == 2 ? x.shape(1) : 1;
+  std::vector<py::ssize_t> shape{static_cast<py::ssize_t>(n_out)};
+  if (x.ndim() == 2) shape.push_back(k);
+  check_values(a, data);
+  py::array y(info, shape);
+  const HostProduct task{on_host(p, a.outer, a.inner), dtype, data.data<char>(), x.data(), y.mutable_data(), static_cast<size_t>(k)};
+  if (data.size() * task.k < kSerialWork) {
+    product_host(kind, task);
+  } else {
+    py::gil_scoped_release release;
+    product_host(kind, task);
+  }
+  return y;
+}
+
+// The products that need no look from Python: x is an mx.array of the same dtype and a fitting shape, or an ndarray that
+// product_numpy takes. None otherwise.
+py::object product_direct(ProductKind kind, const Structure& a, const mx::array& data, const py::object& x) {
+  if (const auto* dense = as_array(x.ptr())) {
+    const int nd = static_cast<int>(dense->ndim());
+    const int64_t n_in = kind == ProductKind::matmul ? a.pattern.n_minor : a.pattern.n_major;
+    if (dense->dtype() != data.dtype() || nd < 1 || dense->shape(nd > 1 ? nd - 2 : 0) != n_in) return py::none();
+    const auto s = mx::default_stream(mx::default_device());
+    check_stream(data, s);
+    return to_python(product(kind, a, data, *dense, s));
+  }
+  if (Py_TYPE(x.ptr()) == py::detail::npy_api::get().PyArray_Type_) {
+    return product_numpy(kind, a, data, py::reinterpret_borrow<py::array>(x));
+  }
+  return py::none();
+}
+
+mx::array sampled_product(const Structure& a, const mx::array& u, const mx::array& v, mx::Stream s) {
+  return sddmm(a, u, v, false, s);
+}
+
+} // namespace
+
+void bind_structure(py::module_& m) {
+  py::enum_<ProductKind>(m, "ProductKind")
+      .value("matmul", ProductKind::matmul)
+      .value("rmatmul", ProductKind::rmatmul);
+  py::class_<Structure>(m, "Structure")
+      .def_static("compressed", &compressed, "n_major"_a, "n_minor"_a, "indices"_a, "indptr"_a)
+      .def_static("coordinate", &coordinate, "n_major"_a, "n_minor"_a, "major"_a, "minor"_a)
+      .def_static("block", &block, "shape"_a, "blocksize"_a, "indices"_a, "indptr"_a)
+      .def_static("diagonal", &diagonals, "n_major"_a, "n_minor"_a, "length"_a, "offsets"_a);
+  m.def("product", lazy(&product), "kind"_a, "structure"_a, "data"_a, "x"_a, "stream"_a);
+  m.def("product_direct", &product_direct, "kind"_a, "structure"_a, "data"_a, "x"_a);
+  m.def("sddmm", at_once(&sampled_product), "structure"_a, "u"_a, "v"_a, "stream"_a);
+  m.def("todense", at_once(&todense), "structure"_a, "data"_a, "stream"_a);
+  m.def("sample", at_once(&sample), "structure"_a, "dense"_a, "stream"_a);
+  m.def("diagonal", at_once(&diagonal), "structure"_a, "data"_a, "k"_a, "stream"_a);
+  m.def("expand", at_once(&expand), "indptr"_a, "nnz"_a, "stream"_a);
+  m.def("offsets_of_sorted", lazy(static_cast<mx::array (*)(const mx::array&, int64_t, mx::Stream)>(&offsets_of_sorted)),
+        "keys"_a, "n"_a, "stream"_a);
+  m.def("transpose", at_once(&transpose), "a"_a, "n_minor"_a, "stream"_a);
+  m.def("coo_to_cs", at_once(static_cast<Compressed (*)(const mx::array&, const mx::array&, const mx::array&, int64_t, mx::Stream)>(&coo_to_cs)),
+        "data"_a, "major"_a, "minor"_a, "n_major"_a, "stream"_a);
+  m.def("major_sum", at_once(&major_sum), "data"_a, "indptr"_a, "stream"_a);
+  m.def("minor_sum", at_once(&minor_sum), "data"_a, "indices"_a, "n_minor"_a, "stream"_a);
+  m.def("total", at_once(&total), "data"_a, "stream"_a);
+}
+
+} // namespace sp
