@@ -9,7 +9,7 @@ import numpy as np
 
 from . import _dense, _dtypes, _native, runtime
 from ._base import as_sparse, issparse, sparray
-from ._compressed import _cs_array
+from ._compressed import MERGE_OPS, _cs_array
 from ._data import _own, keep, traced
 from ._shape import check_shape, given_shape, is_shape
 
@@ -203,7 +203,7 @@ class _bsr_base(_cs_array):
     def sort_indices(self) -> None:
         """Sort the blocks within every block row, rebinding this array's buffers. Synchronises."""
         if not self.has_sorted_indices:
-            order, indices = _native.sort_indices(self._order(), self._indices, self._indptr)
+            order, indices, _ = _native.sort_indices((self._order(), self._indices, self._indptr))
             self._rebind(mx.take(self._data, order, axis=0), indices, self._indptr)
             self._sorted = True
 
@@ -266,14 +266,9 @@ class _bsr_base(_cs_array):
         other = other.tobsr(blocksize=(n, C))
         dtype = _dtypes.result_type(self._data.dtype, other._data.dtype)
         index = _dtypes.index_dtype([self._indices.dtype, other._indices.dtype])
-        (x, i, p), (y, j, q) = self._parts(dtype, index), other._parts(dtype, index)
-        parts = _native.matmul_blocks(x, i, p, y, j, q, other._minor)
+        trios = self._trio_as(dtype, index), other._trio_as(dtype, index)
+        parts = _native.matmul_blocks(*trios, other._minor)
         return self._from_parts(*parts, (self._shape[0], other._shape[1]), canonical=True)
-
-    def _parts(self, dtype: mx.Dtype, index: mx.Dtype) -> tuple[mx.array, mx.array, mx.array]:
-        if self._assigned:
-            self.prune()
-        return self._data.astype(dtype), self._indices.astype(index), self._indptr.astype(index)
 
     # ---- element-wise -----------------------------------------------------------------------------------------
 
@@ -290,9 +285,8 @@ class _bsr_base(_cs_array):
         a, b = self._canonical(), other.tobsr(blocksize=self.blocksize)._canonical()
         dtype = _dtypes.result_type(a._data.dtype, b._data.dtype)
         index = _dtypes.index_dtype([a._indices.dtype, b._indices.dtype], max(self.shape))
-        (x, i, p), (y, j, q) = a._parts(dtype, index), b._parts(dtype, index)
-        data, indices, indptr, zeros = _native.merge_blocks(op, x, i, p, y, j, q)
-        new = self._from_parts(data, indices, indptr, self._shape, canonical=True)
+        parts, zeros = _native.merge_blocks(MERGE_OPS[op], a._trio_as(dtype, index), b._trio_as(dtype, index))
+        new = self._from_parts(*parts, self._shape, canonical=True)
         if zeros:
             new.eliminate_zeros()
         return new
@@ -370,7 +364,7 @@ class _bsr_base(_cs_array):
             parts = _native.coo_to_cs(coo._data, row, col, self._shape[0], stream)
         else:
             index = _dtypes.index_dtype([self._indices.dtype], max(self._getnnz(), *self._shape))
-            parts = _native.blocks_to_cs(self._data, self._indices.astype(index), self._indptr.astype(index))
+            parts = _native.blocks_to_cs(self._trio_as(self._data.dtype, index))
         return self._classes["csr"]._from_parts(*parts, self._shape, self._sorted, self._canonical_format)
 
     def tocsc(self, copy: bool = False, *, stream: Any = None) -> Any:
@@ -386,9 +380,8 @@ class _bsr_base(_cs_array):
             )
         if self._assigned:
             self.prune()
-        buffers = (self._data, self._indices, self._indptr)
-        if all(_native.is_available(x) for x in buffers) and not traced(*buffers):
-            parts = _native.transpose_blocks(*buffers, self._minor)
+        if all(_native.is_available(x) for x in self._trio) and not traced(*self._trio):
+            parts = _native.transpose_blocks(self._trio, self._minor)
             return self._from_parts(*parts, self._shape[::-1], True, self._canonical_format)
         order, indices, indptr = _native.transpose((self._order(), self._indices, self._indptr), self._minor, None)
         data = mx.contiguous(mx.swapaxes(mx.take(self._data, order, axis=0), 1, 2))
@@ -428,12 +421,7 @@ class _bsr_base(_cs_array):
             own: Any = _own if _dense.numpy_mode() and not traced(A._data) else lambda x: x  # `data` is writable there
             parts = mx.reshape(own(A._data), (-1, 1, 1)), own(A._indices), own(A._indptr)
             return cls._from_parts(*parts, A.shape, A._sorted, A._canonical_format)
-        if not traced(A._data):
-            parts = _native.cs_to_blocks(A._data, A._indices, A._indptr, N, R, C)
-            return cls._from_parts(*parts, A.shape, canonical=True)
-        at, indices, indptr = _native.block_positions(A._indices, A._indptr, N, R, C)
-        data = mx.zeros(indices.size * R * C, dtype=A._data.dtype).at[at].add(A._data)
-        return cls._from_parts(mx.reshape(data, (-1, R, C)), indices, indptr, A.shape, canonical=True)
+        return cls._from_parts(*_native.cs_to_blocks(A._trio, N, R, C), A.shape, canonical=True)
 
 
 class bsr_array(_bsr_base, sparray):

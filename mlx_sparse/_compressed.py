@@ -16,6 +16,8 @@ from ._multiply import multiply
 from ._shape import all_integers as _all_integers
 from ._shape import check_shape, given_shape, is_shape
 
+MERGE_OPS = dict(_native.MergeOp.__members__)  # by the names that element-wise operations have in Python
+
 
 class _cs_array(_cs_indexed, _cs_minmax, _data_array):
     """Compressed storage: values and minor indices of slice m stand at ``indptr[m]:indptr[m + 1]``."""
@@ -173,6 +175,12 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
 
     # ---- buffers ----------------------------------------------------------------------------------------------
 
+    def _trio_as(self, dtype: mx.Dtype, index: mx.Dtype) -> tuple[mx.array, mx.array, mx.array]:
+        """The buffers, cast, without what they hold beyond the last stored entry."""
+        if self._assigned:
+            self.prune()
+        return self._data.astype(dtype), self._indices.astype(index), self._indptr.astype(index)
+
     @property
     def indices(self) -> Any:
         """Minor indices of the stored entries (column indices of csr, row indices of csc)."""
@@ -273,7 +281,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
     def sort_indices(self) -> None:
         """Sort the indices within every slice, rebinding this array's buffers. Synchronises."""
         if not self.has_sorted_indices:
-            self._rebind(*_native.sort_indices(self._data, self._indices, self._indptr), self._indptr)
+            self._rebind(*_native.sort_indices(self._trio))
             self._sorted = True
 
     def sorted_indices(self) -> Any:
@@ -286,13 +294,13 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         """Sort and sum entries with equal coordinates, rebinding this array's buffers. Synchronises."""
         if self.has_canonical_format:
             return
-        self._rebind(*_native.sum_duplicates(self._data, self._indices, self._indptr))
+        self._rebind(*_native.sum_duplicates(self._trio))
         self._sorted = self._canonical_format = True
         self._assigned = False
 
     def eliminate_zeros(self) -> None:
         """Drop stored entries whose value is zero, rebinding this array's buffers. Synchronises."""
-        self._rebind(*_native.eliminate_zeros(self._data, self._indices, self._indptr))
+        self._rebind(*_native.eliminate_zeros(self._trio))
         self._assigned = False
 
     def _canonical(self) -> Any:
@@ -347,7 +355,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         dtype = _dtypes.result_type(self._data.dtype, other._data.dtype)
         a, b = self._swap((self, other))
         index = _dtypes.index_dtype([a._indices.dtype, b._indices.dtype])
-        parts = _native.matmul_sparse(*_operands(a, dtype, index), *_operands(b, dtype, index), b._minor)
+        parts = _native.matmul_sparse(a._trio_as(dtype, index), b._trio_as(dtype, index), b._minor)
         M, N = self._shape_as_2d[0], other._shape_as_2d[1]
         res = self._from_parts(*parts, (M, N), canonical=True)
         shape = self.shape[:-1] + ((N,) if o_ndim == 2 else ())
@@ -366,7 +374,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         a, b = self._canonical(), other.asformat(self.format)._canonical()
         dtype = _dtypes.result_type(a._data.dtype, b._data.dtype)
         index = _dtypes.index_dtype([a._indices.dtype, b._indices.dtype], max(self.shape))
-        parts = _native.merge(op, *_operands(a, dtype, index), *_operands(b, dtype, index))
+        parts = _native.merge(MERGE_OPS[op], a._trio_as(dtype, index), b._trio_as(dtype, index))
         return self._from_parts(*parts, self.shape, canonical=True)
 
     def multiply(self, other: Any) -> Any:
@@ -402,7 +410,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
 
     def _flip(self, stream: Any) -> tuple[mx.array, mx.array, mx.array]:
         """The same entries compressed along the other axis. Lazy."""
-        return _native.transpose((self._data, self._indices, self._indptr), self._minor, stream)
+        return _native.transpose(self._trio, self._minor, stream)
 
     def tocoo(self, copy: bool = True, *, stream: Any = None) -> Any:
         """Coordinate form. Lazy; entries keep their order."""
@@ -433,7 +441,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         if new_minor < minor:
             most = max(*self._shape_as_2d, new_major)
             trio = self._data, self._indices, _dense.to_index(p, index, "indptr")
-            self._data, self._indices, p = _native.band(*trio, -most, most, new_minor)
+            self._data, self._indices, p = _native.band(trio, -most, most, new_minor)
         index = _dtypes.index_dtype([self._indices.dtype], max(target))
         self._indptr, self._indices = _dense.to_index(p, index, "indptr"), self._indices.astype(index)
         self._shape = target
@@ -449,15 +457,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         if self.ndim == 1:
             return self.copy() if copy else self
         source = self.copy() if copy else self
-        new = self._other()._from_parts(
-            source._data, source._indices, source._indptr, self.shape[::-1], self._sorted, self._canonical_format
-        )
+        new = self._other()._from_parts(*source._trio, self.shape[::-1], self._sorted, self._canonical_format)
         new._assigned = self._assigned
         new._structure = source._structure
         return new
-
-
-def _operands(a: Any, dtype: mx.Dtype, index: mx.Dtype) -> tuple[mx.array, mx.array, mx.array]:
-    if a._assigned:
-        a.prune()
-    return a._data.astype(dtype), a._indices.astype(index), a._indptr.astype(index)

@@ -17,7 +17,7 @@ from ._index import Index, _indexed, stored
 class _cs_indexed(_indexed):
     """Indexing of compressed storage. Selections and assignments read the structure (they synchronise).
 
-    A selection on traced values is differentiable in them: positions are selected, and the values taken from there.
+    A selection on traced values is differentiable in them.
     """
 
     _data: mx.array
@@ -36,6 +36,11 @@ class _cs_indexed(_indexed):
     _unique: Any
     _rebind: Any
 
+    @property
+    def _trio(self) -> tuple[mx.array, mx.array, mx.array]:
+        """The buffers as the native layer takes and gives them."""
+        return self._data, self._indices, self._indptr
+
     # ---- reading ----------------------------------------------------------------------------------------------
 
     def _get_one(self, i: int, j: int) -> Any:
@@ -43,7 +48,7 @@ class _cs_indexed(_indexed):
             self.prune()
         major, minor = self._swap((i, j))
         numpy = _dense.numpy_mode()
-        x = _native.element(self._data, self._indices, self._indptr, major, minor, self._sorted is True, numpy)
+        x = _native.element(self._trio, major, minor, self._sorted is True, numpy)
         if x is None:
             return _dense.in_namespace(mx.reshape(self._sampled(np.array([major]), np.array([minor])), ()))
         return x[()] if numpy else x
@@ -56,7 +61,7 @@ class _cs_indexed(_indexed):
         if A._assigned:
             A.prune()
         for i in range(self._shape[0]):
-            trio = _moved(_native.major_range, (A._data, A._indices, A._indptr), i, 1, 1, not _dense.numpy_mode())
+            trio = _native.major_range(A._trio, i, 1, 1, not _dense.numpy_mode())
             yield A._from_parts(*trio, self._shape[1:], A._sorted or None, A._canonical_format or None)
 
     def _select(self, index: Index) -> Any:
@@ -83,7 +88,7 @@ class _cs_indexed(_indexed):
     def _take(self, major: Any, minor: Any) -> Any:
         """The 2-D array of the slices `major` and the minor indices `minor` (an int, a range or an array each)."""
         n_major, n_minor = self._swap(self._shape)
-        trio = (self._data, self._indices, self._indptr)
+        trio = self._trio
         in_order = self._sorted, self._canonical_format
         if isinstance(major, int):
             major = range(major, major + 1)
@@ -97,19 +102,17 @@ class _cs_indexed(_indexed):
             rows = len(major)
             if not _covers(major, n_major):
                 share = not _dense.numpy_mode() or not _covers(minor, n_minor)  # what follows then copies
-                trio = _moved(_native.major_range, trio, major.start, rows, major.step, share)
+                trio = _native.major_range(trio, major.start, rows, major.step, share)
         else:
             rows = major.size
-            trio = _moved(_native.major_list, trio, major)
+            trio = _native.major_list(trio, major)
         columns = len(minor)
         if isinstance(minor, range):
             if not _covers(minor, n_minor):
-                trio = _moved(
-                    _native.minor_range, trio, minor.start, columns, minor.step, n_minor, self.has_sorted_indices
-                )
+                trio = _native.minor_range(trio, minor.start, columns, minor.step, n_minor, self.has_sorted_indices)
                 in_order = self._sorted, self._canonical_format
         else:
-            trio = _moved(_native.minor_list, trio, minor, n_minor)
+            trio = _native.minor_list(trio, minor, n_minor)
             if columns > 1 and not np.all(minor[1:] >= minor[:-1]):
                 in_order = None, None
         ordered, canonical = (state or None for state in in_order)
@@ -143,8 +146,7 @@ class _cs_indexed(_indexed):
         if isinstance(a, range):
             if _covers(a, self._shape[0]):
                 return self.copy()
-            trio = (self._data, self._indices, self._indptr)
-            trio = _moved(_native.minor_range, trio, a.start, len(a), a.step, self._shape[0], self.has_sorted_indices)
+            trio = _native.minor_range(self._trio, a.start, len(a), a.step, self._shape[0], self.has_sorted_indices)
             return self._from_parts(*trio, (len(a),), self._sorted or None, self._canonical_format or None)
         if a.size == 0:
             return cls(a.shape, dtype=self._data.dtype)
@@ -154,10 +156,7 @@ class _cs_indexed(_indexed):
         """Summed values at the pairs, flat."""
         n, nnz = major.size, self._indices.size
         ordered = self.has_sorted_indices if n * nnz > 64 * (nnz + n) else self._sorted is True
-        if not _native.is_tracer(self._data):
-            return _native.sample_at(self._data, self._indices, self._indptr, major, minor, ordered)
-        at, sample = _native.entries_at(self._indices, self._indptr, major, minor, ordered)
-        return _native.minor_sum(mx.take(self._data, at), sample, n, None)
+        return _native.sample_at(self._trio, major, minor, ordered)
 
     # ---- writing ----------------------------------------------------------------------------------------------
 
@@ -194,13 +193,12 @@ class _cs_indexed(_indexed):
         x = _dense.to_mlx(values, self._data.dtype)
         while True:
             ordered, alone = self.has_sorted_indices, _references(self) == _ALONE
-            outcome, trio = _native.set_many(
-                self._data, self._indices, self._indptr, major, minor, x, ordered, insert, alone
-            )
-            if outcome != 2:
+            outcome, trio = _native.set_many(self._trio, major, minor, x, ordered, insert, alone)
+            if outcome != _native.SetOutcome.stored_twice:
                 break
             self.sum_duplicates()
-        if outcome == 0:
+        assert trio is not None
+        if outcome == _native.SetOutcome.same_structure:
             self._data = trio[0]
             return
         if not quiet:
@@ -236,13 +234,3 @@ def _expanded(A: Any) -> mx.array:
 
 def _covers(a: Any, n: int) -> bool:
     return isinstance(a, range) and a.step == 1 and a.start == 0 and len(a) == n
-
-
-def _moved(select: Any, trio: tuple, *args: Any) -> tuple:
-    """`select` applied to (data, indices, indptr); on a tracer it selects positions, and the values are taken there."""
-    data, indices, indptr = trio
-    if not _native.is_tracer(data):
-        return select(data, indices, indptr, *args)
-    positions = _dense.to_mlx(np.arange(data.size, dtype=np.int32))
-    at, indices, indptr = select(positions, indices, indptr, *args)
-    return mx.take(data, at), indices, indptr

@@ -148,7 +148,7 @@ class _nd_array(_data_array):
         major, minor, n, _ = self._slices()
         probe = mx.zeros(self._data.size, dtype=mx.bool_)
         _, indices, indptr = _native.coo_to_cs(probe, major, minor, n, None)
-        _, indices = _native.sort_indices(probe, indices, indptr)
+        _, indices, _ = _native.sort_indices((probe, indices, indptr))
         return not _native.is_canonical(indices, indptr)
 
     # ---- sums -------------------------------------------------------------------------------------------------

@@ -264,8 +264,9 @@ class _dia_base(_data_array):
         if traced(a, b):
             data = _meet_lazy(self._entries().astype(dtype), other._entries().astype(dtype), ka, kb, offsets, length)
         else:
-            mine, theirs = self._offsets.astype(index), other._offsets.astype(index)
-            data = _native.matmul_diagonals(a, mine, b, theirs, k, M, self._shape[1], N, length)
+            left = (a, self._offsets.astype(index), self._shape_as_2d)
+            right = (b, other._offsets.astype(index), other._shape_as_2d)
+            data = _native.matmul_diagonals(left, right, k, length)
         return self._from_parts(data, k, (M, N))
 
     # ---- element-wise -----------------------------------------------------------------------------------------
@@ -414,9 +415,8 @@ class _dia_base(_data_array):
         self._check()
         M, N = self._shape
         offsets = self._offsets.astype(_dtypes.index_dtype([self._offsets.dtype], max(M, N, self.nnz)))
-        return self._classes["csr"]._from_parts(
-            *_native.dia_to_cs(self._data, offsets, M, N), self._shape, canonical=True
-        )
+        parts = _native.dia_to_cs((self._data, offsets, self._shape_as_2d))
+        return self._classes["csr"]._from_parts(*parts, self._shape, canonical=True)
 
     def tocsc(self, copy: bool = False, *, stream: Any = None) -> Any:
         """Compressed sparse column form, without zeros. As `tocsr`."""

@@ -57,7 +57,7 @@ def _part(A: Any, low: int | None, high: int | None, format: str | None) -> Any:
         if S.format == "csc":
             first, last = -last, -first
         first, last = (max(-most, min(most, int(x))) for x in (first, last))
-        parts = _native.band(S._data, S._indices, S._indptr, first, last, S._minor)
+        parts = _native.band(S._trio, first, last, S._minor)
         new = S._from_parts(*parts, S.shape, S._sorted, S._canonical_format)
         return array_if(array, (new if format is None else new._canonical()).asformat(format or "coo"))
     coo = S.tocoo(copy=False)

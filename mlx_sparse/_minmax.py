@@ -163,9 +163,8 @@ class _minmax:
         if self.ndim != 2:
             A, along = _folded(self.tocoo(copy=False)._unique(), axes), 1
         cs = (A.tocsc() if along == 0 else A.tocsr())._canonical()
-        found = _native.major_where(
-            cs._entries(), cs._indices, cs._indptr, A.shape[along], name == "argmax", bool(explicit)
-        )
+        trio = (cs._entries(), cs._indices, cs._indptr)
+        found = _native.major_where(trio, A.shape[along], name == "argmax", bool(explicit))
         if self.ndim != 2:
             return _dense.in_namespace(mx.reshape(found, tuple(n for a, n in enumerate(self.shape) if a not in axes)))
         if isinstance(self, sparray):

@@ -1,6 +1,7 @@
 #include "parallel.h"
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
@@ -140,6 +141,21 @@ void run_parts(int parts, const std::function<void(int)>& body) {
   const int threads = std::min(parts, planned_threads());
   if (threads > 1 && !inside_pool && pool_slot()->run(parts, threads, body)) return;
   for (int p = 0; p < parts; ++p) body(p);
+}
+
+double triad(size_t n) {
+  std::vector<double> a(n, 0.0), b(n, 1.0), c(n, 2.0);
+  std::vector<double> rates;
+  for (int repeat = 0; repeat < 11; ++repeat) {
+    const auto start = std::chrono::steady_clock::now();
+    parallel_for(n, n_threads(), [&](size_t lo, size_t hi) {
+      for (size_t i = lo; i < hi; ++i) a[i] = b[i] + 3.0 * c[i];
+    });
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    rates.push_back(24.0 * n / took.count());
+  }
+  std::sort(rates.begin(), rates.end());
+  return rates[rates.size() / 2];
 }
 
 } // namespace sp

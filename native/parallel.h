@@ -66,4 +66,7 @@ std::vector<size_t> balance(const I* indptr, size_t n_major, int parts) {
   return bounds;
 }
 
+// Bytes per second of a[i] = b[i] + s * c[i] over n doubles: what memory gives these workers.
+double triad(size_t n);
+
 } // namespace sp

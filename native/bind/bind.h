@@ -52,13 +52,13 @@ auto at_once(R (*f)(A...)) {
 
 void bind_runtime(py::module_& m);
 void bind_structure(py::module_& m);
-
+void bind_assemble(py::module_& m);
 void bind_blocks(py::module_& m);
-void bind_coo(py::module_& m);
-void bind_index(py::module_& m);
+void bind_canonical(py::module_& m);
+void bind_extrema(py::module_& m);
 void bind_indexed_product(py::module_& m);
 void bind_lists(py::module_& m);
-void bind_minmax(py::module_& m);
 void bind_segment(py::module_& m);
+void bind_select(py::module_& m);
 
 } // namespace sp

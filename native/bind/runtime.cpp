@@ -1,7 +1,7 @@
 // Settings of the native layer, and what Python asks of arrays that MLX's interface does not tell.
 #include "bind/bind.h"
 #include "launch.h"
-#include "ops/canonical.h"
+#include "ops/matmul.h"
 
 namespace sp {
 
@@ -41,6 +41,7 @@ void bind_runtime(py::module_& m) {
   m.def("handle", &handle, "a"_a, "The same array in a Python object of its own, which can be changed without the others.");
   m.def("is_available", &is_available, "a"_a);
   m.def("is_tracer", &is_tracer, "a"_a);
+  m.def("refuse_traced", &refuse_traced, "a"_a);
   m.def("numpy_is_quicker", &numpy_is_quicker, "Whether NumPy on views of these arrays is quicker than a graph.");
   m.def("defer_to", &defer_to, "base"_a);
   m.def("triad", &triad, "n"_a, py::call_guard<py::gil_scoped_release>(),

@@ -1,4 +1,4 @@
-// Compressed arrays made from others: stacked along either axis, cut to a band, built from diagonals.
+// Compressed arrays made from others: stacked along either axis, built from diagonals.
 #pragma once
 
 #include <algorithm>
@@ -7,21 +7,13 @@
 
 #include "../dispatch.h"
 #include "../parallel.h"
+#include "view.h"
 
 namespace sp {
 
-template <class W, class I>
-struct Block {
-  const W* data;
-  const I *indices, *indptr;
-  size_t n_major;
-  int64_t n_minor;
-  size_t nnz() const { return static_cast<size_t>(indptr[n_major]); }
-};
-
 // Slices of the blocks one after another. Entries keep their order; one pass, every block's entries over the pool.
 template <class W, class I, class O>
-void cs_stack_major(const std::vector<Block<W, I>>& blocks, W* data, O* indices, O* indptr) {
+void cs_stack_major(const std::vector<CsView<W, I>>& blocks, CsOut<W, O> out) {
   std::vector<size_t> first(blocks.size() + 1, 0), slice(blocks.size() + 1, 0);
   for (size_t b = 0; b < blocks.size(); ++b) {
     first[b + 1] = first[b] + blocks[b].nnz();
@@ -35,22 +27,25 @@ void cs_stack_major(const std::vector<Block<W, I>>& blocks, W* data, O* indices,
     for (size_t e = lo; e < hi; ++b) {
       const size_t end = std::min(hi, first[b + 1]), from = e - first[b];
       if (end <= e) continue;
-      std::memcpy(data + e, blocks[b].data + from, (end - e) * sizeof(W));
-      std::copy(blocks[b].indices + from, blocks[b].indices + from + (end - e), indices + e);
+      std::memcpy(out.data + e, blocks[b].data + from, (end - e) * sizeof(W));
+      std::copy(blocks[b].indices + from, blocks[b].indices + from + (end - e), out.indices + e);
       e = end;
     }
     for (size_t k = blocks.size() * p / parts; k < blocks.size() * (p + 1) / parts; ++k) {
       for (size_t m = 0; m < blocks[k].n_major; ++m) {
-        indptr[slice[k] + m] = static_cast<O>(first[k] + static_cast<size_t>(blocks[k].indptr[m]));
+        out.indptr[slice[k] + m] = static_cast<O>(first[k] + static_cast<size_t>(blocks[k].indptr[m]));
       }
     }
   });
-  indptr[slice.back()] = static_cast<O>(n);
+  out.indptr[slice.back()] = static_cast<O>(n);
 }
 
-// Every slice is the blocks' slices one after another, minor indices shifted. All blocks have n_major slices.
+// Every slice is the blocks' slices one after another, minor indices shifted. All blocks have as many slices.
 template <class W, class I, class O>
-void cs_stack_minor(const std::vector<Block<W, I>>& blocks, size_t n_major, W* data, O* indices, O* indptr) {
+void cs_stack_minor(const std::vector<CsView<W, I>>& blocks, CsOut<W, O> out) {
+  O *indptr = out.indptr, *indices = out.indices;
+  W* data = out.data;
+  const size_t n_major = blocks[0].n_major;
   std::fill(indptr, indptr + n_major + 1, O{0});
   for (const auto& b : blocks) {
     for (size_t m = 0; m <= n_major; ++m) indptr[m] += static_cast<O>(b.indptr[m]);
@@ -62,7 +57,7 @@ void cs_stack_minor(const std::vector<Block<W, I>>& blocks, size_t n_major, W* d
     int64_t before = 0;
     for (const auto& b : blocks) {
       shift.push_back(static_cast<O>(before));
-      before += b.n_minor;
+      before += static_cast<int64_t>(b.n_minor);
     }
     for (size_t m = bounds[p]; m < bounds[p + 1]; ++m) {
       size_t at = static_cast<size_t>(indptr[m]);
@@ -78,43 +73,6 @@ void cs_stack_minor(const std::vector<Block<W, I>>& blocks, size_t n_major, W* d
   });
 }
 
-// Entries with low <= minor - major <= high and minor < limit, in order. The first pass fills out_indptr, whose last
-// element is their number; the second writes them.
-template <class I>
-void cs_count_band(size_t n_major, const I* indptr, const I* indices, int64_t low, int64_t high, int64_t limit,
-                   I* out_indptr) {
-  const int parts = plan_parts(static_cast<size_t>(indptr[n_major]) + n_major);
-  const auto bounds = balance(indptr, n_major, parts);
-  run_parts(parts, [&](int p) {
-    for (size_t m = bounds[p]; m < bounds[p + 1]; ++m) {
-      const int64_t lo = low + static_cast<int64_t>(m), hi = std::min(high + static_cast<int64_t>(m), limit - 1);
-      I count = 0;
-      for (I e = indptr[m]; e < indptr[m + 1]; ++e) count += (indices[e] >= lo) & (indices[e] <= hi);
-      out_indptr[m + 1] = count;
-    }
-  });
-  out_indptr[0] = 0;
-  for (size_t m = 0; m < n_major; ++m) out_indptr[m + 1] += out_indptr[m];
-}
-
-template <class W, class I>
-void cs_band(size_t n_major, const I* indptr, const I* indices, const W* data, int64_t low, int64_t high, int64_t limit,
-             const I* out_indptr, I* out_indices, W* out_data) {
-  const int parts = plan_parts(static_cast<size_t>(indptr[n_major]) + n_major);
-  const auto bounds = balance(indptr, n_major, parts);
-  run_parts(parts, [&](int p) {
-    for (size_t m = bounds[p]; m < bounds[p + 1]; ++m) {
-      const int64_t lo = low + static_cast<int64_t>(m), hi = std::min(high + static_cast<int64_t>(m), limit - 1);
-      size_t at = static_cast<size_t>(out_indptr[m]);
-      for (I e = indptr[m]; e < indptr[m + 1]; ++e) {
-        if (indices[e] < lo || indices[e] > hi) continue;
-        out_indices[at] = indices[e];
-        out_data[at++] = data[e];
-      }
-    }
-  });
-}
-
 template <class W>
 struct Diagonal {
   const W* data;
@@ -125,7 +83,9 @@ struct Diagonal {
 
 // Diagonals by ascending offset, zeros included: canonical.
 template <class W, class I>
-void cs_from_diagonals(const std::vector<Diagonal<W>>& diagonals, size_t n_major, W* data, I* indices, I* indptr) {
+void cs_from_diagonals(const std::vector<Diagonal<W>>& diagonals, size_t n_major, CsOut<W, I> out) {
+  I *indptr = out.indptr, *indices = out.indices;
+  W* data = out.data;
   // Before slice m, diagonal d has its first m - d.first entries.
   parallel_for(n_major + 1, plan_parts(n_major * (diagonals.size() + 1) / 2), [&](size_t lo, size_t hi) {
     std::fill(indptr + lo, indptr + hi, I{0});

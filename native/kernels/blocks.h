@@ -9,21 +9,20 @@
 #include "../dispatch.h"
 #include "../parallel.h"
 #include "convert.h"
-#include "scan.h"
+#include "view.h"
 
 namespace sp {
 
-// out_indptr[m] = number of blocks before block row m: R x C blocks that hold an entry of the compressed structure.
-// Any order, duplicates allowed; n_major and n_minor must be multiples of R and C. Returns the number of blocks.
+// Number of R x C blocks in each block row that hold an entry of the compressed structure, in out_indptr + 1. Any order,
+// duplicates allowed; n_major and n_minor must be multiples of R and C.
 template <class I>
-size_t cs_count_blocks(size_t n_major, size_t n_minor, size_t R, size_t C, const I* indptr, const I* indices,
-                       I* out_indptr) {
+void cs_count_blocks(CsPattern<I> a, size_t R, size_t C, I* out_indptr) {
   using U = std::make_unsigned_t<I>; // 64-bit divisions are several times slower
   const U width = static_cast<U>(C);
-  const size_t n = n_major / R;
-  const size_t nnz = static_cast<size_t>(indptr[n_major]);
-  parallel_for(n, plan_parts(4 * nnz + n_major), [=](size_t lo, size_t hi) {
-    std::vector<size_t> seen(n_minor / C, n);
+  const I *indptr = a.indptr, *indices = a.indices;
+  const size_t n = a.n_major / R, columns = a.n_minor / C;
+  parallel_for(n, plan_parts(4 * a.nnz() + a.n_major), [=](size_t lo, size_t hi) {
+    std::vector<size_t> seen(columns, n);
     for (size_t m = lo; m < hi; ++m) {
       I count = 0;
       for (I e = indptr[m * R]; e < indptr[(m + 1) * R]; ++e) {
@@ -34,21 +33,20 @@ size_t cs_count_blocks(size_t n_major, size_t n_minor, size_t R, size_t C, const
       out_indptr[m + 1] = count;
     }
   });
-  return lengths_to_indptr(n, out_indptr);
 }
 
-// The blocks that cs_count_blocks counted, by block column within each block row. place(e, at) says that entry e goes to value `at` of the block data.
+// The blocks that cs_count_blocks counted, by block column within each block row. place(e, at) says that entry e goes to
+// value `at` of the block data. `out` is the structure of the blocks, to whose indices out_indices points.
 template <class I, class Place>
-void cs_to_blocks(size_t n_major, size_t n_minor, size_t R, size_t C, const I* indptr, const I* indices,
-                  const I* out_indptr, I* out_indices, Place&& place) {
+void cs_to_blocks(CsPattern<I> a, BsrPattern<I> out, I* out_indices, Place&& place) {
   using U = std::make_unsigned_t<I>;
-  const U width = static_cast<U>(C);
-  const size_t n = n_major / R;
-  const size_t nnz = static_cast<size_t>(indptr[n_major]);
-  parallel_for(n, plan_parts(8 * nnz + n_major), [&](size_t lo, size_t hi) {
-    std::vector<I> block(n_minor / C, I{-1});
+  const U width = static_cast<U>(out.C);
+  const I *indptr = a.indptr, *indices = a.indices;
+  const size_t R = out.R, C = out.C;
+  parallel_for(out.n_major, plan_parts(8 * a.nnz() + a.n_major), [&](size_t lo, size_t hi) {
+    std::vector<I> block(out.n_minor, I{-1});
     for (size_t m = lo; m < hi; ++m) {
-      const I first = out_indptr[m], last = out_indptr[m + 1];
+      const I first = out.indptr[m], last = out.indptr[m + 1];
       I next = first;
       for (I e = indptr[m * R]; e < indptr[(m + 1) * R]; ++e) {
         const auto b = static_cast<U>(indices[e]) / width;
@@ -71,11 +69,12 @@ void cs_to_blocks(size_t n_major, size_t n_minor, size_t R, size_t C, const I* i
 
 // Blocks -> single entries, compressed; every value of a block becomes an entry, in the order of the blocks.
 template <class W, class I>
-void blocks_to_cs(size_t n_brows, size_t R, size_t C, const I* indptr, const I* indices, const W* data, I* out_indptr,
-                  I* out_indices, W* out_data) {
-  const size_t blocks = static_cast<size_t>(indptr[n_brows]);
-  out_indptr[0] = 0;
-  parallel_for(n_brows, plan_parts(2 * blocks * R * C + n_brows), [=](size_t lo, size_t hi) {
+void bsr_to_cs(BsrView<W, I> a, CsOut<W, I> out) {
+  const I *indptr = a.indptr, *indices = a.indices;
+  const W* data = a.data;
+  const size_t R = a.R, C = a.C;
+  out.indptr[0] = 0;
+  parallel_for(a.n_major, plan_parts(2 * a.nnz() * R * C + a.n_major), [=](size_t lo, size_t hi) {
     for (size_t m = lo; m < hi; ++m) {
       const size_t first = static_cast<size_t>(indptr[m]), last = static_cast<size_t>(indptr[m + 1]);
       size_t at = first * R * C;
@@ -84,11 +83,11 @@ void blocks_to_cs(size_t n_brows, size_t R, size_t C, const I* indptr, const I* 
           const I column = indices[p] * static_cast<I>(C);
           const W* row = data + (p * R + r) * C;
           for (size_t c = 0; c < C; ++c, ++at) {
-            out_indices[at] = column + static_cast<I>(c);
-            out_data[at] = row[c];
+            out.indices[at] = column + static_cast<I>(c);
+            out.data[at] = row[c];
           }
         }
-        out_indptr[m * R + r + 1] = static_cast<I>(at);
+        out.indptr[m * R + r + 1] = static_cast<I>(at);
       }
     }
   });
@@ -103,20 +102,20 @@ struct DiagonalRows {
 
 // Blocks in the order of their columns, each one transposed; blocks of a column stay in the order of their rows.
 template <class W, class I>
-void transpose_blocks(size_t n_brows, size_t n_bcols, size_t R, size_t C, const I* indptr, const I* indices, const W* data,
-                      I* out_indptr, I* out_indices, W* out) {
-  const size_t blocks = static_cast<size_t>(indptr[n_brows]);
-  transpose_entries<I>({n_brows, n_bcols, indptr, indices}, plan_sort<I>(blocks * R * C, n_bcols, blocks * R * C * sizeof(W)),
-                       out_indptr, [=](size_t slot, size_t entry, size_t m) {
-                         out_indices[slot] = static_cast<I>(m);
+void bsr_transpose(BsrView<W, I> a, CsOut<W, I> out) {
+  const W* data = a.data;
+  const size_t R = a.R, C = a.C, values = a.nnz() * R * C;
+  transpose_entries<I>(a, plan_sort<I>(values, a.n_minor, values * sizeof(W)),
+                       out.indptr, [=](size_t slot, size_t entry, size_t m) {
+                         out.indices[slot] = static_cast<I>(m);
                          const W* from = data + entry * R * C;
-                         W* to = out + slot * R * C;
+                         W* to = out.data + slot * R * C;
                          for (size_t r = 0; r < R; ++r) for (size_t c = 0; c < C; ++c) to[c * R + r] = from[r * C + c];
                        });
 }
 
 // Diagonals by ascending offset -> single entries, compressed by rows and in order, without zeros.
-// counts: out_indptr[i + 1] = entries of row i, to be accumulated; then a second pass moves them.
+// counts: out_indptr[i + 1] = entries of row i; when they have been summed, a second pass moves them.
 template <class T, class I>
 void dia_count(int64_t M, const std::vector<DiagonalRows<T>>& diagonals, I* out_indptr) {
   parallel_for(static_cast<size_t>(M), plan_parts(static_cast<size_t>(M) * (diagonals.size() / 4 + 1)), [&](size_t lo, size_t hi) {
@@ -135,40 +134,45 @@ void dia_count(int64_t M, const std::vector<DiagonalRows<T>>& diagonals, I* out_
 }
 
 template <class T, class I>
-void dia_to_cs(int64_t M, const std::vector<DiagonalRows<T>>& diagonals, const I* out_indptr, I* out_indices, T* out_data) {
-  const size_t work = static_cast<size_t>(out_indptr[M]) + static_cast<size_t>(M);
+void dia_to_cs(int64_t M, const std::vector<DiagonalRows<T>>& diagonals, CsOut<T, I> out) {
+  const size_t work = static_cast<size_t>(out.indptr[M]) + static_cast<size_t>(M);
   parallel_for(static_cast<size_t>(M), plan_parts(2 * work), [&](size_t first, size_t last) {
     for (int64_t i = static_cast<int64_t>(first); i < static_cast<int64_t>(last); ++i) {
-      size_t at = static_cast<size_t>(out_indptr[i]);
+      size_t at = static_cast<size_t>(out.indptr[i]);
       for (auto& d : diagonals) {
         if (i < d.lo || i >= d.hi) continue;
         const T value = d.values[i];
         if (value == T{}) continue;
-        out_indices[at] = static_cast<I>(i + d.offset);
-        out_data[at++] = value;
+        out.indices[at] = static_cast<I>(i + d.offset);
+        out.data[at++] = value;
       }
     }
   });
 }
 
-// out[n, j] = sum over pairs (p, q) with ka[p] + kb[q] = offsets[n] of a[p, j - kb[q]] * b[q, j]: the product of two
-// arrays by diagonals, for columns j < length. a is M x K, b has K rows. Entries outside the arrays do not count.
+// The product of two arrays by diagonals, a of M x K and b of K x N: value[n, j] = sum over pairs (p, q) with
+// a.offsets[p] + b.offsets[q] = out.offsets[n] of a[p, j - b.offsets[q]] * b[q, j], for columns j < out.length. The
+// offsets of `out` ascend. Entries outside the arrays do not count.
 template <class T, class I>
-void dia_matmul_values(int64_t M, int64_t K, int64_t N, int64_t length, size_t na, int64_t La, const I* ka, const T* a,
-                       size_t nb, int64_t Lb, const I* kb, const T* b, size_t n, const I* offsets, T* out) {
+void dia_matmul_values(DiaView<T, I> a, DiaView<T, I> b, DiaPattern<I> out, T* value) {
   using A = acc_t<T>;
   struct Pair { const T *a, *b; int64_t lo, hi; };
+  const I* offsets = out.offsets;
+  const int64_t length = out.length;
+  const size_t n = out.n_diagonals;
   std::vector<std::vector<Pair>> pairs(n);
   size_t work = n * static_cast<size_t>(length);
-  for (size_t p = 0; p < na; ++p) {
-    for (size_t q = 0; q < nb; ++q) {
-      const int64_t left = static_cast<int64_t>(ka[p]), right = static_cast<int64_t>(kb[q]), sum = left + right;
+  for (size_t p = 0; p < a.n_diagonals; ++p) {
+    for (size_t q = 0; q < b.n_diagonals; ++q) {
+      const int64_t left = static_cast<int64_t>(a.offsets[p]), right = static_cast<int64_t>(b.offsets[q]), sum = left + right;
       const auto found = std::lower_bound(offsets, offsets + n, static_cast<I>(sum));
       if (found == offsets + n || static_cast<int64_t>(*found) != sum) continue;
       // Column j of b at row j - right, which is the column of a whose row is j - right - left.
-      const int64_t lo = std::max({int64_t{0}, right, sum}), hi = std::min({length, Lb, N, K + right, La + right, M + sum});
+      const int64_t lo = std::max({int64_t{0}, right, sum});
+      const int64_t hi = std::min({length, b.length, b.n_minor, a.n_minor + right, a.length + right, a.n_major + sum});
       if (lo >= hi) continue;
-      pairs[found - offsets].push_back({a + static_cast<int64_t>(p) * La - right, b + static_cast<int64_t>(q) * Lb, lo, hi});
+      pairs[found - offsets].push_back({a.data + static_cast<int64_t>(p) * a.length - right,
+                                        b.data + static_cast<int64_t>(q) * b.length, lo, hi});
       work += static_cast<size_t>(hi - lo);
     }
   }
@@ -178,7 +182,7 @@ void dia_matmul_values(int64_t M, int64_t K, int64_t N, int64_t length, size_t n
     for (int64_t from = static_cast<int64_t>(first); from < static_cast<int64_t>(last); from += tile) {
       const int64_t until = std::min<int64_t>(from + tile, static_cast<int64_t>(last));
       for (size_t m = 0; m < n; ++m) {
-        T* row = out + static_cast<int64_t>(m) * length + from;
+        T* row = value + static_cast<int64_t>(m) * length + from;
         A* sums;
         if constexpr (std::is_same_v<A, T>) sums = row;
         else sums = wide;
@@ -195,15 +199,36 @@ void dia_matmul_values(int64_t M, int64_t K, int64_t N, int64_t length, size_t n
   });
 }
 
-// Blocks of the union of two canonical structures (of the intersection for products) and of the values on them: op(x, y),
-// with zeros where a side has no block. First without out_indices: counts into out_indptr, returns the number of blocks.
-// Then with: returns how many of them hold a value that is not zero. area0: the area of a block, or 0 for any.
+// Blocks of the union of two canonical structures (with `both`, of the intersection): how many each block row has, in
+// out_indptr + 1.
+template <class I>
+void bsr_merge_count(CsPattern<I> a, CsPattern<I> b, bool both, I* out_indptr) {
+  const I *ap = a.indptr, *ai = a.indices, *bp = b.indptr, *bi = b.indices;
+  parallel_for(a.n_major, plan_parts(a.nnz() + b.nnz() + a.n_major), [=](size_t lo, size_t hi) {
+    for (size_t m = lo; m < hi; ++m) {
+      I p = ap[m], q = bp[m], count = 0;
+      const I p_end = ap[m + 1], q_end = bp[m + 1];
+      while (p < p_end || q < q_end) {
+        const bool left = q == q_end || (p < p_end && ai[p] <= bi[q]);
+        const bool right = p == p_end || (q < q_end && bi[q] <= ai[p]);
+        count += !both || (left && right);
+        p += left;
+        q += right;
+      }
+      out_indptr[m + 1] = count;
+    }
+  });
+}
+
+// The blocks and the values on them: op(x, y), with zeros where a side has no block. Returns how many of the blocks hold a
+// value that is not zero. area0: the area of a block, or 0 for any.
 template <size_t area0, class T, class I, class Op>
-size_t bsr_merge(size_t n_brows, size_t area_, bool both, const I* ap, const I* ai, const T* a, const I* bp, const I* bi,
-                 const T* b, I* out_indptr, I* out_indices, T* out, Op&& op) {
-  const size_t blocks = static_cast<size_t>(ap[n_brows]) + static_cast<size_t>(bp[n_brows]);
+size_t bsr_merge(BsrView<T, I> lhs, BsrView<T, I> rhs, bool both, CsOut<T, I> out, Op&& op) {
+  const I *ap = lhs.indptr, *ai = lhs.indices, *bp = rhs.indptr, *bi = rhs.indices;
+  const T *a = lhs.data, *b = rhs.data;
+  const size_t n_brows = lhs.n_major, blocks = lhs.nnz() + rhs.nnz(), area_ = lhs.area();
   std::atomic<size_t> total{0};
-  parallel_for(n_brows, plan_parts(blocks * (out_indices ? area_ : 1) + n_brows), [&](size_t lo, size_t hi) {
+  parallel_for(n_brows, plan_parts(blocks * area_ + n_brows), [&](size_t lo, size_t hi) {
     const size_t area = area0 ? area0 : area_;
     size_t count = 0;
     auto fill = [&](T* __restrict to, auto&& value) {
@@ -212,30 +237,26 @@ size_t bsr_merge(size_t n_brows, size_t area_, bool both, const I* ap, const I* 
       count += any;
     };
     for (size_t m = lo; m < hi; ++m) {
-      I p = ap[m], q = bp[m], at = out_indices ? out_indptr[m] : I{0};
+      I p = ap[m], q = bp[m], at = out.indptr[m];
       const I p_end = ap[m + 1], q_end = bp[m + 1];
       while (p < p_end || q < q_end) {
         const bool left = q == q_end || (p < p_end && ai[p] <= bi[q]);
         const bool right = p == p_end || (q < q_end && bi[q] <= ai[p]);
         if (!both || (left && right)) {
-          if (out_indices) {
-            out_indices[at] = left ? ai[p] : bi[q];
-            T* to = out + static_cast<size_t>(at) * area;
-            const T *x = a + static_cast<size_t>(p) * area, *y = b + static_cast<size_t>(q) * area;
-            if (left && right) fill(to, [=](size_t j) { return op(x[j], y[j]); });
-            else if (left) fill(to, [=](size_t j) { return op(x[j], T{}); });
-            else fill(to, [=](size_t j) { return op(T{}, y[j]); });
-          }
-          ++at;
+          out.indices[at] = left ? ai[p] : bi[q];
+          T* to = out.data + static_cast<size_t>(at++) * area;
+          const T *x = a + static_cast<size_t>(p) * area, *y = b + static_cast<size_t>(q) * area;
+          if (left && right) fill(to, [=](size_t j) { return op(x[j], y[j]); });
+          else if (left) fill(to, [=](size_t j) { return op(x[j], T{}); });
+          else fill(to, [=](size_t j) { return op(T{}, y[j]); });
         }
         p += left;
         q += right;
       }
-      if (!out_indices) out_indptr[m + 1] = at;
     }
     total += count;
   });
-  return out_indices ? total.load() : lengths_to_indptr(n_brows, out_indptr);
+  return total.load();
 }
 
 // c += a b for row-major blocks of R x n and n x C values; sizes that are template arguments go before the others.
@@ -250,38 +271,58 @@ inline void multiply_blocks(size_t R_, size_t n_, size_t C_, const T* __restrict
   }
 }
 
-// Structure of a @ b, block columns in order: first without out_indices (counts into out_indptr), then with.
-template <class I>
-size_t bsr_matmul_structure(size_t n_brows, size_t n_bcols, const I* ap, const I* ai, const I* bp, const I* bi,
-                            I* out_indptr, I* out_indices) {
-  parallel_for(n_brows, plan_parts(4 * static_cast<size_t>(ap[n_brows]) + n_brows), [=](size_t lo, size_t hi) {
-    std::vector<size_t> seen(n_bcols, n_brows);
+// f(m, add) for every block row m of a @ b, where add(column) is to be called once for each block column that it reaches.
+template <class I, class F>
+void bsr_matmul_rows(CsPattern<I> a, CsPattern<I> b, F&& f) {
+  const I *ap = a.indptr, *ai = a.indices, *bp = b.indptr, *bi = b.indices;
+  parallel_for(a.n_major, plan_parts(4 * a.nnz() + a.n_major), [=, n = a.n_major](size_t lo, size_t hi) {
+    std::vector<size_t> seen(b.n_minor, n);
     for (size_t m = lo; m < hi; ++m) {
-      I* next = out_indices ? out_indices + out_indptr[m] : nullptr;
-      I count = 0;
-      for (I p = ap[m]; p < ap[m + 1]; ++p) {
-        for (I q = bp[ai[p]]; q < bp[ai[p] + 1]; ++q) {
-          const size_t column = static_cast<size_t>(bi[q]);
-          if (seen[column] == m) continue;
-          seen[column] = m;
-          if (out_indices) next[count] = bi[q];
-          ++count;
+      f(m, [&](auto&& add) {
+        for (I p = ap[m]; p < ap[m + 1]; ++p) {
+          for (I q = bp[ai[p]]; q < bp[ai[p] + 1]; ++q) {
+            const size_t column = static_cast<size_t>(bi[q]);
+            if (seen[column] == m) continue;
+            seen[column] = m;
+            add(bi[q]);
+          }
         }
-      }
-      if (out_indices) std::sort(next, next + count);
-      else out_indptr[m + 1] = count;
+      });
     }
   });
-  return out_indices ? 0 : lengths_to_indptr(n_brows, out_indptr);
+}
+
+// Number of blocks of a @ b in each block row, in out_indptr + 1.
+template <class I>
+void bsr_matmul_count(CsPattern<I> a, CsPattern<I> b, I* out_indptr) {
+  bsr_matmul_rows(a, b, [=](size_t m, auto&& each) {
+    I count = 0;
+    each([&](I) { ++count; });
+    out_indptr[m + 1] = count;
+  });
+}
+
+// Their block columns, in order.
+template <class I>
+void bsr_matmul_structure(CsPattern<I> a, CsPattern<I> b, const I* out_indptr, I* out_indices) {
+  bsr_matmul_rows(a, b, [=](size_t m, auto&& each) {
+    I *const first = out_indices + out_indptr[m], *next = first;
+    each([&](I column) { *next++ = column; });
+    std::sort(first, next);
+  });
 }
 
 // Values of a @ b on that structure. Blocks of a are R x n, of b n x C. Duplicates add.
 // Cost: R * n * C products per pair of blocks that meet; workers take ranges of block rows.
 template <int R0, int n0, int C0, class T, class I>
-void bsr_matmul_values(size_t n_brows, size_t n_bcols, size_t R, size_t n, size_t C, const I* ap, const I* ai, const T* a,
-                       const I* bp, const I* bi, const T* b, const I* out_indptr, const I* out_indices, T* out) {
+void bsr_matmul_values(BsrView<T, I> left, BsrView<T, I> right, CsOut<T, I> result) {
   using A = acc_t<T>;
-  parallel_for(n_brows, plan_parts(4 * R * n * C * static_cast<size_t>(ap[n_brows]) + n_brows), [=](size_t lo, size_t hi) {
+  const I *ap = left.indptr, *ai = left.indices, *bp = right.indptr, *bi = right.indices;
+  const I *out_indptr = result.indptr, *out_indices = result.indices;
+  const T *a = left.data, *b = right.data;
+  T* out = result.data;
+  const size_t n_brows = left.n_major, n_bcols = right.n_minor, R = left.R, n = left.C, C = right.C;
+  parallel_for(n_brows, plan_parts(4 * R * n * C * left.nnz() + n_brows), [=](size_t lo, size_t hi) {
     std::vector<size_t> slot(n_bcols);
     std::vector<A> wide;
     for (size_t m = lo; m < hi; ++m) {

@@ -8,13 +8,10 @@
 
 #include "../dispatch.h"
 #include "../parallel.h"
-#include "scan.h"
+#include "compact.h"
+#include "view.h"
 
 namespace sp {
-
-template <class T>
-bool nonzero(T x) { return x != T{}; }
-inline bool nonzero(complex64_t x) { return (x.real() != 0) | (x.imag() != 0); }
 
 // Whether ok(slice) holds for every slice; stops early.
 template <class I, class F>
@@ -46,16 +43,16 @@ bool slice_in_order(const I* first, const I* last, bool strict) {
 
 // Nondecreasing indices within each slice.
 template <class I>
-bool cs_is_sorted(size_t n_major, const I* indptr, const I* indices) {
-  return all_slices(n_major, indptr,
-                    [=](size_t i) { return slice_in_order(indices + indptr[i], indices + indptr[i + 1], false); });
+bool cs_is_sorted(CsPattern<I> a) {
+  return all_slices(a.n_major, a.indptr,
+                    [=](size_t i) { return slice_in_order(a.indices + a.indptr[i], a.indices + a.indptr[i + 1], false); });
 }
 
 // Strictly increasing indices within each slice: sorted and without duplicates.
 template <class I>
-bool cs_is_canonical(size_t n_major, const I* indptr, const I* indices) {
-  return all_slices(n_major, indptr,
-                    [=](size_t i) { return slice_in_order(indices + indptr[i], indices + indptr[i + 1], true); });
+bool cs_is_canonical(CsPattern<I> a) {
+  return all_slices(a.n_major, a.indptr,
+                    [=](size_t i) { return slice_in_order(a.indices + a.indptr[i], a.indices + a.indptr[i + 1], true); });
 }
 
 enum class Fault { none, indptr_start, indptr_order, indptr_end, index_bounds };
@@ -85,9 +82,12 @@ size_t first_negative(size_t n, F&& sign) {
   return found.load();
 }
 
-// Whether the structure may be read safely: indptr starts at 0, never falls, ends within nnz; 0 <= index < n_minor.
+// Whether the structure may be read safely: indptr starts at 0, never falls, ends within `count` indices; 0 <= index <
+// n_minor.
 template <class I>
-Check check_indices(size_t n_major, size_t n_minor, size_t nnz, const I* indptr, const I* indices) {
+Check cs_check(CsPattern<I> a, size_t count) {
+  const I *indptr = a.indptr, *indices = a.indices;
+  const size_t n_major = a.n_major;
   if (indptr[0] != 0) return {Fault::indptr_start, 0};
   using U = std::make_unsigned_t<I>;
   // Negative where it falls; where a bound is negative too, which it cannot be before the first fall.
@@ -96,8 +96,8 @@ Check check_indices(size_t n_major, size_t n_minor, size_t nnz, const I* indptr,
   });
   if (at < n_major) return {Fault::indptr_order, at + 1};
   const size_t used = static_cast<size_t>(indptr[n_major]);
-  if (used > nnz) return {Fault::indptr_end, n_major};
-  const U last = static_cast<U>(n_minor) - 1;
+  if (used > count) return {Fault::indptr_end, n_major};
+  const U last = static_cast<U>(a.n_minor) - 1;
   at = first_negative(used, [=](size_t e) { return static_cast<I>(U(indices[e]) | (last - U(indices[e]))); });
   if (at < used) return {Fault::index_bounds, at};
   return {};
@@ -144,9 +144,11 @@ struct SliceOrder {
 // Each slice in nondecreasing order of index, equal indices in input order. No aliasing. Sorted slices are copied.
 // Cost: O(nnz log slice). A slice holds fewer than 2**32 entries.
 template <class W, class I>
-void cs_sort_indices(size_t n_major, const I* indptr, const I* indices, const W* data, I* out_indices, W* out_data) {
-  const int parts = plan_parts(4 * static_cast<size_t>(indptr[n_major]) + n_major);
-  const auto bounds = balance(indptr, n_major, parts);
+void cs_sort_indices(CsView<W, I> a, I* out_indices, W* out_data) {
+  const I *indptr = a.indptr, *indices = a.indices;
+  const W* data = a.data;
+  const int parts = plan_parts(4 * a.nnz() + a.n_major);
+  const auto bounds = balance(indptr, a.n_major, parts);
   run_parts(parts, [&](int p) {
     SliceOrder<I> order;
     for (size_t i = bounds[p]; i < bounds[p + 1]; ++i) {
@@ -166,11 +168,12 @@ void cs_sort_indices(size_t n_major, const I* indptr, const I* indices, const W*
 }
 
 // First phase of sum_duplicates. Slices in any order; map[e] = rank of entry e's index among its slice's distinct
-// indices. map may be null when the slices are sorted. Fills out_indptr and returns the number of entries it describes.
+// indices. map may be null when the slices are sorted. Lengths of the result's slices go to out_indptr + 1.
 template <class I>
-size_t cs_count_unique(size_t n_major, const I* indptr, const I* indices, I* out_indptr, I* map) {
-  const int parts = plan_parts((map ? 4 : 1) * static_cast<size_t>(indptr[n_major]) + n_major);
-  const auto bounds = balance(indptr, n_major, parts);
+void cs_count_unique(CsPattern<I> a, I* out_indptr, I* map) {
+  const I *indptr = a.indptr, *indices = a.indices;
+  const int parts = plan_parts((map ? 4 : 1) * a.nnz() + a.n_major);
+  const auto bounds = balance(indptr, a.n_major, parts);
   run_parts(parts, [&](int p) {
     SliceOrder<I> order;
     for (size_t i = bounds[p]; i < bounds[p + 1]; ++i) {
@@ -195,17 +198,37 @@ size_t cs_count_unique(size_t n_major, const I* indptr, const I* indices, I* out
       out_indptr[i + 1] = unique;
     }
   });
-  return lengths_to_indptr(n_major, out_indptr);
+}
+
+// Second phase where the values are to be summed elsewhere: place[e] = the entry of the result that entry e adds to.
+// out_indptr and map come from cs_count_unique, map not null. Cost: O(nnz).
+template <class I>
+void cs_unique_places(CsPattern<I> a, const I* map, const I* out_indptr, I* out_indices, I* place) {
+  const I *indptr = a.indptr, *indices = a.indices;
+  const int parts = plan_parts(2 * a.nnz() + a.n_major);
+  const auto bounds = balance(indptr, a.n_major, parts);
+  run_parts(parts, [=, &bounds](int p) {
+    for (size_t i = bounds[p]; i < bounds[p + 1]; ++i) {
+      for (I e = indptr[i]; e < indptr[i + 1]; ++e) {
+        const I at = out_indptr[i] + map[e];
+        place[e] = at;
+        out_indices[at] = indices[e];
+      }
+    }
+  });
 }
 
 // Second phase: one entry per distinct index of a slice, sorted, values summed in input order (16-bit floats in
 // float32). out_indptr and map come from cs_count_unique. No aliasing. Cost: O(nnz).
 template <class T, class I>
-void cs_sum_duplicates(size_t n_major, const I* indptr, const I* indices, const T* data, const I* map,
-                       const I* out_indptr, I* out_indices, T* out_data) {
+void cs_sum_duplicates(CsView<T, I> a, const I* map, CsOut<T, I> out) {
   using A = acc_t<T>;
-  const int parts = plan_parts(2 * static_cast<size_t>(indptr[n_major]) + n_major);
-  const auto bounds = balance(indptr, n_major, parts);
+  const I *indptr = a.indptr, *indices = a.indices, *out_indptr = out.indptr;
+  const T* data = a.data;
+  I* out_indices = out.indices;
+  T* out_data = out.data;
+  const int parts = plan_parts(2 * a.nnz() + a.n_major);
+  const auto bounds = balance(indptr, a.n_major, parts);
   run_parts(parts, [&](int p) {
     std::unique_ptr<A[]> sums;
     size_t room = 0;
@@ -244,41 +267,6 @@ void cs_sum_duplicates(size_t n_major, const I* indptr, const I* indices, const 
   });
 }
 
-// First phase of eliminate_zeros (any order, duplicates allowed): out_indptr of the entries that are not zero.
-template <class T, class I>
-size_t cs_count_nonzero(size_t n_major, const I* indptr, const T* data, I* out_indptr) {
-  const int parts = plan_parts(static_cast<size_t>(indptr[n_major]) + n_major);
-  const auto bounds = balance(indptr, n_major, parts);
-  run_parts(parts, [&](int p) {
-    for (size_t i = bounds[p]; i < bounds[p + 1]; ++i) {
-      I n = 0;
-      for (I e = indptr[i]; e < indptr[i + 1]; ++e) n += nonzero(data[e]);
-      out_indptr[i + 1] = n;
-    }
-  });
-  return lengths_to_indptr(n_major, out_indptr);
-}
-
-// Second phase: the entries that are not zero, in order. kept (nullable): their positions in the input.
-template <class T, class I>
-void cs_eliminate_zeros(size_t n_major, const I* indptr, const I* indices, const T* data, const I* out_indptr,
-                        I* out_indices, T* out_data, I* kept) {
-  const int parts = plan_parts(2 * static_cast<size_t>(indptr[n_major]) + n_major);
-  const auto bounds = balance(indptr, n_major, parts);
-  run_parts(parts, [&](int p) {
-    for (size_t i = bounds[p]; i < bounds[p + 1]; ++i) {
-      I slot = out_indptr[i];
-      for (I e = indptr[i]; e < indptr[i + 1]; ++e) {
-        if (!nonzero(data[e])) continue;
-        out_indices[slot] = indices[e];
-        out_data[slot] = data[e];
-        if (kept) kept[slot] = e;
-        ++slot;
-      }
-    }
-  });
-}
-
 // One slice with sorted, distinct indices, written from slot `to` on (to <= from; in place); returns its new length.
 template <class T, class I>
 size_t canonical_slice(size_t from, size_t n, size_t to, I* indices, T* data, SliceOrder<I>& order, std::vector<T>& values) {
@@ -313,7 +301,9 @@ size_t canonical_slice(size_t from, size_t n, size_t to, I* indices, T* data, Sl
 // Sorts each slice and sums its duplicates in place, for buffers that nothing else can see; returns the number of
 // entries left. Values are summed in input order, 16-bit floats in float32. Cost: O(nnz log slice).
 template <class T, class I>
-size_t cs_canonicalize(size_t n_major, I* indptr, I* indices, T* data) {
+size_t cs_canonicalize(size_t n_major, CsOut<T, I> a) {
+  I *indptr = a.indptr, *indices = a.indices;
+  T* data = a.data;
   const int parts = plan_parts(2 * static_cast<size_t>(indptr[n_major]) + n_major);
   const auto bounds = balance(indptr, n_major, parts);
   std::vector<size_t> first(parts), kept(parts);

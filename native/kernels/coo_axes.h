@@ -92,29 +92,4 @@ std::pair<I, I> extent(size_t n, const I* x) {
   return found[0];
 }
 
-// How many of keep[0 .. n) are set before each of `parts` equal pieces, and in all.
-inline std::vector<size_t> kept_before(size_t n, const bool* keep, int parts) {
-  std::vector<size_t> before(parts + 1, 0);
-  run_parts(parts, [&](int p) {
-    before[p + 1] = static_cast<size_t>(std::count(keep + n * p / parts, keep + n * (p + 1) / parts, true));
-  });
-  for (int p = 0; p < parts; ++p) before[p + 1] += before[p];
-  return before;
-}
-
-// The elements of `in` that are kept, in order: one type W, or rows of `width` bytes for W = char. As many pieces as `before`.
-template <class W>
-void copy_kept(size_t n, size_t width, const bool* keep, const std::vector<size_t>& before, const W* in, W* out) {
-  const int parts = static_cast<int>(before.size()) - 1;
-  run_parts(parts, [&](int p) {
-    size_t slot = before[p];
-    for (size_t e = n * p / parts, end = n * (p + 1) / parts; e < end; ++e) {
-      if (!keep[e]) continue;
-      if constexpr (std::is_same_v<W, char>) std::copy_n(in + e * width, width, out + slot * width);
-      else out[slot] = in[e];
-      ++slot;
-    }
-  });
-}
-
 } // namespace sp

@@ -6,6 +6,7 @@
 
 #include "../dispatch.h"
 #include "../parallel.h"
+#include "view.h"
 
 namespace sp {
 
@@ -75,10 +76,13 @@ T slice_extreme(const T* data, size_t n) {
 // out[m] = extreme of slice m, whose n_minor positions hold 0 where no entry is stored (explicit_only: the stored entries
 // alone; 0 for an empty slice). Canonical slices in any order. Cost nnz + n_major.
 template <bool MAX, bool IGNORE_NAN, class T, class I>
-void cs_major_extreme(size_t n_major, size_t n_minor, const I* indptr, const T* data, bool explicit_only, T* out) {
-  const int parts = plan_parts(static_cast<size_t>(indptr[n_major]) + n_major);
-  const auto bounds = balance(indptr, n_major, parts);
-  run_parts(parts, [&](int p) {
+void cs_major_extreme(CsView<T, I> a, bool explicit_only, T* out) {
+  const I* indptr = a.indptr;
+  const T* data = a.data;
+  const size_t n_minor = a.n_minor;
+  const int parts = plan_parts(a.nnz() + a.n_major);
+  const auto bounds = balance(indptr, a.n_major, parts);
+  run_parts(parts, [=, &bounds](int p) {
     for (size_t m = bounds[p]; m < bounds[p + 1]; ++m) {
       const size_t lo = static_cast<size_t>(indptr[m]), hi = static_cast<size_t>(indptr[m + 1]);
       if (lo == hi) {
@@ -129,11 +133,13 @@ void cs_minor_extreme(size_t nnz, size_t n_minor, size_t length, const I* indice
 // 0 for an empty slice). Sorted slices without duplicates. A NaN counts as extreme among the entries but loses to an
 // implicit zero, as in SciPy. Cost nnz + n_major.
 template <bool MAX, class T, class I>
-void cs_major_where(size_t n_major, size_t n_minor, const I* indptr, const I* indices, const T* data, bool explicit_only,
-                    int64_t* out) {
-  const int parts = plan_parts(static_cast<size_t>(indptr[n_major]) + n_major);
-  const auto bounds = balance(indptr, n_major, parts);
-  run_parts(parts, [&](int p) {
+void cs_major_where(CsView<T, I> a, bool explicit_only, int64_t* out) {
+  const I *indptr = a.indptr, *indices = a.indices;
+  const T* data = a.data;
+  const size_t n_minor = a.n_minor;
+  const int parts = plan_parts(a.nnz() + a.n_major);
+  const auto bounds = balance(indptr, a.n_major, parts);
+  run_parts(parts, [=, &bounds](int p) {
     for (size_t m = bounds[p]; m < bounds[p + 1]; ++m) {
       const size_t lo = static_cast<size_t>(indptr[m]), hi = static_cast<size_t>(indptr[m + 1]);
       out[m] = 0;

@@ -8,6 +8,7 @@
 #include "../dispatch.h"
 #include "../parallel.h"
 #include "canonical.h"
+#include "scan.h"
 
 namespace sp {
 
@@ -43,9 +44,9 @@ size_t merge_slice(const I* a, const I* a_end, const I* b, const I* b_end, I* in
 // Step 1. The union of two canonical structures: out_indptr, out_indices[0 .. n) and tags[0 .. n); returns n. Both
 // buffers have room for nnz_a + nnz_b. No aliasing. Cost: O(nnz_a + nnz_b + n_major).
 template <class I>
-size_t cs_union(size_t n_major, const I* a_indptr, const I* a_indices, const I* b_indptr, const I* b_indices,
-                I* out_indptr, I* out_indices, uint8_t* tags) {
-  const size_t entries = static_cast<size_t>(a_indptr[n_major]) + static_cast<size_t>(b_indptr[n_major]);
+size_t cs_union(CsPattern<I> a, CsPattern<I> b, I* out_indptr, I* out_indices, uint8_t* tags) {
+  const I *a_indptr = a.indptr, *a_indices = a.indices, *b_indptr = b.indptr, *b_indices = b.indices;
+  const size_t n_major = a.n_major, entries = a.nnz() + b.nnz();
   const int parts = plan_parts(2 * entries + n_major);
   const auto bounds = balance(a_indptr[n_major] >= b_indptr[n_major] ? a_indptr : b_indptr, n_major, parts);
   std::vector<size_t> lengths(parts);
@@ -71,9 +72,9 @@ size_t cs_union(size_t n_major, const I* a_indptr, const I* a_indices, const I* 
   return lengths_to_indptr(n_major, out_indptr);
 }
 
-// Where a worker begins: entry k of the union is preceded by a entries of A and b of B, and by kept that are not zero.
+// Where a worker begins: entry k of the union is preceded by a entries of A and b of B.
 struct TagCut {
-  size_t k = 0, a = 0, b = 0, kept = 0;
+  size_t k = 0, a = 0, b = 0;
 };
 
 // How many of n tags have the bit; eight at a time, in byte counters that are emptied before they can overflow.
@@ -98,27 +99,25 @@ inline std::vector<TagCut> cut_tags(size_t n, const uint8_t* tags, int parts) {
   std::vector<TagCut> cuts(parts + 1);
   run_parts(parts, [&](int p) {
     const size_t lo = n * p / parts, length = n * (p + 1) / parts - lo;
-    cuts[p + 1] = {length, count_bit(length, tags + lo, 0), count_bit(length, tags + lo, 1),
-                   length - count_bit(length, tags + lo, 2)};
+    cuts[p + 1] = {length, count_bit(length, tags + lo, 0), count_bit(length, tags + lo, 1)};
   });
   for (int p = 0; p < parts; ++p) {
     cuts[p + 1].k += cuts[p].k;
     cuts[p + 1].a += cuts[p].a;
     cuts[p + 1].b += cuts[p].b;
-    cuts[p + 1].kept += cuts[p].kept;
   }
   return cuts;
 }
 
-enum class MergeOp { plus, minus, times, divide, maximum, minimum, ne, lt, gt, le, ge };
+enum class MergeOp { plus, minus, multiply, maximum, minimum, ne, lt, gt, le, ge };
 
 constexpr bool is_comparison(MergeOp op) { return op >= MergeOp::ne; }
 
-// SciPy's rules: integer division by zero gives 0; maximum and minimum keep the first operand when unordered.
+// SciPy's rule: maximum and minimum keep the first operand when unordered.
 template <MergeOp op, class T>
 auto merge_apply(T x, T y) {
   if constexpr (op == MergeOp::plus) return add(x, y);
-  else if constexpr (op == MergeOp::times) return mul(x, y);
+  else if constexpr (op == MergeOp::multiply) return mul(x, y);
   else if constexpr (op == MergeOp::maximum) return x < y ? y : x;
   else if constexpr (op == MergeOp::minimum) return y < x ? y : x;
   else if constexpr (op == MergeOp::ne) {
@@ -129,21 +128,11 @@ auto merge_apply(T x, T y) {
   else if constexpr (op == MergeOp::gt) return y < x;
   else if constexpr (op == MergeOp::le) return x <= y;
   else if constexpr (op == MergeOp::ge) return y <= x;
-  else if constexpr (op == MergeOp::minus) {
+  else {
+    static_assert(op == MergeOp::minus);
     if constexpr (std::is_same_v<T, bool>) return x != y;
     else if constexpr (std::is_same_v<T, complex64_t>) return T{x.real() - y.real(), x.imag() - y.imag()};
     else return static_cast<T>(x - y);
-  } else if constexpr (std::is_same_v<T, bool>) {
-    return x && y;
-  } else if constexpr (std::is_same_v<T, complex64_t>) {
-    const double c = y.real(), d = y.imag(), scale = c * c + d * d; // 0 / 0 in both parts when y is 0
-    return T{static_cast<float>((x.real() * c + x.imag() * d) / scale),
-             static_cast<float>((x.imag() * c - x.real() * d) / scale)};
-  } else if constexpr (std::is_integral_v<T>) {
-    if (std::is_signed_v<T> && y == static_cast<T>(-1)) return static_cast<T>(0 - static_cast<std::make_unsigned_t<T>>(x));
-    return y == 0 ? T{} : static_cast<T>(x / y);
-  } else {
-    return static_cast<T>(x / y);
   }
 }
 
@@ -191,17 +180,26 @@ size_t merge_both(size_t n, const T* a, const T* b, U* out) {
   return zeros;
 }
 
+// The values of both operands.
+template <class T>
+struct MergeOperands {
+  const T* a;
+  size_t nnz_a;
+  const T* b;
+  size_t nnz_b;
+};
+
 // Step 2. out[k] = op(a or 0, b or 0) for the n entries that tags describe; U is bool for comparisons, else T. Marks
 // zero results in tags and returns how many there are. Cost: O(n).
 template <MergeOp op, class T, class U>
-size_t merge_values(size_t n, size_t nnz_a, size_t nnz_b, uint8_t* tags, const T* a, const T* b, U* out) {
+size_t merge_values(size_t n, uint8_t* tags, MergeOperands<T> from, U* out) {
   constexpr size_t block = 16;
   constexpr uint64_t both = 0x0303030303030303ull;
   const int parts = plan_parts(2 * n);
   const auto cuts = cut_tags(n, tags, parts);
   std::vector<size_t> zeros(parts, 0);
   run_parts(parts, [&](int p) {
-    const T *x = a + cuts[p].a, *y = b + cuts[p].b, *x_end = a + nnz_a, *y_end = b + nnz_b;
+    const T *x = from.a + cuts[p].a, *y = from.b + cuts[p].b, *x_end = from.a + from.nnz_a, *y_end = from.b + from.nnz_b;
     size_t total = 0;
     for (size_t k = cuts[p].k, end; k < cuts[p + 1].k; k = end) {
       end = std::min(k + block, cuts[p + 1].k);
@@ -235,22 +233,20 @@ size_t merge_values(size_t n, size_t nnz_a, size_t nnz_b, uint8_t* tags, const T
 }
 
 template <class T>
-size_t merge_values(MergeOp op, size_t n, size_t nnz_a, size_t nnz_b, uint8_t* tags, const T* a, const T* b,
-                    void* out) {
+size_t merge_values(MergeOp op, size_t n, uint8_t* tags, MergeOperands<T> from, void* out) {
   auto* y = static_cast<T*>(out);
   auto* flag = static_cast<bool*>(out);
   switch (op) {
-    case MergeOp::plus: return merge_values<MergeOp::plus>(n, nnz_a, nnz_b, tags, a, b, y);
-    case MergeOp::minus: return merge_values<MergeOp::minus>(n, nnz_a, nnz_b, tags, a, b, y);
-    case MergeOp::times: return merge_values<MergeOp::times>(n, nnz_a, nnz_b, tags, a, b, y);
-    case MergeOp::divide: return merge_values<MergeOp::divide>(n, nnz_a, nnz_b, tags, a, b, y);
-    case MergeOp::maximum: return merge_values<MergeOp::maximum>(n, nnz_a, nnz_b, tags, a, b, y);
-    case MergeOp::minimum: return merge_values<MergeOp::minimum>(n, nnz_a, nnz_b, tags, a, b, y);
-    case MergeOp::ne: return merge_values<MergeOp::ne>(n, nnz_a, nnz_b, tags, a, b, flag);
-    case MergeOp::lt: return merge_values<MergeOp::lt>(n, nnz_a, nnz_b, tags, a, b, flag);
-    case MergeOp::gt: return merge_values<MergeOp::gt>(n, nnz_a, nnz_b, tags, a, b, flag);
-    case MergeOp::le: return merge_values<MergeOp::le>(n, nnz_a, nnz_b, tags, a, b, flag);
-    case MergeOp::ge: return merge_values<MergeOp::ge>(n, nnz_a, nnz_b, tags, a, b, flag);
+    case MergeOp::plus: return merge_values<MergeOp::plus>(n, tags, from, y);
+    case MergeOp::minus: return merge_values<MergeOp::minus>(n, tags, from, y);
+    case MergeOp::multiply: return merge_values<MergeOp::multiply>(n, tags, from, y);
+    case MergeOp::maximum: return merge_values<MergeOp::maximum>(n, tags, from, y);
+    case MergeOp::minimum: return merge_values<MergeOp::minimum>(n, tags, from, y);
+    case MergeOp::ne: return merge_values<MergeOp::ne>(n, tags, from, flag);
+    case MergeOp::lt: return merge_values<MergeOp::lt>(n, tags, from, flag);
+    case MergeOp::gt: return merge_values<MergeOp::gt>(n, tags, from, flag);
+    case MergeOp::le: return merge_values<MergeOp::le>(n, tags, from, flag);
+    case MergeOp::ge: return merge_values<MergeOp::ge>(n, tags, from, flag);
   }
   return 0;
 }
@@ -268,25 +264,38 @@ size_t cs_union_drop(size_t n_major, const uint8_t* tags, const I* indptr, I* ou
   return total;
 }
 
-// Step 3, when there were zeros. The values, or the indices, that are not marked zero, in order.
-template <class W>
-void merge_drop(size_t n, const uint8_t* tags, const W* values, W* out) {
-  const int parts = plan_parts(n);
+// Step 3, when there were zeros: compact() what is not marked, with what stands before each piece. Values and indices alike.
+inline std::vector<size_t> unmarked_before(size_t n, const uint8_t* tags) {
+  return counted_before(n, plan_parts(n), [=](size_t lo, size_t hi) { return hi - lo - count_bit(hi - lo, tags + lo, 2); });
+}
+
+// Steps 2 and 3 where values are to be combined elsewhere: which entry of each operand an entry of the union comes from;
+// the number of its entries where it has none.
+template <class I>
+void union_places(size_t n, const uint8_t* tags, size_t nnz_a, size_t nnz_b, I* in_a, I* in_b) {
+  const int parts = plan_parts(2 * n);
   const auto cuts = cut_tags(n, tags, parts);
   run_parts(parts, [&](int p) {
-    size_t slot = cuts[p].kept;
-    const size_t end = cuts[p + 1].kept;
-    for (size_t k = cuts[p].k; slot < end; ++k) { // without a branch on the tag: zeros come at random
-      out[slot] = values[k];
-      slot += !(tags[k] & kZero);
+    size_t a = cuts[p].a, b = cuts[p].b;
+    for (size_t k = cuts[p].k; k < cuts[p + 1].k; ++k) {
+      in_a[k] = static_cast<I>(tags[k] & kInA ? a++ : nnz_a);
+      in_b[k] = static_cast<I>(tags[k] & kInB ? b++ : nnz_b);
     }
   });
 }
 
+// One slice of an operand.
+template <class T, class I>
+struct SliceEntries {
+  const I *index, *end;
+  const T* value;
+};
+
 // One slice of cs_merge into index and value; returns its length. Branches follow the runs in which entries mostly come.
 template <MergeOp op, class T, class I>
-size_t merge_values_slice(const I* x, const I* x_end, const T* a, const I* y, const I* y_end, const T* b, I* index,
-                          T* value) {
+size_t merge_values_slice(SliceEntries<T, I> left, SliceEntries<T, I> right, I* index, T* value) {
+  const I *x = left.index, *const x_end = left.end, *y = right.index, *const y_end = right.end;
+  const T *a = left.value, *b = right.value;
   size_t n = 0;
   auto put = [&](I j, T z) {
     index[n] = j;
@@ -307,9 +316,9 @@ size_t merge_values_slice(const I* x, const I* x_end, const T* a, const I* y, co
 // structures, without the entries that are zero (NaN is kept). Buffers have room for nnz_a + nnz_b. Returns nnz(C).
 // No aliasing. Cost: O(nnz_a + nnz_b + n_major).
 template <MergeOp op, class T, class I>
-size_t cs_merge(size_t n_major, const I* a_indptr, const I* a_indices, const T* a, const I* b_indptr,
-                const I* b_indices, const T* b, I* out_indptr, I* out_indices, T* out) {
-  const size_t entries = static_cast<size_t>(a_indptr[n_major]) + static_cast<size_t>(b_indptr[n_major]);
+size_t cs_merge(CsView<T, I> a, CsView<T, I> b, CsOut<T, I> out) {
+  const I *a_indptr = a.indptr, *b_indptr = b.indptr;
+  const size_t n_major = a.n_major, entries = a.nnz() + b.nnz();
   const int parts = plan_parts(2 * entries + n_major);
   const auto bounds = balance(a_indptr[n_major] >= b_indptr[n_major] ? a_indptr : b_indptr, n_major, parts);
   std::vector<size_t> lengths(parts);
@@ -320,9 +329,10 @@ size_t cs_merge(size_t n_major, const I* a_indptr, const I* a_indices, const T* 
     size_t slot = start(p);
     for (size_t i = bounds[p]; i < bounds[p + 1]; ++i) {
       const I i0 = a_indptr[i], i1 = a_indptr[i + 1], j0 = b_indptr[i], j1 = b_indptr[i + 1];
-      const size_t n = merge_values_slice<op, T, I>(a_indices + i0, a_indices + i1, a + i0, b_indices + j0,
-                                                    b_indices + j1, b + j0, out_indices + slot, out + slot);
-      out_indptr[i + 1] = static_cast<I>(n);
+      const size_t n = merge_values_slice<op, T, I>({a.indices + i0, a.indices + i1, a.data + i0},
+                                                    {b.indices + j0, b.indices + j1, b.data + j0}, out.indices + slot,
+                                                    out.data + slot);
+      out.indptr[i + 1] = static_cast<I>(n);
       slot += n;
     }
     lengths[p] = slot - start(p);
@@ -331,11 +341,11 @@ size_t cs_merge(size_t n_major, const I* a_indptr, const I* a_indices, const T* 
     size_t end = 0;
     for (int p = 0; p < parts; end += lengths[p++]) {
       if (end == start(p)) continue;
-      if (which) std::memmove(out_indices + end, out_indices + start(p), lengths[p] * sizeof(I));
-      else std::memmove(static_cast<void*>(out + end), out + start(p), lengths[p] * sizeof(T));
+      if (which) std::memmove(out.indices + end, out.indices + start(p), lengths[p] * sizeof(I));
+      else std::memmove(static_cast<void*>(out.data + end), out.data + start(p), lengths[p] * sizeof(T));
     }
   });
-  return lengths_to_indptr(n_major, out_indptr);
+  return lengths_to_indptr(n_major, out.indptr);
 }
 
 // op of the values where both structures are the same; returns the number of zeros.
@@ -348,8 +358,8 @@ size_t merge_same(size_t n, const T* a, const T* b, T* out) {
 
 // Whether two structures are the same: their values can then be combined without a merge.
 template <class I>
-bool cs_same_structure(size_t n_major, const I* a_indptr, const I* a_indices, const I* b_indptr, const I* b_indices) {
-  if (a_indptr[n_major] != b_indptr[n_major]) return false;
+bool cs_same_structure(CsPattern<I> a, CsPattern<I> b) {
+  if (a.nnz() != b.nnz()) return false;
   auto same = [](size_t n, const I* a, const I* b) {
     using U = std::make_unsigned_t<I>;
     return first_negative(n, [=](size_t e) {
@@ -357,7 +367,7 @@ bool cs_same_structure(size_t n_major, const I* a_indptr, const I* a_indices, co
       return static_cast<I>(d | (U(0) - d)); // negative unless 0
     }) == n;
   };
-  return same(n_major, a_indptr, b_indptr) && same(static_cast<size_t>(a_indptr[n_major]), a_indices, b_indices);
+  return same(a.n_major, a.indptr, b.indptr) && same(a.nnz(), a.indices, b.indices);
 }
 
 } // namespace sp

@@ -1,5 +1,6 @@
 // Selection and assignment on compressed storage, over (major, minor). Kernels that only move values are templated on
-// their width W. Counting kernels leave the result's indptr; the moving kernel after them fills in the entries.
+// their width W. A counting kernel leaves the lengths of the result's slices, in out_indptr + 1; when they have been summed,
+// the kernel after it fills in the entries.
 #pragma once
 
 #include <algorithm>
@@ -12,35 +13,43 @@
 
 #include "../dispatch.h"
 #include "../parallel.h"
-#include "scan.h"
+#include "compact.h"
+#include "view.h"
 
 namespace sp {
 
-// Slice k of the result is slice row(k). Returns the number of entries. O(n).
+// Positions (major[s], minor[s]) for s < n.
+struct Pairs {
+  size_t n;
+  const int64_t *major, *minor;
+};
+
+// Slice k of the result is slice row(k): lengths, in out_indptr + 1. O(n).
 template <class I, class Row>
-size_t cs_take_major_count(size_t n, Row row, const I* indptr, I* out_indptr) {
-  parallel_for(n, plan_parts(4 * n), [&](size_t lo, size_t hi) {
+void cs_take_major_count(CsPattern<I> a, size_t n, Row row, I* out_indptr) {
+  const I* indptr = a.indptr;
+  parallel_for(n, plan_parts(4 * n), [=](size_t lo, size_t hi) {
     for (size_t k = lo; k < hi; ++k) out_indptr[k + 1] = indptr[row(k) + 1] - indptr[row(k)];
   });
-  return lengths_to_indptr(n, out_indptr);
 }
 
 // One copy per slice, balanced over the result's entries. O(entries + n).
 template <class W, class I, class Row>
-void cs_take_major(size_t n, Row row, const I* indptr, const I* indices, const W* data, const I* out_indptr,
-                   I* out_indices, W* out_data) {
-  const int parts = plan_parts(static_cast<size_t>(out_indptr[n]) + 4 * n);
-  const auto bounds = balance(out_indptr, n, parts);
-  run_parts(parts, [&](int p) {
+void cs_take_major(CsView<W, I> a, size_t n, Row row, CsOut<W, I> out) {
+  const I *indptr = a.indptr, *indices = a.indices;
+  const W* data = a.data;
+  const int parts = plan_parts(static_cast<size_t>(out.indptr[n]) + 4 * n);
+  const auto bounds = balance(out.indptr, n, parts);
+  run_parts(parts, [=, &bounds](int p) {
     for (size_t k = bounds[p]; k < bounds[p + 1]; ++k) {
       if (k + 8 < bounds[p + 1]) {
         const auto ahead = indptr[row(k + 8)];
         __builtin_prefetch(indices + ahead);
         __builtin_prefetch(data + ahead);
       }
-      const size_t from = indptr[row(k)], to = out_indptr[k], count = out_indptr[k + 1] - to;
-      std::copy_n(indices + from, count, out_indices + to);
-      std::copy_n(data + from, count, out_data + to);
+      const size_t from = indptr[row(k)], to = out.indptr[k], count = out.indptr[k + 1] - to;
+      std::copy_n(indices + from, count, out.indices + to);
+      std::copy_n(data + from, count, out.data + to);
     }
   });
 }
@@ -54,12 +63,13 @@ const I* first_not_below(const I* begin, const I* end, I bound) {
   return begin + below;
 }
 
-// Sorted slices, minor indices in [first, last): where each slice's part begins, and the result's indptr.
+// Sorted slices, minor indices in [first, last): where each slice's part begins, and its length, in out_indptr + 1.
 template <class I>
-size_t cs_window_count(size_t n_major, const I* indptr, const I* indices, I first, I last, I* begins, I* out_indptr) {
-  const int parts = plan_parts(static_cast<size_t>(indptr[n_major]) / 2 + 4 * n_major);
-  const auto bounds = balance(indptr, n_major, parts);
-  run_parts(parts, [&](int p) {
+void cs_window_count(CsPattern<I> a, I first, I last, I* begins, I* out_indptr) {
+  const I *indptr = a.indptr, *indices = a.indices;
+  const int parts = plan_parts(a.nnz() / 2 + 4 * a.n_major);
+  const auto bounds = balance(indptr, a.n_major, parts);
+  run_parts(parts, [=, &bounds](int p) {
     for (size_t m = bounds[p]; m < bounds[p + 1]; ++m) {
       const I *b = indices + indptr[m], *e = indices + indptr[m + 1];
       const I* from = first_not_below(b, e, first);
@@ -67,19 +77,20 @@ size_t cs_window_count(size_t n_major, const I* indptr, const I* indices, I firs
       out_indptr[m + 1] = static_cast<I>(first_not_below(from, e, last) - from);
     }
   });
-  return lengths_to_indptr(n_major, out_indptr);
 }
 
 template <class W, class I>
-void cs_window(size_t n_major, const I* begins, const I* indices, const W* data, I first, const I* out_indptr,
-               I* out_indices, W* out_data) {
-  const int parts = plan_parts(static_cast<size_t>(out_indptr[n_major]) + 2 * n_major);
-  const auto bounds = balance(out_indptr, n_major, parts);
-  run_parts(parts, [&](int p) {
+void cs_window(CsView<W, I> a, const I* begins, I first, CsOut<W, I> out) {
+  const I* indices = a.indices;
+  const W* data = a.data;
+  I* out_indices = out.indices;
+  const int parts = plan_parts(static_cast<size_t>(out.indptr[a.n_major]) + 2 * a.n_major);
+  const auto bounds = balance(out.indptr, a.n_major, parts);
+  run_parts(parts, [=, &bounds](int p) {
     for (size_t m = bounds[p]; m < bounds[p + 1]; ++m) {
-      const size_t from = begins[m], to = out_indptr[m], count = out_indptr[m + 1] - to;
+      const size_t from = begins[m], to = out.indptr[m], count = out.indptr[m + 1] - to;
       for (size_t q = 0; q < count; ++q) out_indices[to + q] = indices[from + q] - first;
-      std::copy_n(data + from, count, out_data + to);
+      std::copy_n(data + from, count, out.data + to);
     }
   });
 }
@@ -112,46 +123,15 @@ struct TablePlace {
   I operator()(I j) const { return table[j]; }
 };
 
-// Keep the entries that place() keeps. Any order; duplicates stay. Two passes over indices, one over data.
+// The entries whose minor index place() keeps, for cs_filter.
 template <class I, class Place>
-size_t cs_filter_count(size_t n_major, const I* indptr, const I* indices, Place place, I* out_indptr) {
-  const int parts = plan_parts(2 * static_cast<size_t>(indptr[n_major]) + n_major);
-  const auto bounds = balance(indptr, n_major, parts);
-  run_parts(parts, [&](int p) {
-    for (size_t m = bounds[p]; m < bounds[p + 1]; ++m) {
-      I n = 0;
-      for (I e = indptr[m]; e < indptr[m + 1]; ++e) n += place(indices[e]) >= 0;
-      out_indptr[m + 1] = n;
-    }
-  });
-  return lengths_to_indptr(n_major, out_indptr);
-}
-
-// `backward` walks each slice from its end, so that a falling progression leaves sorted slices sorted.
-template <class W, class I, class Place>
-void cs_filter(size_t n_major, const I* indptr, const I* indices, const W* data, Place place, bool backward,
-               const I* out_indptr, I* out_indices, W* out_data) {
-  const int parts = plan_parts(3 * static_cast<size_t>(indptr[n_major]) + n_major);
-  const auto bounds = balance(indptr, n_major, parts);
-  run_parts(parts, [&](int p) {
-    size_t n = out_indptr[bounds[p]];
-    const size_t end = out_indptr[bounds[p + 1]]; // another part's memory begins here
-    auto take = [&](I e) { // without a branch on what is kept: a dropped entry is overwritten by the next one
-      const I k = place(indices[e]);
-      out_indices[n] = k;
-      out_data[n] = data[e];
-      n += k >= 0;
-    };
-    if (!backward) {
-      const I last = indptr[bounds[p + 1]];
-      for (I e = indptr[bounds[p]]; n < end && e < last; ++e) take(e);
-      return;
-    }
-    for (size_t m = bounds[p]; m < bounds[p + 1]; ++m) {
-      for (I e = indptr[m + 1]; n < end && e > indptr[m]; --e) take(e - 1);
-    }
-  });
-}
+struct PlacedEntries {
+  static constexpr bool by_slice = false;
+  const I* indices;
+  Place to;
+  bool kept(size_t, size_t e) const { return to(indices[e]) >= 0; }
+  I place(size_t e) const { return to(indices[e]); }
+};
 
 // A list with repetitions: which results an index goes to, as a range of `order`.
 template <class I>
@@ -173,10 +153,11 @@ struct SearchGroups {
 };
 
 template <class I, class Groups>
-size_t cs_repeat_count(size_t n_major, const I* indptr, const I* indices, Groups groups, I* out_indptr) {
-  const int parts = plan_parts(4 * static_cast<size_t>(indptr[n_major]) + n_major);
-  const auto bounds = balance(indptr, n_major, parts);
-  run_parts(parts, [&](int p) {
+void cs_repeat_count(CsPattern<I> a, Groups groups, I* out_indptr) {
+  const I *indptr = a.indptr, *indices = a.indices;
+  const int parts = plan_parts(4 * a.nnz() + a.n_major);
+  const auto bounds = balance(indptr, a.n_major, parts);
+  run_parts(parts, [=, &bounds](int p) {
     for (size_t m = bounds[p]; m < bounds[p + 1]; ++m) {
       size_t n = 0;
       for (I e = indptr[m]; e < indptr[m + 1]; ++e) {
@@ -186,16 +167,18 @@ size_t cs_repeat_count(size_t n_major, const I* indptr, const I* indices, Groups
       out_indptr[m + 1] = static_cast<I>(n);
     }
   });
-  return lengths_to_indptr(n_major, out_indptr);
 }
 
 template <class W, class I, class Groups>
-void cs_repeat(size_t n_major, const I* indptr, const I* indices, const W* data, Groups groups, const I* out_indptr,
-               I* out_indices, W* out_data) {
-  const int parts = plan_parts(4 * static_cast<size_t>(out_indptr[n_major]) + n_major);
-  const auto bounds = balance(indptr, n_major, parts);
-  run_parts(parts, [&](int p) {
-    size_t n = out_indptr[bounds[p]];
+void cs_repeat(CsView<W, I> a, Groups groups, CsOut<W, I> out) {
+  const I *indptr = a.indptr, *indices = a.indices;
+  const W* data = a.data;
+  I* out_indices = out.indices;
+  W* out_data = out.data;
+  const int parts = plan_parts(4 * static_cast<size_t>(out.indptr[a.n_major]) + a.n_major);
+  const auto bounds = balance(indptr, a.n_major, parts);
+  run_parts(parts, [=, &bounds](int p) {
+    size_t n = out.indptr[bounds[p]];
     for (I e = indptr[bounds[p]]; e < indptr[bounds[p + 1]]; ++e) {
       const auto g = groups(indices[e]);
       for (const I* k = g.first; k < g.second; ++k, ++n) {
@@ -218,14 +201,16 @@ void for_entries_at(const I* indices, I b, I e, I j, bool sorted, F&& f) {
 
 // out[s] = sum of the entries at (major[s], minor[s]); 0 where there is none. O(log slice) each when sorted.
 template <class T, class I>
-void cs_sample(const I* indptr, const I* indices, const T* data, bool sorted, size_t n, const int64_t* major,
-               const int64_t* minor, T* out) {
-  parallel_for(n, plan_parts(20 * n), [&](size_t lo, size_t hi) {
+void cs_sum_at(CsView<T, I> a, Pairs at, bool sorted, T* out) {
+  const I *indptr = a.indptr, *indices = a.indices;
+  const T* data = a.data;
+  const int64_t* major = at.major;
+  parallel_for(at.n, plan_parts(20 * at.n), [=](size_t lo, size_t hi) {
     for (size_t s = lo; s < hi; ++s) {
       if (s + 8 < hi) __builtin_prefetch(indptr + major[s + 8]);
       if (s + 4 < hi) __builtin_prefetch(indices + indptr[major[s + 4]]);
       T total{};
-      for_entries_at(indices, indptr[major[s]], indptr[major[s] + 1], static_cast<I>(minor[s]), sorted,
+      for_entries_at(indices, indptr[major[s]], indptr[major[s] + 1], static_cast<I>(at.minor[s]), sorted,
                      [&](I e) { total = add(total, data[e]); });
       out[s] = total;
     }
@@ -234,14 +219,14 @@ void cs_sample(const I* indptr, const I* indices, const T* data, bool sorted, si
 
 // positions[s] = the entry at (major[s], minor[s]), or -1. False when one of these places is stored more than once.
 template <class I>
-bool cs_locate(const I* indptr, const I* indices, bool sorted, size_t n, const int64_t* major, const int64_t* minor,
-               int64_t* positions) {
+bool cs_locate(CsPattern<I> a, Pairs at, bool sorted, int64_t* positions) {
   std::vector<char> repeated(static_cast<size_t>(std::max(1, n_threads())) + 1, 0);
-  const int parts = std::min(plan_parts(20 * n), n_threads());
+  const int parts = std::min(plan_parts(20 * at.n), n_threads());
   run_parts(std::max(parts, 1), [&](int p) {
-    for (size_t s = n * p / parts; s < n * (p + 1) / parts; ++s) {
+    for (size_t s = at.n * p / parts; s < at.n * (p + 1) / parts; ++s) {
       int64_t found = -1;
-      for_entries_at(indices, indptr[major[s]], indptr[major[s] + 1], static_cast<I>(minor[s]), sorted, [&](I e) {
+      const int64_t m = at.major[s];
+      for_entries_at(a.indices, a.indptr[m], a.indptr[m + 1], static_cast<I>(at.minor[s]), sorted, [&](I e) {
         if (found >= 0) repeated[p] = 1;
         found = e;
       });
@@ -254,29 +239,28 @@ bool cs_locate(const I* indptr, const I* indices, bool sorted, size_t n, const i
 // A new entry: where it goes, and the number of its value.
 struct NewEntry { int64_t major, minor; size_t value; };
 
-// Merge `n` new entries, sorted by place and without repetitions, into the slices: at their place in sorted ones, else
-// at the end. None of the places is stored yet. O(entries + n log slice).
+// Merge new entries, sorted by place and without repetitions, into the slices: at their place in sorted ones, else at the
+// end. None of the places is stored yet. O(entries + n log slice).
 template <class W, class I>
-void cs_insert(size_t n_major, const I* indptr, const I* indices, const W* data, bool sorted, const NewEntry* entries,
-               size_t n, const W* values, I* out_indptr, I* out_indices, W* out_data) {
+void cs_insert(CsView<W, I> a, bool sorted, const std::vector<NewEntry>& entries, const W* values, CsOut<W, I> out) {
   size_t from = 0, to = 0;
   auto copy_until = [&](size_t stop) {
-    std::copy(indices + from, indices + stop, out_indices + to);
-    std::copy(data + from, data + stop, out_data + to);
+    std::copy(a.indices + from, a.indices + stop, out.indices + to);
+    std::copy(a.data + from, a.data + stop, out.data + to);
     to += stop - from;
     from = stop;
   };
   size_t m = 0;
-  for (size_t k = 0; k < n; ++k) {
+  for (size_t k = 0; k < entries.size(); ++k) {
     const auto& x = entries[k];
-    for (; m <= static_cast<size_t>(x.major); ++m) out_indptr[m] = static_cast<I>(indptr[m] + k);
-    const I *b = indices + indptr[x.major], *e = indices + indptr[x.major + 1];
-    copy_until((sorted ? std::lower_bound(b, e, static_cast<I>(x.minor)) : e) - indices);
-    out_indices[to] = static_cast<I>(x.minor);
-    out_data[to++] = values[x.value];
+    for (; m <= static_cast<size_t>(x.major); ++m) out.indptr[m] = static_cast<I>(a.indptr[m] + k);
+    const I *b = a.indices + a.indptr[x.major], *e = a.indices + a.indptr[x.major + 1];
+    copy_until((sorted ? std::lower_bound(b, e, static_cast<I>(x.minor)) : e) - a.indices);
+    out.indices[to] = static_cast<I>(x.minor);
+    out.data[to++] = values[x.value];
   }
-  for (; m <= n_major; ++m) out_indptr[m] = static_cast<I>(indptr[m] + n);
-  copy_until(static_cast<size_t>(indptr[n_major]));
+  for (; m <= a.n_major; ++m) out.indptr[m] = static_cast<I>(a.indptr[m] + entries.size());
+  copy_until(a.nnz());
 }
 
 // A progression on each of several axes; an entry is kept when all of them keep it.
@@ -307,10 +291,9 @@ struct BoxPlace {
 
 constexpr size_t kBlock = 2048;
 
-// Entries in coordinate form inside a box: how many each of `parts` equal slices of the input keeps.
+// Entries in coordinate form inside a box: how many each of `parts` equal pieces of the input has, in out_counts + 1.
 template <class I>
-std::vector<size_t> coo_filter_count(size_t nnz, const std::vector<const I*>& coords, const BoxPlace<I>& box, int parts) {
-  std::vector<size_t> counts(parts + 1, 0);
+void coo_filter_count(size_t nnz, const std::vector<const I*>& coords, const BoxPlace<I>& box, int parts, int64_t* out_counts) {
   run_parts(parts, [&](int p) {
     uint8_t keep[kBlock];
     size_t total = 0;
@@ -321,13 +304,11 @@ std::vector<size_t> coo_filter_count(size_t nnz, const std::vector<const I*>& co
       for (size_t q = 0; q < n; ++q) kept += keep[q];
       total += kept;
     }
-    counts[p + 1] = total;
+    out_counts[p + 1] = static_cast<int64_t>(total);
   });
-  for (int p = 0; p < parts; ++p) counts[p + 1] += counts[p];
-  return counts;
 }
 
-// Moves them, in their order, with coordinates relative to the box. `counts` as coo_filter_count left it.
+// Moves them, in their order, with coordinates relative to the box. counts[p]: how many stand before piece p.
 template <class W, class I>
 void coo_filter(size_t nnz, const std::vector<const I*>& coords, const W* data, const BoxPlace<I>& box,
                 const std::vector<size_t>& counts, const std::vector<I*>& out_coords, W* out_data) {

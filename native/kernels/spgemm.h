@@ -49,22 +49,18 @@ Block<A> zeroed_block(size_t n, bool dense) {
   return Block<A>(static_cast<A*>(p));
 }
 
-// Operands with n_major, n_inner and n_minor: A is (n_major, n_inner), B is (n_inner, n_minor).
+// A is (n_major, n_inner), B is (n_inner, n_minor).
 template <class T, class I>
 struct SpgemmInput {
-  size_t n_major, n_minor;
-  const I *a_indptr, *a_indices;
-  const T* a_data; // null, with b_data: structure only
-  const I *b_indptr, *b_indices;
-  const T* b_data;
+  CsView<T, I> a, b; // no data: structure only
   const uint8_t* b_steps = nullptr; // slice_steps of B; null: do without
 };
 
 // How a slice differs from the one before: not at all (0), every index larger by one (1), in another way (2).
 template <class I>
-std::unique_ptr<uint8_t[]> slice_steps(size_t n, const I* indptr, const I* indices) {
-  std::unique_ptr<uint8_t[]> steps(new uint8_t[n + 1]);
-  parallel_for(n, plan_parts(static_cast<size_t>(indptr[n]) / 2 + n), [&](size_t lo, size_t hi) {
+void slice_steps(CsPattern<I> b, uint8_t* steps) {
+  const I *indptr = b.indptr, *indices = b.indices;
+  parallel_for(b.n_major, plan_parts(b.nnz() / 2 + b.n_major), [&](size_t lo, size_t hi) {
     for (size_t k = lo; k < hi; ++k) {
       steps[k] = 2;
       if (k == 0) continue;
@@ -77,15 +73,14 @@ std::unique_ptr<uint8_t[]> slice_steps(size_t n, const I* indptr, const I* indic
       if (same) steps[k] = static_cast<uint8_t>(step);
     }
   });
-  return steps;
 }
 
 // On grids and in bands most slices of A @ B are the slice before, moved. The step from slice i - 1 of the result to
 // slice i, product by product; 2 where there is none.
 template <class T, class I>
 unsigned result_step(const SpgemmInput<T, I>& in, size_t i) {
-  const I *x = in.a_indices + in.a_indptr[i], *before = in.a_indices + in.a_indptr[i - 1];
-  const I* const end = in.a_indices + in.a_indptr[i + 1];
+  const I *x = in.a.indices + in.a.indptr[i], *before = in.a.indices + in.a.indptr[i - 1];
+  const I* const end = in.a.indices + in.a.indptr[i + 1];
   if (x == end || end - x != x - before) return 2;
   auto step = [&] { return *x == *before ? 0u : *x - *before == 1 ? unsigned{in.b_steps[*x]} : 2u; };
   const unsigned first = step();
@@ -107,10 +102,10 @@ class RepeatedSlice {
   bool learn(const SpgemmInput<T, I>& in, size_t i) {
     constexpr size_t most = 4096;
     products_.clear();
-    for (I e = in.a_indptr[i]; e < in.a_indptr[i + 1]; ++e) {
-      const I k = in.a_indices[e];
-      if (products_.size() + static_cast<size_t>(in.b_indptr[k + 1] - in.b_indptr[k]) > most) return false;
-      products_.insert(products_.end(), in.b_indices + in.b_indptr[k], in.b_indices + in.b_indptr[k + 1]);
+    for (I e = in.a.indptr[i]; e < in.a.indptr[i + 1]; ++e) {
+      const I k = in.a.indices[e];
+      if (products_.size() + static_cast<size_t>(in.b.indptr[k + 1] - in.b.indptr[k]) > most) return false;
+      products_.insert(products_.end(), in.b.indices + in.b.indptr[k], in.b.indices + in.b.indptr[k + 1]);
     }
     pattern_ = products_;
     std::sort(pattern_.begin(), pattern_.end());
@@ -132,14 +127,14 @@ class RepeatedSlice {
     const size_t n = pattern_.size();
     const I *pattern = pattern_.data(), moved = moved_;
     for (size_t r = 0; r < n; ++r) index[r] = pattern[r] + moved;
-    if (!in.a_data) return n;
+    if (!in.a.data) return n;
     A* sums = sums_.get();
     std::fill_n(sums, n, A{});
     const uint16_t* slot = slots_.data();
-    for (I e = in.a_indptr[i], end = in.a_indptr[i + 1]; e < end; ++e) {
-      const A a = static_cast<A>(in.a_data[e]);
-      const I k = in.a_indices[e];
-      const T *b = in.b_data + in.b_indptr[k], *b_end = in.b_data + in.b_indptr[k + 1];
+    for (I e = in.a.indptr[i], end = in.a.indptr[i + 1]; e < end; ++e) {
+      const A a = static_cast<A>(in.a.data[e]);
+      const I k = in.a.indices[e];
+      const T *b = in.b.data + in.b.indptr[k], *b_end = in.b.data + in.b.indptr[k + 1];
       for (; b < b_end; ++b, ++slot) sums[*slot] = add(sums[*slot], mul(a, static_cast<A>(*b)));
     }
     size_t zeros = 0;
@@ -241,17 +236,17 @@ class TouchedSet {
 template <class T, class I, class F>
 void each_factor(const SpgemmInput<T, I>& in, size_t i, F&& f) {
   constexpr size_t near = 4, far = 12;
-  const size_t last = static_cast<size_t>(in.a_indptr[in.n_major]) - 1, end = static_cast<size_t>(in.a_indptr[i + 1]);
-  for (size_t e = static_cast<size_t>(in.a_indptr[i]); e < end; ++e) {
-    __builtin_prefetch(in.b_indptr + in.a_indices[std::min(e + far, last)]);
-    const I *soon = in.b_indptr + in.a_indices[std::min(e + near, last)];
-    __builtin_prefetch(in.b_indices + soon[0]);
-    __builtin_prefetch(in.b_indices + soon[1]);
-    if (in.b_data) {
-      __builtin_prefetch(in.b_data + soon[0]);
-      __builtin_prefetch(in.b_data + soon[1]);
+  const size_t last = static_cast<size_t>(in.a.indptr[in.a.n_major]) - 1, end = static_cast<size_t>(in.a.indptr[i + 1]);
+  for (size_t e = static_cast<size_t>(in.a.indptr[i]); e < end; ++e) {
+    __builtin_prefetch(in.b.indptr + in.a.indices[std::min(e + far, last)]);
+    const I *soon = in.b.indptr + in.a.indices[std::min(e + near, last)];
+    __builtin_prefetch(in.b.indices + soon[0]);
+    __builtin_prefetch(in.b.indices + soon[1]);
+    if (in.b.data) {
+      __builtin_prefetch(in.b.data + soon[0]);
+      __builtin_prefetch(in.b.data + soon[1]);
     }
-    f(static_cast<size_t>(in.a_indices[e]), e);
+    f(static_cast<size_t>(in.a.indices[e]), e);
   }
 }
 
@@ -259,8 +254,8 @@ void each_factor(const SpgemmInput<T, I>& in, size_t i, F&& f) {
 // handed on from range to range.
 template <class T, class I, class Make, class Body>
 void spgemm_ranges(const SpgemmInput<T, I>& in, Make&& make, Body&& body) {
-  const int workers = plan_parts(8 * static_cast<size_t>(in.a_indptr[in.n_major]) + in.n_major);
-  const auto bounds = balance(in.a_indptr, in.n_major, workers > 1 ? 8 * workers : 1);
+  const int workers = plan_parts(8 * static_cast<size_t>(in.a.indptr[in.a.n_major]) + in.a.n_major);
+  const auto bounds = balance(in.a.indptr, in.a.n_major, workers > 1 ? 8 * workers : 1);
   std::mutex mutex;
   std::vector<decltype(make())> spare;
   run_parts(static_cast<int>(bounds.size()) - 1, [&](int p) {
@@ -282,39 +277,32 @@ void spgemm_ranges(const SpgemmInput<T, I>& in, Make&& make, Body&& body) {
 // Whether the products reach most of a worker's scratch.
 template <class T, class I>
 bool fills_scratch(const SpgemmInput<T, I>& in) {
-  return static_cast<size_t>(in.a_indptr[in.n_major]) >= in.n_minor;
+  return static_cast<size_t>(in.a.indptr[in.a.n_major]) >= in.b.n_minor;
 }
 
-// Phase 1. lengths[i] = number of minors that slice i of A @ B reaches; returns their sum, which may exceed what I can
-// count. A and B in any order, duplicates allowed; values are not read. Cost: O(products); scratch O(n_minor) a worker.
+// Phase 1. lengths[i] = number of minors that slice i of A @ B reaches. A and B in any order, duplicates allowed; values are not read. Cost: O(products); scratch O(n_minor) a worker.
 template <class T, class I>
-size_t spgemm_symbolic(const SpgemmInput<T, I>& in, I* lengths) {
-  std::atomic<size_t> total{0};
-  spgemm_ranges(in, [&] { return std::make_unique<Block<I>>(zeroed_block<I>(in.n_minor, fills_scratch(in))); },
+void spgemm_symbolic(const SpgemmInput<T, I>& in, I* lengths) {
+  spgemm_ranges(in, [&] { return std::make_unique<Block<I>>(zeroed_block<I>(in.b.n_minor, fills_scratch(in))); },
                 [&](size_t lo, size_t hi, Block<I>& block) {
     I* seen = block.get(); // seen[j] == i + 1: slice i has reached j
-    size_t sum = 0;
     for (size_t i = lo; i < hi; ++i) {
       if (in.b_steps && i > lo && result_step(in, i) < 2) {
         lengths[i] = lengths[i - 1];
-        sum += static_cast<size_t>(lengths[i]);
         continue;
       }
       const I mark = static_cast<I>(i + 1);
       I n = 0;
       each_factor(in, i, [&](size_t k, size_t) {
-        for (I f = in.b_indptr[k], end = in.b_indptr[k + 1]; f < end; ++f) {
-          I& s = seen[in.b_indices[f]];
+        for (I f = in.b.indptr[k], end = in.b.indptr[k + 1]; f < end; ++f) {
+          I& s = seen[in.b.indices[f]];
           n += s != mark;
           s = mark;
         }
       });
       lengths[i] = n;
-      sum += static_cast<size_t>(n);
     }
-    total += sum;
   });
-  return total;
 }
 
 // One worker's sums over all minors. Memory that no slice touches is never committed.
@@ -332,19 +320,19 @@ size_t spgemm_slice(const SpgemmInput<T, I>& in, size_t i, Accumulator<T, I>& ac
   using A = acc_t<T>;
   A* sums = acc.sums.get();
   size_t n = 0;
-  if (!in.a_data) {
+  if (!in.a.data) {
     each_factor(in, i, [&](size_t k, size_t) {
-      for (I f = in.b_indptr[k], end = in.b_indptr[k + 1]; f < end; ++f) acc.touched.insert(static_cast<size_t>(in.b_indices[f]));
+      for (I f = in.b.indptr[k], end = in.b.indptr[k + 1]; f < end; ++f) acc.touched.insert(static_cast<size_t>(in.b.indices[f]));
     });
     acc.touched.drain([&](size_t j) { index[n++] = static_cast<I>(j); });
     return n;
   }
   each_factor(in, i, [&](size_t k, size_t e) {
-    const A a = static_cast<A>(in.a_data[e]);
-    for (I f = in.b_indptr[k], end = in.b_indptr[k + 1]; f < end; ++f) {
-      const size_t j = static_cast<size_t>(in.b_indices[f]);
+    const A a = static_cast<A>(in.a.data[e]);
+    for (I f = in.b.indptr[k], end = in.b.indptr[k + 1]; f < end; ++f) {
+      const size_t j = static_cast<size_t>(in.b.indices[f]);
       acc.touched.insert(j);
-      sums[j] = add(sums[j], mul(a, static_cast<A>(in.b_data[f])));
+      sums[j] = add(sums[j], mul(a, static_cast<A>(in.b.data[f])));
     }
   });
   acc.touched.drain([&](size_t j) {
@@ -361,10 +349,12 @@ size_t spgemm_slice(const SpgemmInput<T, I>& in, size_t i, Accumulator<T, I>& ac
 // those of C. Sums run in the order of the entries, in float32 for 16-bit floats. Returns nnz(C): where that is less than
 // phase 1's, the buffers' ends are unused. No aliasing. Cost: O(products + nnz(C)); scratch O(n_minor) per worker.
 template <class T, class I>
-size_t spgemm_numeric(const SpgemmInput<T, I>& in, I* out_indptr, I* out_indices, T* out_data) {
-  std::unique_ptr<I[]> kept(new I[in.n_major]);
+size_t spgemm_numeric(const SpgemmInput<T, I>& in, CsOut<T, I> out) {
+  I *out_indptr = out.indptr, *out_indices = out.indices;
+  T* out_data = out.data;
+  std::unique_ptr<I[]> kept(new I[in.a.n_major]);
   std::atomic<bool> short_slices{false};
-  spgemm_ranges(in, [&] { return std::make_unique<Accumulator<T, I>>(in.n_minor, fills_scratch(in)); },
+  spgemm_ranges(in, [&] { return std::make_unique<Accumulator<T, I>>(in.b.n_minor, fills_scratch(in)); },
                 [&](size_t lo, size_t hi, Accumulator<T, I>& acc) {
     bool some = false, known = false;
     int repeats = 0;
@@ -382,16 +372,16 @@ size_t spgemm_numeric(const SpgemmInput<T, I>& in, I* out_indptr, I* out_indices
     }
     if (some) short_slices = true;
   });
-  if (!short_slices) return static_cast<size_t>(out_indptr[in.n_major]);
+  if (!short_slices) return static_cast<size_t>(out_indptr[in.a.n_major]);
   size_t total = 0;
-  for (size_t i = 0; i < in.n_major; ++i) {
+  for (size_t i = 0; i < in.a.n_major; ++i) {
     const size_t from = static_cast<size_t>(out_indptr[i]), n = static_cast<size_t>(kept[i]);
     std::copy(out_indices + from, out_indices + from + n, out_indices + total);
     std::copy(out_data + from, out_data + from + n, out_data + total);
     out_indptr[i] = static_cast<I>(total);
     total += n;
   }
-  out_indptr[in.n_major] = static_cast<I>(total);
+  out_indptr[in.a.n_major] = static_cast<I>(total);
   return total;
 }
 

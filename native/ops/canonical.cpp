@@ -1,28 +1,59 @@
 #include "ops/canonical.h"
 
-#include <chrono>
-
-#include "ops/evaluated.h"
 #include "kernels/canonical.h"
 #include "kernels/convert.h"
+#include "ops/filter.h"
+#include "ops/values.h"
 
 namespace sp {
 
 namespace {
 
-struct Structure {
-  mx::array indices, indptr;
-  size_t n_major() const { return indptr.size() - 1; }
-};
-Structure ready(const mx::array& indices, const mx::array& indptr) { return {host_ready(indices), host_ready(indptr)}; }
+// f(pattern) over an evaluated structure.
+template <class F>
+decltype(auto) with_pattern(const mx::array& indices, const mx::array& indptr, F&& f) {
+  const auto in = evaluated(Arrays{indptr, indices});
+  return with_index(indices, [&](auto i) { return f(pattern_of<typename decltype(i)::type>(in)); });
+}
+
+// Sums of traced values: where each of them goes is found at once.
+Compressed sum_duplicates_traced(const Compressed& a) {
+  if (is_canonical(a.indices, a.indptr)) return a;
+  return with_index(a.indices, [&](auto i) {
+    using I = typename decltype(i)::type;
+    const auto index = a.indices.dtype();
+    const Output of_each{a.indices.shape(), index};
+    const Pass count{pattern(a), {indptr_for(a.n_major(), index), of_each}, [](const Arrays& in, Arrays& out) {
+                       cs_count_unique(pattern_of<I>(in), out_ptr<I>(out[0]), out_ptr<I>(out[1]));
+                     }};
+    const Pass fill{pattern(a), {{{kEntries}, index}, of_each}, [](const Arrays& in, Arrays& out) {
+                      cs_unique_places(pattern_of<I>(in), ptr<I>(in[2]), ptr<I>(out[0]), out_ptr<I>(out[1]), out_ptr<I>(out[2]));
+                    }};
+    const auto found = sized(count, fill);
+    return Compressed{summed(a.data, found[2], found[1].size()), found[1], found[0]};
+  });
+}
+
+// Coordinates in any order -> compressed, duplicates kept, and sorted and summed by `finish(view of the result)`.
+template <class T, class I, class Finish>
+Arrays compressed_coo(const Arrays& coo, int64_t n_major, Finish finish) {
+  const auto &data = coo[2], &minor = coo[1];
+  return run({coo, {indptr_for(n_major, minor.dtype()), {minor.shape(), minor.dtype()}, {data.shape(), data.dtype()}},
+              [=](const Arrays& in, Arrays& out) {
+                const CooPattern<I> entries{in[1].size(), static_cast<size_t>(n_major), 0, ptr<I>(in[0]), ptr<I>(in[1])};
+                const auto to = out_of<T, I>(out);
+                coo_to_cs(CooView<T, I>{entries, ptr<T>(in[2])}, to);
+                finish(to);
+              }});
+}
 
 } // namespace
 
-std::string check_indices_host(const mx::array& indices, const mx::array& indptr, int64_t n_minor) {
-  auto s = ready(indices, indptr);
-  return with_index(s.indices, [&](auto i) -> std::string {
+std::string check_indices(const mx::array& indices, const mx::array& indptr, int64_t n_minor) {
+  const auto in = evaluated(Arrays{indptr, indices});
+  return with_index(indices, [&](auto i) -> std::string {
     using I = typename decltype(i)::type;
-    const auto found = check_indices<I>(s.n_major(), n_minor, s.indices.size(), ptr<I>(s.indptr), ptr<I>(s.indices));
+    const auto found = cs_check(pattern_of<I>(in, n_minor), indices.size());
     switch (found.fault) {
       case Fault::none: return "";
       case Fault::indptr_start: return "index pointer should start with 0";
@@ -30,114 +61,76 @@ std::string check_indices_host(const mx::array& indices, const mx::array& indptr
       case Fault::indptr_end: return "Last value of index pointer should be less than the size of index and data arrays";
       case Fault::index_bounds: break;
     }
-    const auto bad = ptr<I>(s.indices)[found.position];
+    const auto bad = ptr<I>(in[1])[found.position];
     const std::string where = "; indices[" + std::to_string(found.position) + "] is " + std::to_string(bad);
     return bad < 0 ? "indices must be >= 0" + where : "indices must be < " + std::to_string(n_minor) + where;
   });
 }
 
-bool is_sorted_host(const mx::array& indices, const mx::array& indptr) {
-  auto s = ready(indices, indptr);
-  return with_index(s.indices, [&](auto i) {
-    using I = typename decltype(i)::type;
-    return cs_is_sorted<I>(s.n_major(), ptr<I>(s.indptr), ptr<I>(s.indices));
-  });
+bool is_sorted(const mx::array& indices, const mx::array& indptr) {
+  return with_pattern(indices, indptr, [](auto a) { return cs_is_sorted(a); });
 }
 
-bool is_canonical_host(const mx::array& indices, const mx::array& indptr) {
-  auto s = ready(indices, indptr);
-  return with_index(s.indices, [&](auto i) {
-    using I = typename decltype(i)::type;
-    return cs_is_canonical<I>(s.n_major(), ptr<I>(s.indptr), ptr<I>(s.indices));
-  });
+bool is_canonical(const mx::array& indices, const mx::array& indptr) {
+  return with_pattern(indices, indptr, [](auto a) { return cs_is_canonical(a); });
 }
 
-Compressed sort_indices_host(const mx::array& data, const mx::array& indices, const mx::array& indptr) {
-  auto in = ready(Compressed{data, indices, indptr});
-  auto out_data = fresh(in.data.shape(), in.data.dtype()), out_indices = fresh(in.indices.shape(), in.indices.dtype());
-  with_index(in.indices, [&](auto i) {
-    using I = typename decltype(i)::type;
-    dispatch_width(in.data.dtype(), [&](auto w) {
+Compressed sort_indices(const Compressed& given) {
+  return moved(given, [](const Compressed& a) {
+    return with_width(a, [&](auto i, auto w) {
+      using I = typename decltype(i)::type;
       using W = typename decltype(w)::type;
-      cs_sort_indices<W, I>(in.indptr.size() - 1, ptr<I>(in.indptr), ptr<I>(in.indices),
-                            reinterpret_cast<const W*>(in.data.data<char>()), out_ptr<I>(out_indices),
-                            reinterpret_cast<W*>(out_data.data<char>()));
+      const auto out = run({parts(a), {{a.indices.shape(), a.indices.dtype()}, {a.data.shape(), a.data.dtype()}},
+                            [](const Arrays& in, Arrays& out) {
+                              cs_sort_indices(view_of<W, I>(in), out_ptr<I>(out[0]), out_ptr<W>(out[1]));
+                            }});
+      return Compressed{out[1], out[0], a.indptr};
     });
   });
-  return {out_data, out_indices, in.indptr};
 }
 
-Compressed sum_duplicates_host(const mx::array& data, const mx::array& indices, const mx::array& indptr, int64_t) {
-  auto in = ready(Compressed{data, indices, indptr});
-  const size_t n_major = in.indptr.size() - 1;
-  auto out_indptr = fresh(in.indptr.shape(), in.indptr.dtype());
-  return with_index(in.indices, [&](auto i) {
+Compressed sum_duplicates(const Compressed& a) {
+  if (a.data.is_tracer()) return sum_duplicates_traced(a);
+  const int ranks = is_sorted(a.indices, a.indptr) ? 0 : static_cast<int>(a.indices.size());
+  return with_value(a, [&](auto i, auto t) {
     using I = typename decltype(i)::type;
-    const I *p = ptr<I>(in.indptr), *x = ptr<I>(in.indices);
-    std::unique_ptr<I[]> map(cs_is_sorted<I>(n_major, p, x) ? nullptr : new I[in.indices.size()]);
-    const size_t n = cs_count_unique<I>(n_major, p, x, out_ptr<I>(out_indptr), map.get());
-    auto out_indices = entries(n, in.indices.dtype()), out_data = entries(n, in.data.dtype());
-    dispatch_value(in.data.dtype(), [&](auto t) {
-      using T = typename decltype(t)::type;
-      cs_sum_duplicates<T, I>(n_major, p, x, ptr<T>(in.data), map.get(), ptr<I>(out_indptr), out_ptr<I>(out_indices),
-                              out_ptr<T>(out_data));
-    });
-    return Compressed{out_data, out_indices, out_indptr};
+    using T = typename decltype(t)::type;
+    auto map = [=](auto& x) { return ranks ? out_ptr<I>(x) : nullptr; };
+    const Pass count{pattern(a), {indptr_for(a.n_major(), a.indptr.dtype()), {{ranks}, a.indices.dtype()}},
+                     [=](const Arrays& in, Arrays& out) {
+                       cs_count_unique(pattern_of<I>(in), out_ptr<I>(out[0]), map(out[1]));
+                     }};
+    const Pass fill{parts(a), entries_like(a), [=](const Arrays& in, Arrays& out) {
+                      cs_sum_duplicates(view_of<T, I>(in), ranks ? ptr<I>(in[3]) : nullptr, out_of<T, I>(out));
+                    }};
+    return compressed(sized(count, fill));
   });
 }
 
-Compressed coo_to_canonical_host(const mx::array& data, const mx::array& major, const mx::array& minor, int64_t n_major) {
-  auto in = ready(Compressed{data, minor, major}); // indptr holds the major indices here
-  auto out_data = fresh(in.data.shape(), in.data.dtype()), indices = fresh(in.indices.shape(), in.indices.dtype());
-  if (n_major >= std::numeric_limits<int>::max()) throw std::overflow_error("the major axis is too long to compress");
-  auto indptr = fresh({static_cast<int>(n_major + 1)}, in.indices.dtype());
-  return with_index(in.indices, [&](auto i) {
-    using I = typename decltype(i)::type;
-    dispatch_width(in.data.dtype(), [&](auto w) {
-      using W = typename decltype(w)::type;
-      const CooView<W, I> entries{{in.indices.size(), static_cast<size_t>(n_major), 0, ptr<I>(in.indptr), ptr<I>(in.indices)},
-                                  reinterpret_cast<const W*>(in.data.data<char>())};
-      coo_to_cs(entries, CsOut<W, I>{out_ptr<I>(indptr), out_ptr<I>(indices), reinterpret_cast<W*>(out_data.data<char>())});
-    });
-    const size_t n = dispatch_value(in.data.dtype(), [&](auto t) {
-      using T = typename decltype(t)::type;
-      return cs_canonicalize<T, I>(n_major, out_ptr<I>(indptr), out_ptr<I>(indices), out_ptr<T>(out_data));
-    });
-    if (n == in.indices.size()) return Compressed{out_data, indices, indptr};
-    return Compressed{first_entries(out_data, n), first_entries(indices, n), indptr};
-  });
-}
-
-Compressed eliminate_zeros_host(const mx::array& data, const mx::array& indices, const mx::array& indptr) {
-  auto in = ready(Compressed{data, indices, indptr});
-  const size_t n_major = in.indptr.size() - 1;
-  auto out_indptr = fresh(in.indptr.shape(), in.indptr.dtype());
-  return with_index(in.indices, [&](auto i) {
-    using I = typename decltype(i)::type;
-    return dispatch_value(in.data.dtype(), [&](auto t) {
-      using T = typename decltype(t)::type;
-      const size_t n = cs_count_nonzero<T, I>(n_major, ptr<I>(in.indptr), ptr<T>(in.data), out_ptr<I>(out_indptr));
-      auto out_indices = entries(n, in.indices.dtype()), out_data = entries(n, in.data.dtype());
-      cs_eliminate_zeros<T, I>(n_major, ptr<I>(in.indptr), ptr<I>(in.indices), ptr<T>(in.data), ptr<I>(out_indptr),
-                               out_ptr<I>(out_indices), out_ptr<T>(out_data), static_cast<I*>(nullptr));
-      return Compressed{out_data, out_indices, out_indptr};
-    });
-  });
-}
-
-double triad(size_t n) {
-  std::vector<double> a(n, 0.0), b(n, 1.0), c(n, 2.0);
-  std::vector<double> rates;
-  for (int repeat = 0; repeat < 11; ++repeat) {
-    const auto start = std::chrono::steady_clock::now();
-    parallel_for(n, n_threads(), [&](size_t lo, size_t hi) {
-      for (size_t i = lo; i < hi; ++i) a[i] = b[i] + 3.0 * c[i];
-    });
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-    rates.push_back(24.0 * n / took.count());
+Compressed coo_to_canonical(const mx::array& data, const mx::array& major, const mx::array& minor, int64_t n_major) {
+  if (data.is_tracer()) {
+    return sum_duplicates(moved({data, minor, major}, [=](const Compressed& coo) {
+      return with_index(minor, [&](auto i) {
+        using I = typename decltype(i)::type;
+        return compressed(compressed_coo<uint32_t, I>(parts(coo), n_major, [](auto) {}));
+      });
+    }));
   }
-  std::sort(rates.begin(), rates.end());
-  return rates[rates.size() / 2];
+  return with_value({data, minor, major}, [&](auto i, auto t) {
+    using I = typename decltype(i)::type;
+    using T = typename decltype(t)::type;
+    return compressed(cut(compressed_coo<T, I>({major, minor, data}, n_major, [=](CsOut<T, I> a) {
+      cs_canonicalize<T, I>(n_major, a);
+    })));
+  });
+}
+
+Compressed eliminate_zeros(const Compressed& a) {
+  return with_value(a, [&](auto i, auto t) {
+    using I = typename decltype(i)::type;
+    using T = typename decltype(t)::type;
+    return filtered<T, I>(a, {}, [](const Arrays& in) { return NonzeroEntries<T, I>{view_of<T, I>(in)}; });
+  });
 }
 
 } // namespace sp

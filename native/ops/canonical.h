@@ -1,31 +1,22 @@
-// Operations whose result's size depends on stored entries: they read evaluated buffers and run at once on the host.
+// Order and uniqueness of stored entries: checks, sorting, sums of duplicates, removal of zeros.
 #pragma once
 
 #include <string>
 
-#include "../primitives/convert.h"
+#include "ops/sized.h"
 
 namespace sp {
 
 // Empty when the buffers are in order, else what is wrong first.
-std::string check_indices_host(const mx::array& indices, const mx::array& indptr, int64_t n_minor);
-bool is_sorted_host(const mx::array& indices, const mx::array& indptr);
-bool is_canonical_host(const mx::array& indices, const mx::array& indptr);
+std::string check_indices(const mx::array& indices, const mx::array& indptr, int64_t n_minor);
+bool is_sorted(const mx::array& indices, const mx::array& indptr);
+bool is_canonical(const mx::array& indices, const mx::array& indptr);
 
-Compressed sort_indices_host(const mx::array& data, const mx::array& indices, const mx::array& indptr);
-Compressed sum_duplicates_host(const mx::array& data, const mx::array& indices, const mx::array& indptr, int64_t n_minor);
+Compressed sort_indices(const Compressed& a);
+Compressed sum_duplicates(const Compressed& a);
 // Coordinates in any order -> canonical compressed form.
-Compressed coo_to_canonical_host(const mx::array& data, const mx::array& major, const mx::array& minor, int64_t n_major);
-Compressed eliminate_zeros_host(const mx::array& data, const mx::array& indices, const mx::array& indptr);
-
-// a @ b, both compressed along the same axis; canonical.
-Compressed matmul_sparse_host(const Compressed& a, const Compressed& b, int64_t n_minor);
-// Element-wise op on canonical operands of one shape; zeros of the result are dropped.
-Compressed merge_host(const std::string& op, const Compressed& a, const Compressed& b);
-
-// Worker limit for matmul_sparse_host; 0 follows n_threads().
-int& spgemm_threads();
-
-double triad(size_t n);
+Compressed coo_to_canonical(const mx::array& data, const mx::array& major, const mx::array& minor, int64_t n_major);
+// Not of traced values, whose zeros cannot be told.
+Compressed eliminate_zeros(const Compressed& a);
 
 } // namespace sp

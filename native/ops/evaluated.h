@@ -1,9 +1,10 @@
-// Shared by the translation units of host_ops.h: evaluated operands and exact-size results.
+// Evaluated arrays as the views that kernels take. Lists of arrays hold indptr, indices and data in this order, so that a
+// pattern is the beginning of an array.
 #pragma once
 
-#include <limits>
-
-#include "canonical.h"
+#include "../kernels/view.h"
+#include "../primitives/node.h"
+#include "../primitives/structure.h"
 
 namespace sp {
 
@@ -11,26 +12,53 @@ namespace sp {
 template <class F>
 decltype(auto) with_index(const mx::array& a, F&& f) { return dispatch_index(a.dtype(), std::forward<F>(f)); }
 
-template <class I> const I* ptr(const mx::array& a) { return a.data<I>(); }
-template <class I> I* out_ptr(mx::array& a) { return a.data<I>(); }
-
-inline Compressed ready(const Compressed& c) { return {host_ready(c.data), host_ready(c.indices), host_ready(c.indptr)}; }
-
-inline mx::array entries(size_t n, mx::Dtype dtype) {
-  if (n > static_cast<size_t>(std::numeric_limits<int>::max())) {
-    throw std::overflow_error("the result would have " + std::to_string(n) + " entries; an array holds at most 2**31 - 1");
-  }
-  return fresh({static_cast<int>(n)}, dtype);
+// f(Tag<I>, Tag<W>) over the index type and the width of the values.
+template <class F>
+decltype(auto) with_width(const Compressed& a, F&& f) {
+  return with_index(a.indices, [&](auto i) {
+    return dispatch_width(a.data.dtype(), [&](auto w) { return f(i, w); });
+  });
 }
 
-// The first n elements, over the same buffer.
-inline mx::array first_entries(const mx::array& a, size_t n) {
-  mx::array out({static_cast<int>(n)}, a.dtype(), nullptr, {});
-  mx::array::Flags flags{};
-  flags.contiguous = flags.row_contiguous = flags.col_contiguous = true;
-  out.copy_shared_buffer(a, {1}, flags, n);
-  out.set_status(mx::array::Status::available);
-  return out;
+// f(Tag<I>, Tag<T>) over the index type and the value type.
+template <class F>
+decltype(auto) with_value(const Compressed& a, F&& f) {
+  return with_index(a.indices, [&](auto i) {
+    return dispatch_value(a.data.dtype(), [&](auto t) { return f(i, t); });
+  });
+}
+
+// T may be another type of the same width.
+template <class T> const T* ptr(const mx::array& a) { return reinterpret_cast<const T*>(a.data<char>()); }
+template <class T> T* out_ptr(mx::array& a) { return reinterpret_cast<T*>(a.data<char>()); }
+
+inline Arrays pattern(const Compressed& a) { return {a.indptr, a.indices}; }
+inline Arrays parts(const Compressed& a) { return {a.indptr, a.indices, a.data}; }
+inline Arrays joined(Arrays a, const Arrays& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+inline Compressed compressed(const Arrays& parts) { return {parts[2], parts[1], parts[0]}; }
+
+// The pattern, the array whose parts begin at element `at` of a list.
+template <class I>
+CsPattern<I> pattern_of(const Arrays& in, size_t n_minor = 0, size_t at = 0) {
+  return {in[at].size() - 1, n_minor, ptr<I>(in[at]), ptr<I>(in[at + 1])};
+}
+template <class T, class I>
+CsView<T, I> view_of(const Arrays& in, size_t n_minor = 0, size_t at = 0) {
+  return {pattern_of<I>(in, n_minor, at), ptr<T>(in[at + 2])};
+}
+template <class T, class I>
+CsOut<T, I> out_of(Arrays& out) {
+  return {out_ptr<I>(out[0]), out_ptr<I>(out[1]), out_ptr<T>(out[2])};
+}
+
+// The same of blocks, whose shape the values tell. n_minor counts blocks.
+template <class T, class I>
+BsrView<T, I> blocks_of(const Arrays& in, size_t n_minor = 0, size_t at = 0) {
+  const auto& data = in[at + 2];
+  return {{pattern_of<I>(in, n_minor, at), static_cast<size_t>(data.shape(1)), static_cast<size_t>(data.shape(2))}, ptr<T>(data)};
 }
 
 } // namespace sp

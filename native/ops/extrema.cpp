@@ -1,8 +1,6 @@
 #include "ops/extrema.h"
 
-#include "ops/evaluated.h"
 #include "kernels/extrema.h"
-#include "bind/mlx_array.h"
 
 namespace sp {
 
@@ -24,63 +22,44 @@ void with_rule(bool max, bool ignore_nan, F&& f) {
 
 } // namespace
 
-mx::array major_extreme_host(const mx::array& data_, const mx::array& indptr_, int64_t n_minor, bool max, bool ignore_nan,
-                             bool explicit_only) {
-  const auto data = host_ready(data_), indptr = host_ready(indptr_);
-  const size_t n_major = indptr.size() - 1;
-  auto out = entries(n_major, data.dtype());
-  with_index(indptr, [&](auto i) {
-    dispatch_value(data.dtype(), [&](auto t) {
-      using T = typename decltype(t)::type;
-      with_rule<T>(max, ignore_nan, [&](auto is_max, auto ignores) {
-        using I = typename decltype(i)::type;
-        cs_major_extreme<is_max(), ignores(), T, I>(n_major, n_minor, ptr<I>(indptr), ptr<T>(data), explicit_only,
-                                                    out_ptr<T>(out));
-      });
-    });
+mx::array major_extreme(const mx::array& data, const mx::array& indptr, int64_t n_minor, bool max, bool ignore_nan,
+                        bool explicit_only) {
+  return with_value({data, indptr, indptr}, [&](auto i, auto t) {
+    using I = typename decltype(i)::type;
+    using T = typename decltype(t)::type;
+    return run({{indptr, data}, {room_for(indptr.size() - 1, data.dtype())}, [=](const Arrays& in, Arrays& out) {
+                  with_rule<T>(max, ignore_nan, [&](auto is_max, auto ignores) {
+                    const CsView<T, I> a{{in[0].size() - 1, static_cast<size_t>(n_minor), ptr<I>(in[0]), nullptr}, ptr<T>(in[1])};
+                    cs_major_extreme<is_max(), ignores()>(a, explicit_only, out_ptr<T>(out[0]));
+                  });
+                }})[0];
   });
-  return out;
 }
 
-mx::array minor_extreme_host(const mx::array& data_, const mx::array& indices_, int64_t n_minor, int64_t length, bool max,
-                             bool ignore_nan, bool explicit_only) {
-  const auto data = host_ready(data_), indices = host_ready(indices_);
-  auto out = entries(n_minor, data.dtype());
-  with_index(indices, [&](auto i) {
-    dispatch_value(data.dtype(), [&](auto t) {
-      using T = typename decltype(t)::type;
-      with_rule<T>(max, ignore_nan, [&](auto is_max, auto ignores) {
-        using I = typename decltype(i)::type;
-        cs_minor_extreme<is_max(), ignores(), T, I>(data.size(), n_minor, length, ptr<I>(indices), ptr<T>(data),
-                                                    explicit_only, out_ptr<T>(out));
-      });
-    });
+mx::array minor_extreme(const mx::array& data, const mx::array& indices, int64_t n_minor, int64_t length, bool max,
+                        bool ignore_nan, bool explicit_only) {
+  return with_value({data, indices, indices}, [&](auto i, auto t) {
+    using I = typename decltype(i)::type;
+    using T = typename decltype(t)::type;
+    return run({{indices, data}, {room_for(n_minor, data.dtype())}, [=](const Arrays& in, Arrays& out) {
+                  with_rule<T>(max, ignore_nan, [&](auto is_max, auto ignores) {
+                    cs_minor_extreme<is_max(), ignores()>(in[1].size(), n_minor, length, ptr<I>(in[0]), ptr<T>(in[1]),
+                                                          explicit_only, out_ptr<T>(out[0]));
+                  });
+                }})[0];
   });
-  return out;
 }
 
-mx::array major_where_host(const mx::array& data_, const mx::array& indices_, const mx::array& indptr_, int64_t n_minor,
-                           bool max, bool explicit_only) {
-  const auto data = host_ready(data_), indices = host_ready(indices_), indptr = host_ready(indptr_);
-  const size_t n_major = indptr.size() - 1;
-  auto out = entries(n_major, mx::int64);
-  with_index(indptr, [&](auto i) {
-    dispatch_value(data.dtype(), [&](auto t) {
-      using T = typename decltype(t)::type;
-      with_rule<T>(max, false, [&](auto is_max, auto) {
-        using I = typename decltype(i)::type;
-        cs_major_where<is_max(), T, I>(n_major, n_minor, ptr<I>(indptr), ptr<I>(indices), ptr<T>(data), explicit_only,
-                                       out_ptr<int64_t>(out));
-      });
-    });
+mx::array major_where(const Compressed& a, int64_t n_minor, bool max, bool explicit_only) {
+  return with_value(a, [&](auto i, auto t) {
+    using I = typename decltype(i)::type;
+    using T = typename decltype(t)::type;
+    return run({parts(a), {room_for(a.n_major(), mx::int64)}, [=](const Arrays& in, Arrays& out) {
+                  with_rule<T>(max, false, [&](auto is_max, auto) {
+                    cs_major_where<is_max()>(view_of<T, I>(in, n_minor), explicit_only, out_ptr<int64_t>(out[0]));
+                  });
+                }})[0];
   });
-  return out;
-}
-
-void bind_minmax(py::module_& m) {
-  m.def("major_extreme", &major_extreme_host);
-  m.def("minor_extreme", &minor_extreme_host);
-  m.def("major_where", &major_where_host);
 }
 
 } // namespace sp

@@ -1,35 +1,51 @@
-#include "ops/evaluated.h"
-#include "kernels/canonical.h"
+#include "ops/matmul.h"
+
 #include "kernels/spgemm.h"
 
 namespace sp {
+
+namespace {
+
+// What spgemm reads of the parts (values) or the patterns (no values) of two arrays.
+template <class T, class I>
+SpgemmInput<T, I> input_of(const Arrays& in, size_t n_minor, bool values) {
+  if (values) return {view_of<T, I>(in, in[3].size() - 1), view_of<T, I>(in, n_minor, 3)};
+  return {{pattern_of<I>(in, in[2].size() - 1), nullptr}, {pattern_of<I>(in, n_minor, 2), nullptr}};
+}
+
+// Operands as above -> (indptr, indices) of the product, and its values if there are any.
+template <class T, class I>
+Arrays product_of(const Arrays& operands, size_t n_minor, bool values) {
+  const auto &a = operands[0], &b = operands[values ? 3 : 2];
+  const auto index = a.dtype();
+  const Pass count{operands, {indptr_for(a.size() - 1, index), {b.shape(), mx::uint8}}, [=](const Arrays& in, Arrays& out) {
+                     auto input = input_of<T, I>(in, n_minor, values);
+                     slice_steps<I>(input.b, out_ptr<uint8_t>(out[1]));
+                     input.b_steps = ptr<uint8_t>(out[1]);
+                     spgemm_symbolic(input, out_ptr<I>(out[0]) + 1);
+                   }};
+  Pass fill{operands, {{{kEntries}, index}}, [=](const Arrays& in, Arrays& out) {
+              auto input = input_of<T, I>(in, n_minor, values);
+              input.b_steps = ptr<uint8_t>(in.back());
+              spgemm_numeric<T, I>(input, {out_ptr<I>(out[0]), out_ptr<I>(out[1]), values ? out_ptr<T>(out[2]) : nullptr});
+            }};
+  if (values) fill.results.push_back({{kEntries}, operands[2].dtype()});
+  return sized(count, fill);
+}
+
+} // namespace
 
 int& spgemm_threads() {
   static int limit = 0;
   return limit;
 }
 
-Compressed matmul_sparse_host(const Compressed& a_lazy, const Compressed& b_lazy, int64_t n_minor) {
-  auto a = ready(a_lazy), b = ready(b_lazy);
+Compressed matmul_sparse(const Compressed& a, const Compressed& b, int64_t n_minor) {
   const ThreadLimit limit(spgemm_threads());
-  return with_index(a.indices, [&](auto i) {
+  return with_value(a, [&](auto i, auto t) {
     using I = typename decltype(i)::type;
-    return dispatch_value(a.data.dtype(), [&](auto t) {
-      using T = typename decltype(t)::type;
-      const auto steps = slice_steps<I>(b.indptr.size() - 1, ptr<I>(b.indptr), ptr<I>(b.indices));
-      const SpgemmInput<T, I> in{a.indptr.size() - 1, static_cast<size_t>(n_minor), ptr<I>(a.indptr), ptr<I>(a.indices),
-                                 ptr<T>(a.data), ptr<I>(b.indptr), ptr<I>(b.indices), ptr<T>(b.data), steps.get()};
-      auto indptr = fresh(a.indptr.shape(), a.indptr.dtype());
-      const size_t room = spgemm_symbolic<T, I>(in, out_ptr<I>(indptr) + 1);
-      lengths_to_indptr<I>(in.n_major, out_ptr<I>(indptr));
-      auto indices = entries(room, a.indices.dtype()), data = entries(room, a.data.dtype());
-      const size_t n = spgemm_numeric<T, I>(in, out_ptr<I>(indptr), out_ptr<I>(indices), out_ptr<T>(data));
-      if (n < room) {
-        indices = first_entries(indices, n);
-        data = first_entries(data, n);
-      }
-      return Compressed{data, indices, indptr};
-    });
+    using T = typename decltype(t)::type;
+    return compressed(product_of<T, I>(joined(parts(a), parts(b)), n_minor, true));
   });
 }
 

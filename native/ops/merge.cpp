@@ -1,42 +1,49 @@
-#include "ops/evaluated.h"
+#include "ops/merge.h"
+
+#include <optional>
+
 #include "kernels/convert.h"
-#include "kernels/merge.h"
+#include "ops/values.h"
 
 namespace sp {
 
 namespace {
 
-MergeOp merge_op(const std::string& name) {
-  constexpr const char* names[] = {"plus", "minus", "multiply", "divide", "maximum", "minimum", "ne", "lt", "gt", "le", "ge"};
-  for (int i = 0; i < 11; ++i) if (name == names[i]) return static_cast<MergeOp>(i);
-  throw std::invalid_argument("unknown element-wise operation " + name);
+mx::array copy_of(const mx::array& a) {
+  return with_index(a, [&](auto i) {
+    using I = typename decltype(i)::type;
+    return run({{a}, {{a.shape(), a.dtype()}}, [](const Arrays& in, Arrays& out) {
+                  copy_values<I>(in[0].size(), ptr<I>(in[0]), out_ptr<I>(out[0]));
+                }})[0];
+  });
 }
 
+// The number of entries of two arrays of one structure; none of others.
 template <class I>
-mx::array copy_of(const mx::array& a) {
-  auto out = fresh(a.shape(), a.dtype());
-  copy_values<I>(a.size(), ptr<I>(a), out_ptr<I>(out));
-  return out;
+std::optional<size_t> same_structure(const Compressed& a, const Compressed& b) {
+  const auto in = evaluated(joined(pattern(a), pattern(b)));
+  const auto x = pattern_of<I>(in), y = pattern_of<I>(in, 0, 2);
+  if (!cs_same_structure(x, y)) return std::nullopt;
+  return x.nnz();
 }
 
 // Sums and differences of the usual value types in one pass.
 template <MergeOp op, class T, class I>
 Compressed merge_at_once(const Compressed& a, const Compressed& b) {
-  const size_t n_major = a.indptr.size() - 1, nnz_a = a.indices.size(), nnz_b = b.indices.size();
-  const auto dtype = a.data.dtype();
-  if (cs_same_structure<I>(n_major, ptr<I>(a.indptr), ptr<I>(a.indices), ptr<I>(b.indptr), ptr<I>(b.indices))) {
-    const size_t n = static_cast<size_t>(ptr<I>(a.indptr)[n_major]);
-    auto values = entries(n, dtype);
-    if (merge_same<op, T>(n, ptr<T>(a.data), ptr<T>(b.data), out_ptr<T>(values)) == 0) {
-      return {values, first_entries(copy_of<I>(a.indices), n), copy_of<I>(a.indptr)};
-    }
+  if (const auto same = same_structure<I>(a, b)) {
+    const size_t n = *same;
+    size_t zeros = 0;
+    const auto values = run({{a.data, b.data}, {room_for(n, a.data.dtype())}, [&](const Arrays& in, Arrays& out) {
+                               zeros = merge_same<op, T>(n, ptr<T>(in[0]), ptr<T>(in[1]), out_ptr<T>(out[0]));
+                             }});
+    if (zeros == 0) return {values[0], first_entries(copy_of(a.indices), n), copy_of(a.indptr)};
   }
-  auto indptr = fresh(a.indptr.shape(), a.indptr.dtype());
-  auto indices = entries(nnz_a + nnz_b, a.indices.dtype()), values = entries(nnz_a + nnz_b, dtype);
-  const size_t n = cs_merge<op, T, I>(n_major, ptr<I>(a.indptr), ptr<I>(a.indices), ptr<T>(a.data), ptr<I>(b.indptr),
-                                      ptr<I>(b.indices), ptr<T>(b.data), out_ptr<I>(indptr), out_ptr<I>(indices),
-                                      out_ptr<T>(values));
-  return {first_entries(values, n), first_entries(indices, n), indptr};
+  const size_t room = a.indices.size() + b.indices.size();
+  return compressed(cut(run({joined(parts(a), parts(b)),
+                             {indptr_for(a.n_major(), a.indptr.dtype()), room_for(room, a.indices.dtype()), room_for(room, a.data.dtype())},
+                             [](const Arrays& in, Arrays& out) {
+                               cs_merge<op>(view_of<T, I>(in), view_of<T, I>(in, 0, 3), out_of<T, I>(out));
+                             }})));
 }
 
 template <class T, class I>
@@ -44,12 +51,78 @@ Compressed merge_at_once(MergeOp op, const Compressed& a, const Compressed& b) {
   return op == MergeOp::plus ? merge_at_once<MergeOp::plus, T, I>(a, b) : merge_at_once<MergeOp::minus, T, I>(a, b);
 }
 
+// (indptr, indices, tags) of the union.
+template <class I>
+Arrays union_of(const Compressed& a, const Compressed& b) {
+  const size_t room = a.indices.size() + b.indices.size();
+  return cut(run({joined(pattern(a), pattern(b)),
+                  {indptr_for(a.n_major(), a.indptr.dtype()), room_for(room, a.indices.dtype()), room_for(room, mx::uint8)},
+                  [](const Arrays& in, Arrays& out) {
+                    cs_union(pattern_of<I>(in), pattern_of<I>(in, 0, 2), out_ptr<I>(out[0]), out_ptr<I>(out[1]), out_ptr<uint8_t>(out[2]));
+                  }}));
+}
+
+// What is not marked as zero of arrays over the entries of a union, its indptr first.
+template <class I>
+Arrays without_marked(Arrays entries, const mx::array& marks) {
+  const size_t n = marks.size();
+  const auto* tags = ptr<uint8_t>(marks);
+  const auto before = unmarked_before(n, tags);
+  cs_union_drop<I>(entries[0].size() - 1, tags, ptr<I>(entries[0]), out_ptr<I>(entries[0]));
+  for (size_t k = 1; k < entries.size(); ++k) {
+    entries[k] = dispatch_width(entries[k].dtype(), [&](auto w) {
+      using W = typename decltype(w)::type;
+      return run({{entries[k]}, {room_for(before.back(), entries[k].dtype())}, [&](const Arrays& in, Arrays& out) {
+                    compact(n, before, [=](size_t e) { return !(tags[e] & kZero); }, ptr<W>(in[0]), out_ptr<W>(out[0]));
+                  }})[0];
+    });
+  }
+  return entries;
+}
+
+mx::array apply(MergeOp op, const mx::array& x, const mx::array& y) {
+  switch (op) {
+    case MergeOp::plus: return mx::add(x, y);
+    case MergeOp::minus: return x.dtype() == mx::bool_ ? mx::not_equal(x, y) : mx::subtract(x, y);
+    case MergeOp::multiply: return mx::multiply(x, y);
+    case MergeOp::maximum: return mx::maximum(x, y);
+    case MergeOp::minimum: return mx::minimum(x, y);
+    default: throw std::invalid_argument("comparisons have no derivative");
+  }
+}
+
 } // namespace
 
-Compressed merge_host(const std::string& name, const Compressed& a_lazy, const Compressed& b_lazy) {
-  const auto op = merge_op(name);
-  auto a = ready(a_lazy), b = ready(b_lazy);
-  const size_t n_major = a.indptr.size() - 1, nnz_a = a.indices.size(), nnz_b = b.indices.size();
+Compressed merge_traced(MergeOp op, const Compressed& a, const Compressed& b) {
+  const int nnz_a = a.data.shape(0), nnz_b = b.data.shape(0);
+  return with_index(a.indices, [&](auto i) {
+    using I = typename decltype(i)::type;
+    if (nnz_a == nnz_b && same_structure<I>(a, b)) return Compressed{apply(op, a.data, b.data), a.indices, a.indptr};
+    auto found = union_of<I>(a, b);
+    auto tags = found.back();
+    found.pop_back();
+    const auto places = run({{tags}, {{tags.shape(), found[1].dtype()}, {tags.shape(), found[1].dtype()}},
+                             [=](const Arrays& in, Arrays& out) {
+                               union_places<I>(in[0].size(), ptr<uint8_t>(in[0]), nnz_a, nnz_b, out_ptr<I>(out[0]), out_ptr<I>(out[1]));
+                             }});
+    found = joined(found, places);
+    if (op == MergeOp::multiply) {
+      auto* t = out_ptr<uint8_t>(tags);
+      for (size_t e = 0; e < tags.size(); ++e) if (t[e] != (kInA | kInB)) t[e] |= kZero;
+      found = without_marked<I>(found, tags);
+    }
+    auto at = [&](const mx::array& data, const mx::array& place) { // a zero behind the entries, where there is none
+      if (op == MergeOp::multiply) return mx::take(data, place, 0);
+      auto shape = data.shape();
+      shape[0] = 1;
+      return mx::take(mx::concatenate({data, mx::zeros(shape, data.dtype())}), place, 0);
+    };
+    return Compressed{apply(op, at(a.data, found[2]), at(b.data, found[3])), found[1], found[0]};
+  });
+}
+
+Compressed merge(MergeOp op, const Compressed& a, const Compressed& b) {
+  if (!is_comparison(op) && (a.data.is_tracer() || b.data.is_tracer())) return merge_traced(op, a, b);
   const auto dtype = is_comparison(op) ? mx::bool_ : a.data.dtype();
   return with_index(a.indices, [&](auto i) {
     using I = typename decltype(i)::type;
@@ -58,25 +131,18 @@ Compressed merge_host(const std::string& name, const Compressed& a_lazy, const C
       if (dtype == mx::float64) return merge_at_once<double, I>(op, a, b);
       if (dtype == mx::complex64) return merge_at_once<complex64_t, I>(op, a, b);
     }
-    std::unique_ptr<uint8_t[]> tags(new uint8_t[nnz_a + nnz_b + 1]);
-    auto indptr = fresh(a.indptr.shape(), a.indptr.dtype()), indices = entries(nnz_a + nnz_b, a.indices.dtype());
-    const size_t n = cs_union<I>(n_major, ptr<I>(a.indptr), ptr<I>(a.indices), ptr<I>(b.indptr), ptr<I>(b.indices),
-                                 out_ptr<I>(indptr), out_ptr<I>(indices), tags.get());
-    auto values = entries(n, dtype);
-    const size_t zeros = dispatch_value(a.data.dtype(), [&](auto t) {
+    auto found = union_of<I>(a, b);
+    auto& tags = found[2];
+    size_t zeros = 0;
+    const auto values = dispatch_value(a.data.dtype(), [&](auto t) {
       using T = typename decltype(t)::type;
-      return merge_values<T>(op, n, nnz_a, nnz_b, tags.get(), ptr<T>(a.data), ptr<T>(b.data), values.data<char>());
+      return run({{a.data, b.data}, {{tags.shape(), dtype}}, [&](const Arrays& in, Arrays& out) {
+                    const MergeOperands<T> from{ptr<T>(in[0]), a.indices.size(), ptr<T>(in[1]), b.indices.size()};
+                    zeros = merge_values<T>(op, tags.size(), out_ptr<uint8_t>(tags), from, out[0].data<char>());
+                  }})[0];
     });
-    if (zeros == 0) return Compressed{values, first_entries(indices, n), indptr};
-    auto kept_indices = entries(n - zeros, a.indices.dtype()), kept = entries(n - zeros, dtype);
-    cs_union_drop<I>(n_major, tags.get(), ptr<I>(indptr), out_ptr<I>(indptr));
-    merge_drop<I>(n, tags.get(), ptr<I>(indices), out_ptr<I>(kept_indices));
-    dispatch_width(dtype, [&](auto w) {
-      using W = typename decltype(w)::type;
-      merge_drop<W>(n, tags.get(), reinterpret_cast<const W*>(values.data<char>()),
-                    reinterpret_cast<W*>(kept.data<char>()));
-    });
-    return Compressed{kept, kept_indices, indptr};
+    Arrays result{found[0], found[1], values};
+    return compressed(zeros ? without_marked<I>(result, tags) : result);
   });
 }
 

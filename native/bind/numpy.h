@@ -1,0 +1,84 @@
+// NumPy arrays as the spans of ops/spans.h: positions and masks are converted, a dense array is read where it stands.
+#pragma once
+
+#include <pybind11/numpy.h>
+
+#include "bind/casters.h"
+#include "ops/spans.h"
+
+namespace sp {
+
+// NumPy's dtype of the same values; none for bfloat16, which NumPy lacks.
+inline std::optional<py::dtype> numpy_dtype(mx::Dtype dtype) {
+  if (dtype == mx::bfloat16) return std::nullopt;
+  const char kind = dtype == mx::bool_ ? 'b' : dtype == mx::complex64 ? 'c'
+                  : mx::issubdtype(dtype, mx::floating) ? 'f' : mx::issubdtype(dtype, mx::signedinteger) ? 'i' : 'u';
+  return py::dtype(kind + std::to_string(dtype.size()));
+}
+
+// MLX's dtype of the same values; none where it has none.
+inline std::optional<mx::Dtype> mlx_dtype(const py::dtype& dtype) {
+  if (dtype.byteorder() != '=' && dtype.byteorder() != '|') return std::nullopt;
+  for (auto known : {mx::bool_, mx::uint8, mx::uint16, mx::uint32, mx::uint64, mx::int8, mx::int16, mx::int32, mx::int64,
+                     mx::float16, mx::float32, mx::float64, mx::complex64}) {
+    if (dtype.equal(*numpy_dtype(known))) return known;
+  }
+  return std::nullopt;
+}
+
+} // namespace sp
+
+namespace pybind11::detail {
+
+template <>
+struct type_caster<sp::Places> {
+  static constexpr auto name = const_name("Any");
+  template <class T> using cast_op_type = sp::Places;
+  bool load(handle src, bool) {
+    held_ = array_t<int64_t, array::c_style | array::forcecast>::ensure(src);
+    return static_cast<bool>(held_);
+  }
+  operator sp::Places() { return {static_cast<size_t>(held_.size()), held_.data()}; }
+
+ private:
+  array_t<int64_t, array::c_style | array::forcecast> held_;
+};
+
+template <>
+struct type_caster<sp::Mask> {
+  static constexpr auto name = const_name("numpy.ndarray");
+  template <class T> using cast_op_type = sp::Mask;
+  bool load(handle src, bool) {
+    held_ = array_t<bool, array::c_style>::ensure(src);
+    return static_cast<bool>(held_);
+  }
+  operator sp::Mask() { return {static_cast<size_t>(held_.size()), held_.data()}; }
+
+ private:
+  array_t<bool, array::c_style> held_;
+};
+
+// Only a 2-D array of aligned elements of a dtype that MLX has.
+template <>
+struct type_caster<sp::Dense> {
+  static constexpr auto name = const_name("numpy.ndarray");
+  template <class T> using cast_op_type = sp::Dense;
+  bool load(handle src, bool) {
+    if (!isinstance<array>(src)) return false;
+    held_ = reinterpret_borrow<array>(src);
+    dtype_ = sp::mlx_dtype(held_.dtype());
+    const auto item = held_.itemsize();
+    return dtype_ && held_.ndim() == 2 && held_.strides(0) % item == 0 && held_.strides(1) % item == 0;
+  }
+  operator sp::Dense() {
+    const auto item = held_.itemsize();
+    return {*dtype_, static_cast<size_t>(held_.shape(0)), static_cast<size_t>(held_.shape(1)), held_.data(),
+            held_.strides(0) / item, held_.strides(1) / item};
+  }
+
+ private:
+  array held_;
+  std::optional<mlx::core::Dtype> dtype_;
+};
+
+} // namespace pybind11::detail

@@ -1,0 +1,106 @@
+#include "ops/sized.h"
+
+#include <limits>
+
+#include "kernels/scan.h"
+
+namespace sp {
+
+namespace {
+
+[[noreturn]] void too_many(size_t n) {
+  throw std::overflow_error("the result would have " + std::to_string(n) + " entries; an array holds at most 2**31 - 1");
+}
+
+constexpr size_t kMost = std::numeric_limits<int>::max(); // which every index dtype can count
+
+mx::array allocated(const Output& result, size_t entries) {
+  auto shape = result.shape;
+  size_t n = 1;
+  for (auto& d : shape) {
+    n *= d == kEntries ? entries : static_cast<size_t>(d);
+    if (n > kMost) too_many(n);
+    if (d == kEntries) d = static_cast<int>(entries);
+  }
+  return fresh(std::move(shape), result.dtype);
+}
+
+size_t last_of(const mx::array& indptr) {
+  return with_index(indptr, [&](auto i) {
+    using I = typename decltype(i)::type;
+    return static_cast<size_t>(ptr<I>(indptr)[indptr.size() - 1]);
+  });
+}
+
+} // namespace
+
+mx::array evaluated(const mx::array& operand) { return host_ready(operand); }
+
+Arrays evaluated(const Arrays& operands) {
+  Arrays in;
+  in.reserve(operands.size() + 2);
+  for (auto& a : operands) in.push_back(host_ready(a));
+  return in;
+}
+
+Compressed evaluated(const Compressed& a) { return {evaluated(a.data), evaluated(a.indices), evaluated(a.indptr)}; }
+
+Arrays run(const Pass& pass) {
+  const auto in = evaluated(pass.operands);
+  Arrays out;
+  for (auto& result : pass.results) out.push_back(allocated(result, 0));
+  pass.kernel(in, out);
+  return out;
+}
+
+Arrays sized(const Pass& count, const Pass& fill) {
+  auto counted = run(count);
+  const size_t entries = with_index(counted[0], [&](auto i) {
+    using I = typename decltype(i)::type;
+    return lengths_to_indptr<I>(counted[0].size() - 1, out_ptr<I>(counted[0]));
+  });
+  if (entries > kMost) too_many(entries);
+  auto in = evaluated(fill.operands);
+  in.insert(in.end(), counted.begin() + 1, counted.end());
+  Arrays out{counted[0]};
+  for (auto& result : fill.results) out.push_back(allocated(result, entries));
+  fill.kernel(in, out);
+  const size_t left = last_of(out[0]);
+  for (size_t r = 1; left < entries && r < out.size(); ++r) {
+    if (fill.results[r - 1].shape[0] == kEntries) out[r] = first_entries(out[r], left);
+  }
+  return out;
+}
+
+Arrays cut(Arrays results) {
+  const size_t n = last_of(results[0]);
+  for (size_t r = 1; r < results.size(); ++r) {
+    if (results[r].size() > n) results[r] = first_entries(results[r], n);
+  }
+  return results;
+}
+
+mx::array first_entries(const mx::array& a, size_t n) {
+  mx::array out({static_cast<int>(n)}, a.dtype(), nullptr, {});
+  mx::array::Flags flags{};
+  flags.contiguous = flags.row_contiguous = flags.col_contiguous = true;
+  out.copy_shared_buffer(a, {1}, flags, n);
+  out.set_status(mx::array::Status::available);
+  return out;
+}
+
+Output indptr_for(size_t n, mx::Dtype index) {
+  if (n >= kMost) throw std::overflow_error("the major axis is too long to compress");
+  return {{static_cast<int>(n + 1)}, index};
+}
+
+Output room_for(size_t n, mx::Dtype dtype) {
+  if (n > kMost) too_many(n);
+  return {{static_cast<int>(n)}, dtype};
+}
+
+std::vector<Output> entries_like(const Compressed& a) {
+  return {{{kEntries}, a.indices.dtype()}, {{kEntries}, a.data.dtype()}};
+}
+
+} // namespace sp
