@@ -46,7 +46,7 @@ class Operator:
         raise NotImplementedError
 
     def device(self, dtype: mx.Dtype) -> Product:
-        """x -> A x over `mx.array` of `dtype`; lazy and differentiable where the operand is."""
+        """x -> A x over `mx.array` of `dtype`; lazy and differentiable, unless the operand's own products are not."""
         raise NotImplementedError
 
     @property
@@ -91,8 +91,16 @@ def as_operator(A: Any) -> Operator:
 
 
 def is_traced(*arrays: Any) -> bool:
-    """Whether any of these is an `mx.array` that `mx.grad` or another transformation traces."""
+    """Whether any of these is an `mx.array` that `mx.grad` or another transformation traces.
+
+    While MLX runs functions for derivatives, every array counts as traced, and evaluating one keeps what it is made of.
+    """
     return any(_dense.is_mlx(a) and _native.is_tracer(a) for a in arrays)
+
+
+def surely_traced(*arrays: Any) -> bool:
+    """As `is_traced`, but False where every array counts as traced."""
+    return is_traced(*arrays) and not is_traced(mx.zeros(0))
 
 
 def constant(a: mx.array) -> mx.array:
@@ -210,17 +218,10 @@ class _Opaque(Operator):
         return self._product(finish, np.stack)
 
     def device(self, dtype: mx.Dtype) -> Product:
-        product = self._product(lambda y: _dense.to_mlx(y, dtype), mx.stack)
-        if not isinstance(self.operand, LinearOperator):
-            return product
-        on_host = self._product(np.asarray, np.stack)
-
-        def through_host(x: mx.array) -> mx.array:
-            if _native.is_tracer(x):
-                raise ValueError("products with a LinearOperator of SciPy's, on ndarrays, have no derivative here")
-            return _dense.to_mlx(on_host(_dense.view(x)), dtype)
-
-        return through_host
+        if isinstance(self.operand, LinearOperator):  # SciPy's works on ndarrays
+            product = self.host()
+            return lambda x: _dense.to_mlx(product(_dense.view(x)), dtype)
+        return self._product(lambda y: _dense.to_mlx(y, dtype), mx.stack)
 
     def _product(self, finish: Product, stack: Any) -> Product:
         vector: Any = self._vector

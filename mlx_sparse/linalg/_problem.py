@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import _dense, _dtypes, runtime
 from .._base import _spbase
-from ._operator import Operator, as_operator, is_traced
+from ._operator import Operator, as_operator, surely_traced
 
 _HALVES = (mx.float16, mx.bfloat16)
 
@@ -54,7 +54,7 @@ def inexact(dtype: np.dtype) -> np.dtype:
 def refuse_traced(x: Any, what: str) -> None:
     """Refuse an operator or array whose values are traced, for `what`, which would look like a constant then."""
     values = x.values if isinstance(x, Operator) else getattr(x, "_data", x)
-    if is_traced(values):
+    if surely_traced(values):
         raise ValueError(
             f"the values are traced (mx.grad, mx.jvp, mx.vmap, mx.compile), and {what} has no derivative here; where "
             "none is wanted, give a copy that is not traced: A.with_data(np.array(A.data))"

@@ -12,7 +12,7 @@ from warnings import warn
 import mlx.core as mx
 import numpy as np
 
-from .. import _dense, _dtypes, _native
+from .. import _dense, _dtypes
 from ._operator import Operator, constant, is_traced
 from ._problem import System, workers
 from ._vectors import Breakdown, space
@@ -65,11 +65,6 @@ def solve(method: Recurrence, system: System, limits: Limits, callback: Callback
         x=None if x is None else constant(x),
     )
     found = _iterate(method, fixed, limits, callback)
-    if _native.is_tracer(found.x):
-        raise ValueError(
-            "the products of A depend on traced arrays that A closes over, and x has no derivative with respect to "
-            "them: give A as a sparse array (`with_data` takes traced values) or as an mx.array"
-        )
     found.x = inverse_product(A, b, _inverse(method, fixed, limits), found.x)
     return found
 
@@ -91,15 +86,14 @@ def _iterate(method: Recurrence, system: System, limits: Limits, callback: Callb
             x, r = V.zeros(), V.vector(b if system.lazy else b.copy())
         else:
             r, x = V.vector(b - system.product(system.A)(x)), V.vector(x)
-        state = method.start(V, x, r)
+        state = settle(method.start(V, x, r))
         with suppress(Breakdown):
             for _ in range(limits.maxiter):
                 norm, x = norm_of(state[1]), state[0]
                 history.append(norm)
                 if done(norm < tolerance):
                     return Solution(V.array(x), 0, history)
-                state = step(V, state)
-                settle(state)
+                state = settle(step(V, state))
                 if callback:
                     callback(system.finish(V.array(state[0])))
             x = state[0]

@@ -26,8 +26,8 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from .. import _dense
-from ._operator import constant
+from .. import _dense, _native
+from ._operator import constant, surely_traced
 
 Product = Callable[[Any], Any]
 _ONE = 1
@@ -77,8 +77,9 @@ class Host:
             made.append(self.dot(y, y))
         return made
 
-    def settle(self, state: Any) -> None:
-        """Compute what is pending."""
+    def settle(self, state: Any) -> Any:
+        """`state`, with what is pending in it computed."""
+        return state
 
     def norm(self, square: Any) -> Any:
         found = math.sqrt(square.real)
@@ -234,8 +235,16 @@ class Lazy:
             made.append(self.dot(made[-1], made[-1]))
         return made
 
-    def settle(self, state: Any) -> None:
+    def settle(self, state: Any) -> Any:
         mx.eval(state)
+        if not _native.is_tracer(state[1]):
+            return state
+        if surely_traced(state[1]):
+            raise ValueError(
+                "the products of A depend on traced arrays that A closes over, and x has no derivative with respect to "
+                "them: give A as a sparse array (`with_data` takes traced values) or as an mx.array"
+            )
+        return tuple(constant(a) if _dense.is_mlx(a) else a for a in state)  # or what they are made of would be kept
 
     def norm(self, square: mx.array) -> Any:
         found = math.sqrt(square.item().real)

@@ -122,7 +122,7 @@ def _right_hand_side(A: Any, b: Any) -> tuple[Any, str]:
 
 
 def factor(A: Any, dtype: np.dtype, permc_spec: str | None = None) -> Any:
-    """The function (b, adjoint) -> A^-1 b or A^-H b. SuperLU knows columns: a csr array is factored as its transpose."""
+    """(b, adjoint) -> A^-1 b or A^-H b. SuperLU knows columns; a csr array is factored as its transpose."""
     host = host_form(A, dtype)
     columns = host
     if A.format == "csr":

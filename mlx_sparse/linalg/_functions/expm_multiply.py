@@ -9,6 +9,7 @@ from warnings import warn
 
 import mlx.core as mx
 import numpy as np
+from scipy.sparse.linalg import LinearOperator
 
 from ... import _dense, _dtypes
 from ..._base import _spbase, as_sparse, issparse
@@ -171,6 +172,8 @@ class _Task:
             finish = self.finish
             self.lazy, self.finish = True, lambda x: finish(_dense.view(x))
         if self.lazy:
+            if isinstance(A.operand, LinearOperator):
+                refuse_traced(B, "a product with a LinearOperator, over ndarrays,")
             target = _dtypes.mlx_dtype(dtype)
             self.B, self.product = _dense.to_mlx(B, target), A.device(target)
         else:
