@@ -9,8 +9,9 @@ run in any space, and be written down once and replayed. Over a space V, for sev
     V.ratio(a, b)          a / b; where b is 0, the method has broken down and the last iterate stands. For several
                            columns: 0 in those that have broken down or converged, which so stay as they are
     V.minus(a)             -a
-    V.sweep(update, ...)   updates (y, a, b, x), each of which means y <- a y + b x, in order and in one pass over
-                           memory; a and b are results of the other words, or 1. Gives what every update made, and with
+    V.sweep(update, ...)   updates (y, a, b, x), each of which means y <- a y + b x, in one pass over memory; a and b
+                           are results of the other words, or 1. Updates of one vector follow each other and go on from
+                           one another; else none reads what another writes. Gives what every update made, and with
                            `squared` the squared norm of the last, taken on the way
 
 The loop that drives a recurrence also asks for `vector` and `array`, which wrap and unwrap, and for `settle`, `norm`
@@ -225,14 +226,19 @@ class Lazy:
 
     def sweep(self, *updates: Any, squared: bool = False) -> list[Any]:
         made: list[Any] = []
-        for i, (y, a, b, x) in enumerate(updates):
-            for before, new in zip(updates[:i], made, strict=True):
-                y, x = new if y is before[0] else y, new if x is before[0] else x
+        before: Any = None
+        new: Any = None
+        for y, a, b, x in updates:
+            if y is before:
+                y = new
+            else:
+                before = y
             if a is not _ONE:
                 y = a * y
-            made.append(y - b.value * x if type(b) is _Minus else y + (x if b is _ONE else b * x))
+            new = y - b.value * x if type(b) is _Minus else y + x if b is _ONE else y + b * x
+            made.append(new)
         if squared:
-            made.append(self.dot(made[-1], made[-1]))
+            made.append(self.dot(new, new))
         return made
 
     def settle(self, state: Any) -> Any:
