@@ -113,7 +113,7 @@ class SuperLU:
                 rhs = rhs.astype(np.complex64)
             return self._lu.solve(rhs, trans)
         check_dtype(rhs, *self._dtypes)
-        if trans not in ADJOINT:
+        if trans not in ("N", "T", "H"):
             raise ValueError(f"trans must be N, T, or H; got {trans!r}")
 
         def solve(b: np.ndarray, adjoint: bool) -> np.ndarray:
