@@ -20,11 +20,11 @@ _HALVES = (mx.float16, mx.bfloat16)
 # ---- checks and dtypes that every function shares ------------------------------------------------------------------
 
 
-def require_square(A: Any, error: type[Exception] = ValueError) -> int:
-    """The order of `A`, which must be a square matrix."""
+def require_square(A: Any, error: type[Exception] = ValueError, rule: str = "expected a square matrix") -> int:
+    """The order of `A`, which must be a square matrix; `error` and the words of the `rule` are SciPy's."""
     shape = tuple(A.shape)
     if len(shape) != 2 or shape[0] != shape[1]:
-        raise error(f"expected a square matrix, but got shape {shape}")
+        raise error(f"{rule}, but got shape {shape}")
     return shape[0]
 
 
@@ -42,8 +42,12 @@ def host_dtype(x: Any) -> np.dtype:
 
 
 def float_dtype(dtype: np.dtype) -> np.dtype:
-    """The first of float32, float64, complex64 and complex128 that holds `dtype`: SciPy's rule for factorisations."""
-    return next(np.dtype(c) for c in "fdFD" if np.can_cast(dtype, c))
+    """The first of float32, float64, complex64 and complex128 that holds `dtype`: SciPy's rule for factorisations.
+
+    Wider numbers are rounded to double precision.
+    """
+    held = (np.dtype(c) for c in "fdFD" if np.can_cast(dtype, c))
+    return next(held, np.dtype(np.complex128 if dtype.kind == "c" else np.float64))
 
 
 def inexact(dtype: np.dtype) -> np.dtype:

@@ -58,6 +58,9 @@ def test_mixed_numpy_dtypes_promote(solver, problem, device):
     x, info = solver.iterate(ours(problem.matrix(N, "f")), vector(N, "d"), rtol=1e-6)
     assert info == 0
     assert x.dtype == (np.float32 if device == "gpu" else np.float64)
+    for given, expected in ((np.float16, "f"), (np.longdouble, "d"), (np.int8, "d")):
+        x, info = solver.iterate(problem.matrix(N, "f"), np.arange(N).astype(given))
+        assert info == 0 and x.dtype == np.dtype(expected)
 
 
 # ---- kinds of operand ---------------------------------------------------------------------------------------------

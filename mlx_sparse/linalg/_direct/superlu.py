@@ -230,7 +230,7 @@ def spilu(
 
 
 def _factor(method: Callable[..., Any], A: Any, **options: Any) -> SuperLU:
-    require_square(A)
+    require_square(A, rule="can only factor square matrices")
     refuse_traced(A, "its factorisation")
     dtype = float_dtype(host_dtype(A))
     lu = method(host_form(A, dtype), **options)

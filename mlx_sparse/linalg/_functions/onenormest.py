@@ -76,7 +76,7 @@ def onenormest(A: Any, t: int = 2, itmax: int = 5, compute_v: bool = False, comp
 def products(A: Any) -> tuple[Product, Product]:
     """X -> A X and X -> A^H X over ndarrays of shape (n, k), in double precision where `A` and the device have it."""
     A = as_operator(A)
-    dtype = None if A.dtype is None else np.promote_types(A.dtype, np.float64)
+    dtype = np.promote_types(A.dtype, np.float64) if A.explicit and A.dtype is not None else None
     return A.host(dtype), A.H.host(dtype)
 
 
