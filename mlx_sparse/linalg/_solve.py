@@ -93,7 +93,8 @@ def _iterate(method: Recurrence, system: System, limits: Limits, callback: Callb
                 history.append(norm)
                 if done(norm < tolerance):
                     return Solution(V.array(x), 0, history)
-                state = settle(step(V, state))
+                state = step(V, state)
+                state = settle(state)  # by itself: MLX writes into buffers of the state before, which is gone by now
                 if callback:
                     callback(system.finish(V.array(state[0])))
             x = state[0]

@@ -32,7 +32,7 @@ from ._operator import constant, surely_traced
 
 Product = Callable[[Any], Any]
 _ONE = 1
-_BLOCK = 8192  # elements that are updated together: they stay in cache, and are too few for BLAS to wake its threads
+_BLOCK = 10_000  # elements that are updated together: they stay in cache, and a dot product of them wakes no threads
 
 
 class Breakdown(ArithmeticError):
@@ -93,28 +93,31 @@ class Host:
         return met
 
 
-class _Blocked:
-    """An ndarray and views of its blocks."""
+class _Blocks(list[np.ndarray]):
+    """Views of the blocks of an ndarray."""
 
-    __slots__ = ("parts", "whole")
-
-    def __init__(self, whole: np.ndarray, parts: list[np.ndarray]) -> None:
-        self.whole, self.parts = whole, parts
+    __slots__ = ("whole",)
+    whole: np.ndarray
 
 
 class HostBlocks(Host):
     """Long ndarrays, updated block by block: a block stays in cache while it is looked at again."""
 
+    _block = _BLOCK
+
     def __init__(self, like: np.ndarray, A: Product, M: Product | None) -> None:
         super().__init__(like, A, M)
-        rows = max(1, _BLOCK * len(like) // like.size)
-        self._slices = [slice(at, at + rows) for at in range(0, len(like), rows)]
+        rows = max(1, self._block * len(like) // like.size)
+        self._slices = [slice(at, min(at + rows, len(like))) for at in range(0, len(like), rows)]
         self._inner, self.dot = self.dot, self._dot
         self._product, self.A = A, self._applied
         self._scratch = np.empty_like(like[:rows])
+        self._scratches = [self._scratch[: part.stop - part.start] for part in self._slices]
 
     def vector(self, x: np.ndarray) -> Any:
-        return _Blocked(x, [x[part] for part in self._slices])
+        v = _Blocks([x[part] for part in self._slices])
+        v.whole = x
+        return v
 
     def array(self, v: Any) -> np.ndarray:
         return v.whole
@@ -126,29 +129,33 @@ class HostBlocks(Host):
         return r if self._M is None else self.vector(self._M(r.whole))
 
     def _dot(self, a: Any, b: Any) -> Any:
-        return sum(map(self._inner, a.parts, b.parts))
+        return sum(map(self._inner, a, b))
 
     def sweep(self, *updates: Any, squared: bool = False) -> list[Any]:
-        square, last = 0, len(self._slices) - 1
-        for k in range(last + 1):
-            if k == last:
-                updates = self._last(updates)
+        square = self._update(updates, squared, range(len(self._slices)))
+        made = [update[0] for update in updates]
+        if squared:
+            made.append(square)
+        return made
+
+    def _update(self, updates: Any, squared: bool, blocks: range) -> Any:
+        """Update these blocks; the squared norm over them of the last vector."""
+        square, inner, multiply, scratch = 0, self._inner, np.multiply, self._scratches
+        for k in blocks:
             for y, a, b, x in updates:
-                yk = y.parts[k]
+                yk = y[k]
                 if a is not _ONE:
                     yk *= a
-                yk += x.parts[k] if b is _ONE else np.multiply(x.parts[k], b, self._scratch[: len(yk)])
+                yk += x[k] if b is _ONE else multiply(x[k], b, scratch[k])
             if squared:
-                square = square + self._inner(yk, yk)
-        return [*(update[0] for update in updates), *([square] if squared else [])]
-
-    def _last(self, updates: Any) -> Any:
-        """`updates` for the last block, which may be short."""
-        return updates
+                square = square + inner(yk, yk)
+        return square
 
 
 class HostColumns(HostBlocks):
     """ndarrays of shape (n, k), in blocks of rows; scalars have shape (k,)."""
+
+    _block = 8_000  # a matrix-vector product of more elements would wake threads
 
     def __init__(self, like: np.ndarray, A: Product, M: Product | None) -> None:
         super().__init__(like, A, M)
@@ -162,16 +169,15 @@ class HostColumns(HostBlocks):
     def ratio(self, a: Any, b: Any) -> Any:
         return np.divide(a, b, out=np.zeros_like(a), where=self._open & (b != 0))
 
-    def sweep(self, *updates: Any, squared: bool = False) -> list[Any]:
-        return super().sweep(*[(y, self._tall(a), self._tall(b), x) for y, a, b, x in updates], squared=squared)
+    def _update(self, updates: Any, squared: bool, blocks: range) -> Any:
+        tall = [(y, self._tall(a), self._tall(b), x) for y, a, b, x in updates]
+        last = len(self._scratches[-1])
+        short = [(y, *(a if a is _ONE else a[:last] for a in scalars), x) for y, *scalars, x in tall]
+        return super()._update(tall, squared, blocks[:-1]) + super()._update(short, squared, blocks[-1:])
 
     def _tall(self, a: Any) -> Any:
         """Scalars repeated along the rows of a block: NumPy runs over arrays of one shape as over one long vector."""
         return a if a is _ONE else np.tile(a, (len(self._scratch), 1))
-
-    def _last(self, updates: Any) -> Any:
-        rows = len(self._like) - self._slices[-1].start
-        return [(y, *(a if a is _ONE else a[:rows] for a in scalars), x) for y, *scalars, x in updates]
 
     def norm(self, square: Any) -> Any:
         return _roots(square.real)
