@@ -46,6 +46,8 @@ def float_dtype(dtype: np.dtype) -> np.dtype:
 
     Wider numbers are rounded to double precision.
     """
+    if dtype.char in "fdFD":
+        return np.dtype(dtype.char)
     held = (np.dtype(c) for c in "fdFD" if np.can_cast(dtype, c))
     return next(held, np.dtype(np.complex128 if dtype.kind == "c" else np.float64))
 

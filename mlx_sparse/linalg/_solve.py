@@ -54,9 +54,9 @@ def solve(method: Recurrence, system: System, limits: Limits, callback: Callback
         Inside `mx.compile` and `mx.vmap`, where there are no values to test; and where derivatives with respect to what
         A closes over would be lost.
     """
-    if not system.lazy:
-        return _iterate(method, system, limits, callback)
     A, M, b, x = system.A, system.M, system.b, system.x
+    if not system.lazy or not is_traced(b, x, A.values, M and M.values):
+        return _iterate(method, system, limits, callback)
     fixed = replace(
         system,
         A=A.constant(),
@@ -71,22 +71,25 @@ def solve(method: Recurrence, system: System, limits: Limits, callback: Callback
 
 def _iterate(method: Recurrence, system: System, limits: Limits, callback: Callback) -> Solution:
     b, x, size = system.b, system.x, _norms(system.b)
-    if not np.any(size):
+    if not (size if b.ndim == 1 else size.any()):
         return Solution((mx if system.lazy else np).zeros_like(b), 0, [])
-    tolerance: Any = np.where(size == 0, math.inf, np.maximum(limits.atol, limits.rtol * size))
+    tolerance: Any
     if b.ndim == 1:
-        tolerance = float(tolerance)
-    elif x is not None:  # x = 0 is exact where b is
-        x = mx.where(mx.array(size == 0), 0, x) if system.lazy else np.where(size == 0, 0, x)
+        tolerance = max(limits.atol, float(limits.rtol) * size)
+    else:
+        tolerance = np.where(size == 0, math.inf, np.maximum(limits.atol, limits.rtol * size))
+        if x is not None:  # which is exact where b is zero
+            x = mx.where(mx.array(size == 0), 0, x) if system.lazy else np.where(size == 0, 0, x)
     V = space(b, system.product(system.A), None if system.M is None else system.product(system.M))
     step, settle, norm_of, done = method.step, V.settle, V.norm, V.done
     history: list[Any] = []
     with workers():
         if x is None:
-            x, r = V.zeros(), V.vector(b if system.lazy else b.copy())
+            x = V.zeros()
+            state = method.start(V, x, V.vector(b if system.lazy else b.copy()))
         else:
             r, x = V.vector(b - system.product(system.A)(x)), V.vector(x)
-        state = settle(method.start(V, x, r))
+            state = settle(method.start(V, x, r))
         with suppress(Breakdown):
             for _ in range(limits.maxiter):
                 norm, x = norm_of(state[1]), state[0]
@@ -102,10 +105,12 @@ def _iterate(method: Recurrence, system: System, limits: Limits, callback: Callb
 
 
 def _norms(b: Any) -> Any:
-    """Norms of the columns of `b`."""
+    """The norm of the vector `b`, a number, or of each of its columns."""
     if b.size == 0:
-        return np.zeros(b.shape[1:])
-    return _dense.view(mx.linalg.norm(b, axis=0)) if _dense.is_mlx(b) else np.linalg.norm(b, axis=0)
+        return 0.0 if b.ndim == 1 else np.zeros(b.shape[1])
+    axis = None if b.ndim == 1 else 0
+    found = _dense.view(mx.linalg.norm(b, axis=axis)) if _dense.is_mlx(b) else np.linalg.norm(b, axis=axis)
+    return float(found) if axis is None else found
 
 
 # ---- derivatives ---------------------------------------------------------------------------------------------------
