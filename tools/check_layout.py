@@ -41,7 +41,7 @@ LAYERS = {
     ],
     f"{PACKAGE}/linalg": [
         {"_operator"},
-        {"_problem", "_interface"},
+        {"_problem"},
         {"_vectors"},
         {"_solve"},
         {"_direct", "_krylov"},

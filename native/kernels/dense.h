@@ -50,7 +50,7 @@ void cs_todense(CsView<T, I> a, T* out, Strides s) {
 
 // out[e] = dense at the position of entry e. Cost: O(nnz + n_major).
 template <class W, class I>
-void cs_sample_dense(CsPattern<I> a, const W* dense, Strides s, W* out) {
+void cs_sample(CsPattern<I> a, const W* dense, Strides s, W* out) {
   const int parts = plan_parts(2 * a.nnz() + a.n_major);
   const auto bounds = balance(a.indptr, a.n_major, parts);
   run_parts(parts, [&](int p) {
@@ -93,7 +93,7 @@ void coo_todense(CooView<T, I> a, T* out, Strides s) {
 
 // out[e] = dense[major[e], minor[e]].
 template <class W, class I>
-void coo_sample_dense(CooPattern<I> a, const W* dense, Strides s, W* out) {
+void coo_sample(CooPattern<I> a, const W* dense, Strides s, W* out) {
   parallel_for(a.nnz, plan_parts(2 * a.nnz), [&](size_t lo, size_t hi) {
     for (size_t e = lo; e < hi; ++e) {
       out[e] = dense[static_cast<int64_t>(a.major[e]) * s.major + static_cast<int64_t>(a.minor[e]) * s.minor];

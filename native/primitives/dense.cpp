@@ -81,8 +81,8 @@ class DenseForm : public Node {
       using W = typename decltype(w)::type;
       const W* x = reinterpret_cast<const W*>(dense.data<char>()) + from;
       W* values = reinterpret_cast<W*>(out.data<char>()) + to;
-      if (a.pattern.layout == Layout::compressed) cs_sample_dense(cs_pattern<I>(a), x, strides, values);
-      else coo_sample_dense(coo_pattern<I>(a), x, strides, values);
+      if (a.pattern.layout == Layout::compressed) cs_sample(cs_pattern<I>(a), x, strides, values);
+      else coo_sample(coo_pattern<I>(a), x, strides, values);
     });
   }
 

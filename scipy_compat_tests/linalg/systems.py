@@ -1,4 +1,6 @@
-"""Linear systems for the solver tests: every row names a property, a dtype and a namespace."""
+"""Matrices, vectors and namespaces of the linalg tests."""
+
+import warnings
 
 import mlx.core as mx
 import numpy as np
@@ -6,9 +8,8 @@ import scipy.sparse
 
 import mlx_sparse as sp
 
-TOLERANCE = {"f": 2e-4, "d": 1e-10, "F": 2e-4}  # what a residual may reach at rtol = tolerance / 10
 NAMESPACES = ("numpy", "mlx")
-FORMATS = ("csr", "csc", "coo")
+ALL_FORMATS = ("bsr", "coo", "csc", "csr", "dia", "dok", "lil")
 
 
 def dtypes(device):
@@ -27,6 +28,15 @@ def hermitian(n, dtype, seed=0):
     return (A + scipy.sparse.diags_array(shift)).tocsr().astype(dtype)
 
 
+def line(n, dtype):
+    """SciPy csr array: differences along a line, with both ends held; in complex dtypes each unknown has a phase."""
+    A = scipy.sparse.diags_array([-1.0, 2.0, -1.0], offsets=[-1, 0, 1], shape=(n, n))
+    if dtype in "FD":
+        phase = scipy.sparse.diags_array(np.exp(1j * np.arange(n)))
+        A = phase @ A @ phase.conj()
+    return A.tocsr().astype(dtype)
+
+
 def general(n, dtype, seed=0):
     """SciPy csr array, not symmetric, diagonally dominant."""
     rng = np.random.default_rng(seed)
@@ -36,14 +46,36 @@ def general(n, dtype, seed=0):
     return (A + scipy.sparse.diags_array(1.0 + abs(A).sum(axis=1))).tocsr().astype(dtype)
 
 
+def triangle(n, dtype, lower):
+    """SciPy csr array: a triangle of `general`, with entries below one outside its diagonal."""
+    S = general(n, dtype)
+    S.data /= abs(S).max()
+    return (scipy.sparse.tril if lower else scipy.sparse.triu)(S, format="csr")
+
+
+def laplacian(n, dtype):
+    """SciPy csr array, singular: the Laplacian of a path, whose range is the vectors of mean zero."""
+    path = scipy.sparse.diags_array([-1.0, -1.0], offsets=[-1, 1], shape=(n, n))
+    return (path - scipy.sparse.diags_array(path.sum(axis=1))).tocsr().astype(dtype)
+
+
 def vector(n, dtype, seed=1):
     rng = np.random.default_rng(seed)
     v = rng.standard_normal(n)
     return (v + 1j * rng.standard_normal(n) if dtype in "FD" else v).astype(dtype)
 
 
+def vectors(n, dtype, columns):
+    """One vector, or `columns` of them as an array of shape (n, columns)."""
+    if columns is None:
+        return vector(n, dtype)
+    return np.stack([vector(n, dtype, seed) for seed in range(columns)], axis=1)
+
+
 def ours(S, format="csr"):
-    return sp.from_scipy(S).asformat(format)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", sp.SparseEfficiencyWarning)  # of dia, that there are many diagonals
+        return sp.from_scipy(S).asformat(format)
 
 
 def as_namespace(v, namespace):

@@ -14,9 +14,8 @@ import mlx_sparse as sp
 from mlx_sparse.linalg import expm, expm_multiply, inv, matrix_power
 from mlx_sparse.linalg._functions import thresholds
 
-from .systems import NAMESPACES, as_namespace, check_namespace, general, ours, vector
+from .systems import ALL_FORMATS, NAMESPACES, as_namespace, check_namespace, general, ours, vector
 
-ALL_FORMATS = ("bsr", "coo", "csc", "csr", "dia", "dok", "lil")
 # Multiples of the unit roundoff that the squarings and sums of the sizes below may lose.
 LOSS = 2000
 

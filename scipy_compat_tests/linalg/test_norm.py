@@ -9,9 +9,8 @@ import scipy.sparse.linalg
 import mlx_sparse as sp
 from mlx_sparse.linalg import norm, onenormest
 
-from .systems import NAMESPACES, check_namespace, general
+from .systems import ALL_FORMATS, NAMESPACES, check_namespace, general
 
-ALL_FORMATS = ("bsr", "coo", "csc", "csr", "dia", "dok", "lil")
 MATRIX_ORDERS = (None, "fro", "f", 1, -1, np.inf, -np.inf)
 VECTOR_ORDERS = (None, 0, 1, 2, 3, 0.5, -1, np.inf, -np.inf)
 N = 12

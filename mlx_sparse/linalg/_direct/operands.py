@@ -1,4 +1,4 @@
-"""What SuperLU is given: host forms of sparse arrays and of right-hand sides."""
+"""What SuperLU is given, and its solves with the factored matrix, its transpose and its adjoint."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from warnings import warn
 import numpy as np
 import scipy.sparse as _scipy_sparse
 
-from ... import _dense, _dtypes
+from ... import _dense
 from ..._base import SparseEfficiencyWarning, _spbase, as_sparse, issparse
 from ..._csc import csc_array
 
+# What a solve solves with: A, A^T, A^H, or the conjugate of A; and which of these is the adjoint of each.
+ADJOINT = {"N": "H", "H": "N", "T": "C", "C": "T"}
 
-def host_dtype(A: Any) -> np.dtype:
-    return _dtypes.numpy_dtype(A._data.dtype) if isinstance(A, _spbase) else A.dtype
 
-
-def float_dtype(dtype: np.dtype) -> np.dtype:
-    """The first of SuperLU's dtypes that holds `dtype`."""
-    return next(np.dtype(c) for c in "fdFD" if np.can_cast(dtype, c))
+def lu_solve(lu: Any, b: np.ndarray, form: str) -> np.ndarray:
+    """The solution of ``A x = b``, or with another `form` of A, by the factors `lu` of A."""
+    b = np.ascontiguousarray(b)
+    return lu.solve(b.conj(), "N").conj() if form == "C" else lu.solve(b, form)
 
 
 def as_columns(A: Any, caller: str) -> Any:
@@ -46,11 +46,3 @@ def host_form(A: Any, dtype: Any = None) -> Any:
     host = getattr(_scipy_sparse, f"{A.format}_array")((data, *parts[1:]), shape=A.shape, copy=False)
     host.has_canonical_format = True  # spares SciPy the search, and these buffers its in-place methods
     return host
-
-
-def check_dtype(b: Any, *accepted: Any) -> None:
-    """Refuse an `mx.array` right-hand side whose dtype is none of `accepted`, the first of which is that of A."""
-    if b.dtype not in accepted:
-        raise TypeError(
-            f"the dtype of b, {b.dtype}, differs from the dtype of A, {accepted[0]}; cast one of them with astype"
-        )

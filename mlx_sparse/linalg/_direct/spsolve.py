@@ -14,7 +14,10 @@ from ..._base import SparseEfficiencyWarning, _spbase, as_sparse, issparse, spar
 from ..._classes import from_scipy
 from ..._csc import csc_array
 from ..._kinds import array_if
-from .operands import check_dtype, float_dtype, host_dtype, host_form
+from .._operator import as_operator
+from .._problem import check_dtype, float_dtype, host_dtype, refuse_traced, require_square
+from .._solve import host_inverse_product
+from .operands import ADJOINT, host_form, lu_solve
 
 _BLOCK = 32  # columns of a sparse b that are dense at a time
 
@@ -23,6 +26,7 @@ def spsolve(A: Any, b: Any, permc_spec: str | None = None, use_umfpack: bool = T
     """Solve ``A x = b`` by LU factorisation with SuperLU.
 
     Runs on the host whatever the default device is: SuperLU reads the buffers of `A` in place. Synchronises.
+    An `mx.array` x is differentiable with respect to `b` and the values of `A`.
 
     Parameters
     ----------
@@ -69,38 +73,42 @@ def spsolve(A: Any, b: Any, permc_spec: str | None = None, use_umfpack: bool = T
     if not (issparse(A) and A.format in ("csr", "csc")):
         warn("spsolve requires A be CSC or CSR matrix format", SparseEfficiencyWarning, stacklevel=2)
         A = csc_array(A)
-    if A.ndim != 2 or A.shape[0] != A.shape[1]:
-        raise ValueError(f"matrix must be square (has shape {A.shape})")
+    require_square(A)
     b_is_csc = issparse(b) and b.format == "csc"
     b, kind = _right_hand_side(A, b)
     if b.shape[0] != A.shape[0]:
         raise ValueError(f"matrix - rhs dimension mismatch ({A.shape} - {b.shape[0]})")
-    dtype = np.promote_types(float_dtype(host_dtype(A)), b.dtype)
+    dtype = np.promote_types(float_dtype(host_dtype(A)), host_dtype(b))
+    if kind != "mlx":
+        refuse_traced(A, "x of a b that is no mx.array")
     if kind == "sparse":
         if not b_is_csc:
             warn("spsolve is more efficient when sparse b is in the CSC format", SparseEfficiencyWarning, stacklevel=2)
         return solve_sparse(A, b.tocsc().astype(dtype, copy=False), dtype, permc_spec)
-    b = b.astype(dtype, copy=False)
+    b = b.reshape(-1) if b.ndim == 2 and b.shape[1] == 1 else b
+    operator = as_operator(A)
     try:
-        solve = factor(A, dtype, permc_spec)
+        solve = factor(operator.constant().operand, dtype, permc_spec)
     except RuntimeError as error:
         if "singular" not in str(error):
             raise
         warn("Matrix is exactly singular", MatrixRankWarning, stacklevel=2)
-        x = np.full_like(b, np.nan)
-    else:
-        x = solve(b)
-    if x.ndim == 2 and x.shape[1] == 1:
-        x = x.ravel()
-    if kind == "vector":
-        return _dense.in_namespace(_dense.to_mlx(x))
-    return _dense.to_mlx(x) if kind == "mlx" else x
+        solve = _undefined
+    if kind == "mlx":
+        return host_inverse_product(operator, b, solve, dtype)
+    x = solve(b.astype(dtype, copy=False))
+    return _dense.in_namespace(_dense.to_mlx(x)) if kind == "vector" else x
+
+
+def _undefined(b: np.ndarray, adjoint: bool = False) -> np.ndarray:
+    return np.full_like(b, np.nan)
 
 
 def _right_hand_side(A: Any, b: Any) -> tuple[Any, str]:
-    """`b` on the host and what it was: "numpy", "mlx", "vector" (one sparse column, made dense) or "sparse"."""
+    """`b` and its kind: "numpy", "mlx", "sparse" (SciPy's form of it), or "vector", one sparse column made dense."""
     if issparse(b):
         b = as_sparse(b)
+        refuse_traced(b, "x of a sparse b")
         if b.ndim == 1 or b.shape[1] == 1:
             return b.toarray(), "vector"
         return host_form(b if b.format in ("csr", "csc") else b.tocsc()), "sparse"
@@ -111,19 +119,19 @@ def _right_hand_side(A: Any, b: Any) -> tuple[Any, str]:
         return np.asarray(b), "numpy"
     if isinstance(A, _spbase):
         check_dtype(b, A._data.dtype)
-    return _dense.view(b), "mlx"
+    return b, "mlx"
 
 
 def factor(A: Any, dtype: np.dtype, permc_spec: str | None = None) -> Any:
-    """The function b -> A^-1 b. SuperLU knows columns only, so a csr array is factored as its transpose."""
+    """(b, adjoint) -> A^-1 b or A^-H b. SuperLU knows columns; a csr array is factored as its transpose."""
     host = host_form(A, dtype)
     columns = host
     if A.format == "csr":
         columns = _scipy_sparse.csc_array((host.data, host.indices, host.indptr), shape=A.shape, copy=False)
         columns.has_canonical_format = True
     lu = splu(columns, permc_spec=permc_spec)
-    trans = "N" if A.format == "csc" else "T"
-    return lambda b: lu.solve(np.ascontiguousarray(b), trans)
+    form = "N" if A.format == "csc" else "T"
+    return lambda b, adjoint=False: lu_solve(lu, b, ADJOINT[form] if adjoint else form)
 
 
 def solve_sparse(A: Any, b: Any, dtype: np.dtype, permc_spec: str | None = None) -> Any:

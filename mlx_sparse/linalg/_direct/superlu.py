@@ -12,13 +12,17 @@ import scipy.sparse.linalg as _scipy_linalg
 from ... import _dense, _dtypes
 from ..._base import _spbase, issparse
 from ..._classes import from_scipy
-from .operands import as_columns, check_dtype, float_dtype, host_dtype, host_form
+from .._operator import Operator
+from .._problem import check_dtype, float_dtype, host_dtype, refuse_traced, require_square
+from .._solve import host_inverse_product
+from .operands import ADJOINT, as_columns, host_form, lu_solve
 
 
 class SuperLU:
     """An LU factorisation ``Pr A Pc = L U``, made by `splu` or `spilu`.
 
-    It lives on the host whatever the default device is.
+    It lives on the host whatever the default device is. Solutions are differentiable with respect to right-hand sides;
+    for derivatives with respect to the values of the factored array use `spsolve`.
 
     Attributes
     ----------
@@ -103,15 +107,19 @@ class SuperLU:
         if issparse(rhs):
             raise TypeError(f"rhs must be a dense array; got {type(rhs).__name__}. Use toarray or spsolve")
         rhs = _dense.as_dense(rhs)
-        if _dense.is_mlx(rhs):
-            check_dtype(rhs, *self._dtypes)
-            return _dense.to_mlx(self._solve(_dense.view(rhs), trans))
-        return self._solve(_dense.narrow(rhs), trans)
+        if not _dense.is_mlx(rhs):
+            rhs = _dense.narrow(rhs)
+            if self._dtypes[-1] == mx.complex64 and rhs.dtype.kind != "c":  # MLX has no wider complex numbers
+                rhs = rhs.astype(np.complex64)
+            return self._lu.solve(rhs, trans)
+        check_dtype(rhs, *self._dtypes)
+        if trans not in ("N", "T", "H"):
+            raise ValueError(f"trans must be N, T, or H; got {trans!r}")
 
-    def _solve(self, b: np.ndarray, trans: str) -> np.ndarray:
-        if self._dtypes[-1] == mx.complex64 and b.dtype.kind != "c":  # MLX has no wider complex numbers
-            b = b.astype(np.complex64)
-        return self._lu.solve(b, trans)
+        def solve(b: np.ndarray, adjoint: bool) -> np.ndarray:
+            return lu_solve(self._lu, b, ADJOINT[trans] if adjoint else trans)
+
+        return host_inverse_product(Operator(), rhs, solve, _dtypes.numpy_dtype(self._dtypes[-1]))
 
 
 def splu(
@@ -222,8 +230,8 @@ def spilu(
 
 
 def _factor(method: Callable[..., Any], A: Any, **options: Any) -> SuperLU:
-    if A.ndim != 2 or A.shape[0] != A.shape[1]:
-        raise ValueError(f"can only factor square matrices; got shape {tuple(A.shape)}")
+    require_square(A, rule="can only factor square matrices")
+    refuse_traced(A, "its factorisation")
     dtype = float_dtype(host_dtype(A))
     lu = method(host_form(A, dtype), **options)
     value = A._data.dtype if isinstance(A, _spbase) else _dtypes.mlx_dtype(A.dtype)

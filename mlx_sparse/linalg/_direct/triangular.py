@@ -13,7 +13,10 @@ from ... import _dense
 from ..._base import SparseEfficiencyWarning, _spbase, as_sparse, issparse
 from ..._csc import csc_array
 from ..._csr import csr_array
-from .operands import check_dtype, float_dtype, host_dtype, host_form
+from .._operator import Operator, as_operator
+from .._problem import check_dtype, float_dtype, host_dtype, refuse_traced, require_square
+from .._solve import host_inverse_product
+from .operands import host_form
 
 
 def spsolve_triangular(
@@ -54,7 +57,8 @@ def spsolve_triangular(
 
     Notes
     -----
-    The substitution is SuperLU's, O(nnz) for each column of `b`.
+    The substitution is SuperLU's, O(nnz) for each column of `b`. An `mx.array` x is differentiable with respect to `b`
+    and, without `unit_diagonal`, the values of `A`.
 
     Examples
     --------
@@ -70,8 +74,7 @@ def spsolve_triangular(
     if not (issparse(A) and A.format in ("csr", "csc")):
         warn("CSC or CSR matrix format is required. Converting to CSC matrix.", SparseEfficiencyWarning, stacklevel=2)
         A = csc_array(A)
-    if A.ndim != 2 or A.shape[0] != A.shape[1]:
-        raise ValueError(f"A must be a square matrix but its shape is {tuple(A.shape)}.")
+    require_square(A)
     b = _dense.as_dense(b)
     if b.ndim not in (1, 2):
         raise ValueError(f"b must have 1 or 2 dims but its shape is {tuple(b.shape)}.")
@@ -83,10 +86,20 @@ def spsolve_triangular(
     below, above = _extent(A)
     if (above if lower else below) > 0:
         raise LinAlgError(f"A is not {'lower' if lower else 'upper'} triangular")
-    host = host_form(A, float_dtype(host_dtype(A)))
-    right = np.asarray(_dense.view(b) if is_mlx else b)
-    x = _scipy_linalg.spsolve_triangular(host, right, lower=bool(lower), unit_diagonal=bool(unit_diagonal))
-    return _dense.to_mlx(x) if is_mlx else x
+    operator = as_operator(A)
+    host = host_form(operator.constant().operand, float_dtype(host_dtype(A)))
+
+    def solve(b: np.ndarray, adjoint: bool = False) -> np.ndarray:
+        triangle, down = (host.conj().T, not lower) if adjoint else (host, bool(lower))
+        return _scipy_linalg.spsolve_triangular(triangle, b, lower=down, unit_diagonal=bool(unit_diagonal))
+
+    if not is_mlx:
+        refuse_traced(A, "x of an ndarray b")
+        return solve(np.asarray(b))
+    if unit_diagonal:  # then `A` is not the operator that is inverted
+        refuse_traced(A, "x for a unit diagonal")
+        operator = Operator()
+    return host_inverse_product(operator, b, solve, np.promote_types(host.dtype, host_dtype(b)))
 
 
 def is_sptriangular(A: Any) -> tuple[bool, bool]:

@@ -10,9 +10,10 @@ import numpy as np
 from ... import _dense, _dtypes
 from ..._base import as_sparse, issparse
 from ..._construct import diags_array
-from .._direct.operands import float_dtype, host_dtype, host_form
+from .._direct.operands import host_form
 from .._direct.spsolve import solve_sparse
 from .._direct.triangular import is_sptriangular
+from .._problem import host_dtype, inexact, refuse_traced, require_square
 from . import thresholds
 from .norm import norm
 from .onenormest import estimate, products
@@ -59,28 +60,20 @@ def expm(A: Any) -> Any:
     ----------------------
     complex128 becomes complex64 in sparse arrays, and float16 and bfloat16 are computed in float32.
     """
+    refuse_traced(A, "expm(A)")
     if issparse(A):
         A = as_sparse(A)
-        _check_square(A)
+        require_square(A)
         A = A if A.format in ("csr", "csc") else A.asformat("csc" if A.format in ("bsr", "dia") else "csr")
-        A = A._canonical().astype(_dtypes.mlx_dtype(_working_dtype(host_dtype(A))), copy=False)
+        A = A._canonical().astype(_dtypes.mlx_dtype(inexact(host_dtype(A))), copy=False)
         E = _exponential(A, _Sparse(A), *is_sptriangular(A))
         return A._classes[A.format](E) if isinstance(E, np.ndarray) else E
     x = _dense.as_dense(A)
-    _check_square(x)
+    require_square(x)
     host = np.asarray(_dense.view(x) if _dense.is_mlx(x) else x)
-    host = host.astype(_working_dtype(host.dtype), copy=False)
+    host = host.astype(inexact(host.dtype), copy=False)
     E = _exponential(host, _Dense(host), not np.triu(host, 1).any(), not np.tril(host, -1).any())
     return _dense.to_mlx(E) if _dense.is_mlx(x) else E
-
-
-def _check_square(A: Any) -> None:
-    if A.ndim != 2 or A.shape[0] != A.shape[1]:
-        raise ValueError(f"expected a square matrix; got shape {tuple(A.shape)}")
-
-
-def _working_dtype(dtype: np.dtype) -> np.dtype:
-    return np.dtype(np.float64) if dtype.kind in "iub" else float_dtype(dtype)
 
 
 class _Sparse:

@@ -9,12 +9,12 @@ from warnings import warn
 
 import mlx.core as mx
 import numpy as np
-from scipy.sparse.linalg import LinearOperator, aslinearoperator
+from scipy.sparse.linalg import LinearOperator
 
-from ... import _dense, _dtypes, _native
+from ... import _dense, _dtypes
 from ..._base import _spbase, as_sparse, issparse
-from .._direct.operands import check_dtype, float_dtype, host_dtype
-from .._interface import workers
+from .._operator import Operator, as_operator
+from .._problem import check_dtype, host_dtype, inexact, refuse_traced, require_square, workers
 from . import thresholds
 from .norm import norm
 from .onenormest import estimate, products
@@ -127,70 +127,75 @@ class _Task:
     """One operator and the products, norms and dtypes that belong to it; A is shifted by its mean eigenvalue mu."""
 
     def __init__(self, A: Any, B: Any, trace: Any, wide: bool) -> None:
-        A = _operand(A)
-        shape = tuple(A.shape)
-        if len(shape) != 2 or shape[0] != shape[1]:
-            raise ValueError(f"expected A to be like a square matrix; got shape {shape}")
+        A = as_operator(as_sparse(A) if issparse(A) else A)
+        self.n = require_square(A)
+        if not _dense.is_mlx(B):
+            refuse_traced(A, "expm(A) @ B for a B that is no mx.array")
         B = as_sparse(B) if issparse(B) else _dense.as_dense(B)
         if B.ndim not in (1, 2):
             raise ValueError(f"expected B to be like a matrix or a vector; got {B.ndim} dimensions")
-        if B.shape[0] != shape[0]:
-            raise ValueError(f"shapes of matrices A {shape} and B {tuple(B.shape)} are incompatible")
-        self.n, self.columns = shape[0], 1 if B.ndim == 1 else B.shape[1]
+        if B.shape[0] != self.n:
+            raise ValueError(f"shapes of matrices A {A.shape} and B {tuple(B.shape)} are incompatible")
+        self.columns = 1 if B.ndim == 1 else B.shape[1]
         self.finish: Any = lambda x: x
         if isinstance(B, np.matrix):
             B, self.finish = np.asarray(B), lambda x: x.view(np.matrix) if x.ndim == 2 else x
-        if isinstance(B, _spbase) and (wide or B.ndim == 1 or not isinstance(A, _spbase)):
+        if isinstance(B, _spbase) and (wide or B.ndim == 1 or not A.sparse):
             self.finish = lambda x: _dense.in_namespace(_dense.to_mlx(x))
             B = B.toarray()
         self._bind(A, B, wide)
         self.u = thresholds.unit_roundoff(self.dtype)
-        A = _constant(A)
+        A = A.constant()
         if trace is None:
             trace = self._trace(A)
         mu = complex(trace) / self.n if self.n else 0
         self.mu = mu if self.dtype.kind == "c" else mu.real
         self._norms(A)
 
-    def _bind(self, A: Any, B: Any, wide: bool) -> None:
+    def _bind(self, A: Operator, B: Any, wide: bool) -> None:
         """Settle the dtype (`wide`: at least float64 on the host), and the product X -> A X where the operand lives."""
-        sparse, self.lazy = isinstance(A, _spbase), _dense.is_mlx(B)
-        if self.lazy and (sparse or _dense.is_mlx(A)):
-            check_dtype(B, A._data.dtype if sparse else A.dtype)
-        dtype = np.promote_types(*(_inexact(_host_dtype(x)) for x in (A, B)))
+        self.lazy = _dense.is_mlx(B)
+        if self.lazy and A.values is not None:
+            check_dtype(B, A.values.dtype)
+        known = host_dtype(B)
+        if A.dtype is not None:
+            known = A.dtype
+        elif not self.lazy:
+            known = A.host()(B).dtype
+        dtype = np.promote_types(inexact(known), inexact(host_dtype(B)))
         if wide and not self.lazy:
             dtype = np.promote_types(dtype, np.float64)
-        if self.lazy or sparse or _dense.is_mlx(A):
+        if self.lazy or A.values is not None:
             dtype = _dtypes.numpy_dtype(_dtypes.mlx_dtype(dtype))
         self.dtype = dtype
-        if sparse and not self.lazy and not isinstance(B, _spbase) and mx.default_device().type == mx.DeviceType.gpu:
+        if A.sparse and not self.lazy and not isinstance(B, _spbase) and mx.default_device().type == mx.DeviceType.gpu:
             finish = self.finish
             self.lazy, self.finish = True, lambda x: finish(_dense.view(x))
         if self.lazy:
+            if isinstance(A.operand, LinearOperator):
+                refuse_traced(B, "a product with a LinearOperator, over ndarrays,")
             target = _dtypes.mlx_dtype(dtype)
-            self.B = _dense.to_mlx(B, target)
-            self.product = _device_product(A, target)
+            self.B, self.product = _dense.to_mlx(B, target), A.device(target)
         else:
-            self.B = B.astype(dtype)
-            self.product = _host_product(A, dtype)
+            self.B, self.product = B.astype(dtype), A.host(dtype)
         # Whether products are ndarrays that nothing else refers to: an operator may give its operand back.
-        self.owned = not self.lazy and isinstance(self.B, np.ndarray) and not isinstance(A, LinearOperator)
+        self.owned = not self.lazy and isinstance(self.B, np.ndarray) and A.explicit
 
-    def _trace(self, A: Any) -> complex:
-        if isinstance(A, _spbase):
-            return complex(_dense.view(mx.sum(A._diagonal(0))))
-        if not isinstance(A, LinearOperator):
-            return complex(np.trace(_dense_operand(A)))
+    def _trace(self, A: Operator) -> complex:
+        if A.sparse:
+            return complex(_dense.view(mx.sum(A.operand._diagonal(0))))
+        if A.explicit:
+            return complex(np.trace(_entries(A)))
         warn(
             "Trace of LinearOperator not available, it will be estimated. Provide `traceA` to ensure performance.",
             stacklevel=4,
         )
         S = np.random.default_rng(0).integers(0, 2, (self.n, min(self.n, 8))) * 2.0 - 1  # Hutchinson's estimator
-        return complex(np.vdot(S, A.matmat(S)) / S.shape[1])
+        return complex(np.vdot(S, A.host()(S)) / S.shape[1])
 
     # ---- how many products -------------------------------------------------------------------------------------
 
-    def _norms(self, A: Any) -> None:
+    def _norms(self, A: Operator) -> None:
         """Bind what is known of A - mu I: its 1-norm, and d_p = |(A - mu I)^p|^(1/p) on demand."""
         mu = self.mu
         forward, backward = products(A)
@@ -211,12 +216,12 @@ class _Task:
         self._d = d
         if self.n == 0:
             self._norm = 0.0
-        elif isinstance(A, LinearOperator):
+        elif not A.explicit:
             self._norm = d(1)
-        elif isinstance(A, _spbase):
-            self._norm = _shifted_norm(A, mu)
+        elif A.sparse:
+            self._norm = _shifted_norm(A.operand, mu)
         else:
-            self._norm = float(np.abs(_dense_operand(A) - mu * np.eye(self.n)).sum(axis=0).max())
+            self._norm = float(np.abs(_entries(A) - mu * np.eye(self.n)).sum(axis=0).max())
         if not math.isfinite(self._norm):
             raise ValueError("A must hold finite values, whose sums of magnitudes are finite too")
 
@@ -298,52 +303,8 @@ class _Task:
         return (mx.stack if self.lazy else np.stack)(X)
 
 
-def _constant(A: Any) -> Any:
-    """`A`, cut off from what traces its values."""
-    data = A._data if isinstance(A, _spbase) else A
-    if not _dense.is_mlx(data) or not _native.is_tracer(data):
-        return A
-    copied = _dense.to_mlx(_dense.view(data), data.dtype)
-    return A.with_data(copied) if issparse(A) else copied
-
-
-def _operand(A: Any) -> Any:
-    if issparse(A):
-        A = as_sparse(A)
-        return A if A.format in ("csr", "csc", "bsr", "dia") else A.tocsr()
-    if isinstance(A, (np.ndarray, mx.array, LinearOperator)):
-        return np.asarray(A) if isinstance(A, np.matrix) else A
-    if hasattr(A, "shape") and (hasattr(A, "matvec") or hasattr(A, "__matmul__")):
-        return aslinearoperator(A)
-    raise TypeError(f"A must be a sparse or dense array or a LinearOperator; got {type(A).__name__}")
-
-
-def _inexact(dtype: np.dtype) -> np.dtype:
-    return np.dtype(np.float64) if dtype.kind in "iub" else float_dtype(dtype)
-
-
-def _host_dtype(x: Any) -> np.dtype:
-    return host_dtype(x) if isinstance(x, _spbase) else _dtypes.numpy_dtype(x.dtype)
-
-
-def _device_product(A: Any, dtype: mx.Dtype) -> Any:
-    if isinstance(A, LinearOperator):  # SciPy's works on ndarrays
-        return lambda X: _dense.to_mlx(np.asarray(A @ _dense.view(X)), dtype)
-    return (A.astype(dtype, copy=False) if issparse(A) else _dense.to_mlx(A, dtype)).__matmul__
-
-
-def _host_product(A: Any, dtype: np.dtype) -> Any:
-    if isinstance(A, LinearOperator):
-        return lambda X: np.asarray(A @ X).astype(dtype, copy=False)
-    if not issparse(A):
-        return _dense_operand(A).astype(dtype, copy=False).__matmul__
-    A = A.astype(dtype, copy=False)
-    mx.eval(A._data)  # evaluated buffers spare every product the graph
-    return A.__matmul__
-
-
-def _dense_operand(A: Any) -> np.ndarray:
-    return _dense.view(A) if _dense.is_mlx(A) else A
+def _entries(A: Operator) -> np.ndarray:
+    return _dense.view(A.operand) if _dense.is_mlx(A.operand) else A.operand
 
 
 def _size(X: Any) -> float:

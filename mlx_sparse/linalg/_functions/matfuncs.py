@@ -10,8 +10,8 @@ import scipy.sparse as _scipy_sparse
 from ... import _matrix
 from ..._base import SparseEfficiencyWarning, as_sparse, issparse
 from ..._csc import csc_array
-from .._direct.operands import float_dtype, host_dtype
 from .._direct.spsolve import solve_sparse
+from .._problem import float_dtype, host_dtype, refuse_traced, require_square
 
 
 def inv(A: Any) -> Any:
@@ -54,8 +54,8 @@ def inv(A: Any) -> Any:
     if A.format not in ("csr", "csc"):
         warn("spsolve requires A be CSC or CSR matrix format", SparseEfficiencyWarning, stacklevel=2)
         A = csc_array(A)
-    if A.ndim != 2 or A.shape[0] != A.shape[1]:
-        raise ValueError(f"matrix must be square (has shape {tuple(A.shape)})")
+    require_square(A)
+    refuse_traced(A, "inv(A)")
     dtype = float_dtype(host_dtype(A))
     return solve_sparse(A, _scipy_sparse.eye_array(A.shape[0], dtype=dtype, format="csc"), dtype)
 
@@ -89,4 +89,5 @@ def matrix_power(A: Any, power: int) -> Any:
     """
     if not issparse(A):
         raise TypeError(f"A must be a sparse array; got {type(A).__name__}. Use numpy.linalg.matrix_power")
+    require_square(A, TypeError)
     return _matrix.matrix_power(as_sparse(A), power)

@@ -12,6 +12,8 @@ from scipy.sparse.linalg import LinearOperator, svds
 
 from ... import _dense, _dtypes
 from ..._base import as_sparse, issparse
+from .._operator import as_operator
+from .._problem import host_dtype, inexact, refuse_traced
 
 _FROBENIUS = (None, "fro", "f")
 
@@ -185,15 +187,12 @@ def _accumulator(A: Any) -> mx.Dtype:
 
 def _spectral(A: Any) -> mx.array:
     """The largest singular value."""
-    dtype = _dtypes.numpy_dtype(A._data.dtype)
-    if A._data.dtype in (mx.float16, mx.bfloat16):
-        A, dtype = A.astype(mx.float32), np.dtype(np.float32)
-    adjoint = A.transpose().conj(copy=False)
-    products = {"matvec": A.__matmul__, "rmatvec": adjoint.__matmul__}
-    blocks = {"matmat": A.__matmul__, "rmatmat": adjoint.__matmul__}
+    refuse_traced(A, "the spectral norm")
+    dtype = _dtypes.numpy_dtype(_dtypes.mlx_dtype(inexact(host_dtype(A))))
+    forward, backward = as_operator(A).host(dtype), as_operator(A).H.host(dtype)
     start = np.random.default_rng(0).standard_normal(min(A.shape)).astype(dtype)
     largest = svds(
-        LinearOperator(A.shape, dtype=dtype, **products, **blocks),
+        LinearOperator(A.shape, dtype=dtype, matvec=forward, rmatvec=backward, matmat=forward, rmatmat=backward),
         k=1,
         v0=start,
         solver="arpack",

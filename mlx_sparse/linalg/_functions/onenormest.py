@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import mlx.core as mx
 import numpy as np
-from scipy.sparse.linalg import aslinearoperator
 
-from ... import _dense, _dtypes
-from ..._base import as_sparse, issparse
-
-Product = Callable[[Any], Any]
+from ... import _dense
+from ..._base import issparse
+from .._operator import Product, as_operator
+from .._problem import refuse_traced, require_square
 
 
 def onenormest(A: Any, t: int = 2, itmax: int = 5, compute_v: bool = False, compute_w: bool = False) -> Any:
@@ -60,17 +57,16 @@ def onenormest(A: Any, t: int = 2, itmax: int = 5, compute_v: bool = False, comp
     ----------------------
     The random columns are the same in every call, so that results can be repeated.
     """
-    shape = tuple(A.shape)
-    if len(shape) != 2 or shape[0] != shape[1]:
-        raise ValueError(f"expected the operator to act like a square matrix; got shape {shape}")
-    if shape[0] == 0:
+    n = require_square(A)
+    if n == 0:
         raise ValueError("an operator without rows has no norm to estimate")
     if t < 1:
         raise ValueError(f"t must be at least 1; got {t}")
     if itmax < 2:
         raise ValueError(f"itmax must be at least 2; got {itmax}")
+    refuse_traced(A, "an estimate of its norm")
     apply, adjoint = products(A)
-    est, v, w = estimate(apply, adjoint, shape[0], t, itmax)
+    est, v, w = estimate(apply, adjoint, n, t, itmax)
     results: list[Any] = [est] + [v] * bool(compute_v) + [w] * bool(compute_w)
     if issparse(A) or _dense.is_mlx(A):
         results = [_dense.in_namespace(_dense.to_mlx(x)) for x in results]
@@ -78,20 +74,10 @@ def onenormest(A: Any, t: int = 2, itmax: int = 5, compute_v: bool = False, comp
 
 
 def products(A: Any) -> tuple[Product, Product]:
-    """X -> A X and X -> A^H X over ndarrays of shape (n, k)."""
-    if issparse(A):
-        cs = as_sparse(A)
-        cs = cs if cs.format in ("csr", "csc", "bsr", "dia") else cs.tocsr()
-        if cs._data.dtype != mx.complex64:
-            cs = cs.astype(_dtypes.default_float(), copy=False)
-        adjoint, dtype = cs.transpose().conj(copy=False), _dtypes.numpy_dtype(cs._data.dtype)
-        return lambda X: cs @ X.astype(dtype, copy=False), lambda X: adjoint @ X.astype(dtype, copy=False)
-    if _dense.is_mlx(A):
-        A = _dense.view(A)
-    if isinstance(A, np.ndarray):
-        return A.__matmul__, A.conj().T.__matmul__
-    operator = aslinearoperator(A)
-    return operator.matmat, operator.rmatmat
+    """X -> A X and X -> A^H X over ndarrays of shape (n, k), in double precision where `A` and the device have it."""
+    A = as_operator(A)
+    dtype = np.promote_types(A.dtype, np.float64) if A.explicit and A.dtype is not None else None
+    return A.host(dtype), A.H.host(dtype)
 
 
 def estimate(apply: Product, adjoint: Product, n: int, t: int = 2, itmax: int = 5) -> tuple[Any, Any, Any]:

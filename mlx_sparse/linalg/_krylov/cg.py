@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from typing import Any
 
-import mlx.core as mx
-import numpy as np
-
-from ... import _dense
-from .._interface import System, make_system, workers
-
-_BLOCK = 8192  # vectors are updated in blocks that stay in cache, too short for BLAS to wake threads of its own
-Callback = Callable[[Any], Any] | None
+from .._problem import make_system
+from .._solve import Callback, Limits, Recurrence, solve
 
 
 def cg(
@@ -32,12 +26,13 @@ def cg(
     ----------
     A : sparse array, ndarray, mx.array, LinearOperator or any object with `shape` and `matvec` or ``@``, shape (n, n)
         Hermitian positive definite; this is not checked.
-    b : ndarray or mx.array, shape (n,) or (n, 1)
-        Right-hand side. Integers become the default float dtype.
-    x0 : array_like, shape (n,) or (n, 1), or "Mb", optional
+    b : ndarray or mx.array, shape (n,), (n, 1) or (n, k)
+        Right-hand side, or several as columns. Integers become the default float dtype.
+    x0 : array_like, of the shape of `b`, or "Mb", optional
         First guess; "Mb" means ``M @ b``. Default: zero.
     rtol, atol : float
-        Iteration stops once ``norm(r) < max(rtol * norm(b), atol)`` for the residual r of the recurrence.
+        Iteration stops once ``norm(r) < max(rtol * norm(b), atol)`` for the residual r of the recurrence. A column that
+        has got there stays as it is while the others go on.
     maxiter : int, optional
         Most iterations. Default: ``10 * n``.
     M : same kinds as `A`, optional
@@ -47,23 +42,29 @@ def cg(
 
     Returns
     -------
-    x : ndarray or mx.array, shape (n,)
+    x : ndarray or mx.array, shape (n,), or (n, k) for k > 1 columns
         In the namespace of `b`.
     info : int
-        0 on convergence, else `maxiter`: the tolerance was not reached in so many iterations.
+        0 on convergence of every column, else `maxiter`: the tolerance was not reached in so many iterations.
 
     Raises
     ------
     TypeError
         `A` or `M` is no operator, or `A` and an `mx.array` `b` differ in dtype.
     ValueError
-        `A` is not square, another shape does not match it, or `atol` is negative.
+        `A` is not square, another shape does not match it, or `atol` is negative. Inside `mx.compile` and `mx.vmap`,
+        where values cannot be read; inside `mx.grad`, if derivatives of `A` would be lost: its values are traced and
+        `b` is an ndarray, or it is an object that closes over traced arrays.
 
     Notes
     -----
     Algorithm 9.1 of Y. Saad, Iterative Methods for Sparse Linear Systems, 2nd ed., SIAM 2003. With an ndarray `b` on
     the CPU, vectors are updated in place and no graph is built. With an `mx.array` `b` they stay on the device and
-    every iteration is evaluated once, to test convergence; so `cg` cannot stand inside `mx.grad` or `mx.compile`.
+    every iteration is evaluated once, to test convergence.
+
+    An `mx.array` x is differentiable with respect to `b` and the values of `A`: its derivatives are those of the
+    solution, not of the iteration, and each costs one more solve to the same relative tolerance. `M` and `x0` do not
+    change the solution: their derivatives are zero.
 
     Examples
     --------
@@ -73,88 +74,36 @@ def cg(
     >>> x.round(6), info
     (array([2., 3., 3., 2.]), 0)
 
+    The gradient with respect to the right-hand side of one element of x is a column of the inverse:
+
+    >>> import mlx.core as mx
+    >>> A = A.astype(mx.float32)
+    >>> mx.grad(lambda b: sp.linalg.cg(A, b)[0][0])(mx.ones(4))
+    array([0.8, 0.6, 0.4, 0.2], dtype=float32)
+
     Differences from SciPy
     ----------------------
-    complex128 systems with an `A` of this package are solved in complex64; float16 and bfloat16 ones in float32.
+    Several right-hand sides are solved at once. complex128 systems with an `A` of this package are solved in complex64,
+    float16 and bfloat16 ones in float32.
     """
     if atol is None or isinstance(atol, str) or atol < 0:
         raise ValueError(f"atol must be a real, non-negative number; got {atol!r}")
     system = make_system(A, M, x0, b)
-    on_device = _dense.is_mlx(system.b)
-    b_norm = float(_dense.view(mx.linalg.norm(system.b)) if on_device else np.linalg.norm(system.b))
-    if b_norm == 0:
-        return system.finish(mx.zeros_like(system.b) if on_device else np.zeros_like(system.b)), 0
-    limit = 10 * system.b.shape[0] if maxiter is None else maxiter
-    solve = _iterate_on_device if on_device else _iterate_on_host
-    with workers():
-        x, info = solve(system, max(float(atol), float(rtol) * b_norm), limit, callback)
-    return system.finish(x), info
+    limits = Limits(float(rtol), float(atol), 10 * system.A.shape[0] if maxiter is None else maxiter)
+    found = solve(Recurrence(_start, _step, hermitian=True), system, limits, callback)
+    return system.finish(found.x), found.info
 
 
-def _iterate_on_host(system: System, tolerance: float, maxiter: int, callback: Callback) -> tuple[np.ndarray, int]:
-    matvec, psolve, b, x = system.matvec, system.psolve, system.b, system.x
-    r = b.copy()
-    if x is None:
-        x = np.zeros_like(b)
-    elif x.any():
-        r -= matvec(x)
-    dot = np.vdot if np.iscomplexobj(r) else np.dot
-    p, scratch = np.zeros_like(r), np.empty_like(r[:_BLOCK])
-    rho_before: Any = None
-    parts = [slice(at, at + _BLOCK) for at in range(0, len(r), _BLOCK)]
-    blocks = [(part, x[part], r[part], p[part], scratch[: len(r[part])]) for part in parts]
-    square = sum(dot(rk, rk) for _, _, rk, _, _ in blocks)
-    for _ in range(maxiter):
-        if np.sqrt(square.real) < tolerance:
-            return x, 0
-        z, rho = r, square
-        if psolve is not None:
-            z = psolve(r)
-            rho = sum(dot(rk, z[part]) for part, _, rk, _, _ in blocks)
-        beta = 0 if rho_before is None else rho / rho_before
-        for part, _, _, pk, _ in blocks:
-            pk *= beta
-            pk += z[part]
-        q = matvec(p)
-        alpha = rho / sum(dot(pk, q[part]) for part, _, _, pk, _ in blocks)
-        square = 0
-        for part, xk, rk, pk, t in blocks:
-            xk += np.multiply(pk, alpha, out=t)
-            rk -= np.multiply(q[part], alpha, out=t)
-            square += dot(rk, rk)
-        rho_before = rho
-        if callback:
-            callback(x)
-    return x, maxiter
+def _start(V: Any, x: Any, r: Any) -> tuple[Any, ...]:
+    return x, V.dot(r, r), r, V.zeros(), math.inf  # a first direction of zero, with weight zero
 
 
-def _iterate_on_device(system: System, tolerance: float, maxiter: int, callback: Callback) -> tuple[mx.array, int]:
-    matvec, psolve, b, x = system.matvec, system.psolve, system.b, system.x
-    r = b if x is None else b - matvec(x)
-    x = mx.zeros_like(b) if x is None else x
-    p: Any = None
-    rho_before: Any = None
-    square = _dot(r, r)
-    for _ in range(maxiter):
-        if float(_dense.view(mx.real(square))) ** 0.5 < tolerance:
-            return x, 0
-        z, rho = (r, square) if psolve is None else _preconditioned(psolve, r)
-        p = z if p is None else z + (rho / rho_before) * p
-        q = matvec(p)
-        alpha = rho / _dot(p, q)
-        x = x + alpha * p
-        r = r - alpha * q
-        square, rho_before = _dot(r, r), rho
-        mx.eval(x, r, p, rho, square)
-        if callback:
-            callback(system.finish(x))
-    return x, maxiter
-
-
-def _preconditioned(psolve: Callable[[Any], Any], r: mx.array) -> tuple[mx.array, mx.array]:
-    z = psolve(r)
-    return z, _dot(r, z)
-
-
-def _dot(a: mx.array, b: mx.array) -> mx.array:
-    return mx.sum((mx.conj(a) if a.dtype == mx.complex64 else a) * b)
+def _step(V: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
+    x, square, r, p, rho_before = state
+    z = V.M(r)
+    rho = square if z is r else V.dot(r, z)
+    (p,) = V.sweep((p, V.ratio(rho, rho_before), 1, z))
+    q = V.A(p)
+    alpha = V.ratio(rho, V.dot(p, q))
+    x, r, square = V.sweep((x, 1, alpha, p), (r, 1, V.minus(alpha), q), squared=True)
+    return x, square, r, p, rho

@@ -1,0 +1,240 @@
+"""The front of every solver: A @ x and A^H @ x of whatever is given, bound once for one dtype and namespace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+from scipy.sparse.linalg import LinearOperator
+
+from .. import _dense, _dtypes, _native
+from .._base import _spbase, as_sparse, issparse
+
+Product = Callable[[Any], Any]
+
+
+class Operator:
+    """A linear map of vectors, shape (n,), and blocks, shape (n, k); a subclass knows one kind of operand.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    dtype : np.dtype or None
+        None where only a product tells.
+    values : mx.array or None
+        What products over `mx.array` are differentiable in, besides their operand.
+        With them, an `mx.array` operand must share their dtype.
+    operand : object
+        What was given, in a form that has products or is converted to one when a product is bound.
+    sparse : bool
+        Whether that is a sparse array of this package: products with ndarrays follow the default device and its dtypes.
+    explicit : bool
+        Whether its entries are known, not only its products.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype | None
+    values: mx.array | None = None
+    operand: Any
+    sparse = False
+    explicit = True
+
+    def host(self, dtype: Any = None) -> Product:
+        """x -> A x over ndarrays of `dtype` (default: as they come); conversions are made here, not in each product."""
+        raise NotImplementedError
+
+    def device(self, dtype: mx.Dtype) -> Product:
+        """x -> A x over `mx.array` of `dtype`; lazy and differentiable, unless the operand's own products are not."""
+        raise NotImplementedError
+
+    @property
+    def H(self) -> Operator:
+        """The adjoint."""
+        raise NotImplementedError
+
+    def with_values(self, values: mx.array) -> Operator:
+        """The same operator with other `values`; itself if it has none."""
+        return self
+
+    def constant(self) -> Operator:
+        """This operator, cut off from what traces its values."""
+        return self if self.values is None else self.with_values(constant(self.values))
+
+
+def as_operator(A: Any) -> Operator:
+    """The front of a sparse or dense array, or of anything with `shape` and `matvec` or ``@``.
+
+    Raises
+    ------
+    TypeError
+        `A` is none of these.
+    ValueError
+        A dense `A` has more than 2 dimensions.
+    """
+    if isinstance(A, Operator):
+        return A
+    if isinstance(A, _spbase):
+        return _Sparse(A)
+    if issparse(A):
+        return _ScipySparse(A)
+    if _dense.is_dense(A):
+        if A.ndim > 2:
+            raise ValueError("array must have ndim <= 2")
+        return _Dense(A)
+    if hasattr(A, "shape") and (hasattr(A, "matvec") or hasattr(A, "__matmul__")):
+        return _Opaque(A)
+    raise TypeError(
+        f"expected a sparse or dense array, or an object with shape and matvec or @; got {type(A).__name__}"
+    )
+
+
+def is_traced(*arrays: Any) -> bool:
+    """Whether any of these is an `mx.array` that `mx.grad` or another transformation traces.
+
+    While MLX runs functions for derivatives, every array counts as traced, and evaluating one keeps what it is made of.
+    """
+    return any(_dense.is_mlx(a) and _native.is_tracer(a) for a in arrays)
+
+
+def surely_traced(*arrays: Any) -> bool:
+    """As `is_traced`, but False where every array counts as traced."""
+    return is_traced(*arrays) and not is_traced(mx.zeros(0))
+
+
+def constant(a: mx.array) -> mx.array:
+    """`a`, cut off from what traces it; evaluates it if anything does.
+
+    Raises
+    ------
+    ValueError
+        Inside `mx.compile` and `mx.vmap`, where `a` has no values.
+    """
+    if not _native.is_tracer(a):
+        return a
+    try:
+        return _dense.to_mlx(_dense.view(a), a.dtype)
+    except ValueError as error:
+        raise ValueError(
+            "solvers read values to know when to stop, and inside mx.compile and mx.vmap there are none yet: call them "
+            "outside; several right-hand sides are the columns of one array"
+        ) from error
+
+
+class _Sparse(Operator):
+    """An array of this package. Formats without products of their own are converted when a product is bound."""
+
+    sparse = True
+
+    def __init__(self, A: Any) -> None:
+        self.operand = A if A.format in ("csr", "csc", "bsr", "dia", "coo") else A.tocsr()
+        self.shape, self.dtype = tuple(A.shape), _dtypes.numpy_dtype(self.operand._data.dtype)
+        self.values = self.operand._data
+
+    def _bound(self, dtype: Any) -> Any:
+        A = self.operand.tocsr() if self.operand.format == "coo" else self.operand
+        return A if dtype is None else A.astype(dtype, copy=False)
+
+    def host(self, dtype: Any = None) -> Product:
+        A = self._bound(dtype)
+        mx.eval([getattr(A, name) for name in A._buffers])  # evaluated buffers spare every product the graph
+        return A.__matmul__
+
+    def device(self, dtype: mx.Dtype) -> Product:
+        return self._bound(dtype).__matmul__
+
+    @property
+    def H(self) -> Operator:
+        return _Sparse(self.operand.transpose().conj(copy=False))
+
+    def with_values(self, values: mx.array) -> Operator:
+        return _Sparse(self.operand._with_data(values))
+
+
+class _ScipySparse(Operator):
+    """A sparse array of SciPy's, which keeps complex128 on the host."""
+
+    def __init__(self, A: Any) -> None:
+        self.operand = A.tocsr() if A.format in ("lil", "dok") else A
+        self.shape, self.dtype = A.shape, A.dtype
+
+    def host(self, dtype: Any = None) -> Product:
+        return (self.operand if dtype is None else self.operand.astype(dtype, copy=False)).__matmul__
+
+    def device(self, dtype: mx.Dtype) -> Product:
+        return _Sparse(as_sparse(self.operand)).device(dtype)
+
+    @property
+    def H(self) -> Operator:
+        return _ScipySparse(self.operand.conj().T)
+
+
+class _Dense(Operator):
+    """An ndarray or an `mx.array`."""
+
+    def __init__(self, A: Any) -> None:
+        self.values = A if _dense.is_mlx(A) else None
+        self.operand = A if _dense.is_mlx(A) else np.atleast_2d(np.asarray(A))
+        self.shape, self.dtype = tuple(self.operand.shape), _dtypes.numpy_dtype(A.dtype)
+
+    def host(self, dtype: Any = None) -> Product:
+        A = self.operand if self.values is None else _dense.view(self.values)
+        return (A if dtype is None else A.astype(dtype, copy=False)).__matmul__
+
+    def device(self, dtype: mx.Dtype) -> Product:
+        A = _dense.to_mlx(self.operand, dtype)
+        return lambda x: A @ x
+
+    @property
+    def H(self) -> Operator:
+        return _Dense(self.operand.conj().T if self.values is None else mx.conj(self.operand).T)
+
+    def with_values(self, values: mx.array) -> Operator:
+        return self if self.values is None else _Dense(values)
+
+
+class _Opaque(Operator):
+    """A LinearOperator, or an object with `shape` and `matvec` or ``@``; without `matmat`, blocks go by columns."""
+
+    explicit = False
+
+    def __init__(self, A: Any, adjoint: bool = False) -> None:
+        self.operand, self._adjoint = A, adjoint
+        self.shape = tuple(A.shape)[::-1] if adjoint else tuple(A.shape)
+        self.dtype = None if getattr(A, "dtype", None) is None else _dtypes.numpy_dtype(A.dtype)
+        vector, block = ("rmatvec", "rmatmat") if adjoint else ("matvec", "matmat")
+        self._vector, self._block = getattr(A, vector, None), getattr(A, block, None)
+        if self._vector is None:
+            if adjoint:
+                raise TypeError(f"{type(A).__name__} has no product with its adjoint (rmatvec)")
+            self._vector = self._block = A.__matmul__
+
+    def host(self, dtype: Any = None) -> Product:
+        def finish(y: Any) -> np.ndarray:
+            y = _dense.view(y) if _dense.is_mlx(y) else np.asarray(y)
+            return y if dtype is None else y.astype(dtype, casting="same_kind", copy=False)
+
+        return self._product(finish, np.stack)
+
+    def device(self, dtype: mx.Dtype) -> Product:
+        if isinstance(self.operand, LinearOperator):  # SciPy's works on ndarrays
+            product = self.host()
+            return lambda x: _dense.to_mlx(product(_dense.view(x)), dtype)
+        return self._product(lambda y: _dense.to_mlx(y, dtype), mx.stack)
+
+    def _product(self, finish: Product, stack: Any) -> Product:
+        vector: Any = self._vector
+
+        def product(x: Any) -> Any:
+            if x.ndim == 1:
+                return finish(vector(x)).reshape(-1)
+            if self._block is not None:
+                return finish(self._block(x))
+            return stack([finish(vector(x[:, j])).reshape(-1) for j in range(x.shape[1])], axis=1)
+
+        return product
+
+    @property
+    def H(self) -> Operator:
+        return _Opaque(self.operand, not self._adjoint)

@@ -1,0 +1,166 @@
+"""A linear system A x = b: what it may be made of, its dtype, and where it is solved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+from .. import _dense, _dtypes, runtime
+from .._base import _spbase
+from ._operator import Operator, as_operator, surely_traced
+
+_HALVES = (mx.float16, mx.bfloat16)
+
+
+# ---- checks and dtypes that every function shares ------------------------------------------------------------------
+
+
+def require_square(A: Any, error: type[Exception] = ValueError, rule: str = "expected a square matrix") -> int:
+    """The order of `A`, which must be a square matrix; `error` and the words of the `rule` are SciPy's."""
+    shape = tuple(A.shape)
+    if len(shape) != 2 or shape[0] != shape[1]:
+        raise error(f"{rule}, but got shape {shape}")
+    return shape[0]
+
+
+def check_dtype(b: Any, *accepted: Any) -> None:
+    """Refuse an `mx.array` right-hand side whose dtype is none of `accepted`, the first of which is that of A."""
+    if b.dtype not in accepted:
+        raise TypeError(
+            f"the dtype of b, {b.dtype}, differs from the dtype of A, {accepted[0]}; cast one of them with astype"
+        )
+
+
+def host_dtype(x: Any) -> np.dtype:
+    """NumPy's dtype of the values of a sparse or dense array."""
+    return _dtypes.numpy_dtype(x._data.dtype if isinstance(x, _spbase) else x.dtype)
+
+
+def float_dtype(dtype: np.dtype) -> np.dtype:
+    """The first of float32, float64, complex64 and complex128 that holds `dtype`: SciPy's rule for factorisations.
+
+    Wider numbers are rounded to double precision.
+    """
+    if dtype.char in "fdFD":
+        return np.dtype(dtype.char)
+    held = (np.dtype(c) for c in "fdFD" if np.can_cast(dtype, c))
+    return next(held, np.dtype(np.complex128 if dtype.kind == "c" else np.float64))
+
+
+def inexact(dtype: np.dtype) -> np.dtype:
+    """float64 for integers, however short, else as `float_dtype`: SciPy's rule for everything else."""
+    return np.dtype(np.float64) if dtype.kind in "iub" else float_dtype(dtype)
+
+
+def refuse_traced(x: Any, what: str) -> None:
+    """Refuse an operator or array whose values are traced, for `what`, which would look like a constant then."""
+    values = x.values if isinstance(x, Operator) else getattr(x, "_data", x)
+    if surely_traced(values):
+        raise ValueError(
+            f"the values are traced (mx.grad, mx.jvp, mx.vmap, mx.compile), and {what} has no derivative here; where "
+            "none is wanted, give a copy that is not traced: A.with_data(np.array(A.data))"
+        )
+
+
+def workers() -> AbstractContextManager[None]:
+    """The block in which the solvers' own worker count holds (`runtime.SOLVER_THREADS`, `SOLVER_PARALLEL`)."""
+    n = runtime.SOLVER_THREADS if runtime.SOLVER_PARALLEL else 1
+    return nullcontext() if n == runtime.N_THREADS else runtime.context(n_threads=n)
+
+
+# ---- systems for iterative solvers ---------------------------------------------------------------------------------
+
+
+@dataclass
+class System:
+    """A x = b with all vectors of one dtype in one namespace, as (n,), or as (n, k) for several right-hand sides."""
+
+    A: Operator
+    M: Operator | None
+    b: Any
+    x: Any  # initial guess, owned by the solver; None means zero
+    dtype: Any  # mx.Dtype where b is an mx.array, else np.dtype
+    finish: Callable[[Any], Any]  # solution -> what the user gets
+
+    @property
+    def lazy(self) -> bool:
+        return _dense.is_mlx(self.b)
+
+    def product(self, A: Operator) -> Callable[[Any], Any]:
+        """x -> A x over the vectors of this system."""
+        return A.device(self.dtype) if self.lazy else A.host(self.dtype)
+
+
+def make_system(A: Any, M: Any, x0: Any, b: Any) -> System:
+    """Check shapes, settle the dtype and the namespace of a square linear system.
+
+    Raises
+    ------
+    TypeError
+        `A` or `M` is no operator, or an `mx.array` operand's dtype differs from that of `A`.
+    ValueError
+        `A` is not square, another shape does not match it, or `A` is traced and `b` an ndarray.
+    """
+    A, M = as_operator(A), None if M is None else as_operator(M)
+    n = require_square(A)
+    b = _dense.as_dense(b)
+    if b.ndim not in (1, 2) or b.shape[0] != n:
+        raise ValueError(f"shapes of A {A.shape} and b {tuple(b.shape)} are incompatible")
+    if M is not None and M.shape != (n, n):
+        raise ValueError(f"shapes of A {A.shape} and of the preconditioner M {M.shape} differ")
+    b = b if _dense.is_mlx(b) else np.asarray(b)
+    b = b.reshape(-1) if b.ndim == 2 and b.shape[1] == 1 else b
+    on_gpu = A.sparse and mx.default_device() != mx.Device(mx.cpu)
+    system = (_on_device if _dense.is_mlx(b) or on_gpu else _on_host)(A, M, b)
+    system.x = _initial_guess(x0, system)
+    return system
+
+
+def _same(x: Any) -> Any:
+    return x
+
+
+def _on_host(A: Operator, M: Operator | None, b: np.ndarray) -> System:
+    refuse_traced(A, "x of an ndarray b")
+    known = np.asarray(A.host()(b)).dtype if A.dtype is None else A.dtype
+    dtype = np.promote_types(inexact(known), inexact(b.dtype))
+    if A.sparse:  # whose values hold complex64 at most
+        dtype = _dtypes.numpy_dtype(_dtypes.mlx_dtype(dtype))
+    return System(A, M, b.astype(dtype, copy=False), None, dtype, _same)
+
+
+def _on_device(A: Operator, M: Operator | None, b: Any) -> System:
+    finish = _same if _dense.is_mlx(b) else _dense.view
+    if not _dense.is_mlx(b):
+        refuse_traced(A, "x of an ndarray b")
+        b = _dense.to_mlx(b, _dtypes.result_type(A.dtype, inexact(b.dtype)))
+    elif A.values is not None:
+        check_dtype(b, A.values.dtype)
+    dtype = b.dtype
+    if dtype in _HALVES:  # a residual in half precision would stall
+        dtype = mx.float32
+    elif not mx.issubdtype(dtype, mx.inexact):
+        dtype = _dtypes.default_float()
+    return System(A, M, b.astype(dtype), None, dtype, finish)
+
+
+def _initial_guess(x0: Any, system: System) -> Any:
+    if x0 is None:
+        return None
+    if isinstance(x0, str):
+        if x0 != "Mb":
+            raise ValueError(f"x0 must be an array or 'Mb'; got {x0!r}")
+        x0 = system.b if system.M is None else system.product(system.M)(system.b)
+    shape, expected = np.shape(x0) if not _dense.is_mlx(x0) else tuple(x0.shape), tuple(system.b.shape)
+    if shape != expected and not (len(expected) == 1 and shape == (*expected, 1)):
+        raise ValueError(f"shapes of A {system.A.shape} and x0 {shape} are incompatible")
+    if system.lazy:
+        return mx.reshape(_dense.to_mlx(x0, system.dtype), expected)
+    host = _dense.view(x0) if _dense.is_mlx(x0) else x0
+    x = np.array(host, dtype=system.dtype).reshape(expected)
+    return x if x.any() else None

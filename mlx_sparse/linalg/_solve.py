@@ -1,0 +1,179 @@
+"""The loop that every iterative solver runs in, and the derivative of the solution of a linear system."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+from warnings import warn
+
+import mlx.core as mx
+import numpy as np
+
+from .. import _dense, _dtypes
+from ._operator import Operator, constant, is_traced
+from ._problem import System, workers
+from ._vectors import Breakdown, space
+
+Callback = Callable[[Any], Any] | None
+
+
+class Recurrence(NamedTuple):
+    """A method, written over a space V of `_vectors`. Of its state, a tuple, the loop knows the first two elements:
+    the iterate and the squared norm of its residual.
+    """
+
+    start: Callable[[Any, Any, Any], tuple[Any, ...]]  # (V, x, residual of x) -> state
+    step: Callable[[Any, tuple[Any, ...]], tuple[Any, ...]]  # (V, state) -> state
+    hermitian: bool = False  # it takes Hermitian operators only, which are their own adjoints
+
+
+class Limits(NamedTuple):
+    """Stop once ``norm(r) < max(rtol * norm(b), atol)``, or after `maxiter` steps."""
+
+    rtol: Any
+    atol: float
+    maxiter: int
+
+
+@dataclass
+class Solution:
+    x: Any
+    info: int  # 0, or the number of steps that did not suffice
+    history: list[Any]  # norms of the recurrence's residuals, one for each test: a number, or one for each column
+
+
+def solve(method: Recurrence, system: System, limits: Limits, callback: Callback = None) -> Solution:
+    """Iterate until every column has converged. An `mx.array` x is differentiable in b and in the values of A.
+
+    Raises
+    ------
+    ValueError
+        Inside `mx.compile` and `mx.vmap`, where there are no values to test; and where derivatives with respect to what
+        A closes over would be lost.
+    """
+    A, M, b, x = system.A, system.M, system.b, system.x
+    if not system.lazy or not is_traced(b, x, A.values, M and M.values):
+        return _iterate(method, system, limits, callback)
+    fixed = replace(
+        system,
+        A=A.constant(),
+        M=None if M is None else M.constant(),
+        b=constant(b),
+        x=None if x is None else constant(x),
+    )
+    found = _iterate(method, fixed, limits, callback)
+    found.x = inverse_product(A, b, _inverse(method, fixed, limits), found.x)
+    return found
+
+
+def _iterate(method: Recurrence, system: System, limits: Limits, callback: Callback) -> Solution:
+    b, x, size = system.b, system.x, _norms(system.b)
+    if not (size if b.ndim == 1 else size.any()):
+        return Solution((mx if system.lazy else np).zeros_like(b), 0, [])
+    tolerance: Any
+    if b.ndim == 1:
+        tolerance = max(limits.atol, float(limits.rtol) * size)
+    else:
+        tolerance = np.where(size == 0, math.inf, np.maximum(limits.atol, limits.rtol * size))
+        if x is not None:  # which is exact where b is zero
+            x = mx.where(mx.array(size == 0), 0, x) if system.lazy else np.where(size == 0, 0, x)
+    V = space(b, system.product(system.A), None if system.M is None else system.product(system.M))
+    step, settle, norm_of, done = method.step, V.settle, V.norm, V.done
+    history: list[Any] = []
+    with workers():
+        if x is None:
+            x = V.zeros()
+            state = method.start(V, x, V.vector(b if system.lazy else b.copy()))
+        else:
+            r, x = V.vector(b - system.product(system.A)(x)), V.vector(x)
+            state = settle(method.start(V, x, r))
+        with suppress(Breakdown):
+            for _ in range(limits.maxiter):
+                norm, x = norm_of(state[1]), state[0]
+                history.append(norm)
+                if done(norm < tolerance):
+                    return Solution(V.array(x), 0, history)
+                state = step(V, state)
+                state = settle(state)  # by itself: MLX writes into buffers of the state before, which is gone by now
+                if callback:
+                    callback(system.finish(V.array(state[0])))
+            x = state[0]
+    return Solution(V.array(x), limits.maxiter, history)
+
+
+def _norms(b: Any) -> Any:
+    """The norm of the vector `b`, a number, or of each of its columns."""
+    if b.size == 0:
+        return 0.0 if b.ndim == 1 else np.zeros(b.shape[1])
+    axis = None if b.ndim == 1 else 0
+    found = _dense.view(mx.linalg.norm(b, axis=axis)) if _dense.is_mlx(b) else np.linalg.norm(b, axis=axis)
+    return float(found) if axis is None else found
+
+
+# ---- derivatives ---------------------------------------------------------------------------------------------------
+
+Inverse = Callable[[mx.array, bool], mx.array]  # (b, adjoint) -> A^-1 b, or A^-H b, of untraced arrays
+
+
+def _inverse(method: Recurrence, system: System, limits: Limits) -> Inverse:
+    """Solves as accurate, relative to their right-hand sides, as that of `system`."""
+
+    def solved(b: mx.array, adjoint: bool) -> mx.array:
+        A, M, size = system.A, system.M, _norms(system.b)
+        rtol = np.maximum(limits.rtol, limits.atol / np.where(size == 0, math.inf, size))
+        if adjoint and not method.hermitian:
+            A, M = A.H, None if M is None else M.H
+        found = _iterate(method, replace(system, A=A, M=M, b=b, x=None), Limits(rtol, 0.0, limits.maxiter), None)
+        if found.info:
+            warn(f"a derivative is inaccurate: its linear system takes more than {found.info} steps", stacklevel=2)
+        return found.x
+
+    return solved
+
+
+def inverse_product(A: Operator, b: mx.array, solved: Inverse, x: Any = None, adjoint: bool = False) -> mx.array:
+    """A^-1 b, or A^-H b, as a function that can be differentiated in `b` and the values of `A`, any number of times.
+
+    It costs one solve, which a known `x` spares. With w = A^-H g for the cotangent g of x, the cotangents of b and A
+    are w and -w x^H, the latter at the stored places: what the product A x pulls back from -w.
+    """
+    x = solved(constant(b), adjoint) if x is None else x
+    if not is_traced(b, A.values):
+        return x
+    values = mx.zeros(0) if A.values is None else A.values
+
+    def product(values: mx.array, x: mx.array) -> mx.array:
+        B = A.with_values(values)
+        return (B.H if adjoint else B).device(x.dtype)(x)
+
+    def pull(primals: Any, g: mx.array, x: mx.array) -> tuple[mx.array, mx.array]:
+        values = primals[1]
+        w = inverse_product(A.with_values(values), g, solved, adjoint=not adjoint)
+        if A.values is None:
+            return w, values
+        return w, mx.vjp(lambda v: product(v, x), [values], [-w])[1][0]
+
+    def push(primals: Any, tangents: Any) -> mx.array:
+        (b, values), (db, dvalues) = primals, tangents
+        B = A.with_values(values)
+        change = mx.zeros_like(x) if db is None else db
+        if A.values is not None and dvalues is not None:  # in which the product is linear
+            change = change - product(dvalues, inverse_product(B, b, solved, x, adjoint))
+        return inverse_product(B, change, solved, adjoint=adjoint)
+
+    known: Any = mx.custom_function(lambda b, values: x)
+    known.vjp(pull)
+    known.jvp(push)
+    return known(b, values)
+
+
+def host_inverse_product(A: Operator, b: mx.array, solve: Callable[..., np.ndarray], dtype: np.dtype) -> mx.array:
+    """`inverse_product` by a solver over ndarrays of `dtype`, (b, adjoint) -> x."""
+
+    def solved(b: mx.array, adjoint: bool) -> mx.array:
+        return _dense.to_mlx(solve(_dense.view(b).astype(dtype, copy=False), adjoint))
+
+    return inverse_product(A, _dense.to_mlx(b, _dtypes.mlx_dtype(dtype)), solved)

@@ -1,0 +1,295 @@
+"""The vector spaces that a recurrence runs in: one vocabulary over ndarrays and over `mx.array`.
+
+A recurrence sees its vectors and scalars through these words alone and decides nothing by their values, so that it can
+run in any space, and be written down once and replayed. Over a space V, for several right-hand sides column by column:
+
+    V.A(p), V.M(r)         products with the operator, and with the preconditioner (r itself if there is none)
+    V.zeros()              a new vector
+    V.dot(a, b)            a^H b
+    V.ratio(a, b)          a / b; where b is 0, the method has broken down and the last iterate stands. For several
+                           columns: 0 in those that have broken down or converged, which so stay as they are
+    V.minus(a)             -a
+    V.sweep(update, ...)   updates (y, a, b, x), each of which means y <- a y + b x, in one pass over memory; a and b
+                           are results of the other words, or 1. Updates of one vector follow each other and go on from
+                           one another; else none reads what another writes. Gives what every update made, and with
+                           `squared` the squared norm of the last, taken on the way
+
+The loop that drives a recurrence also asks for `vector` and `array`, which wrap and unwrap, and for `settle`, `norm`
+and `done`, which look at values.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+from .. import _dense, _native
+from ._operator import constant, surely_traced
+
+Product = Callable[[Any], Any]
+_ONE = 1
+_BLOCK = 10_000  # elements that are updated together: they stay in cache, and a dot product of them wakes no threads
+
+
+class Breakdown(ArithmeticError):
+    """A method cannot go on from its last iterate."""
+
+
+class Host:
+    """ndarrays of shape (n,), updated in place."""
+
+    def __init__(self, like: np.ndarray, A: Product, M: Product | None) -> None:
+        self._like, self.A, self._M = like, A, M
+        self._scratch = np.empty_like(like[:_BLOCK])
+        self.dot: Any = np.vdot if np.iscomplexobj(like) else np.dot
+
+    def vector(self, x: np.ndarray) -> Any:
+        return x
+
+    def array(self, v: Any) -> np.ndarray:
+        return v
+
+    def zeros(self) -> Any:
+        return self.vector(np.zeros_like(self._like))
+
+    def M(self, r: Any) -> Any:
+        return r if self._M is None else self._M(r)
+
+    def ratio(self, a: Any, b: Any) -> Any:
+        if not b:
+            raise Breakdown
+        return a / b
+
+    def minus(self, a: Any) -> Any:
+        return -a
+
+    def sweep(self, *updates: Any, squared: bool = False) -> list[Any]:
+        t, made = self._scratch, []
+        for y, a, b, x in updates:
+            if a is not _ONE:
+                y *= a
+            y += x if b is _ONE else np.multiply(x, b, t)
+            made.append(y)
+        if squared:
+            made.append(self.dot(y, y))
+        return made
+
+    def settle(self, state: Any) -> Any:
+        """`state`, with what is pending in it computed."""
+        return state
+
+    def norm(self, square: Any) -> Any:
+        found = math.sqrt(square.real)
+        if found != found:
+            raise Breakdown
+        return found
+
+    def done(self, met: Any) -> bool:
+        """Whether the tolerance is `met` by every column; those by which it is are frozen from here on."""
+        return met
+
+
+class _Blocks(list[np.ndarray]):
+    """Views of the blocks of an ndarray."""
+
+    __slots__ = ("whole",)
+    whole: np.ndarray
+
+
+class HostBlocks(Host):
+    """Long ndarrays, updated block by block: a block stays in cache while it is looked at again."""
+
+    _block = _BLOCK
+
+    def __init__(self, like: np.ndarray, A: Product, M: Product | None) -> None:
+        super().__init__(like, A, M)
+        rows = max(1, self._block * len(like) // like.size)
+        self._slices = [slice(at, min(at + rows, len(like))) for at in range(0, len(like), rows)]
+        self._inner, self.dot = self.dot, self._dot
+        self._product, self.A = A, self._applied
+        self._scratch = np.empty_like(like[:rows])
+        self._scratches = [self._scratch[: part.stop - part.start] for part in self._slices]
+
+    def vector(self, x: np.ndarray) -> Any:
+        v = _Blocks([x[part] for part in self._slices])
+        v.whole = x
+        return v
+
+    def array(self, v: Any) -> np.ndarray:
+        return v.whole
+
+    def _applied(self, p: Any) -> Any:
+        return self.vector(self._product(p.whole))
+
+    def M(self, r: Any) -> Any:
+        return r if self._M is None else self.vector(self._M(r.whole))
+
+    def _dot(self, a: Any, b: Any) -> Any:
+        return sum(map(self._inner, a, b))
+
+    def sweep(self, *updates: Any, squared: bool = False) -> list[Any]:
+        square = self._update(updates, squared, range(len(self._slices)))
+        made = [update[0] for update in updates]
+        if squared:
+            made.append(square)
+        return made
+
+    def _update(self, updates: Any, squared: bool, blocks: range) -> Any:
+        """Update these blocks; the squared norm over them of the last vector."""
+        square, inner, multiply, scratch = 0, self._inner, np.multiply, self._scratches
+        for k in blocks:
+            for y, a, b, x in updates:
+                yk = y[k]
+                if a is not _ONE:
+                    yk *= a
+                yk += x[k] if b is _ONE else multiply(x[k], b, scratch[k])
+            if squared:
+                square = square + inner(yk, yk)
+        return square
+
+
+class HostColumns(HostBlocks):
+    """ndarrays of shape (n, k), in blocks of rows; scalars have shape (k,)."""
+
+    _block = 8_000  # a matrix-vector product of more elements would wake threads
+
+    def __init__(self, like: np.ndarray, A: Product, M: Product | None) -> None:
+        super().__init__(like, A, M)
+        self._open = np.ones(like.shape[1], bool)
+        ones = np.ones(len(self._scratch), like.dtype)
+        self._inner = lambda u, v: ones[: len(u)] @ (u.conj() * v)  # sums by BLAS: along short rows NumPy is slow
+
+    def vector(self, x: np.ndarray) -> Any:
+        return super().vector(np.ascontiguousarray(x))
+
+    def ratio(self, a: Any, b: Any) -> Any:
+        return np.divide(a, b, out=np.zeros_like(a), where=self._open & (b != 0))
+
+    def _update(self, updates: Any, squared: bool, blocks: range) -> Any:
+        tall = [(y, self._tall(a), self._tall(b), x) for y, a, b, x in updates]
+        last = len(self._scratches[-1])
+        short = [(y, *(a if a is _ONE else a[:last] for a in scalars), x) for y, *scalars, x in tall]
+        return super()._update(tall, squared, blocks[:-1]) + super()._update(short, squared, blocks[-1:])
+
+    def _tall(self, a: Any) -> Any:
+        """Scalars repeated along the rows of a block: NumPy runs over arrays of one shape as over one long vector."""
+        return a if a is _ONE else np.tile(a, (len(self._scratch), 1))
+
+    def norm(self, square: Any) -> Any:
+        return _roots(square.real)
+
+    def done(self, met: Any) -> bool:
+        self._open = ~met
+        return bool(met.all())
+
+
+def _roots(squares: np.ndarray) -> np.ndarray:
+    if np.isnan(squares).all():
+        raise Breakdown
+    return np.sqrt(squares)
+
+
+class _Minus:
+    """A scalar whose sign costs no node of the graph: `Lazy.sweep` subtracts."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: mx.array) -> None:
+        self.value = value
+
+
+class Lazy:
+    """`mx.array` of shape (n,), evaluated once in every step."""
+
+    def __init__(self, like: mx.array, A: Product, M: Product | None) -> None:
+        self._like, self.A, self._M = like, A, M
+        self._complex = like.dtype == mx.complex64
+
+    def vector(self, x: mx.array) -> mx.array:
+        return x
+
+    def array(self, v: mx.array) -> mx.array:
+        return v
+
+    def zeros(self) -> mx.array:
+        return mx.zeros_like(self._like)
+
+    def M(self, r: mx.array) -> mx.array:
+        return r if self._M is None else constant(self._M(r))
+
+    def dot(self, a: mx.array, b: mx.array) -> mx.array:
+        return mx.sum((mx.conj(a) if self._complex else a) * b, 0)
+
+    def ratio(self, a: Any, b: Any) -> mx.array:
+        return a / b  # nan where b is 0, which `norm` meets: to look for it here would cost as much as the vectors
+
+    def minus(self, a: mx.array) -> Any:
+        return _Minus(a)
+
+    def sweep(self, *updates: Any, squared: bool = False) -> list[Any]:
+        made: list[Any] = []
+        before: Any = None
+        new: Any = None
+        for y, a, b, x in updates:
+            if y is before:
+                y = new
+            else:
+                before = y
+            if a is not _ONE:
+                y = a * y
+            new = y - b.value * x if type(b) is _Minus else y + x if b is _ONE else y + b * x
+            made.append(new)
+        if squared:
+            made.append(self.dot(new, new))
+        return made
+
+    def settle(self, state: Any) -> Any:
+        mx.eval(state)
+        if not _native.is_tracer(state[1]):
+            return state
+        if surely_traced(state[1]):
+            raise ValueError(
+                "the products of A depend on traced arrays that A closes over, and x has no derivative with respect to "
+                "them: give A as a sparse array (`with_data` takes traced values) or as an mx.array"
+            )
+        return tuple(constant(a) if _dense.is_mlx(a) else a for a in state)  # or what they are made of would be kept
+
+    def norm(self, square: mx.array) -> Any:
+        found = math.sqrt(square.item().real)
+        if found != found:
+            raise Breakdown
+        return found
+
+    def done(self, met: Any) -> bool:
+        return met
+
+
+class LazyColumns(Lazy):
+    """`mx.array` of shape (n, k); scalars have shape (k,)."""
+
+    def __init__(self, like: mx.array, A: Product, M: Product | None) -> None:
+        super().__init__(like, A, M)
+        self._open = mx.ones(like.shape[1], dtype=mx.bool_)
+
+    def ratio(self, a: Any, b: Any) -> mx.array:
+        return mx.where(self._open & (b != 0), a / b, 0)
+
+    def norm(self, square: mx.array) -> Any:
+        return _roots(_dense.view(square).real)
+
+    def done(self, met: Any) -> bool:
+        self._open = mx.array(~met)
+        return bool(met.all())
+
+
+def space(like: Any, A: Product, M: Product | None) -> Any:
+    """The space of vectors shaped like `like`, in its namespace and dtype."""
+    if _dense.is_mlx(like):
+        return (Lazy if like.ndim == 1 else LazyColumns)(like, A, M)
+    if like.ndim == 2:
+        return HostColumns(like, A, M)
+    return (Host if like.size <= _BLOCK else HostBlocks)(like, A, M)

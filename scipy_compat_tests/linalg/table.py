@@ -1,0 +1,150 @@
+"""The table of solvers and problems that the property files read: a new solver or problem is one row.
+
+test_solution     residuals and SciPy's solution        test_conventions  namespaces, dtypes, options, callbacks
+test_batches      several right-hand sides              test_bad_input    refusals and failures
+test_gradients    derivatives and what has none
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse
+import scipy.sparse.linalg
+from scipy.sparse.linalg import LinearOperator
+
+import mlx_sparse as sp
+from mlx_sparse import linalg
+
+from . import systems
+
+
+@dataclass(frozen=True)
+class Problem:
+    name: str
+    kinds: frozenset[str]  # what a solver may ask for
+    build: Callable[[int, str], Any]  # (n, dtype) -> SciPy csr array
+
+    @cache  # noqa: B019
+    def matrix(self, n, dtype):
+        return self.build(n, dtype)
+
+
+PROBLEMS = (
+    Problem("general", frozenset({"general"}), systems.general),
+    Problem("hermitian", frozenset({"definite", "general"}), systems.hermitian),
+    Problem("line", frozenset({"definite", "general"}), systems.line),
+    Problem("lower", frozenset({"lower"}), partial(systems.triangle, lower=True)),
+    Problem("upper", frozenset({"upper"}), partial(systems.triangle, lower=False)),
+    Problem("laplacian", frozenset({"semidefinite"}), systems.laplacian),
+)
+
+
+@dataclass(frozen=True)
+class Solver:
+    name: str
+    takes: tuple[str, ...]  # kinds of problem
+    solve: Callable[..., Any]  # (A, b, rtol) -> x, accurate to rtol
+    formats: tuple[str, ...] = ("csr", "csc")  # what A may be without a warning
+    gradients: tuple[str, ...] = ("b", "values")  # what x is differentiable in
+    inverted: Callable[[Any], Any] = lambda S: S  # what is inverted, of the matrix that is given
+    one_column: bool = False  # whether b of shape (n, 1) gives x of that shape, or else of (n,)
+    iterate: Callable[..., Any] | None = None  # (A, b, x0, rtol=, atol=, maxiter=, M=, callback=) -> (x, info)
+    twin: Callable[..., Any] | None = None  # SciPy's `iterate`, whose callback takes xk
+    make: Callable[..., Any] | None = None  # A -> what solves, where that is made beforehand
+
+    def __call__(self, A, b, rtol=1e-6):
+        return self.solve(A, b, rtol)
+
+
+def _iterative(iterate, preconditioner=None):
+    def solve(A, b, rtol):
+        x, info = iterate(A, b, rtol=rtol, M=preconditioner and preconditioner(A))
+        assert info == 0
+        return x
+
+    return solve
+
+
+def _jacobi(A):
+    return sp.diags_array(1 / A.diagonal())
+
+
+def _incomplete(A):
+    lu = linalg.spilu(A.tocsc())
+    return LinearOperator(A.shape, matvec=lu.solve, dtype=np.asarray(lu.L.data).dtype)
+
+
+def _factored(make, trans="N"):
+    return lambda A, b, rtol: make(A).solve(b, trans)
+
+
+def _substitution(lower, unit):
+    def solve(A, b, rtol):
+        return linalg.spsolve_triangular(A, b, lower, overwrite_A=True, overwrite_b=True, unit_diagonal=unit)
+
+    return solve
+
+
+def _with_unit_diagonal(S):
+    S = S.tolil()
+    S.setdiag(1)
+    return S.tocsr()
+
+
+_complete = partial(linalg.spilu, drop_tol=0, fill_factor=50)
+_twin = scipy.sparse.linalg
+_krylov = partial(Solver, formats=systems.ALL_FORMATS)
+_lu = partial(Solver, takes=("general",), formats=("csc",), gradients=("b",), one_column=True)
+_lower = partial(Solver, takes=("lower",), one_column=True)
+_upper = partial(Solver, takes=("upper",), one_column=True)
+_spd = ("definite",)
+
+SOLVERS = (
+    _krylov("cg", ("definite", "semidefinite"), _iterative(linalg.cg), iterate=linalg.cg, twin=_twin.cg),
+    _krylov("cg-jacobi", _spd, _iterative(linalg.cg, _jacobi)),
+    Solver("cg-spilu", _spd, _iterative(linalg.cg, _incomplete), ("csc",), ("b",)),
+    Solver("spsolve", ("general",), lambda A, b, rtol: linalg.spsolve(A, b)),
+    _lu("splu", solve=_factored(linalg.splu), make=linalg.splu),
+    _lu("splu-T", solve=_factored(linalg.splu, "T"), inverted=lambda S: S.T),
+    _lu("splu-H", solve=_factored(linalg.splu, "H"), inverted=lambda S: S.conj().T),
+    _lu("factorized", solve=lambda A, b, rtol: linalg.factorized(A)(b), make=linalg.factorized),
+    _lu("spilu", solve=_factored(_complete), make=linalg.spilu),
+    _lower("lower", solve=_substitution(True, False)),
+    _upper("upper", solve=_substitution(False, False)),
+    _lower("lower-unit", solve=_substitution(True, True), gradients=("b",), inverted=_with_unit_diagonal),
+    _upper("upper-unit", solve=_substitution(False, True), gradients=("b",), inverted=_with_unit_diagonal),
+)
+
+
+def rows(condition=lambda solver: True, every=False, kinds=("definite", "general", "lower", "upper")):
+    """Parameters (solver, problem): with `every` problem of these kinds that a solver takes, or with the first."""
+    found = []
+    for solver in filter(condition, SOLVERS):
+        fitting = [p for p in PROBLEMS if any(kind in p.kinds for kind in solver.takes if kind in kinds)]
+        pairs = fitting if every else fitting[:1]
+        found += [pytest.param(solver, p, id=f"{solver.name}-{p.name}") for p in pairs]
+    return found
+
+
+def each(condition=lambda solver: True, **options):
+    """A parametrisation over `rows`."""
+    return pytest.mark.parametrize(("solver", "problem"), rows(condition, **options))
+
+
+def iterative(solver):
+    return solver.iterate is not None
+
+
+def eps(dtype):
+    return float(np.finfo(dtype).eps)
+
+
+@cache
+def tolerance(solver, problem, n, dtype):
+    """What rounding may leave of the residual and of the solution, relative to b and to x."""
+    condition = np.linalg.cond(solver.inverted(problem.matrix(n, dtype)).toarray())
+    return 100 * eps(dtype) * condition

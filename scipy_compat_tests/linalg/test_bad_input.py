@@ -1,0 +1,101 @@
+"""What solvers refuse, and how they fail."""
+
+import mlx.core as mx
+import numpy as np
+import pytest
+
+import mlx_sparse as sp
+
+from .systems import NAMESPACES, as_namespace, ours, vector
+from .table import each, iterative
+
+N = 12
+
+
+@each()
+def test_shapes(solver, problem):
+    format = solver.formats[-1] if "csc" not in solver.formats else "csc"
+    A, b = ours(problem.matrix(N, "f"), format), vector(N, "f")
+    for wrong in (b[:-1], np.ones((N - 1, 2), "f"), np.ones((N, 2, 2), "f"), np.float32(1)):
+        for namespace in NAMESPACES:
+            with pytest.raises(ValueError):
+                solver(A, as_namespace(np.asarray(wrong), namespace))
+    for shape in ((3, 4), (4, 3)):
+        with pytest.raises(ValueError, match="square"):
+            solver(sp.csr_array(shape, dtype="f").asformat(format), np.ones(shape[0], "f"))
+
+
+@each()
+def test_dtypes_of_mlx_arrays_must_agree(solver, problem):
+    A = ours(problem.matrix(N, "f"), "csc")
+    for dtype in (mx.complex64, mx.int32):
+        with pytest.raises(TypeError, match="dtype"):
+            solver(A, mx.ones(N, dtype=dtype))
+
+
+@each(lambda solver: "general" in solver.takes or solver.name in ("lower", "upper"))
+@pytest.mark.parametrize("namespace", NAMESPACES)
+def test_singular(solver, problem, namespace):
+    """An error, or nan with a warning."""
+    S = problem.matrix(N, "f").tolil()
+    S[3] = 0
+    A, b = ours(S.tocsc(), "csc"), as_namespace(vector(N, "f"), namespace)
+    if solver.name == "spsolve":
+        with pytest.warns(sp.linalg.MatrixRankWarning):
+            assert np.isnan(np.asarray(solver(A, b))).all()
+    else:
+        with pytest.raises((RuntimeError, np.linalg.LinAlgError), match="singular|zero"):
+            solver(A, b)
+
+
+@each(iterative)
+def test_operators(solver, problem):
+    A, b = ours(problem.matrix(N, "f")), vector(N, "f")
+    for wrong, error in ((object(), TypeError), (None, TypeError), (np.ones((2, 2, 2)), ValueError)):
+        with pytest.raises(error):
+            solver.iterate(wrong, b)
+    for M, error in ((np.eye(3), ValueError), (object(), TypeError)):
+        with pytest.raises(error):
+            solver.iterate(A, b, M=M)
+
+
+@each(iterative)
+def test_first_guesses(solver, problem):
+    A, b = ours(problem.matrix(N, "f")), vector(N, "f")
+    B = np.stack([b, b], axis=1)
+    for right, x0 in ((b, b[:-1]), (b, B), (b, "b"), (B, b), (B, B[:, :1]), (B, B[:-1])):
+        for namespace in NAMESPACES:
+            with pytest.raises(ValueError, match="x0"):
+                solver.iterate(A, as_namespace(right, namespace), x0)
+
+
+@pytest.mark.parametrize("options", [{"atol": None}, {"atol": "legacy"}, {"atol": -1.0}])
+@each(iterative)
+def test_tolerances(solver, problem, options):
+    with pytest.raises(ValueError, match="atol"):
+        solver.iterate(ours(problem.matrix(N, "f")), vector(N, "f"), **options)
+
+
+@pytest.mark.parametrize("namespace", NAMESPACES)
+@pytest.mark.parametrize("columns", [None, 2])
+@each(iterative)
+@pytest.mark.filterwarnings("error")
+def test_breakdown(solver, problem, dtype, namespace, columns):
+    """A zero matrix: the last iterate, which is finite, and no convergence."""
+    A = sp.csr_array((8, 8), dtype=np.dtype(dtype))
+    b = np.ones(8 if columns is None else (8, columns), dtype)
+    x, info = solver.iterate(A, as_namespace(b, namespace), maxiter=5)
+    assert info == 5 and not np.asarray(x).any()
+
+
+@pytest.mark.parametrize("namespace", NAMESPACES)
+@each(iterative)
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_nan_does_not_converge(solver, problem, dtype, namespace):
+    A, b = ours(problem.matrix(N, dtype)), vector(N, dtype)
+    b[2] = np.nan
+    _, info = solver.iterate(A, as_namespace(b, namespace), maxiter=5)
+    assert info == 5
+    B = np.stack([vector(N, dtype), b], axis=1)
+    X, info = solver.iterate(A, as_namespace(B, namespace), maxiter=50)
+    assert info == 50 and np.isfinite(np.asarray(X)[:, 0]).all()

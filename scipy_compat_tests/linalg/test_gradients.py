@@ -1,0 +1,266 @@
+"""Derivatives of solutions, against dense MLX; and refusals where there are none."""
+
+import mlx.core as mx
+import numpy as np
+import pytest
+import scipy.sparse
+import scipy.sparse.linalg
+
+import mlx_sparse as sp
+from mlx_sparse.linalg import expm, expm_multiply, inv, norm, onenormest, spilu, splu
+
+from .systems import as_namespace, hermitian, laplacian, line, ours, vector, vectors
+from .table import each, eps, iterative, tolerance
+
+N = 24
+STRUCTURES = ("csr", "csc", "coo", "bsr", "dia")  # formats whose values an mx.array holds
+
+
+def dense_inverse(X):
+    """X^-1 of dense arrays by Newton's iteration: MLX has no derivative of its own inverse."""
+    Y = mx.conj(X).T / (mx.max(mx.sum(mx.abs(X), 0)) * mx.max(mx.sum(mx.abs(X), 1)))
+    I = mx.eye(X.shape[0]).astype(X.dtype)
+    for _ in range(30):
+        Y = Y @ (2 * I - X @ Y)
+    return Y
+
+
+def curved(x):
+    """A real function of x with all its derivatives."""
+    real = mx.sum(mx.sin(mx.real(x)))
+    return real + mx.sum(mx.cos(2 * mx.imag(x))) if x.dtype == mx.complex64 else real
+
+
+def places(A):
+    """The function from A's stored values to its dense form, as a product, whose derivatives are MLX's own."""
+    order = A.with_data(mx.arange(1, A.data.size + 1).reshape(A.data.shape)).tocoo()
+    stored = np.asarray(order.data) - 1
+    spread = np.zeros((A.shape[0] * A.shape[1], A.data.size), np.float32)
+    spread[np.ravel_multi_index([np.asarray(c) for c in order.coords], A.shape), stored] = 1
+    return lambda v: (mx.array(spread).astype(v.dtype) @ v.reshape(-1)).reshape(A.shape)
+
+
+def close(mine, expected, bound):
+    mine, expected = np.asarray(mine), np.asarray(expected)
+    assert mine.shape == expected.shape and mine.dtype == expected.dtype
+    np.testing.assert_allclose(mine, expected, rtol=0, atol=bound * max(1e-30, abs(expected).max()))
+
+
+def losses(solver, problem, dtype, format, columns):
+    """(ours, dense, values, b, bound): functions of values and b, and where to take their derivatives."""
+    S, tol = problem.matrix(N, dtype), tolerance(solver, problem, N, dtype)
+    A, b = ours(S, format), as_namespace(vectors(N, dtype, columns), "mlx")
+    full = places(A)
+    transform = {"splu-T": lambda X: X.T, "splu-H": lambda X: mx.conj(X).T}.get(solver.name, lambda X: X)
+    unit = solver.name.endswith("unit")
+
+    def mine(values, b):
+        B = A.with_data(values) if "values" in solver.gradients else A
+        return curved(solver(B, b, tol / 10))
+
+    def theirs(values, b):
+        X = transform(full(values if "values" in solver.gradients else A.data))
+        if unit:
+            X = X + mx.diag(1 - mx.diag(X))
+        return curved(dense_inverse(X) @ b)
+
+    return mine, theirs, mx.array(A.data), b, 2 * tol
+
+
+def formats(solver):
+    return [f for f in solver.formats if f in STRUCTURES]
+
+
+@pytest.mark.parametrize("columns", [None, 3])
+@each()
+def test_gradients(solver, problem, dtype, columns):
+    for format in formats(solver):
+        mine, theirs, values, b, bound = losses(solver, problem, dtype, format, columns)
+        (value, found), (expected_value, expected) = (
+            mx.value_and_grad(f, argnums=(0, 1))(values, b) for f in (mine, theirs)
+        )
+        close(value, expected_value, bound)
+        close(found[1], expected[1], bound)
+        close(found[0], expected[0], bound)
+        alone = mx.grad(mine, argnums=1)(values, b)
+        np.testing.assert_array_equal(np.asarray(alone), np.asarray(found[1]))
+
+
+@pytest.mark.parametrize("columns", [None, 2])
+@each()
+def test_forward_derivatives(solver, problem, dtype, columns):
+    mine, theirs, values, b, bound = losses(solver, problem, dtype, formats(solver)[0], columns)
+    tangents = [as_namespace(vector(values.size, dtype, 7), "mlx").reshape(values.shape), mx.ones_like(b)]
+    (_, found), (_, expected) = (mx.jvp(f, [values, b], tangents) for f in (mine, theirs))
+    scale = max(1.0, abs(expected[0].item()))
+    assert abs(found[0].item() - expected[0].item()) < bound * scale * N
+    for k, point in enumerate((values, b)):  # one of them traced, the other constant
+
+        def along(f, k=k):
+            return lambda x: f(*(x if i == k else p for i, p in enumerate((values, b))))
+
+        found, expected = (mx.jvp(along(f), [point], [tangents[k]])[1][0].item() for f in (mine, theirs))
+        assert abs(found - expected) < bound * max(1.0, abs(expected)) * N
+
+
+@each()
+def test_second_derivatives(solver, problem, dtype):
+    for format in formats(solver)[:2]:
+        mine, theirs, values, b, bound = losses(solver, problem, dtype, format, None)
+        made = []
+        for f in (mine, theirs):
+            slope = mx.grad(f, argnums=(0, 1))
+            both = mx.grad(lambda *at, slope=slope: sum(map(curved, slope(*at))), argnums=(0, 1))(values, b)
+            product = mx.jvp(lambda b, slope=slope, v=values: slope(v, b)[1], [b], [mx.ones_like(b)])[1]
+            made.append([*both, *product])
+        for found, expected in zip(*made, strict=True):
+            close(found, expected, 10 * bound)
+
+
+# ---- what iterative solvers share ---------------------------------------------------------------------------------
+
+
+@each(iterative)
+def test_dense_operator(solver, problem, dtype):
+    S, b, tol = problem.matrix(N, dtype), as_namespace(vector(N, dtype), "mlx"), tolerance(solver, problem, N, dtype)
+    X = as_namespace(S.toarray(), "mlx")
+    found = mx.grad(lambda X, b: curved(solver(X, b, tol / 10)), argnums=(0, 1))(X, b)
+    expected = mx.grad(lambda X, b: curved(dense_inverse(X) @ b), argnums=(0, 1))(X, b)
+    for mine, theirs in zip(found, expected, strict=True):
+        close(mine, theirs, 2 * tol)
+
+
+class MatrixFree:
+    """Products of MLX's own."""
+
+    def __init__(self, A):
+        self.A, self.shape = A, A.shape
+
+    def matvec(self, x):
+        return self.A @ x
+
+
+@each(iterative)
+def test_operators_are_differentiable_in_b(solver, problem, dtype):
+    S, b, tol = problem.matrix(N, dtype), as_namespace(vector(N, dtype), "mlx"), tolerance(solver, problem, N, dtype)
+    expected = mx.grad(lambda b: curved(solver(ours(S), b, tol / 10)))(b)
+    for A in (MatrixFree(ours(S)), scipy.sparse.linalg.aslinearoperator(S), S, S.toarray()):
+        close(mx.grad(lambda b, A=A: curved(solver(A, b, tol / 10)))(b), expected, 2 * tol)
+
+
+@each(iterative)
+def test_guess_and_preconditioner_have_no_influence(solver, problem, dtype):
+    """A preconditioner made of traced values, and a traced first guess, leave the derivatives of the solution."""
+    S, b, tol = problem.matrix(N, dtype), as_namespace(vector(N, dtype), "mlx"), tolerance(solver, problem, N, dtype)
+    A = ours(S)
+
+    def loss(values, b, scale):
+        B = A.with_data(values)
+        M = sp.csr_array(sp.diags_array(1 / B.diagonal())) * scale
+        x, info = solver.iterate(B, b, scale * b, rtol=tol / 10, M=M)
+        assert info == 0
+        return curved(x)
+
+    found = mx.grad(loss, argnums=(0, 1, 2))(A.data, b, mx.array(1.0, dtype=b.dtype))
+    expected = mx.grad(lambda v, b: curved(solver(A.with_data(v), b, tol / 10)), argnums=(0, 1))(A.data, b)
+    close(found[0], expected[0], 2 * tol)
+    close(found[1], expected[1], 2 * tol)
+    assert found[2].item() == 0
+
+
+@each(iterative)
+def test_adjoint_systems_are_solved_as_accurately(solver, problem, dtype):
+    """However small the cotangent is, and whichever of the tolerances the solution met."""
+    S, b = problem.matrix(N, dtype), as_namespace(vector(N, dtype), "mlx")
+    small, bound = 1e-12, 1e3 * eps(dtype)
+
+    def loss(b, **options):
+        x, _ = solver.iterate(ours(S), b, **options)
+        return small * mx.sum(mx.real(x))
+
+    expected = scipy.sparse.linalg.spsolve(S.conj().T.tocsc(), np.full(N, small, dtype))
+    size = float(np.linalg.norm(np.asarray(b)))
+    for options in ({"rtol": bound}, {"rtol": 0.0, "atol": bound * size}, {"rtol": bound, "atol": bound * size}):
+        found = mx.grad(lambda b, options=options: loss(b, **options))(b)
+        np.testing.assert_allclose(np.asarray(found), expected, rtol=0, atol=100 * bound * abs(expected).max())
+    with pytest.warns(UserWarning, match="derivative is inaccurate"):
+        mx.grad(lambda b: loss(b, rtol=1e-12, maxiter=1))(b)
+
+
+@each(iterative)
+def test_derivatives_keep_no_iterates(solver, problem, device):
+    if device == "gpu":
+        pytest.skip("memory that the GPU's allocator reports includes its cache")
+    n = 20_000
+    A, b = ours(line(n, "f") + 1e-3 * scipy.sparse.eye_array(n, dtype="f")), mx.ones(n)
+    steps = []
+    solver.iterate(A, b, callback=lambda xk: steps.append(None))
+    assert len(steps) > 60
+    mx.eval(A.data)
+    mx.reset_peak_memory()
+    before = mx.get_active_memory()
+    mx.eval(mx.grad(lambda b: curved(solver(A, b)))(b))
+    assert mx.get_peak_memory() - before < 40 * b.nbytes
+
+
+# ---- nothing that looks like a gradient of zero -------------------------------------------------------------------
+
+
+@each()
+def test_compile_and_vmap_are_refused(solver, problem):
+    A, b = ours(problem.matrix(N, "f"), solver.formats[0]), mx.array(vector(N, "f"))
+    with pytest.raises(ValueError, match="mx.compile and mx.vmap"):
+        mx.compile(lambda b: solver(A, b))(b)
+    with pytest.raises(ValueError, match="mx.compile and mx.vmap"):
+        mx.vmap(lambda b: solver(A, b))(mx.stack([b, b]))
+
+
+@each()
+def test_traced_values_with_an_ndarray_are_refused(solver, problem):
+    A, b = ours(problem.matrix(N, "f"), solver.formats[0]), vector(N, "f")
+    with pytest.raises(ValueError, match="no derivative"):
+        mx.grad(lambda v: mx.sum(mx.array(solver(A.with_data(v), b))))(A.data)
+
+
+@each(lambda solver: "values" not in solver.gradients and solver.iterate is None)
+def test_values_without_derivative_are_refused(solver, problem):
+    A, b = ours(problem.matrix(N, "f"), solver.formats[0]), mx.array(vector(N, "f"))
+
+    def loss(v, b, constant=False):
+        return mx.sum(solver(A.with_data(np.array(v) if constant else v), b))
+
+    with pytest.raises(ValueError, match="no derivative"):
+        mx.grad(loss)(A.data, b)
+    mx.grad(lambda v: loss(v, b, constant=True))(A.data)
+
+
+@each(iterative)
+def test_what_an_operator_closes_over_is_refused(solver, problem):
+    A, b = ours(problem.matrix(N, "f")), mx.array(vector(N, "f"))
+    for x0 in (None, mx.ones(N)):
+        with pytest.raises(ValueError, match="closes over"):
+            mx.grad(lambda v, x0=x0: mx.sum(solver.iterate(MatrixFree(A.with_data(v)), b, x0)[0]))(A.data)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda A: splu(A).solve(mx.ones(N)),
+        lambda A: spilu(A).solve(mx.ones(N)),
+        lambda A: inv(A).data,
+        lambda A: expm(A).data,
+        lambda A: mx.array(norm(A, 2)),
+        lambda A: mx.array(onenormest(A)),
+        lambda A: mx.array(expm_multiply(A, np.ones(N, np.float32))),
+    ],
+)
+def test_functions_without_derivative(function):
+    A = ours(hermitian(N, "f"), "csc")
+    with pytest.raises(ValueError, match="no derivative"):
+        mx.grad(lambda v: mx.sum(function(A.with_data(v))))(A.data)
+
+
+def test_products_with_a_linear_operator_have_no_derivative():
+    L = scipy.sparse.linalg.aslinearoperator(laplacian(N, "f"))
+    with pytest.raises(ValueError, match="no derivative"):
+        mx.grad(lambda b: mx.sum(expm_multiply(L, b, traceA=1.0)))(mx.ones(N))
