@@ -248,7 +248,7 @@ class Lazy:
         return made
 
     def settle(self, state: Any) -> Any:
-        mx.eval(state)
+        mx.eval(*state)
         if not _native.is_tracer(state[1]):
             return state
         if surely_traced(state[1]):
