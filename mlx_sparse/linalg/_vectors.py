@@ -177,7 +177,7 @@ class HostColumns(HostBlocks):
 
     def _tall(self, a: Any) -> Any:
         """Scalars repeated along the rows of a block: NumPy runs over arrays of one shape as over one long vector."""
-        return a if a is _ONE else np.tile(a, (len(self._scratch), 1))
+        return a if a is _ONE else np.repeat(a[None], len(self._scratch), axis=0)
 
     def norm(self, square: Any) -> Any:
         return _roots(square.real)
@@ -248,7 +248,7 @@ class Lazy:
         return made
 
     def settle(self, state: Any) -> Any:
-        mx.eval(state)
+        mx.eval(*state)
         if not _native.is_tracer(state[1]):
             return state
         if surely_traced(state[1]):
