@@ -303,7 +303,7 @@ def _constant(A: Any) -> Any:
     data = A._data if isinstance(A, _spbase) else A
     if not _dense.is_mlx(data) or not _native.is_tracer(data):
         return A
-    copied = _dense.to_mlx(_dense.view(data), data.dtype)
+    copied = _dense.to_mlx(_dense.view(mx.stop_gradient(data)), data.dtype)
     return A.with_data(copied) if issparse(A) else copied
 
 
