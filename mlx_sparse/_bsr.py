@@ -230,7 +230,7 @@ class _bsr_base(_cs_array):
         self._bind()
 
     def eliminate_zeros(self) -> None:
-        """Drop blocks that hold nothing but zeros, rebinding this array's buffers. Reads the values: not of traced ones."""
+        """Drop blocks that hold nothing but zeros, rebinding this array's buffers. Refuses traced values."""
         if self._assigned:
             self.prune()
         kept = (_dense.view(self._data) != 0).any(axis=(1, 2))

@@ -310,7 +310,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         self._assigned = False
 
     def eliminate_zeros(self) -> None:
-        """Drop stored entries whose value is zero, rebinding this array's buffers. Reads the values: not of traced ones."""
+        """Drop stored entries whose value is zero, rebinding this array's buffers. Refuses traced values."""
         self._rebind(*_native.eliminate_zeros(self._trio))
         self._assigned = False
 

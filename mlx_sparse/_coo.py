@@ -278,7 +278,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         self.has_canonical_format = True
 
     def eliminate_zeros(self) -> None:
-        """Drop stored entries whose value is zero, rebinding the buffers. Reads the values: not of traced ones."""
+        """Drop stored entries whose value is zero, rebinding the buffers. Refuses traced values."""
         kept = _dense.view(self._data) != 0
         if not kept.all():
             self._keep(kept)

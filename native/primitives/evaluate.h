@@ -134,6 +134,13 @@ inline mx::array evaluated_at_once(mx::array a, size_t work = 0) {
   return a;
 }
 
+// x (..., n) as (b, n), for any n.
+inline mx::array as_rows(const mx::array& x, mx::Stream s) {
+  int rows = 1;
+  for (int d = 0; d + 1 < static_cast<int>(x.ndim()); ++d) rows *= x.shape(d);
+  return mx::reshape(x, {rows, x.shape(-1)}, s);
+}
+
 inline mx::array conj(const mx::array& a, mx::Stream s) {
   return a.dtype() == mx::complex64 ? mx::conjugate(a, s) : a;
 }

@@ -175,9 +175,8 @@ def test_other_dtypes(name, dtype, device):
         pytest.skip("complex numbers have no order in MLX")
     if dtype == mx.float64 and device != "cpu":
         pytest.skip("float64 exists on the CPU alone")
-    arrays = [
-        make(f, "duplicates", dtype, seed=k) for k, f in enumerate(("csr", "coo") if name in TWO else ("csc",), 1)
-    ]
+    formats = ("csr", "coo") if name in TWO else ("csc",)
+    arrays = [make(fmt, "duplicates", dtype, seed) for seed, fmt in enumerate(formats, 1)]
     sparse, plain = {**ONE, **TWO}[name]
     compare(
         lambda *v: dense(sparse(*(A.with_data(x) for A, x in zip(arrays, v, strict=True)))),
