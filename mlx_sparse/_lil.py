@@ -164,12 +164,12 @@ class _lil_base(_entrywise):
             return self._pick_pairs(*np.atleast_2d(row, col))
         taken = np.array([row] if isinstance(row, int) else row, dtype=np.int64).ravel()
         if isinstance(col, np.ndarray):
-            lists = _native.list_take(self.rows, self.data, taken, col.ravel(), self._shape[1])
+            columns, values = _native.list_take(self.rows, self.data, taken, col.ravel(), self._shape[1])
         else:
             col = range(col, col + 1) if isinstance(col, int) else col
-            lists = _native.list_cut(self.rows, self.data, taken, col.start, col.step, len(col))
+            columns, values = _native.list_cut(self.rows, self.data, taken, col.start, col.step, len(col))
         width = col.size if isinstance(col, np.ndarray) else len(col)
-        return self._of_lists(*lists, (len(taken), width), self._dtype)
+        return self._of_lists(columns, values, (len(taken), width), self._dtype)
 
     def _pick_pairs(self, row: np.ndarray, col: np.ndarray) -> Any:
         """The elements at (row[k], col[k]), without the zeros among them."""

@@ -163,8 +163,8 @@ class _minmax:
         if self.ndim != 2:
             A, along = _folded(self.tocoo(copy=False)._unique(), axes), 1
         cs = (A.tocsc() if along == 0 else A.tocsr())._canonical()
-        trio = (cs._entries(), cs._indices, cs._indptr)
-        found = _native.major_where(trio, A.shape[along], name == "argmax", bool(explicit))
+        kernel = _native.MajorWhere(name == "argmax", bool(explicit))
+        found = _native.major_where(kernel, cs._structure, cs._data, None)
         if self.ndim != 2:
             return _dense.in_namespace(mx.reshape(found, tuple(n for a, n in enumerate(self.shape) if a not in axes)))
         if isinstance(self, sparray):

@@ -2,8 +2,8 @@
 
 Usage: python tools/try_adding.py [BUILD_OPTION ...]
 
-Needs what an editable install needs (CONTRIBUTING.md). Options go to `meson setup`, such as -Doptimization=1. Prints the
-files that were touched, and fails when there are more than four besides the test.
+Needs what an editable install needs (CONTRIBUTING.md). Options go to `meson setup`, such as -Doptimization=1. Prints
+the files that were touched, and fails when there are more than four besides the test.
 """
 
 from __future__ import annotations

@@ -65,15 +65,6 @@ inline mx::Stream to_stream(const py::object& stream) {
   return array_slot(node.ptr())->primitive().stream();
 }
 
-// The stream for an operation on `values`, which must be able to hold their dtype.
-inline mx::Stream checked_stream(const mx::array& values, const py::object& stream) {
-  const auto s = to_stream(stream);
-  if (values.dtype() == mx::float64 && s.device == mx::Device::gpu) {
-    throw py::value_error("float64 values exist only on the CPU; cast to float32, or pass stream=mx.cpu");
-  }
-  return s;
-}
-
 // From now on `mx.array OP x` lets an instance x of `base` answer through its reflected operator, as NumPy's arrays do.
 void defer_to(py::object base);
 

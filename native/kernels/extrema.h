@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "../dispatch.h"
 #include "../parallel.h"
@@ -159,5 +160,21 @@ void cs_major_where(CsView<T, I> a, bool explicit_only, int64_t* out) {
     }
   });
 }
+
+// cs_major_where for either order, as per_slice takes it.
+struct MajorWhere {
+  static constexpr const char* name = "cs_major_where";
+  static constexpr bool has_shader = false;
+  template <class T>
+  using Result = int64_t;
+  bool max, explicit_only;
+  std::vector<int64_t> key() const { return {max, explicit_only}; }
+
+  template <class T, class I>
+  void operator()(CsView<T, I> a, int64_t* out) const {
+    if (max) cs_major_where<true>(a, explicit_only, out);
+    else cs_major_where<false>(a, explicit_only, out);
+  }
+};
 
 } // namespace sp

@@ -50,16 +50,4 @@ mx::array minor_extreme(const mx::array& data, const mx::array& indices, int64_t
   });
 }
 
-mx::array major_where(const Compressed& a, int64_t n_minor, bool max, bool explicit_only) {
-  return with_value(a, [&](auto i, auto t) {
-    using I = typename decltype(i)::type;
-    using T = typename decltype(t)::type;
-    return run({parts(a), {room_for(a.n_major(), mx::int64)}, [=](const Arrays& in, Arrays& out) {
-                  with_rule<T>(max, false, [&](auto is_max, auto) {
-                    cs_major_where<is_max()>(view_of<T, I>(in, n_minor), explicit_only, out_ptr<int64_t>(out[0]));
-                  });
-                }})[0];
-  });
-}
-
 } // namespace sp

@@ -11,7 +11,5 @@ mx::array major_extreme(const mx::array& data, const mx::array& indptr, int64_t 
 // Of each of n_minor minor indices, which stand for `length` positions.
 mx::array minor_extreme(const mx::array& data, const mx::array& indices, int64_t n_minor, int64_t length, bool max,
                         bool ignore_nan, bool explicit_only);
-// Where each slice has its extreme.
-mx::array major_where(const Compressed& a, int64_t n_minor, bool max, bool explicit_only);
 
 } // namespace sp

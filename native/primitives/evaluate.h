@@ -18,10 +18,6 @@
 
 namespace sp {
 
-// MLX's compiler may merge equivalent nodes in the wrong order when they have siblings, so primitives with several outputs
-// never count as equivalent.
-constexpr bool kMergeSiblings = false;
-
 // True while shaders run on the host in place of the CPU kernels (runtime.EXECUTOR = "shader").
 bool& shaders_on_host();
 inline bool uses_shaders(mx::Stream s) { return s.device == mx::Device::gpu || shaders_on_host(); }
@@ -143,22 +139,6 @@ inline mx::array as_rows(const mx::array& x, mx::Stream s) {
 
 inline mx::array conj(const mx::array& a, mx::Stream s) {
   return a.dtype() == mx::complex64 ? mx::conjugate(a, s) : a;
-}
-
-// vmap of a rule that has no batched form: one call per slice, stacked.
-template <class F>
-mx::array stack_slices(const std::vector<mx::array>& inputs, const std::vector<int>& axes, mx::Stream s, F call) {
-  int n = 0;
-  for (size_t i = 0; i < inputs.size(); ++i) if (axes[i] >= 0) n = inputs[i].shape(axes[i]);
-  std::vector<mx::array> outs;
-  for (int b = 0; b < n; ++b) {
-    std::vector<mx::array> slice;
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      slice.push_back(axes[i] < 0 ? inputs[i] : mx::take(inputs[i], b, axes[i], s));
-    }
-    outs.push_back(call(slice));
-  }
-  return mx::stack(outs, 0, s);
 }
 
 } // namespace sp

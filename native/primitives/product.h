@@ -24,8 +24,8 @@ mx::array product(ProductKind kind, const Structure& a, const mx::array& data, c
 mx::array sddmm(const Structure& a, const mx::array& u, const mx::array& v, bool per_batch, mx::Stream s);
 
 // (batch, n, k) of a dense operand of rank 1, 2 or 3; batch 0 means "shared by every batch".
-struct Dense { int64_t batch, n, k; };
-inline Dense dense_extents(const mx::array& x) {
+struct Extents { int64_t batch, n, k; };
+inline Extents dense_extents(const mx::array& x) {
   if (x.ndim() == 1) return {0, x.shape(0), 1};
   if (x.ndim() == 2) return {0, x.shape(0), x.shape(1)};
   return {x.shape(0), x.shape(1), x.shape(2)};

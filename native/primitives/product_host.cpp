@@ -38,7 +38,7 @@ void Product::kernel(const Arrays& in, Arrays& outputs) const {
   auto& out = outputs[0];
   if (sampled()) return sampled_kernel(in, out);
   const auto &data = in[0], &x = in[3];
-  const Dense e = dense_extents(x);
+  const Extents e = dense_extents(x);
   const int64_t batch = out.ndim() == 3 ? out.shape(0) : 1;
   const size_t out_step = out.nbytes() / std::max<int64_t>(batch, 1), x_step = e.batch ? x.nbytes() / x.shape(0) : 0;
   const size_t data_step = batched_values(pattern_, data) ? data.nbytes() / data.shape(0) : 0;
@@ -51,7 +51,7 @@ void Product::kernel(const Arrays& in, Arrays& outputs) const {
 
 // One call for the sum over the batch, or one per batch.
 void Product::sampled_kernel(const Arrays& in, mx::array& out) const {
-  const Dense eu = dense_extents(in[2]), ev = dense_extents(in[3]);
+  const Extents eu = dense_extents(in[2]), ev = dense_extents(in[3]);
   const size_t batch = std::max<int64_t>({eu.batch, ev.batch, 1}), k = eu.k, item = out.itemsize();
   const size_t u_step = eu.batch ? eu.n * k : 0, v_step = ev.batch ? ev.n * k : 0;
   const size_t out_step = in[1].size() * pattern_.width() * item;
