@@ -10,7 +10,7 @@ import mlx.core as mx
 import numpy as np
 import scipy.sparse as _scipy_sparse
 
-from . import _dense, _dtypes
+from . import _dense, _dtypes, _native
 from ._classes import ARRAYS, from_scipy
 from ._reduce import _reduced
 from ._shape import resolve_shape
@@ -496,11 +496,11 @@ class _spbase(_reduced):
         return self.multiply(1 / x if _dense.is_mlx(x) else np.divide(1, x))
 
     def maximum(self, other: Any) -> Any:
-        """Element-wise maximum with a scalar, a dense or a sparse array."""
+        """Element-wise maximum with a scalar, a dense or a sparse array. Zeros are dropped unless values are traced."""
         return self._maximum_minimum(other, "maximum")
 
     def minimum(self, other: Any) -> Any:
-        """Element-wise minimum with a scalar, a dense or a sparse array."""
+        """Element-wise minimum with a scalar, a dense or a sparse array. Zeros are dropped unless values are traced."""
         return self._maximum_minimum(other, "minimum")
 
     def _maximum_minimum(self, other: Any, op: str) -> Any:
@@ -515,7 +515,7 @@ class _spbase(_reduced):
                     stacklevel=3,
                 )
                 return self.__class__(np_op(self.toarray(), other))
-            return self._map_scalar(lambda data: np_op(data, other))
+            return self._map_scalar(lambda data: np_op(data, other), lambda data: getattr(mx, op)(data, other))
         if issparse(other):
             return self._merge(other, op)
         x = _as_operand(other)
@@ -525,9 +525,14 @@ class _spbase(_reduced):
             return getattr(mx, op)(self._todense(None), x)
         return self._container(_dense.narrow(np_op(self.toarray(), x)))
 
-    def _map_scalar(self, f: Any) -> Any:
-        """f (with f(0) = 0, on NumPy values) over the stored values of the canonical form; zeros dropped."""
+    def _map_scalar(self, f: Any, traced: Any = None) -> Any:
+        """f (with f(0) = 0, on NumPy values) over the stored values of the canonical form; zeros dropped.
+
+        `traced`, where f has a derivative, is its form in MLX, which keeps the zeros of traced values.
+        """
         cs = (self if self.format in ("csr", "csc") else self.tocsr())._canonical()
+        if traced and _native.is_tracer(cs._data):
+            return cs._with_data(traced(cs._data))
         res = cs._with_data(_dense.to_mlx(f(_dense.view(cs._data))))
         res.eliminate_zeros()
         return res

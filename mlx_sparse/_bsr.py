@@ -10,7 +10,7 @@ import numpy as np
 from . import _dense, _dtypes, _native, runtime
 from ._base import as_sparse, issparse, sparray
 from ._compressed import MERGE_OPS, _cs_array
-from ._data import _own, keep, traced
+from ._data import _own, traced
 from ._shape import check_shape, given_shape, is_shape
 
 _BLOCK_OPS = ("plus", "minus", "multiply")
@@ -220,16 +220,17 @@ class _bsr_base(_cs_array):
         first[1:] = (x[1:] != x[:-1]) | (row[1:] != row[:-1])
         starts = np.flatnonzero(first)
         if len(starts) < len(x):
-            values = _dense.view(self._data)
-            summed = np.add.reduceat(values, starts, axis=0, dtype=values.dtype)
-            self._data = _dense.to_mlx(summed, self._data.dtype)
+            place = _dense.to_index(np.cumsum(first) - 1, self._indices.dtype, "place")
+            values = mx.transpose(mx.reshape(self._data, (len(x), -1)))
+            summed = _native.minor_sum(values, place, len(starts), None)
+            self._data = mx.reshape(mx.transpose(summed), (len(starts), *self.blocksize))
             self._indices = mx.array(x[starts])
             self._set_rows(row[starts])
         self._sorted = self._canonical_format = True
         self._bind()
 
     def eliminate_zeros(self) -> None:
-        """Drop blocks that hold nothing but zeros, rebinding this array's buffers. Synchronises."""
+        """Drop blocks that hold nothing but zeros, rebinding this array's buffers. Refuses traced values."""
         if self._assigned:
             self.prune()
         kept = (_dense.view(self._data) != 0).any(axis=(1, 2))
@@ -239,7 +240,7 @@ class _bsr_base(_cs_array):
     def _keep(self, kept: np.ndarray) -> None:
         """Keep these blocks (a mask) only."""
         row = _native.expand(self._indptr, self._indices.size, None)
-        self._data, self._indices, row = keep([self._data, self._indices, row], kept)
+        self._data, self._indices, row = _native.keep([self._data, self._indices, row], kept)
         self._set_rows(_dense.view(row))
         self._bind()
 
@@ -267,6 +268,8 @@ class _bsr_base(_cs_array):
         dtype = _dtypes.result_type(self._data.dtype, other._data.dtype)
         index = _dtypes.index_dtype([self._indices.dtype, other._indices.dtype])
         trios = self._trio_as(dtype, index), other._trio_as(dtype, index)
+        if traced(self._data, other._data):
+            return self.tocsr()._matmul_sparse(other.tocsr()).tobsr(blocksize=(R, C))
         parts = _native.matmul_blocks(*trios, other._minor)
         return self._from_parts(*parts, (self._shape[0], other._shape[1]), canonical=True)
 
@@ -279,7 +282,10 @@ class _bsr_base(_cs_array):
         return self._merge_sparse(other, op)
 
     def _merge_sparse(self, other: Any, op: str) -> Any:
-        """Sums, differences and products are block arrays without zero blocks; the rest is csr. Synchronises."""
+        """Sums, differences and products are block arrays; the rest is csr. Synchronises.
+
+        Blocks of zeros are dropped, unless values are traced.
+        """
         if op not in _BLOCK_OPS:
             return self.tocsr()._merge_sparse(other, op)
         a, b = self._canonical(), other.tobsr(blocksize=self.blocksize)._canonical()
@@ -355,16 +361,9 @@ class _bsr_base(_cs_array):
         return self._entries_coo(data, coords)
 
     def tocsr(self, copy: bool = False, *, stream: Any = None) -> Any:
-        """Compressed sparse row form with an entry for every value of every block. Synchronises; lazy if traced."""
-        if self._assigned:
-            self.prune()
-        if traced(self._data):
-            coo = self.tocoo(copy=False, stream=stream)
-            row, col = coo._coords
-            parts = _native.coo_to_cs(coo._data, row, col, self._shape[0], stream)
-        else:
-            index = _dtypes.index_dtype([self._indices.dtype], max(self._getnnz(), *self._shape))
-            parts = _native.blocks_to_cs(self._trio_as(self._data.dtype, index))
+        """Compressed sparse row form with an entry for every value of every block. Synchronises."""
+        index = _dtypes.index_dtype([self._indices.dtype], max(self._getnnz(), *self._shape))
+        parts = _native.blocks_to_cs(self._trio_as(self._data.dtype, index))
         return self._classes["csr"]._from_parts(*parts, self._shape, self._sorted, self._canonical_format)
 
     def tocsc(self, copy: bool = False, *, stream: Any = None) -> Any:

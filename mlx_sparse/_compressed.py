@@ -61,9 +61,10 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
             if arg1:
                 check_shape(arg1, self._allow_nd)  # says what is wrong with a shape
             raise ValueError(f"unrecognized {type(self).__name__} constructor input: {arg1}")
+        elif isinstance(arg1, tuple):
+            self._adopt(self._coo_of(arg1, shape, target).asformat(self.format))
         else:
-            coo = self._coo_of(arg1, shape if isinstance(arg1, tuple) else None, target)
-            self._adopt(coo.asformat(self.format))
+            self._from_dense(arg1, target)
         if shape is not None:
             given = check_shape(shape, self._allow_nd)
             if given != self._shape:
@@ -109,6 +110,16 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         self._indices = _dense.full(0, 0, index)
         self._indptr = _dense.full(major + 1, 0, index)
         self._sorted = self._canonical_format = True
+
+    def _from_dense(self, arg1: Any, dtype: mx.Dtype | None) -> None:
+        x = self._dense_input(arg1)
+        parts = _dense.fromdense(x, self._swap((True, False))[0], dtype)
+        if parts is None:
+            self._adopt(self._coo_of(x, None, dtype).asformat(self.format))
+        else:
+            self._shape = tuple(x.shape)
+            self._rebind(*parts)
+            self._sorted = self._canonical_format = True
 
     def _from_buffers(self, arg1: tuple, shape: Any, dtype: mx.Dtype | None, validate: bool | str) -> None:
         data, indices, indptr = arg1
@@ -299,7 +310,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         self._assigned = False
 
     def eliminate_zeros(self) -> None:
-        """Drop stored entries whose value is zero, rebinding this array's buffers. Synchronises."""
+        """Drop stored entries whose value is zero, rebinding this array's buffers. Refuses traced values."""
         self._rebind(*_native.eliminate_zeros(self._trio))
         self._assigned = False
 
@@ -347,7 +358,10 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         return _native.product(kind, self._structure, data, x, stream)
 
     def _matmul_sparse(self, other: Any) -> Any:
-        """self @ other. Reads both operands to find the result's size (synchronises); the result is canonical."""
+        """self @ other, canonical. Reads both operands to find the result's size (synchronises).
+
+        Entries that are zero are dropped, unless values are traced.
+        """
         o_ndim = other.ndim
         if o_ndim == 1:
             other = other.reshape((other.shape[0], 1))
@@ -378,7 +392,10 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         return self._from_parts(*parts, self.shape, canonical=True)
 
     def multiply(self, other: Any) -> Any:
-        """Element-wise product with a scalar, a dense or a sparse array, with broadcasting. The result is sparse."""
+        """Element-wise product with a scalar, a dense or a sparse array, with broadcasting. The result is sparse.
+
+        Zeros of a product of sparse arrays are dropped, unless values are traced: then an entry is where both have one.
+        """
         return multiply(self, other)
 
     # ---- reductions and dense parts ---------------------------------------------------------------------------

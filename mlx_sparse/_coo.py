@@ -13,7 +13,7 @@ from . import _dense, _dtypes, _native, runtime
 from ._base import as_sparse, issparse, sparray
 from ._coo_index import _coo_indexed
 from ._coo_nd import _nd_array, unravelled
-from ._data import _own, keep, traced
+from ._data import _own, traced
 from ._minmax import _minmax
 from ._reduce import check_axis
 from ._shape import all_integers, check_shape, given_shape, is_shape, resolve_shape
@@ -149,6 +149,14 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         if values.dtype == np.object_:
             raise ValueError("object arrays are not supported")
         self._shape = values.shape
+        self.has_canonical_format = True
+        compressed = _dense.fromdense(x, True, dtype)
+        if compressed is not None:
+            self._data, col, indptr = compressed
+            row = _native.expand(indptr, col.size, None)
+            mx.eval(row)
+            self._coords = (row, col)
+            return
         found = values.nonzero()
         index = self._index_dtype()
         self._coords = tuple(_dense.to_index(c, index, "coords") for c in found)
@@ -156,7 +164,6 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         if dtype is None:
             dtype = x.dtype if _dense.is_mlx(x) else None
         self._data = _dense.to_mlx(kept, dtype)
-        self.has_canonical_format = True
 
     def _index_dtype(self, coords: Any = ()) -> mx.Dtype:
         """That of index arrays for this shape: int64 above two dimensions, as in SciPy."""
@@ -271,7 +278,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         self.has_canonical_format = True
 
     def eliminate_zeros(self) -> None:
-        """Drop stored entries whose value is zero, rebinding the buffers. Synchronises."""
+        """Drop stored entries whose value is zero, rebinding the buffers. Refuses traced values."""
         kept = _dense.view(self._data) != 0
         if not kept.all():
             self._keep(kept)
@@ -348,8 +355,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
     def tocsr(self, copy: bool = False, *, stream: Any = None) -> Any:
         """Compressed sparse row form, duplicates summed.
 
-        Lazy when `has_canonical_format` says that there are no duplicates, and on traced values (duplicates then
-        stay, which no product or sum can see); synchronises otherwise.
+        Lazy when `has_canonical_format` says that there are no duplicates; synchronises otherwise.
         """
         if self.ndim > 2:
             raise ValueError(f"Cannot convert. CSR must be 1D or 2D. Got {self.ndim}D")
@@ -362,7 +368,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         return self._compress(self._classes["csc"], self._coords[1], self._coords[0], self.shape[1], stream)
 
     def _compress(self, cls: Any, major: mx.array, minor: mx.array, n: int, stream: Any) -> Any:
-        if not self.has_canonical_format and not traced(self._data):
+        if not self.has_canonical_format and not traced(major, minor):
             parts = _native.coo_to_canonical(self._data, major, minor, n)
             return cls._from_parts(*parts, self._shape, canonical=True)
         return cls._from_parts(*_native.coo_to_cs(self._data, major, minor, n, stream), self._shape)
@@ -427,7 +433,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         return self._from_parts(self._data, unravelled(self._coords, (n,), shape, False), shape)
 
     def _keep(self, kept: np.ndarray) -> None:
-        self._data, *coords = keep([self._data, *self._coords], kept)
+        self._data, *coords = _native.keep([self._data, *self._coords], kept)
         self._coords = tuple(coords)
 
 

@@ -57,10 +57,8 @@ class _coo_indexed(_indexed):
             for a, n in zip(index.axes, self._shape, strict=True)
         ]
         if any(r != (0, n, 1) for r, n in zip(ranges, self._shape, strict=True)):
-            traced = _native.is_tracer(self._data)
-            source = _dense.to_mlx(np.arange(self._data.size, dtype=np.int32)) if traced else self._data
-            data, coords = _native.coo_range(source, self._coords, ranges, self._shape)
-            boxed = self._from_parts(mx.take(self._data, data) if traced else data, tuple(coords), self._shape)
+            data, coords = _native.coo_range(self._data, self._coords, ranges, self._shape)
+            boxed = self._from_parts(data, tuple(coords), self._shape)
         else:
             boxed = self
         axes = [axis for axis, a in enumerate(index.axes) if isinstance(a, np.ndarray)]

@@ -211,8 +211,10 @@ class _nd_array(_data_array):
         key = self._key(tuple(range(self.ndim)), math.prod(self._shape) > _dtypes.INT32_MAX)
         return self._with_data(self._data.astype(dtype) * mx.take(mx.reshape(x, (-1,)), key))
 
-    def _map_scalar(self, f: Any) -> Any:
-        return super()._map_scalar(f) if self.ndim < 3 else self._in_2d(lambda a: a._map_scalar(f))
+    def _map_scalar(self, f: Any, traced: Any = None) -> Any:
+        if self.ndim < 3:
+            return super()._map_scalar(f, traced)
+        return self._in_2d(lambda a: a._map_scalar(f, traced))
 
     def _compare_scalar(self, other: Any, op: Any) -> Any:
         if self.ndim < 3 or (not op(0, other) and np.isnan(other)):

@@ -56,19 +56,24 @@ class _data_array(_spbase):
     def _coo_of(self, arg1: Any, shape: Any, dtype: mx.Dtype | None) -> Any:
         """Coordinates, or an array-like, in coo form: of a number of dimensions that this format has."""
         if not isinstance(arg1, tuple):
-            try:
-                arg1 = _dense.as_dense(arg1)
-            except Exception as error:
-                raise ValueError(f"unrecognized {type(self).__name__} constructor input: {arg1}") from error
-            if arg1.ndim == 0 and 1 in self._allow_nd:
-                raise TypeError(f"a sparse array cannot be made from {type(arg1).__name__} without a shape")
-            if arg1.ndim not in self._allow_nd:
-                dims = " or ".join(f"{n}-D" for n in self._allow_nd)
-                raise ValueError(f"{self.format.upper()} arrays don't support {arg1.ndim}D input. Use {dims}")
+            arg1 = self._dense_input(arg1)
         coo = self._classes["coo"](arg1, shape=shape, dtype=dtype)
         if coo.ndim not in self._allow_nd:
             raise ValueError(f"{self.format.upper()} arrays don't support {coo.ndim}-D input")
         return coo
+
+    def _dense_input(self, arg1: Any) -> Any:
+        """An array-like of a rank that this format has, as an array."""
+        try:
+            x = _dense.as_dense(arg1)
+        except Exception as error:
+            raise ValueError(f"unrecognized {type(self).__name__} constructor input: {arg1}") from error
+        if x.ndim == 0 and 1 in self._allow_nd:
+            raise TypeError(f"a sparse array cannot be made from {type(x).__name__} without a shape")
+        if x.ndim not in self._allow_nd:
+            dims = " or ".join(f"{n}-D" for n in self._allow_nd)
+            raise ValueError(f"{self.format.upper()} arrays don't support {x.ndim}D input. Use {dims}")
+        return x
 
     def _adopt(self, other: Any) -> None:
         """Become `other`, of this format: the same buffers, and what is known of them."""
@@ -300,14 +305,6 @@ def _own(a: mx.array) -> mx.array:
 
 def traced(*arrays: mx.array) -> bool:
     return any(map(_native.is_tracer, arrays))
-
-
-def keep(arrays: list[mx.array], mask: np.ndarray) -> list[mx.array]:
-    """The elements (along the first axis) of these arrays that `mask` keeps; differentiable in traced ones."""
-    if traced(*arrays):
-        where = mx.array(np.flatnonzero(mask))
-        return [mx.take(x, where, axis=0) for x in arrays]
-    return _native.keep(arrays, mask)
 
 
 def _add_unary(name: str) -> None:

@@ -39,7 +39,14 @@ def python_scalar(x: Any) -> Any:
 
 
 def view(a: mx.array) -> np.ndarray:
-    """`a` as an ndarray over the same memory (bfloat16, which NumPy lacks, is copied to float32). Evaluates `a`."""
+    """`a` as an ndarray over the same memory (bfloat16, which NumPy lacks, is copied to float32). Evaluates `a`.
+
+    Raises
+    ------
+    ValueError
+        `a` is traced: what NumPy made of it would have a gradient of zero. `mx.stop_gradient` says that this is meant.
+    """
+    _native.refuse_traced(a)  # NumPy would take its values for constants
     if a.dtype == mx.bfloat16:
         a = a.astype(mx.float32)
     mx.eval(a)  # an error in a CPU task surfaces here, and only here
@@ -117,6 +124,23 @@ def as_dense(x: Any) -> Any:
     """An `mx.array` or an `ndarray` for any array-like (lists, and anything with DLPack or `__array__`)."""
     x = imported(x)
     return x if is_dense(x) else np.asanyarray(x)
+
+
+def fromdense(x: Any, by_rows: bool, dtype: Any = None) -> tuple[mx.array, mx.array, mx.array] | None:
+    """(data, indices, indptr) of the elements that are not zero, by rows or by columns. Synchronises.
+
+    None where NumPy has to find them: in an array of another rank, or of a dtype that MLX lacks.
+    """
+    v = view(x) if is_mlx(x) else x
+    if v.ndim != 2 or not _dtypes.is_shared(v.dtype) or any(step % v.itemsize for step in v.strides):
+        return None
+    wide = _dtypes.index_dtype(maxval=max(v.shape)) == mx.int64
+    data, indices, indptr = _native.fromdense(v, by_rows, wide)
+    if dtype is None and is_mlx(x):
+        dtype = x.dtype
+    if dtype is not None and dtype != data.dtype:
+        data = to_mlx(view(data), dtype)
+    return data, indices, indptr
 
 
 def imported(x: Any) -> Any:

@@ -112,7 +112,7 @@ class _dia_base(_data_array):
         """The diagonals of a coo array that hold an entry, in ascending order. Reads the structure."""
         if coo.ndim != 2:
             raise ValueError(f"Cannot convert. DIA format must be 2D. Got {coo.ndim}D")
-        coo = coo if traced(coo._data) else coo._unique()
+        coo = coo._unique()
         M, N = coo.shape
         row, col = (_dense.view(c) for c in coo._coords)
         dtype = _dtypes.index_dtype(maxval=max(M, N))
@@ -132,8 +132,7 @@ class _dia_base(_data_array):
         length = int(col.max()) + 1
         index = _dense.to_index(offsets, dtype, "offsets")
         if traced(coo._data):
-            at = mx.array(diagonal * length + col)
-            flat = mx.zeros(len(offsets) * length, dtype=coo._data.dtype).at[at].add(coo._data)
+            flat = _native.minor_sum(coo._data, mx.array(diagonal * length + col), len(offsets) * length, None)
             return cls._from_parts(mx.reshape(flat, (len(offsets), length)), index, (M, N))
         values = _dense.view(coo._data)
         data = np.zeros((len(offsets), length), dtype=values.dtype)

@@ -65,6 +65,12 @@ def numpy_dtype(dtype: Any) -> np.dtype:
     return np.dtype(dtype)
 
 
+def is_shared(dtype: np.dtype) -> bool:
+    """True for the NumPy dtypes that arrays of the default device can have as they are, byte for byte."""
+    found = _TO_MLX.get(dtype)
+    return found is not None and (found != mx.float64 or default_float() == mx.float64)
+
+
 def result_type(*operands: Any) -> mx.Dtype:
     """SciPy's promotion of dtypes, arrays and Python scalars (scalars are weak, as in NumPy 2)."""
     bf16 = [o for o in operands if o == mx.bfloat16] if any(isinstance(o, mx.Dtype) for o in operands) else []

@@ -9,6 +9,7 @@ import numpy as np
 
 from . import _dense, _dtypes, _native
 from ._base import _as_operand, as_sparse, issparse
+from ._data import traced
 
 
 def multiply(a: Any, other: Any) -> Any:
@@ -47,9 +48,10 @@ def _multiply_sparse(a: Any, b: Any) -> Any:
 def _multiply_2d(a: Any, b: Any) -> Any:
     (m, n), (p, q) = a.shape, b.shape
     if (p, q) == (1, 1):
-        return a._mul_scalar(b.toarray()[0, 0])
+        return _scaled(a, b) if traced(b._data) else a._mul_scalar(b.toarray()[0, 0])
     if (m, n) == (1, 1):
-        return b._mul_scalar(a.toarray().sum())  # a sum as in SciPy: integers widen
+        # A sum as in SciPy: integers widen.
+        return _scaled(b, a) if traced(a._data) else b._mul_scalar(a.toarray().sum())
     if m == 1 and q == 1:
         return b._matmul_sparse(a)
     if n == 1 and p == 1:
@@ -87,8 +89,15 @@ def _diagonal_of(vector: Any, coo: Any) -> Any:
     axis = int(vector.shape[0] == 1)
     n, entries = vector.shape[axis], vector.tocoo(copy=False)
     D = coo._from_parts(entries._data, (entries._coords[axis],) * 2, (n, n)).tocsr()
-    D.eliminate_zeros()
+    if not traced(D._data):
+        D.eliminate_zeros()
     return D
+
+
+def _scaled(a: Any, one: Any) -> Any:
+    """`a` times the only element of `one`, in the graph."""
+    dtype = _dtypes.result_type(a._data.dtype, one._data.dtype)
+    return a.astype(dtype, copy=False)._mul_scalar(mx.reshape(one._todense(None), ()).astype(dtype))
 
 
 def _multiply_dense(a: Any, x: mx.array) -> Any:

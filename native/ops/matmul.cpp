@@ -1,6 +1,7 @@
 #include "ops/matmul.h"
 
 #include "kernels/spgemm.h"
+#include "primitives/sampled_matmul.h"
 
 namespace sp {
 
@@ -42,6 +43,14 @@ int& spgemm_threads() {
 
 Compressed matmul_sparse(const Compressed& a, const Compressed& b, int64_t n_minor) {
   const ThreadLimit limit(spgemm_threads());
+  if (a.data.is_tracer() || b.data.is_tracer()) {
+    return with_index(a.indices, [&](auto i) {
+      using I = typename decltype(i)::type;
+      const auto found = product_of<uint8_t, I>(joined(pattern(a), pattern(b)), n_minor, false);
+      const auto values = sampled_matmul(a, b, found[1], found[0], n_minor, mx::default_stream(mx::default_device()));
+      return Compressed{values, found[1], found[0]};
+    });
+  }
   return with_value(a, [&](auto i, auto t) {
     using I = typename decltype(i)::type;
     using T = typename decltype(t)::type;

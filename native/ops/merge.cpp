@@ -115,7 +115,7 @@ Compressed merge_traced(MergeOp op, const Compressed& a, const Compressed& b) {
       if (op == MergeOp::multiply) return mx::take(data, place, 0);
       auto shape = data.shape();
       shape[0] = 1;
-      return mx::take(mx::concatenate({data, mx::zeros(shape, data.dtype())}), place, 0);
+      return mx::take(mx::concatenate({data, mx::zeros(shape, data.dtype())}, 0), place, 0);
     };
     return Compressed{apply(op, at(a.data, found[2]), at(b.data, found[3])), found[1], found[0]};
   });

@@ -67,7 +67,7 @@ class Permute : public Node {
   std::optional<Batched> batched(const Arrays& in, const Axes& axes) override {
     if (axes[1] >= 0) return std::nullopt;
     auto x = mx::moveaxis(in[0], axes[0], 0, stream());
-    auto y = permute(mx::reshape(x, {-1, x.shape(-1)}, stream()), in[1], stream());
+    auto y = permute(as_rows(x, stream()), in[1], stream());
     return Batched{mx::reshape(y, x.shape(), stream()), 0};
   }
   void kernel(const Arrays& in, Arrays& out) const override {

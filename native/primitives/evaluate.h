@@ -72,15 +72,9 @@ inline mx::array contiguous_input(const mx::array& a, mx::cpu::CommandEncoder& e
   return copy;
 }
 
-// Throws for a traced array, whose values are not to be read: what came of them would look like a constant. One that went
+// Throws for a traced array, whose values are not to be read: what came of them would look like a constant. What went
 // through stop_gradient is meant to be one.
-inline void refuse_traced(const mx::array& a) {
-  if (!a.is_tracer() || (a.has_primitive() && std::strcmp(a.primitive().name(), "StopGradient") == 0)) return;
-  throw std::invalid_argument(
-      "this operation reads its operand's stored entries and has no derivative, so it cannot run on a traced array (inside "
-      "mx.grad, mx.vmap or mx.compile); build the sparse structure outside and use with_data inside, or mark what is "
-      "constant with mx.stop_gradient");
-}
+void refuse_traced(const mx::array& a);
 
 // Outside the graph: the evaluated, row-contiguous form of `a` for a host-side kernel. Pointers to its data are asked for
 // before threads start: the first time moves memory of a GPU to the host.
@@ -134,6 +128,13 @@ inline mx::array evaluated_at_once(mx::array a, size_t work = 0) {
   for (auto& out : outputs) out.set_status(mx::array::Status::available);
   a.detach();
   return a;
+}
+
+// x (..., n) as (b, n), for any n.
+inline mx::array as_rows(const mx::array& x, mx::Stream s) {
+  int rows = 1;
+  for (int d = 0; d + 1 < static_cast<int>(x.ndim()); ++d) rows *= x.shape(d);
+  return mx::reshape(x, {rows, x.shape(-1)}, s);
 }
 
 inline mx::array conj(const mx::array& a, mx::Stream s) {

@@ -1,6 +1,39 @@
 #include "node.h"
 
+#include <string_view>
+#include <unordered_set>
+
 namespace sp {
+
+namespace {
+
+// Whether a path of the graph leads from `a` to what a transformation differentiates, maps or compiles, and not through
+// stop_gradient. There it starts with a copy of what the caller gave.
+bool depends_on_traced(const mx::array& a) {
+  std::vector<mx::array> todo{a};
+  std::unordered_set<std::uintptr_t> seen;
+  while (!todo.empty()) {
+    const auto next = todo.back();
+    todo.pop_back();
+    if (!next.is_tracer() || !seen.insert(next.id()).second) continue;
+    const std::string_view made_by = next.has_primitive() ? next.primitive().name() : "Copy";
+    if (made_by == "Copy") return true;
+    if (made_by != "StopGradient") todo.insert(todo.end(), next.inputs().begin(), next.inputs().end());
+  }
+  return false;
+}
+
+} // namespace
+
+void refuse_traced(const mx::array& a) {
+  if (!a.is_tracer() || !depends_on_traced(a)) return;
+  static const auto& plain = *new mx::array(0);
+  if (plain.is_tracer()) return; // where every array counts as one, as in rules of mx.custom_function
+  throw std::invalid_argument(
+      "this operation reads its operand's stored entries and has no derivative, so it cannot run on a traced array (inside "
+      "mx.grad, mx.vmap or mx.compile); build the sparse structure outside and use with_data inside, or mark what is "
+      "constant with mx.stop_gradient");
+}
 
 std::vector<Output> Node::outputs(const Arrays& inputs) const {
   auto all = results(inputs);

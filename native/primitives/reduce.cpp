@@ -37,7 +37,7 @@ class AxisSum : public Node {
   std::optional<Batched> batched(const Arrays& in, const Axes& axes) override {
     if (axes[1] >= 0) return std::nullopt;
     auto data = mx::moveaxis(in[0], axes[0], 0, stream());
-    auto sums = apply({mx::reshape(data, {-1, data.shape(-1)}, stream()), in[1]})[0];
+    auto sums = apply({as_rows(data, stream()), in[1]})[0];
     auto shape = data.shape();
     shape.back() = sums.shape(-1);
     return Batched{mx::reshape(sums, shape, stream()), 0};

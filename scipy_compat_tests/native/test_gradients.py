@@ -197,13 +197,10 @@ def test_with_data_checks_length():
         A.with_data(mx.zeros(A.nnz + 1))
 
 
-def test_size_discovering_operations_refuse_traced_values():
+def test_what_reads_values_refuses_traced_ones():
     A = make("csr")
     with pytest.raises(ValueError, match="traced"):
-        mx.grad(lambda v: mx.sum((A.with_data(v) @ A.T).todense()))(A.data)
-    row = sp.csr_array(mx.ones((1, A.shape[1]), dtype=A.dtype))
-    with pytest.raises(ValueError, match="traced"):
-        mx.grad(lambda v: mx.sum(A.multiply(row.with_data(v)).todense()))(row.data)
+        mx.grad(lambda v: mx.sum(A.with_data(v).max(axis=0).todense()))(A.data)
 
 
 def test_transposed_products_follow_their_values():
