@@ -313,7 +313,7 @@ def test_what_has_no_derivative_raises(name, fmt):
         found = REFUSED[name](A.with_data(v))
         return mx.sum(A.with_data(v).data) if found is None else dense(found).sum()
 
-    with pytest.raises(ValueError, match="traced"):
+    with pytest.raises(ValueError, match="traced|no derivative"):
         mx.grad(loss)(A.data)
 
 
