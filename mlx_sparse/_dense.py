@@ -35,7 +35,10 @@ def is_scalar(x: Any) -> bool:
 
 def python_scalar(x: Any) -> Any:
     """A scalar operand as NumPy promotes it."""
-    return x.item() if is_mlx(x) else x
+    if not is_mlx(x):
+        return x
+    _native.refuse_traced(x)
+    return x.item()
 
 
 def view(a: mx.array) -> np.ndarray:

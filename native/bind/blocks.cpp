@@ -15,7 +15,8 @@ struct type_caster<sp::Diagonals> {
     const auto* data = sp::as_array(PyTuple_GET_ITEM(src.ptr(), 0));
     const auto* offsets = sp::as_array(PyTuple_GET_ITEM(src.ptr(), 1));
     if (!data || !offsets) return false;
-    const auto [rows, columns] = reinterpret_borrow<object>(PyTuple_GET_ITEM(src.ptr(), 2)).cast<std::pair<int64_t, int64_t>>();
+    const auto shape = reinterpret_borrow<object>(PyTuple_GET_ITEM(src.ptr(), 2));
+    const auto [rows, columns] = shape.cast<std::pair<int64_t, int64_t>>();
     value_.emplace(sp::Diagonals{*data, *offsets, rows, columns});
     return true;
   }

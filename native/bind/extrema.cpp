@@ -10,7 +10,8 @@ namespace sp {
 
 void bind_extrema(py::module_& m) {
   m.def("major_extreme", &major_extreme, "data"_a, "indptr"_a, "n_minor"_a, "max"_a, "ignore_nan"_a, "explicit"_a);
-  m.def("minor_extreme", &minor_extreme, "data"_a, "indices"_a, "n_minor"_a, "length"_a, "max"_a, "ignore_nan"_a, "explicit"_a);
+  m.def("minor_extreme", &minor_extreme, "data"_a, "indices"_a, "n_minor"_a, "length"_a, "max"_a, "ignore_nan"_a,
+        "explicit"_a);
   py::class_<MajorWhere>(m, "MajorWhere").def(py::init<bool, bool>(), "max"_a, "explicit"_a);
   m.def("major_where", at_once(&per_slice<MajorWhere>), "kernel"_a, "structure"_a, "data"_a, "stream"_a);
 }

@@ -27,7 +27,8 @@ py::object element_of(const Compressed& a, int64_t major, int64_t minor, bool so
 }
 
 // alone: Python holds no other reference to the values.
-auto set_places(const py::tuple& trio, Places major, Places minor, const mx::array& values, bool sorted, bool insert, bool alone) {
+auto set_places(const py::tuple& trio, Places major, Places minor, const mx::array& values, bool sorted, bool insert,
+                bool alone) {
   // Only what nothing else can see may be written in place: no other handle, no graph node, no task in flight.
   const auto* data = as_array(trio[0].ptr());
   alone = alone && data && data->is_available() && data->flags().row_contiguous && data->is_donatable();

@@ -70,7 +70,7 @@ struct BandEntries {
   const I* indices;
   int64_t low, high, limit;
   bool kept(size_t m, size_t e) const {
-    const int64_t j = indices[e], lo = low + static_cast<int64_t>(m), hi = std::min(high + static_cast<int64_t>(m), limit - 1);
+    const int64_t j = indices[e], i = static_cast<int64_t>(m), lo = low + i, hi = std::min(high + i, limit - 1);
     return (j >= lo) & (j <= hi);
   }
   I place(size_t e) const { return indices[e]; }

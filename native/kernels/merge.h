@@ -264,9 +264,11 @@ size_t cs_union_drop(size_t n_major, const uint8_t* tags, const I* indptr, I* ou
   return total;
 }
 
-// Step 3, when there were zeros: compact() what is not marked, with what stands before each piece. Values and indices alike.
+// Step 3, when there were zeros: compact() what is not marked, values and indices alike, with what stands before each
+// piece.
 inline std::vector<size_t> unmarked_before(size_t n, const uint8_t* tags) {
-  return counted_before(n, plan_parts(n), [=](size_t lo, size_t hi) { return hi - lo - count_bit(hi - lo, tags + lo, 2); });
+  auto unmarked = [=](size_t lo, size_t hi) { return hi - lo - count_bit(hi - lo, tags + lo, 2); };
+  return counted_before(n, plan_parts(n), unmarked);
 }
 
 // Steps 2 and 3 where values are to be combined elsewhere: which entry of each operand an entry of the union comes from;

@@ -30,8 +30,9 @@ void cs_sampled_matmul(CsView<T, I> a, CsView<T, I> b, CsPattern<I> mask, T* out
       each_factor(in, i, [&](size_t k, size_t e) {
         const A x = static_cast<A>(a.data[e]);
         for (size_t f = b.begin(k), end = b.end(k); f < end; ++f) {
-          const size_t at = static_cast<size_t>(place[b.indices[f]]);
-          if (at > first && at <= last) sums[at - 1 - first] = add(sums[at - 1 - first], mul(x, static_cast<A>(b.data[f])));
+          const size_t at = static_cast<size_t>(place[b.indices[f]]) - 1; // huge where there is nothing
+          if (at < first || at >= last) continue;
+          sums[at - first] = add(sums[at - first], mul(x, static_cast<A>(b.data[f])));
         }
       });
       for (size_t p = first; p < last; ++p) {

@@ -1,6 +1,6 @@
 // Selection and assignment on compressed storage, over (major, minor). Kernels that only move values are templated on
-// their width W. A counting kernel leaves the lengths of the result's slices, in out_indptr + 1; when they have been summed,
-// the kernel after it fills in the entries.
+// their width W. A counting kernel leaves the lengths of the result's slices, in out_indptr + 1; when they have been
+// summed, the kernel after it fills in the entries.
 #pragma once
 
 #include <algorithm>
@@ -293,7 +293,8 @@ constexpr size_t kBlock = 2048;
 
 // Entries in coordinate form inside a box: how many each of `parts` equal pieces of the input has, in out_counts + 1.
 template <class I>
-void coo_filter_count(size_t nnz, const std::vector<const I*>& coords, const BoxPlace<I>& box, int parts, int64_t* out_counts) {
+void coo_filter_count(size_t nnz, const std::vector<const I*>& coords, const BoxPlace<I>& box, int parts,
+                      int64_t* out_counts) {
   run_parts(parts, [&](int p) {
     uint8_t keep[kBlock];
     size_t total = 0;

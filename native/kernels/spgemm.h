@@ -280,7 +280,8 @@ bool fills_scratch(const SpgemmInput<T, I>& in) {
   return static_cast<size_t>(in.a.indptr[in.a.n_major]) >= in.b.n_minor;
 }
 
-// Phase 1. lengths[i] = number of minors that slice i of A @ B reaches. A and B in any order, duplicates allowed; values are not read. Cost: O(products); scratch O(n_minor) a worker.
+// Phase 1. lengths[i] = number of minors that slice i of A @ B reaches. A and B in any order, duplicates allowed; values
+// are not read. Cost: O(products); scratch O(n_minor) a worker.
 template <class T, class I>
 void spgemm_symbolic(const SpgemmInput<T, I>& in, I* lengths) {
   spgemm_ranges(in, [&] { return std::make_unique<Block<I>>(zeroed_block<I>(in.b.n_minor, fills_scratch(in))); },
@@ -322,7 +323,9 @@ size_t spgemm_slice(const SpgemmInput<T, I>& in, size_t i, Accumulator<T, I>& ac
   size_t n = 0;
   if (!in.a.data) {
     each_factor(in, i, [&](size_t k, size_t) {
-      for (I f = in.b.indptr[k], end = in.b.indptr[k + 1]; f < end; ++f) acc.touched.insert(static_cast<size_t>(in.b.indices[f]));
+      for (I f = in.b.indptr[k], end = in.b.indptr[k + 1]; f < end; ++f) {
+        acc.touched.insert(static_cast<size_t>(in.b.indices[f]));
+      }
     });
     acc.touched.drain([&](size_t j) { index[n++] = static_cast<I>(j); });
     return n;

@@ -14,8 +14,8 @@ mx::Dtype index_dtype(bool wide) { return wide ? mx::int64 : mx::int32; }
 
 } // namespace
 
-Arrays coo_reshape(const Arrays& coords, const std::vector<int64_t>& strides, const std::vector<int64_t>& dims, int64_t total,
-                   bool wide) {
+Arrays coo_reshape(const Arrays& coords, const std::vector<int64_t>& strides, const std::vector<int64_t>& dims,
+                   int64_t total, bool wide) {
   if (coords.empty() || coords.size() != strides.size()) throw std::invalid_argument("one stride per coordinate array");
   for (const auto& c : coords) {
     if (c.dtype() != coords[0].dtype() || c.size() != coords[0].size()) {
@@ -48,12 +48,16 @@ Arrays keep(const Arrays& arrays, Mask mask) {
   });
   auto of = [=](size_t e) { return kept[e]; };
   auto one = [&](const mx::array& a) {
-    if (a.ndim() == 0 || static_cast<size_t>(a.shape(0)) != n) throw std::invalid_argument("arrays and mask of one length");
+    if (a.ndim() == 0 || static_cast<size_t>(a.shape(0)) != n) {
+      throw std::invalid_argument("arrays and mask of one length");
+    }
     auto shape = a.shape();
     shape[0] = static_cast<int>(before.back());
     return run({{a}, {{shape, a.dtype()}}, [&](const Arrays& in, Arrays& out) {
                   const size_t width = n ? in[0].nbytes() / n : 0;
-                  if (width != in[0].itemsize()) return compact_rows(n, before, of, width, ptr<char>(in[0]), out_ptr<char>(out[0]));
+                  if (width != in[0].itemsize()) {
+                    return compact_rows(n, before, of, width, ptr<char>(in[0]), out_ptr<char>(out[0]));
+                  }
                   dispatch_width(in[0].dtype(), [&](auto w) {
                     using W = typename decltype(w)::type;
                     compact(n, before, of, ptr<W>(in[0]), out_ptr<W>(out[0]));
@@ -100,7 +104,9 @@ Compressed stack(const std::vector<Compressed>& blocks, const std::vector<int64_
                                using W = typename decltype(w)::type;
                                using O = typename decltype(o)::type;
                                std::vector<CsView<W, I>> views;
-                               for (size_t b = 0; b < minors.size(); ++b) views.push_back(view_of<W, I>(in, minors[b], 3 * b));
+                               for (size_t b = 0; b < minors.size(); ++b) {
+                                 views.push_back(view_of<W, I>(in, minors[b], 3 * b));
+                               }
                                if (along_major) cs_stack_major(views, out_of<W, O>(out));
                                else cs_stack_minor(views, out_of<W, O>(out));
                              });
@@ -161,7 +167,9 @@ Compressed fromdense(const Dense& x, bool by_rows, bool wide) {
       using I = typename decltype(i)::type;
       using T = typename decltype(t)::type;
       const DenseView<T> dense{n_major, n_minor, static_cast<const T*>(x.data), major, minor};
-      const Pass count{{}, {indptr_for(n_major, index)}, [=](const Arrays&, Arrays& out) { cs_count_dense(dense, out_ptr<I>(out[0])); }};
+      const Pass count{{}, {indptr_for(n_major, index)}, [=](const Arrays&, Arrays& out) {
+                         cs_count_dense(dense, out_ptr<I>(out[0]));
+                       }};
       const Pass fill{{}, {{{kEntries}, index}, {{kEntries}, x.dtype}}, [=](const Arrays&, Arrays& out) {
                         cs_fromdense(dense, out_of<T, I>(out));
                       }};

@@ -11,8 +11,8 @@ namespace sp {
 
 // Coordinates over `dims` (C order) of the entries at linear positions coords . strides, as int64 if `wide`, else int32.
 // Positions are below `total`; no dims: one array, the positions.
-Arrays coo_reshape(const Arrays& coords, const std::vector<int64_t>& strides, const std::vector<int64_t>& dims, int64_t total,
-                   bool wide);
+Arrays coo_reshape(const Arrays& coords, const std::vector<int64_t>& strides, const std::vector<int64_t>& dims,
+                   int64_t total, bool wide);
 // The elements (along the first axis) of arrays of one length that `mask` keeps, in order; of traced ones in the graph.
 Arrays keep(const Arrays& arrays, Mask mask);
 // (least, largest) element.

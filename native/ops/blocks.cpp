@@ -33,12 +33,13 @@ Pass blocks_count(const Arrays& a, int64_t n_minor, int64_t R, int64_t C) {
 // The blocks and, in place of their values, where each entry goes in those: (indptr, indices, positions).
 template <class I>
 Arrays block_positions(const Compressed& a, int64_t n_minor, int64_t R, int64_t C) {
-  const Pass fill{pattern(a), {{{kEntries}, a.indices.dtype()}, {a.indices.shape(), mx::int64}}, [=](const Arrays& in, Arrays& out) {
-                    auto* to = out_ptr<int64_t>(out[2]);
-                    const CsPattern<I> blocks{out[0].size() - 1, static_cast<size_t>(n_minor / C), ptr<I>(out[0]), nullptr};
-                    cs_to_blocks<I>(pattern_of<I>(in, n_minor), {blocks, static_cast<size_t>(R), static_cast<size_t>(C)},
-                                    out_ptr<I>(out[1]), [=](size_t e, size_t at) { to[e] = static_cast<int64_t>(at); });
-                  }};
+  Pass fill{pattern(a), {{{kEntries}, a.indices.dtype()}, {a.indices.shape(), mx::int64}}, nullptr};
+  fill.kernel = [=](const Arrays& in, Arrays& out) {
+    auto* to = out_ptr<int64_t>(out[2]);
+    const BsrPattern<I> blocks{pattern_of<I>(out, n_minor / C), static_cast<size_t>(R), static_cast<size_t>(C)};
+    cs_to_blocks<I>(pattern_of<I>(in, n_minor), blocks, out_ptr<I>(out[1]),
+                    [=](size_t e, size_t at) { to[e] = static_cast<int64_t>(at); });
+  };
   return sized(blocks_count<I>(pattern(a), n_minor, R, C), fill);
 }
 
@@ -69,7 +70,8 @@ Compressed cs_to_blocks(const Compressed& a, int64_t n_minor, int64_t R, int64_t
         using T = typename decltype(t)::type;
         const T* from = ptr<T>(in[2]);
         T* to = out_ptr<T>(out[2]);
-        cs_to_blocks<I>(pattern_of<I>(in, n_minor), blocks_of<T, I>(out, n_minor / C), out_ptr<I>(out[1]), [=](size_t e, size_t at) {
+        const auto blocks = blocks_of<T, I>(out, n_minor / C);
+        cs_to_blocks<I>(pattern_of<I>(in, n_minor), blocks, out_ptr<I>(out[1]), [=](size_t e, size_t at) {
           to[at] = static_cast<T>(add(static_cast<acc_t<T>>(to[at]), static_cast<acc_t<T>>(from[e])));
         });
       });
@@ -81,8 +83,7 @@ Compressed cs_to_blocks(const Compressed& a, int64_t n_minor, int64_t R, int64_t
 Compressed blocks_to_cs(const Compressed& given) {
   return moved(given, [](const Compressed& a) {
     const size_t n = a.data.size(), rows = a.n_major() * a.data.shape(1);
-    return compressed(run({parts(a), {indptr_for(rows, a.indptr.dtype()), room_for(n, a.indices.dtype()), room_for(n, a.data.dtype())},
-                           [&](const Arrays& in, Arrays& out) {
+    return compressed(run({parts(a), room_for(rows, n, a), [&](const Arrays& in, Arrays& out) {
                              with_width(a, [&](auto i, auto w) {
                                using I = typename decltype(i)::type;
                                using W = typename decltype(w)::type;
@@ -94,9 +95,9 @@ Compressed blocks_to_cs(const Compressed& given) {
 
 Compressed transpose_blocks(const Compressed& given, int64_t n_block_columns) {
   return moved(given, [=](const Compressed& a) {
-    const auto values = blocks_for(a.data.shape(0), a.data.shape(2), a.data.shape(1), a.data.dtype());
-    return compressed(run({parts(a), {indptr_for(n_block_columns, a.indptr.dtype()), {a.indices.shape(), a.indices.dtype()}, values},
-                           [&](const Arrays& in, Arrays& out) {
+    auto results = room_for(n_block_columns, a.indices.size(), a);
+    results[2] = blocks_for(a.data.shape(0), a.data.shape(2), a.data.shape(1), a.data.dtype());
+    return compressed(run({parts(a), results, [&](const Arrays& in, Arrays& out) {
                              with_width(a, [&](auto i, auto w) {
                                using I = typename decltype(i)::type;
                                using W = typename decltype(w)::type;
@@ -117,8 +118,9 @@ void with_block_op(MergeOp op, F&& f) {
     case MergeOp::multiply: return f([](T x, T y) { return static_cast<T>(mul(static_cast<A>(x), static_cast<A>(y))); });
     case MergeOp::minus:
       return f([](T x, T y) {
+        using U = wrapping_t<T>;
         if constexpr (std::is_same_v<T, bool>) return x != y;
-        else if constexpr (std::is_integral_v<T>) return static_cast<T>(static_cast<wrapping_t<T>>(x) - static_cast<wrapping_t<T>>(y));
+        else if constexpr (std::is_integral_v<T>) return static_cast<T>(static_cast<U>(x) - static_cast<U>(y));
         else return static_cast<T>(static_cast<A>(x) - static_cast<A>(y));
       });
     default: throw std::invalid_argument("blocks are added, subtracted or multiplied");
@@ -132,7 +134,8 @@ std::pair<Compressed, bool> merge_blocks(MergeOp op, const Compressed& a, const 
   const bool both = op == MergeOp::multiply;
   const int64_t R = a.data.shape(1), C = a.data.shape(2);
   Pass count{joined(pattern(a), pattern(b)), {indptr_for(a.n_major(), a.indptr.dtype())}, nullptr};
-  Pass fill{joined(parts(a), parts(b)), {{{kEntries}, a.indices.dtype()}, blocks_for(kEntries, R, C, a.data.dtype())}, nullptr};
+  const Output values = blocks_for(kEntries, R, C, a.data.dtype());
+  Pass fill{joined(parts(a), parts(b)), {{{kEntries}, a.indices.dtype()}, values}, nullptr};
   bool zeros = false;
   with_unsigned(a.indices, a.data, [&](auto i, auto t) {
     using I = typename decltype(i)::type;
@@ -143,8 +146,8 @@ std::pair<Compressed, bool> merge_blocks(MergeOp op, const Compressed& a, const 
     fill.kernel = [&, op](const Arrays& in, Arrays& out) {
       with_block_op<T>(op, [&](auto combine) {
         auto pass = [&]<size_t area>() {
-          const auto filled = bsr_merge<area>(blocks_of<T, I>(in), blocks_of<T, I>(in, 0, 3), both, out_of<T, I>(out), combine);
-          zeros = filled < out[1].size();
+          const auto left = blocks_of<T, I>(in), right = blocks_of<T, I>(in, 0, 3);
+          zeros = bsr_merge<area>(left, right, both, out_of<T, I>(out), combine) < out[1].size();
         };
         if constexpr (is_field_v<T>) {
           switch (R * C) {
@@ -165,7 +168,8 @@ std::pair<Compressed, bool> merge_blocks(MergeOp op, const Compressed& a, const 
 Compressed matmul_blocks(const Compressed& a, const Compressed& b, int64_t n_block_columns) {
   const int64_t R = a.data.shape(1), n = a.data.shape(2), C = b.data.shape(2);
   Pass count{joined(pattern(a), pattern(b)), {indptr_for(a.n_major(), a.indptr.dtype())}, nullptr};
-  Pass fill{joined(parts(a), parts(b)), {{{kEntries}, a.indices.dtype()}, blocks_for(kEntries, R, C, a.data.dtype())}, nullptr};
+  const Output values = blocks_for(kEntries, R, C, a.data.dtype());
+  Pass fill{joined(parts(a), parts(b)), {{{kEntries}, a.indices.dtype()}, values}, nullptr};
   with_unsigned(a.indices, a.data, [&](auto i, auto t) {
     using I = typename decltype(i)::type;
     using T = typename decltype(t)::type;
@@ -176,17 +180,17 @@ Compressed matmul_blocks(const Compressed& a, const Compressed& b, int64_t n_blo
       const auto left = blocks_of<T, I>(in);
       const auto right = blocks_of<T, I>(in, n_block_columns, 3);
       bsr_matmul_structure<I>(left, right, ptr<I>(out[0]), out_ptr<I>(out[1]));
-      auto values = [&]<int s>() { bsr_matmul_values<s, s, s>(left, right, out_of<T, I>(out)); };
+      auto pass = [&]<int s>() { bsr_matmul_values<s, s, s>(left, right, out_of<T, I>(out)); };
       if constexpr (is_field_v<T>) {
         switch (R == n && n == C ? R : 0) {
-          case 2: return values.template operator()<2>();
-          case 3: return values.template operator()<3>();
-          case 4: return values.template operator()<4>();
-          case 6: return values.template operator()<6>();
+          case 2: return pass.template operator()<2>();
+          case 3: return pass.template operator()<3>();
+          case 4: return pass.template operator()<4>();
+          case 6: return pass.template operator()<6>();
           default: break;
         }
       }
-      values.template operator()<0>();
+      pass.template operator()<0>();
     };
   });
   return compressed(sized(count, fill));
@@ -226,7 +230,8 @@ Compressed dia_to_cs(const Diagonals& a) {
     const Pass count{operands, {indptr_for(a.n_rows, a.offsets.dtype())}, [=](const Arrays& in, Arrays& out) {
                        dia_count(a.n_rows, rows_by_offset(diagonals_of<T, I>(in, a, 0)), out_ptr<I>(out[0]));
                      }};
-    const Pass fill{operands, {{{kEntries}, a.offsets.dtype()}, {{kEntries}, a.data.dtype()}}, [=](const Arrays& in, Arrays& out) {
+    const std::vector<Output> entries{{{kEntries}, a.offsets.dtype()}, {{kEntries}, a.data.dtype()}};
+    const Pass fill{operands, entries, [=](const Arrays& in, Arrays& out) {
                       dia_to_cs(a.n_rows, rows_by_offset(diagonals_of<T, I>(in, a, 0)), out_of<T, I>(out));
                     }};
     return compressed(sized(count, fill));
@@ -240,7 +245,8 @@ mx::array matmul_diagonals(const Diagonals& a, const Diagonals& b, const mx::arr
                   using I = typename decltype(i)::type;
                   using T = typename decltype(t)::type;
                   const DiaPattern<I> product{a.n_rows, b.n_columns, length, in[4].size(), ptr<I>(in[4])};
-                  dia_matmul_values(diagonals_of<T, I>(in, a, 0), diagonals_of<T, I>(in, b, 2), product, out_ptr<T>(out[0]));
+                  const auto left = diagonals_of<T, I>(in, a, 0), right = diagonals_of<T, I>(in, b, 2);
+                  dia_matmul_values(left, right, product, out_ptr<T>(out[0]));
                 });
               }})[0];
 }

@@ -27,7 +27,8 @@ Compressed sum_duplicates_traced(const Compressed& a) {
                        cs_count_unique(pattern_of<I>(in), out_ptr<I>(out[0]), out_ptr<I>(out[1]));
                      }};
     const Pass fill{pattern(a), {{{kEntries}, index}, of_each}, [](const Arrays& in, Arrays& out) {
-                      cs_unique_places(pattern_of<I>(in), ptr<I>(in[2]), ptr<I>(out[0]), out_ptr<I>(out[1]), out_ptr<I>(out[2]));
+                      auto* place = out_ptr<I>(out[2]);
+                      cs_unique_places(pattern_of<I>(in), ptr<I>(in[2]), ptr<I>(out[0]), out_ptr<I>(out[1]), place);
                     }};
     const auto found = sized(count, fill);
     return Compressed{summed(a.data, found[2], found[1].size()), found[1], found[0]};
@@ -54,15 +55,16 @@ std::string check_indices(const mx::array& indices, const mx::array& indptr, int
   return with_index(indices, [&](auto i) -> std::string {
     using I = typename decltype(i)::type;
     const auto found = cs_check(pattern_of<I>(in, n_minor), indices.size());
+    const auto position = std::to_string(found.position);
     switch (found.fault) {
       case Fault::none: return "";
       case Fault::indptr_start: return "index pointer should start with 0";
-      case Fault::indptr_order: return "indptr must be a non-decreasing sequence; it falls at position " + std::to_string(found.position);
+      case Fault::indptr_order: return "indptr must be a non-decreasing sequence; it falls at position " + position;
       case Fault::indptr_end: return "Last value of index pointer should be less than the size of index and data arrays";
       case Fault::index_bounds: break;
     }
     const auto bad = ptr<I>(in[1])[found.position];
-    const std::string where = "; indices[" + std::to_string(found.position) + "] is " + std::to_string(bad);
+    const std::string where = "; indices[" + position + "] is " + std::to_string(bad);
     return bad < 0 ? "indices must be >= 0" + where : "indices must be < " + std::to_string(n_minor) + where;
   });
 }

@@ -1,5 +1,5 @@
-// Evaluated arrays as the views that kernels take. Lists of arrays hold indptr, indices and data in this order, so that a
-// pattern is the beginning of an array.
+// Evaluated arrays as the views that kernels take. Lists of arrays hold indptr, indices and data in this order, so that
+// a pattern is the beginning of an array.
 #pragma once
 
 #include "../kernels/view.h"
@@ -58,7 +58,8 @@ CsOut<T, I> out_of(Arrays& out) {
 template <class T, class I>
 BsrView<T, I> blocks_of(const Arrays& in, size_t n_minor = 0, size_t at = 0) {
   const auto& data = in[at + 2];
-  return {{pattern_of<I>(in, n_minor, at), static_cast<size_t>(data.shape(1)), static_cast<size_t>(data.shape(2))}, ptr<T>(data)};
+  const auto R = static_cast<size_t>(data.shape(1)), C = static_cast<size_t>(data.shape(2));
+  return {{pattern_of<I>(in, n_minor, at), R, C}, ptr<T>(data)};
 }
 
 } // namespace sp

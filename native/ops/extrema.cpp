@@ -29,7 +29,8 @@ mx::array major_extreme(const mx::array& data, const mx::array& indptr, int64_t 
     using T = typename decltype(t)::type;
     return run({{indptr, data}, {room_for(indptr.size() - 1, data.dtype())}, [=](const Arrays& in, Arrays& out) {
                   with_rule<T>(max, ignore_nan, [&](auto is_max, auto ignores) {
-                    const CsView<T, I> a{{in[0].size() - 1, static_cast<size_t>(n_minor), ptr<I>(in[0]), nullptr}, ptr<T>(in[1])};
+                    const CsPattern<I> slices{in[0].size() - 1, static_cast<size_t>(n_minor), ptr<I>(in[0]), nullptr};
+                    const CsView<T, I> a{slices, ptr<T>(in[1])};
                     cs_major_extreme<is_max(), ignores()>(a, explicit_only, out_ptr<T>(out[0]));
                   });
                 }})[0];

@@ -19,7 +19,8 @@ template <class T, class I>
 Arrays product_of(const Arrays& operands, size_t n_minor, bool values) {
   const auto &a = operands[0], &b = operands[values ? 3 : 2];
   const auto index = a.dtype();
-  const Pass count{operands, {indptr_for(a.size() - 1, index), {b.shape(), mx::uint8}}, [=](const Arrays& in, Arrays& out) {
+  const Output steps{b.shape(), mx::uint8};
+  const Pass count{operands, {indptr_for(a.size() - 1, index), steps}, [=](const Arrays& in, Arrays& out) {
                      auto input = input_of<T, I>(in, n_minor, values);
                      slice_steps<I>(input.b, out_ptr<uint8_t>(out[1]));
                      input.b_steps = ptr<uint8_t>(out[1]);

@@ -40,8 +40,7 @@ Compressed merge_at_once(const Compressed& a, const Compressed& b) {
   }
   const size_t room = a.indices.size() + b.indices.size();
   return compressed(cut(run({joined(parts(a), parts(b)),
-                             {indptr_for(a.n_major(), a.indptr.dtype()), room_for(room, a.indices.dtype()), room_for(room, a.data.dtype())},
-                             [](const Arrays& in, Arrays& out) {
+                             room_for(a.n_major(), room, a), [](const Arrays& in, Arrays& out) {
                                cs_merge<op>(view_of<T, I>(in), view_of<T, I>(in, 0, 3), out_of<T, I>(out));
                              }})));
 }
@@ -58,7 +57,8 @@ Arrays union_of(const Compressed& a, const Compressed& b) {
   return cut(run({joined(pattern(a), pattern(b)),
                   {indptr_for(a.n_major(), a.indptr.dtype()), room_for(room, a.indices.dtype()), room_for(room, mx::uint8)},
                   [](const Arrays& in, Arrays& out) {
-                    cs_union(pattern_of<I>(in), pattern_of<I>(in, 0, 2), out_ptr<I>(out[0]), out_ptr<I>(out[1]), out_ptr<uint8_t>(out[2]));
+                    auto* tags = out_ptr<uint8_t>(out[2]);
+                    cs_union(pattern_of<I>(in), pattern_of<I>(in, 0, 2), out_ptr<I>(out[0]), out_ptr<I>(out[1]), tags);
                   }}));
 }
 
@@ -103,7 +103,8 @@ Compressed merge_traced(MergeOp op, const Compressed& a, const Compressed& b) {
     found.pop_back();
     const auto places = run({{tags}, {{tags.shape(), found[1].dtype()}, {tags.shape(), found[1].dtype()}},
                              [=](const Arrays& in, Arrays& out) {
-                               union_places<I>(in[0].size(), ptr<uint8_t>(in[0]), nnz_a, nnz_b, out_ptr<I>(out[0]), out_ptr<I>(out[1]));
+                               const auto* from = ptr<uint8_t>(in[0]);
+                               union_places<I>(in[0].size(), from, nnz_a, nnz_b, out_ptr<I>(out[0]), out_ptr<I>(out[1]));
                              }});
     found = joined(found, places);
     if (op == MergeOp::multiply) {

@@ -27,7 +27,9 @@ mx::array copy_entries(const mx::array& a, size_t lo, size_t n) {
                 // Asked for here and not in the threads: the first question moves memory of a GPU to the host.
                 char* to = out_ptr<char>(out[0]);
                 const char* from = ptr<char>(in[0]) + lo * item;
-                parallel_for(n, plan_parts(n), [=](size_t b, size_t e) { std::memcpy(to + b * item, from + b * item, (e - b) * item); });
+                parallel_for(n, plan_parts(n), [=](size_t b, size_t e) {
+                  std::memcpy(to + b * item, from + b * item, (e - b) * item);
+                });
               }})[0];
 }
 
@@ -82,14 +84,15 @@ Compressed window(const Compressed& a, I first, I last) {
 // The entries whose minor index a table sends somewhere.
 template <class W, class I>
 Compressed placed(const Compressed& a, const mx::array& table, bool backward) {
-  return filtered<W, I>(
-      a, {table}, [](const Arrays& in) { return PlacedEntries<I, TablePlace<I>>{ptr<I>(in[1]), {ptr<I>(in.back())}}; }, backward);
+  auto entries = [](const Arrays& in) { return PlacedEntries<I, TablePlace<I>>{ptr<I>(in[1]), {ptr<I>(in.back())}}; };
+  return filtered<W, I>(a, {table}, entries, backward);
 }
 
 // Every entry as often as groups(in) says; `more` are the arrays at the end of `in`.
 template <class W, class I, class Groups>
 Compressed repeated(const Compressed& a, const Arrays& more, Groups groups) {
-  const Pass count{joined(pattern(a), more), {indptr_for(a.n_major(), a.indptr.dtype())}, [=](const Arrays& in, Arrays& out) {
+  const Output indptr = indptr_for(a.n_major(), a.indptr.dtype());
+  const Pass count{joined(pattern(a), more), {indptr}, [=](const Arrays& in, Arrays& out) {
                      cs_repeat_count(pattern_of<I>(in), groups(in), out_ptr<I>(out[0]));
                    }};
   const Pass fill{joined(parts(a), more), entries_like(a), [=](const Arrays& in, Arrays& out) {
@@ -251,7 +254,8 @@ std::vector<NewEntry> new_entries(const std::vector<size_t>& todo, const Pairs& 
 } // namespace
 
 std::pair<SetOutcome, std::optional<Compressed>> set_many(const Compressed& given, Places major, Places minor,
-                                                          const mx::array& values, bool sorted, bool insert, bool in_place) {
+                                                          const mx::array& values, bool sorted, bool insert,
+                                                          bool in_place) {
   const auto a = evaluated(given);
   const auto x = evaluated(values);
   const Pairs at{major.n, major.at, minor.at};
@@ -272,8 +276,9 @@ std::pair<SetOutcome, std::optional<Compressed>> set_many(const Compressed& give
     if (one) for (auto& e : added) e.value = 0;
     const size_t total = a.indices.size() + added.size();
     view.data = v;
-    const auto out = run({{}, {indptr_for(a.n_major(), a.indptr.dtype()), room_for(total, a.indices.dtype()), room_for(total, a.data.dtype())},
-                          [&](const Arrays&, Arrays& out) { cs_insert(view, sorted, added, ptr<W>(x), out_of<W, I>(out)); }});
+    const auto out = run({{}, room_for(a.n_major(), total, a), [&](const Arrays&, Arrays& out) {
+                            cs_insert(view, sorted, added, ptr<W>(x), out_of<W, I>(out));
+                          }});
     return {SetOutcome::new_structure, compressed(out)};
   });
 }

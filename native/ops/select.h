@@ -1,4 +1,4 @@
-// Indexing of compressed storage, over (major, minor), and of coordinates. Selections of traced values are differentiable.
+// Indexing of compressed storage, over (major, minor), and of coordinates. Selections are differentiable in values.
 #pragma once
 
 #include <array>
@@ -27,10 +27,11 @@ void element(const Compressed& a, int64_t major, int64_t minor, bool sorted, voi
 // What set_many did: the same structure, a new one, or nothing, as a place is stored more than once.
 enum class SetOutcome { same_structure, new_structure, stored_twice };
 
-// Set places to values; of repeated places the last counts. `insert`: also where nothing is stored. `in_place`: the buffer
-// of the values of `a` may be the result's.
+// Set places to values; of repeated places the last counts. `insert`: also where nothing is stored. `in_place`: the
+// buffer of the values of `a` may be the result's.
 std::pair<SetOutcome, std::optional<Compressed>> set_many(const Compressed& a, Places major, Places minor,
-                                                          const mx::array& values, bool sorted, bool insert, bool in_place);
+                                                          const mx::array& values, bool sorted, bool insert,
+                                                          bool in_place);
 
 // Entries in coordinate form inside the ranges (start, length, step), one for each axis: (data, coordinates).
 using Ranges = std::vector<std::array<int64_t, 3>>;

@@ -9,7 +9,8 @@ namespace sp {
 namespace {
 
 [[noreturn]] void too_many(size_t n) {
-  throw std::overflow_error("the result would have " + std::to_string(n) + " entries; an array holds at most 2**31 - 1");
+  const auto most = " entries; an array holds at most 2**31 - 1";
+  throw std::overflow_error("the result would have " + std::to_string(n) + most);
 }
 
 constexpr size_t kMost = std::numeric_limits<int>::max(); // which every index dtype can count
@@ -97,6 +98,10 @@ Output indptr_for(size_t n, mx::Dtype index) {
 Output room_for(size_t n, mx::Dtype dtype) {
   if (n > kMost) too_many(n);
   return {{static_cast<int>(n)}, dtype};
+}
+
+std::vector<Output> room_for(size_t n_major, size_t n, const Compressed& a) {
+  return {indptr_for(n_major, a.indptr.dtype()), room_for(n, a.indices.dtype()), room_for(n, a.data.dtype())};
 }
 
 std::vector<Output> entries_like(const Compressed& a) {

@@ -1,5 +1,5 @@
-// Values that are traced, inside mx.grad, mx.vmap or mx.compile: a result's structure is found at once, from index arrays,
-// and its values follow as nodes of the graph.
+// Values that are traced, inside mx.grad, mx.vmap or mx.compile: a result's structure is found at once, from index
+// arrays, and its values follow as nodes of the graph.
 #pragma once
 
 #include "ops/sized.h"

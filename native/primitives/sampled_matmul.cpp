@@ -43,7 +43,10 @@ class SampledMatmul : public Node {
         };
         const auto n_minor = static_cast<size_t>(n_minor_);
         const CsView<T, I> a{pattern(2, in[5].size() - 1), in[0].data<T>()}, b{pattern(4, n_minor), in[1].data<T>()};
-        cs_sampled_matmul(a, b, pattern(6, n_minor), out[0].data<T>());
+        const auto mask = pattern(6, n_minor);
+        T* values = out[0].data<T>();
+        cs_sampled_matmul(a, b, mask, values);
+        std::fill(values + mask.nnz(), values + out[0].size(), T{}); // room that the structure does not use
       });
     });
   }
