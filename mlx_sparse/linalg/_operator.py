@@ -114,7 +114,7 @@ def constant(a: mx.array) -> mx.array:
     if not _native.is_tracer(a):
         return a
     try:
-        return _dense.to_mlx(_dense.view(a), a.dtype)
+        return _dense.to_mlx(_dense.view(mx.stop_gradient(a)), a.dtype)
     except ValueError as error:
         raise ValueError(
             "solvers read values to know when to stop, and inside mx.compile and mx.vmap there are none yet: call them "
