@@ -30,7 +30,8 @@ bool is_nondecreasing(size_t n, const I* x) {
 // Cost: O(count + n), in parallel for sorted keys.
 template <class I>
 void offsets_of_sorted(size_t count, size_t n, const I* keys, bool sorted, I* offsets) {
-  auto row_of = [=](I key) { return key < 0 ? size_t{0} : std::min(static_cast<size_t>(key), n) + 1; };
+  const auto most = static_cast<int64_t>(n);
+  auto row_of = [=](I key) { return static_cast<size_t>(std::min(std::max(static_cast<int64_t>(key), int64_t{-1}), most) + 1); };
   auto fill = [=](size_t& row, size_t stop, size_t e) {
     for (; row < stop; ++row) offsets[row] = static_cast<I>(e);
   };

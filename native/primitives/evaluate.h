@@ -112,16 +112,17 @@ void run_on_cpu(mx::Stream s, const std::vector<mx::array>& inputs, std::vector<
 
 // The node `a`, evaluated on the spot when its operands are there and its work is less than an eval's own cost: about
 // 20 us, for waking the stream's thread. A value, as a constant would be; anything larger, traced or pending stays lazy.
-// work: what it takes beyond reading and writing each element once.
-inline mx::array evaluated_at_once(mx::array a, size_t work = 0) {
+// most: how many elements to read and write at the most.
+inline mx::array evaluated_at_once(mx::array a, size_t most = kSerialWork) {
   if (!a.has_primitive() || a.primitive().stream().device != mx::Device::cpu || shaders_on_host()) return a;
+  size_t work = 0;
   for (auto& in : a.inputs()) {
     if (!in.is_available() || in.is_tracer()) return a;
     work += in.size();
   }
   auto outputs = a.outputs();
   for (auto& out : outputs) work += out.size();
-  if (work >= kSerialWork) return a;
+  if (work >= most) return a;
   evaluating_here = true;
   struct Done { ~Done() { evaluating_here = false; } } done;
   a.primitive().eval_cpu(a.inputs(), outputs);

@@ -43,9 +43,9 @@ std::vector<Output> Node::outputs(const Arrays& inputs) const {
   return all;
 }
 
-Arrays Node::make(const Arrays& inputs) {
+Arrays Node::make(Arrays inputs) {
   auto outputs = this->outputs(inputs);
-  if (outputs.size() == 1) return {mx::array(std::move(outputs[0].shape), outputs[0].dtype, shared_from_this(), inputs)};
+  if (outputs.size() == 1) return {mx::array(std::move(outputs[0].shape), outputs[0].dtype, shared_from_this(), std::move(inputs))};
   std::vector<mx::Shape> shapes;
   std::vector<mx::Dtype> dtypes;
   for (auto& out : outputs) {

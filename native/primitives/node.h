@@ -17,7 +17,7 @@ struct Output { mx::Shape shape; mx::Dtype dtype; };
 class Node : public mx::Primitive, public std::enable_shared_from_this<Node> {
  public:
   // The outputs of this node over `inputs`: its results and, behind them, its scratch.
-  Arrays make(const Arrays& inputs);
+  Arrays make(Arrays inputs);
 
   void eval_cpu(const Arrays& inputs, Arrays& outputs) final;
   void eval_gpu(const Arrays& inputs, Arrays& outputs) final;
@@ -77,8 +77,8 @@ class Node : public mx::Primitive, public std::enable_shared_from_this<Node> {
 
 // The first output of a new node of class N.
 template <class N, class... Args>
-mx::array node(const Arrays& inputs, Args&&... args) {
-  return std::make_shared<N>(std::forward<Args>(args)...)->make(inputs)[0];
+mx::array node(Arrays inputs, Args&&... args) {
+  return std::make_shared<N>(std::forward<Args>(args)...)->make(std::move(inputs))[0];
 }
 
 } // namespace sp

@@ -51,11 +51,13 @@ class PerSlice : public Node {
   Pattern pattern_;
 };
 
-// kernel over the compressed structure `a` with values `data`. On a GPU a kernel without a shader runs on the CPU.
+// kernel over the compressed structure `a` with values `data`. One without a shader runs on the CPU, and at once where its
+// operands are there, as what finds its size does.
 template <class K>
 mx::array per_slice(K kernel, const Structure& a, const mx::array& data, mx::Stream s) {
-  const auto where = !K::has_shader && s.device == mx::Device::gpu ? mx::default_stream(mx::Device::cpu) : s;
-  return node<PerSlice<K>>({data, a.outer, a.inner}, where, kernel, a.pattern);
+  if constexpr (K::has_shader) return node<PerSlice<K>>({data, a.outer, a.inner}, s, kernel, a.pattern);
+  const auto cpu = s.device == mx::Device::gpu ? mx::default_stream(mx::Device::cpu) : s;
+  return evaluated_at_once(node<PerSlice<K>>({data, a.outer, a.inner}, cpu, kernel, a.pattern), ~size_t{0});
 }
 
 } // namespace sp
