@@ -22,7 +22,8 @@ def generate() -> str:
     """The text of the stub file for the module that is installed."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pybind11_stubgen", "mlx_sparse._native", "-o", folder, "--exit-code"]
-        found = subprocess.run(command, capture_output=True, text=True)
+        # Elsewhere than here: a checkout without a compiled module would hide the installed package.
+        found = subprocess.run(command, capture_output=True, text=True, cwd=folder)
         if found.returncode:
             raise RuntimeError(found.stderr)
         text = (Path(folder) / "mlx_sparse" / "_native.pyi").read_text()
