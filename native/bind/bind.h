@@ -50,7 +50,6 @@ auto at_once(R (*f)(A...)) {
   };
 }
 
-void bind_runtime(py::module_& m);
 void bind_structure(py::module_& m);
 void bind_assemble(py::module_& m);
 void bind_blocks(py::module_& m);

@@ -15,14 +15,22 @@ int chunk_count(int64_t rows, int64_t segments, int chunk) { return static_cast<
 // Which of the shader's results (x's dtype, its accumulator, an index) a kind has.
 int result_slot(SegmentKind kind) { return kind == SegmentKind::logsumexp ? 1 : kind >= SegmentKind::argmax ? 2 : 0; }
 
+bool is_ring(SegmentKind kind) { return kind == SegmentKind::sum || kind == SegmentKind::prod; }
+
+// Signed integers wrap as unsigned ones do, so that no kernel is compiled for both.
 template <class T>
-void reduce_on_cpu(SegmentKind kind, SegmentPattern<int32_t> segments, const mx::array& x, mx::array& out) {
+void ring_on_cpu(SegmentKind kind, SegmentPattern<int32_t> segments, const mx::array& x, mx::array& out) {
+  auto run = [&]<class Op>(Tag<Op>) { segment_reduce<Op>(segments, x.data<T>(), x.shape(1), out.data<T>()); };
+  if (kind == SegmentKind::sum) run(Tag<SegmentSum<T>>{});
+  else run(Tag<SegmentProd<T>>{});
+}
+
+template <class T>
+void order_on_cpu(SegmentKind kind, SegmentPattern<int32_t> segments, const mx::array& x, mx::array& out) {
   auto run = [&]<class Op>(Tag<Op>) {
     segment_reduce<Op>(segments, x.data<T>(), x.shape(1), out.data<typename Op::Out>());
   };
   constexpr bool ordered = !std::is_same_v<T, complex64_t>, floating = ordered && !std::is_integral_v<T>;
-  if (kind == SegmentKind::sum) return run(Tag<SegmentSum<T>>{});
-  if (kind == SegmentKind::prod) return run(Tag<SegmentProd<T>>{});
   if constexpr (floating || !ordered) if (kind == SegmentKind::mean) return run(Tag<SegmentMean<T>>{});
   if constexpr (floating) if (kind == SegmentKind::logsumexp) return run(Tag<SegmentLogSumExp<T>>{});
   if constexpr (ordered) {
@@ -35,9 +43,13 @@ void reduce_on_cpu(SegmentKind kind, SegmentPattern<int32_t> segments, const mx:
 }
 
 template <class T>
-void reduce_by_ids_on_cpu(SegmentKind kind, SegmentPattern<int32_t> segments, const mx::array& x, mx::array& out) {
+void ring_by_ids_on_cpu(SegmentPattern<int32_t> segments, const mx::array& x, mx::array& out) {
+  segment_reduce_by_ids<SegmentSum<T>>(segments, x.data<T>(), x.shape(1), out.data<T>());
+}
+
+template <class T>
+void order_by_ids_on_cpu(SegmentKind kind, SegmentPattern<int32_t> segments, const mx::array& x, mx::array& out) {
   auto run = [&]<class Op>(Tag<Op>) { segment_reduce_by_ids<Op>(segments, x.data<T>(), x.shape(1), out.data<T>()); };
-  if (kind == SegmentKind::sum) return run(Tag<SegmentSum<T>>{});
   if constexpr (!std::is_same_v<T, complex64_t>) {
     if (kind == SegmentKind::max) return run(Tag<SegmentExtreme<T, true>>{});
     if (kind == SegmentKind::min) return run(Tag<SegmentExtreme<T, false>>{});
@@ -66,14 +78,20 @@ SegmentPattern<int32_t> SegmentNode::pattern(const Arrays& in, int rows) const {
 
 void SegmentReduce::kernel(const Arrays& in, Arrays& out) const {
   const auto segments = pattern(in, in[0].shape(0));
+  if (by_ids_ && kind_ == SegmentKind::sum) {
+    return dispatch_unsigned(in[0].dtype(), [&]<class T>(Tag<T>) { ring_by_ids_on_cpu<T>(segments, in[0], out[0]); });
+  }
+  if (!by_ids_ && is_ring(kind_)) {
+    return dispatch_unsigned(in[0].dtype(), [&]<class T>(Tag<T>) { ring_on_cpu<T>(kind_, segments, in[0], out[0]); });
+  }
   dispatch_value(in[0].dtype(), [&]<class T>(Tag<T>) {
-    (by_ids_ ? reduce_by_ids_on_cpu<T> : reduce_on_cpu<T>)(kind_, segments, in[0], out[0]);
+    (by_ids_ ? order_by_ids_on_cpu<T> : order_on_cpu<T>)(kind_, segments, in[0], out[0]);
   });
 }
 
 void SegmentSpread::kernel(const Arrays& in, Arrays& out) const {
   const auto segments = pattern(in, out[0].shape(0));
-  dispatch_value(out[0].dtype(), [&]<class T>(Tag<T>) {
+  dispatch_width(out[0].dtype(), [&]<class T>(Tag<T>) {
     segment_spread(segments, in[0].data<T>(), in[0].shape(1), out[0].data<T>());
   });
 }
@@ -88,7 +106,7 @@ void SegmentWeights::kernel(const Arrays& in, Arrays& out) const {
 
 void SegmentScan::kernel(const Arrays& in, Arrays& out) const {
   const auto segments = pattern(in, in[0].shape(0));
-  dispatch_value(in[0].dtype(), [&]<class T>(Tag<T>) {
+  dispatch_unsigned(in[0].dtype(), [&]<class T>(Tag<T>) {
     const T* b = operands_ == 2 ? in[1].data<T>() : nullptr;
     segment_scan(segments, in[0].data<T>(), b, in[0].shape(1), reverse_, out[0].data<T>());
   });

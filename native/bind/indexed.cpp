@@ -1,8 +1,32 @@
+// Products of gathered operands, and reductions of rows over segments: what mlx_sparse.indexed is built of.
+#include "bind/bind.h"
+#include "ops/index_summary.h"
+#include "primitives/indexed_product.h"
 #include "primitives/segment.h"
 
-#include "bind/bind.h"
-
 namespace sp {
+
+namespace {
+
+using Optional = std::optional<mx::array>;
+
+Indices make_indices(const Optional& left, const Optional& right, const Optional& out, std::array<bool, 3> sorted,
+                     bool atomic) {
+  return {{left, sorted[0]}, {right, sorted[1]}, {out, sorted[2]}, atomic};
+}
+
+} // namespace
+
+void bind_indexed_product(py::module_& m) {
+  py::enum_<IndexedKind>(m, "IndexedKind")
+      .value("matvec", IndexedKind::matvec)
+      .value("rmatvec", IndexedKind::rmatvec)
+      .value("outer", IndexedKind::outer);
+  py::class_<Indices>(m, "Indices")
+      .def(py::init(&make_indices), "left"_a, "right"_a, "out"_a, "sorted"_a, "atomic"_a);
+  m.def("indexed_product", lazy(&indexed_product), "kind"_a, "left"_a, "right"_a, "indices"_a, "n_out"_a, "stream"_a);
+  m.def("index_summary", &index_summary, "index"_a);
+}
 
 void bind_segment(py::module_& m) {
   py::enum_<SegmentKind>(m, "SegmentKind")

@@ -1,0 +1,144 @@
+// What runs at once, for the most part because it must find its size: ops/, and the extremes of slices.
+#include "bind/bind.h"
+#include "bind/numpy.h"
+#include "kernels/extrema.h"
+#include "kernels/reduce.h"
+#include "ops/assemble.h"
+#include "ops/blocks.h"
+#include "ops/canonical.h"
+#include "ops/extrema.h"
+#include "ops/matmul.h"
+#include "ops/merge.h"
+#include "ops/select.h"
+#include "primitives/per_slice.h"
+
+namespace pybind11::detail {
+
+// Diagonals as the tuple (data, offsets, shape).
+template <>
+struct type_caster<sp::Diagonals> {
+  static constexpr auto name = const_name("tuple[mlx.core.array, mlx.core.array, tuple[int, int]]");
+  template <class T> using cast_op_type = const sp::Diagonals&;
+
+  bool load(handle src, bool) {
+    if (!PyTuple_Check(src.ptr()) || PyTuple_GET_SIZE(src.ptr()) != 3) return false;
+    const auto* data = sp::as_array(PyTuple_GET_ITEM(src.ptr(), 0));
+    const auto* offsets = sp::as_array(PyTuple_GET_ITEM(src.ptr(), 1));
+    if (!data || !offsets) return false;
+    const auto shape = reinterpret_borrow<object>(PyTuple_GET_ITEM(src.ptr(), 2));
+    const auto [rows, columns] = shape.cast<std::pair<int64_t, int64_t>>();
+    value_.emplace(sp::Diagonals{*data, *offsets, rows, columns});
+    return true;
+  }
+  operator const sp::Diagonals&() { return *value_; }
+
+ private:
+  std::optional<sp::Diagonals> value_;
+};
+
+} // namespace pybind11::detail
+
+namespace sp {
+
+namespace {
+
+// The element at (major, minor): an mx.array, or a rank-0 ndarray. None where its values cannot be read at once.
+py::object element_of(const Compressed& a, int64_t major, int64_t minor, bool sorted, bool as_numpy) {
+  static PyObject* dtypes[16] = {}; // NumPy's, by MLX's: looking one up costs more than the element
+  const auto dtype = a.data.dtype();
+  PyObject*& known = dtypes[static_cast<int>(dtype.val())];
+  if (as_numpy && !known) {
+    if (const auto made = numpy_dtype(dtype)) known = py::object(*made).release().ptr();
+  }
+  if (a.data.is_tracer() || (as_numpy && !known)) return py::none();
+  if (as_numpy) {
+    py::array out(py::reinterpret_borrow<py::dtype>(known), std::vector<py::ssize_t>{});
+    element(a, major, minor, sorted, out.mutable_data());
+    return out;
+  }
+  auto out = fresh({}, dtype);
+  element(a, major, minor, sorted, out.data<char>());
+  return to_python(std::move(out));
+}
+
+// alone: Python holds no other reference to the values.
+auto set_places(const py::tuple& trio, Places major, Places minor, const mx::array& values, bool sorted, bool insert,
+                bool alone) {
+  // Only what nothing else can see may be written in place: no other handle, no graph node, no task in flight.
+  const auto* data = as_array(trio[0].ptr());
+  alone = alone && data && data->is_available() && data->flags().row_contiguous && data->is_donatable();
+  py::detail::make_caster<Compressed> caster;
+  if (!caster.load(trio, false)) throw py::type_error("a must be a tuple (data, indices, indptr)");
+  return set_many(caster, major, minor, values, sorted, insert, alone);
+}
+
+} // namespace
+
+void bind_canonical(py::module_& m) {
+  py::enum_<MergeOp>(m, "MergeOp")
+      .value("plus", MergeOp::plus)
+      .value("minus", MergeOp::minus)
+      .value("multiply", MergeOp::multiply)
+      .value("maximum", MergeOp::maximum)
+      .value("minimum", MergeOp::minimum)
+      .value("ne", MergeOp::ne)
+      .value("lt", MergeOp::lt)
+      .value("gt", MergeOp::gt)
+      .value("le", MergeOp::le)
+      .value("ge", MergeOp::ge);
+  m.def("check_indices", &check_indices, "indices"_a, "indptr"_a, "n_minor"_a);
+  m.def("is_sorted", &is_sorted, "indices"_a, "indptr"_a);
+  m.def("is_canonical", &is_canonical, "indices"_a, "indptr"_a);
+  m.def("sort_indices", &sort_indices, "a"_a);
+  m.def("sum_duplicates", &sum_duplicates, "a"_a);
+  m.def("coo_to_canonical", &coo_to_canonical, "data"_a, "major"_a, "minor"_a, "n_major"_a);
+  m.def("eliminate_zeros", &eliminate_zeros, "a"_a);
+  m.def("merge", &merge, "op"_a, "a"_a, "b"_a);
+  m.def("matmul_sparse", &matmul_sparse, "a"_a, "b"_a, "n_minor"_a);
+}
+
+void bind_blocks(py::module_& m) {
+  m.def("count_blocks", &count_blocks, "indices"_a, "indptr"_a, "n_minor"_a, "r"_a, "c"_a);
+  m.def("cs_to_blocks", &cs_to_blocks, "a"_a, "n_minor"_a, "r"_a, "c"_a);
+  m.def("blocks_to_cs", &blocks_to_cs, "a"_a);
+  m.def("transpose_blocks", &transpose_blocks, "a"_a, "n_block_columns"_a);
+  m.def("merge_blocks", &merge_blocks, "op"_a, "a"_a, "b"_a);
+  m.def("matmul_blocks", &matmul_blocks, "a"_a, "b"_a, "n_block_columns"_a);
+  m.def("dia_to_cs", &dia_to_cs, "a"_a);
+  m.def("matmul_diagonals", &matmul_diagonals, "a"_a, "b"_a, "offsets"_a, "length"_a);
+}
+
+void bind_assemble(py::module_& m) {
+  m.def("coo_reshape", &coo_reshape, "coords"_a, "strides"_a, "dims"_a, "total"_a, "wide"_a);
+  m.def("keep", &keep, "arrays"_a, "mask"_a);
+  m.def("extent", &extent, "index"_a);
+  m.def("stack", &stack, "blocks"_a, "minors"_a, "along_major"_a, "wide"_a);
+  m.def("band", &band, "a"_a, "low"_a, "high"_a, "limit"_a);
+  m.def("from_diagonals", &from_diagonals, "diagonals"_a, "offsets"_a, "n_major"_a, "n_minor"_a, "wide"_a);
+  m.def("fromdense", &fromdense, "dense"_a, "by_rows"_a, "wide"_a);
+}
+
+void bind_select(py::module_& m) {
+  py::enum_<SetOutcome>(m, "SetOutcome")
+      .value("same_structure", SetOutcome::same_structure)
+      .value("new_structure", SetOutcome::new_structure)
+      .value("stored_twice", SetOutcome::stored_twice);
+  m.def("major_range", &major_range, "a"_a, "start"_a, "n"_a, "step"_a, "share"_a);
+  m.def("major_list", &major_list, "a"_a, "rows"_a);
+  m.def("minor_range", &minor_range, "a"_a, "start"_a, "n"_a, "step"_a, "n_minor"_a, "sorted"_a);
+  m.def("minor_list", &minor_list, "a"_a, "list"_a, "n_minor"_a);
+  m.def("sample_at", &sample_at, "a"_a, "major"_a, "minor"_a, "sorted"_a);
+  m.def("element", &element_of, "a"_a, "major"_a, "minor"_a, "sorted"_a, "as_numpy"_a);
+  m.def("set_many", &set_places, "a"_a, "major"_a, "minor"_a, "values"_a, "sorted"_a, "insert"_a, "alone"_a);
+  m.def("coo_range", &coo_range, "data"_a, "coords"_a, "ranges"_a, "shape"_a);
+}
+
+void bind_extrema(py::module_& m) {
+  m.def("major_extreme", &major_extreme, "data"_a, "indptr"_a, "n_minor"_a, "max"_a, "ignore_nan"_a, "explicit"_a);
+  m.def("minor_extreme", &minor_extreme, "data"_a, "indices"_a, "n_minor"_a, "length"_a, "max"_a, "ignore_nan"_a,
+        "explicit"_a);
+  py::class_<MajorWhere>(m, "MajorWhere").def(py::init<bool, bool>(), "max"_a, "explicit"_a);
+  m.def("major_where", at_once(&per_slice<MajorWhere>), "kernel"_a, "structure"_a, "data"_a, "stream"_a);
+}
+
+} // namespace sp
