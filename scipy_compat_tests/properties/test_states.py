@@ -1,0 +1,96 @@
+"""Random sequences of statements about the same arrays: SciPy's state after each of them, or its exception type.
+
+`MLX_SPARSE_FUZZ_SEED` (a number, or "clock") and `MLX_SPARSE_STATES` choose the run; the seed is printed.
+"""
+
+import multiprocessing
+import os
+import re
+import time
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+
+import pytest
+
+from scipy_compat_tests.properties import states
+from scipy_compat_tests.properties.test_fuzz import MEANT as MEANT_OF_ONE
+
+QUICK, LONG = 2_000, 20_000
+CHUNK = 100  # sequences a child process is asked for at a time
+
+# What is meant to differ, beyond what test_fuzz.py knows of a single statement: pattern in the last statement -> pattern in
+# the format and the difference.
+MEANT = {
+    # SciPy has no setdiag for blocks, and its count_nonzero knows no axis -1 of a 1-D array.
+    r"setdiag": r"^bsr: .*has no attribute '_swap'",
+    r"count_nonzero\(axis=-1\)": r"SciPy gives IndexError: tuple index out of range",
+    # A dok array of one dimension times itself counts a stored zero.
+    r"A\.T @ A": r"^dok: Arrays are not equal",
+    # One row times a vector gives a scalar for SciPy's coo_array; for its other formats, and here, a vector.
+    r"@": r"^coo: result: type \w+ against ndarray|vector::_M_default_append",
+    # Sums of diagonals get their dtype from whichever operand has more of them.
+    r"[+-]=? B": r"^dia: A: dtype",
+    # Booleans that share a place are added up before or after they become numbers, by the route.
+    r"stack": r"^(csr|coo): Arrays are not equal",
+    # SciPy's dok arrays keep 0.5 as a value of an array of booleans.
+    r"A /= ": r"^dok: Arrays are not equal",
+    # Its coo arrays take an (n, 1) right-hand side for a row, and no new shape for a list of positions.
+    r"\] = \[\[1\], \[2\]\]": r"^coo: ",
+    r"\] = ": r"SciPy gives (ValueError: .*(remapped shapes|broadcast)|AttributeError: module 'numpy' has no)",
+    r"\[": r"SciPy gives ValueError: cannot reshape|type (\w{3}_array|ndarray) against (\w{3}_array|ndarray)",
+}
+
+
+def meant(statement, difference):
+    return any(re.search(text, statement) and re.search(what, difference) for text, what in MEANT.items()) or any(
+        re.search(what, difference) for text, what in MEANT_OF_ONE.items() if text == ""
+    )
+
+
+def run(count, capsys, device):
+    seed = os.environ.get("MLX_SPARSE_FUZZ_SEED") or "1"
+    seed = time.time_ns() % 2**32 if seed == "clock" else int(seed)
+    count = int(os.environ.get("MLX_SPARSE_STATES") or count)
+    with capsys.disabled():
+        print(f"\nstates: MLX_SPARSE_FUZZ_SEED={seed}, {count} sequences")
+    found = []
+    for first in range(0, count, CHUNK):
+        for number, statements, difference in _in_a_child(device, seed, range(first, min(first + CHUNK, count))):
+            if not meant(statements[-1], difference):
+                found.append(f"sequence {number}:\n    " + "\n    ".join([*statements, difference]))
+    assert not found, f"{len(found)} of {count} differ with MLX_SPARSE_FUZZ_SEED={seed}\n" + "\n".join(found[:10])
+
+
+_pool = None
+
+
+def _in_a_child(device, seed, numbers):
+    """The differences among these sequences, found in another process: one that ends the process is a difference too."""
+    global _pool
+    if _pool is None:
+        _pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), states.use, (device,))
+    try:
+        return _pool.submit(states.differences, seed, numbers).result()
+    except BrokenProcessPool:
+        _pool = None
+        if len(numbers) == 1:
+            return [(numbers[0], ["(unknown)"], "the process ended")]
+        return [d for n in numbers for d in _in_a_child(device, seed, range(n, n + 1))]
+
+
+@pytest.fixture(autouse=True)
+def _no_child_is_left():
+    global _pool
+    yield
+    if _pool is not None:
+        _pool.shutdown()
+        _pool = None
+
+
+def test_states(capsys, device):
+    run(QUICK, capsys, device)
+
+
+@pytest.mark.heavy
+def test_states_long(capsys, device):
+    run(LONG, capsys, device)
