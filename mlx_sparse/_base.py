@@ -219,10 +219,10 @@ class _spbase(_interoperable, _reduced):
 
     def asformat(self, format: str | None, copy: bool = False) -> Any:
         """This array in storage format `format` ("coo", "csr", "csc", "dia", "bsr"; None keeps it)."""
+        if format is not None and not isinstance(format, str):
+            raise TypeError(f"format must be a string; got {type(format).__name__}")
         if format is None or format == self.format:
             return self.copy() if copy else self
-        if not isinstance(format, str):
-            raise TypeError(f"format must be a string; got {format!r}")
         convert = getattr(self, "to" + format, None)
         if convert is None:
             raise ValueError(f"Format {format} is unknown.")
