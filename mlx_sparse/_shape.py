@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-
 _MOST = 2**63 - 1
 
 
