@@ -59,9 +59,7 @@ def _part(A: Any, low: int | None, high: int | None, format: str | None) -> Any:
         first, last = (max(-most, min(most, int(x))) for x in (first, last))
         parts = _native.band(S._trio, first, last, S._minor)
         new = S._from_parts(*parts, S.shape, S._sorted, S._canonical_format)
-        return array_if(
-            array, (new if format is None else new._canonical()).asformat("coo" if format is None else format)
-        )
+        return array_if(array, new.tocoo(copy=False) if format is None else new._canonical().asformat(format))
     coo = S.tocoo(copy=False)
     row, col = (_dense.view(c) for c in (coo._row, coo._coords[-1]))
     keep = row + high >= col if low is None else row + low <= col

@@ -1,4 +1,4 @@
-"""Where a value, an imaginary part or an entry could be lost without a word: casts, diagonals, indices, empty shapes."""
+"""Where a value or an entry could be lost without a word: casts, diagonals, indices, empty shapes."""
 
 import itertools
 import warnings
@@ -121,7 +121,7 @@ def test_a_complex_number_is_true_unless_it_is_zero(fmt):
         lambda: sp.block_diag([A], dtype=bool),
     ]
     if fmt not in ("bsr", "dia"):
-        made += [lambda: _assigned(cls, x) for x in (COMPLEX, mx.array(COMPLEX), sp.csr_array(COMPLEX))]
+        made += [lambda x=x: _assigned(cls, x) for x in (COMPLEX, mx.array(COMPLEX), sp.csr_array(COMPLEX))]
     with warnings.catch_warnings():
         warnings.simplefilter("error", np.exceptions.ComplexWarning)
         for n, make in enumerate(made):
