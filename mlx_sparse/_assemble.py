@@ -20,6 +20,7 @@ from ._kinds import array_if, as_array, is_array
 
 __all__ = ["block_array", "block_diag", "bmat", "hstack", "kron", "kronsum", "vstack"]
 
+_ONE_BLOCK = "blocks must be a sequence of arrays, as in hstack([A, B]); got one sparse array"
 _COMPRESSED: dict[str, Any] = {"csr": csr_array, "csc": csc_array}
 
 
@@ -33,6 +34,8 @@ def vstack(blocks: Any, format: str | None = None, dtype: Any = None) -> Any:
     >>> sp.vstack([A, A]).shape
     (4, 2)
     """
+    if issparse(blocks):
+        raise TypeError(_ONE_BLOCK)
     blocks = list(blocks)
     return array_if(any(map(is_array, blocks)), _block([[b] for b in blocks], format, dtype))
 
@@ -47,6 +50,8 @@ def hstack(blocks: Any, format: str | None = None, dtype: Any = None) -> Any:
     >>> sp.hstack([A, A]).shape
     (2, 4)
     """
+    if issparse(blocks):
+        raise ValueError(_ONE_BLOCK)
     blocks = list(blocks)
     return array_if(any(map(is_array, blocks)), _block([blocks], format, dtype))
 
@@ -107,6 +112,8 @@ def _grid(blocks: Any) -> list[list[Any]]:
 def _block(grid: list[list[Any]], format: str | None, dtype: Any) -> Any:
     if not grid or not grid[0]:
         raise ValueError("blocks must be 2-D")
+    if format is not None and not isinstance(format, str):
+        raise TypeError(f"format must be a string; got {type(format).__name__}")
     grid = [[None if b is None else _as_block(b) for b in row] for row in grid]
     present = [b for row in grid for b in row if b is not None]
     common = _dtypes.result_type(*(b._data.dtype for b in present)) if present else _dtypes.default_float()

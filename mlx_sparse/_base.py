@@ -12,6 +12,7 @@ import scipy.sparse as _scipy_sparse
 
 from . import _dense, _dtypes, _native
 from ._classes import ARRAYS, from_scipy
+from ._interop import _interoperable
 from ._reduce import _reduced
 from ._shape import resolve_shape
 
@@ -65,7 +66,7 @@ class sparray:
         return GenericAlias(cls, arg)
 
 
-class _spbase(_reduced):
+class _spbase(_interoperable, _reduced):
     """What sparse arrays and sparse matrices have in common."""
 
     __array_priority__ = 10.1
@@ -218,10 +219,10 @@ class _spbase(_reduced):
 
     def asformat(self, format: str | None, copy: bool = False) -> Any:
         """This array in storage format `format` ("coo", "csr", "csc", "dia", "bsr"; None keeps it)."""
+        if format is not None and not isinstance(format, str):
+            raise TypeError(f"format must be a string; got {type(format).__name__}")
         if format is None or format == self.format:
             return self.copy() if copy else self
-        if not isinstance(format, str):
-            raise TypeError(f"format must be a string; got {format!r}")
         convert = getattr(self, "to" + format, None)
         if convert is None:
             raise ValueError(f"Format {format} is unknown.")
@@ -400,14 +401,6 @@ class _spbase(_reduced):
             if issparse(other) or _dense.is_dense(other):
                 raise
             raise TypeError(f"argument not supported type: {type(other).__name__}") from error
-
-    def matvec(self, x: Any) -> Any:
-        """A @ x. With `rmatvec`, what makes an array an operator for SciPy's iterative solvers and eigensolvers."""
-        return self @ x
-
-    def rmatvec(self, x: Any) -> Any:
-        """A.H @ x; see `matvec`."""
-        return self.transpose().conj(copy=False) @ x
 
     # ---- element-wise arithmetic ------------------------------------------------------------------------------
 

@@ -109,7 +109,7 @@ class _bsr_base(_cs_array):
     def _from_blocks(self, arg1: tuple, shape: Any, dtype: mx.Dtype | None, blocksize: Any, validate: Any) -> None:
         data, indices, indptr = arg1
         given = None if shape is None else check_shape(shape)
-        index = _dense.index_dtype_of((indices, indptr), max(given) if given else None)
+        index = self._index_dtype_of((indices, indptr), max(given) if given else None)
         self._indices = _dense.to_index(indices, index, "indices")
         self._indptr = _dense.to_index(indptr, index, "indptr")
         self._data = _dense.to_mlx(data, dtype)

@@ -125,7 +125,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         data, indices, indptr = arg1
         given = None if shape is None else check_shape(shape, self._allow_nd)
         maxval = max(given) if given and 0 not in given else None
-        index = _dense.index_dtype_of((indices, indptr), maxval)
+        index = self._index_dtype_of((indices, indptr), maxval)
         self._indices = _dense.to_index(indices, index, "indices")
         self._indptr = _dense.to_index(indptr, index, "indptr")
         self._data = _dense.to_mlx(data, dtype)

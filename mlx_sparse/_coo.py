@@ -120,8 +120,9 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         if shape is None:
             if any(len(c) == 0 for c in coords):
                 raise ValueError("cannot infer dimensions from zero sized index arrays")
-            sizes = tuple(int(np.max(_dense.view(c) if _dense.is_mlx(c) else c)) + 1 for c in coords)
-            shape = check_shape(sizes, self._allow_nd)
+            index = self._index_dtype_of(coords, None)
+            coords = tuple(_dense.to_index(c, index, f"coords[{i}]") for i, c in enumerate(coords))
+            shape = tuple(int(_dense.view(c).max()) + 1 for c in coords)
         self._shape = check_shape(shape, self._allow_nd)
         if len(coords) != self.ndim:
             raise ValueError(f"{len(coords)} index arrays were given for {self.ndim} dimensions")
@@ -169,7 +170,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         """That of index arrays for this shape: int64 above two dimensions, as in SciPy."""
         if self.ndim > 2:
             return mx.int64
-        return _dense.index_dtype_of(coords, max(self._shape))
+        return self._index_dtype_of(coords, max(self._shape))
 
     def _check_bounds(self) -> None:
         if len(self._coords) != self.ndim:

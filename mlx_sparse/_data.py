@@ -53,6 +53,10 @@ class _data_array(_spbase):
         check_input(arg1, validate)
         return None if dtype is None else _dtypes.mlx_dtype(dtype)
 
+    def _index_dtype_of(self, arrays: Any, maxval: int | None) -> mx.Dtype:
+        """That of the index buffers made of `arrays`. As in SciPy, matrices look at values, arrays never do."""
+        return _dense.index_dtype_of(arrays, maxval, contents=self._kind == "matrix")
+
     def _coo_of(self, arg1: Any, shape: Any, dtype: mx.Dtype | None) -> Any:
         """Coordinates, or an array-like, in coo form: of a number of dimensions that this format has."""
         if not isinstance(arg1, tuple):
@@ -155,8 +159,7 @@ class _data_array(_spbase):
         if stream is None and target != mx.bfloat16 and _dense.numpy_is_quicker(self._data):
             new = self._with_data(_dense.to_mlx(_dense.view(self._data), target))
         else:
-            data = mx.real(self._data, stream=stream) if self._is_complex else self._data
-            new = self._with_data(data.astype(target, stream=stream))
+            new = self._with_data(_dense.cast(self._data, target, stream))
         return new._unique() if copy and _dense.numpy_mode() else new  # SciPy sums duplicates then
 
     def conjugate(self, copy: bool = True, *, stream: Any = None) -> Any:
@@ -216,7 +219,7 @@ class _data_array(_spbase):
         ours, theirs = (_dtypes.numpy_dtype(a._data.dtype) for a in (self, scaled))
         if not np.can_cast(theirs, ours, "same_kind"):
             raise TypeError(f"Cannot cast the scaled values from {theirs!r} to {ours!r} in place")
-        self._data = scaled._data.astype(self._data.dtype)
+        self._data = _dense.cast(scaled._data, self._data.dtype)
         return self
 
     def _unique(self) -> Any:

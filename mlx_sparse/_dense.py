@@ -6,6 +6,7 @@ copied once on the way in, because a shared buffer could change under a graph no
 
 from __future__ import annotations
 
+import warnings
 import weakref
 from typing import Any
 
@@ -167,7 +168,7 @@ def to_mlx(x: Any, dtype: Any = None, stream: Any = None) -> mx.array:
     An `mx.array` of another dtype is cast lazily; everything else is copied.
     """
     if is_mlx(x):
-        return x if dtype is None or x.dtype == dtype else x.astype(dtype, stream=stream)
+        return x if dtype is None else cast(x, dtype, stream)
     if isinstance(x, (list, tuple)) and dtype is not None and _dtypes.is_integral(dtype):
         x = _integers(x, _dtypes.numpy_dtype(dtype))
     a = np.asarray(as_dense(x))
@@ -180,14 +181,27 @@ def to_mlx(x: Any, dtype: Any = None, stream: Any = None) -> mx.array:
             if a.dtype.kind == "c" and host.kind != "c":
                 if isinstance(x, (list, tuple)):
                     raise TypeError(f"complex numbers in a {type(x).__name__} cannot become {host}")
-                a = a.real  # SciPy's casts drop the imaginary part the same way
-            a = a.astype(host)
+            a = a.astype(host)  # which warns of a lost imaginary part
     if not a.dtype.isnative:
         a = a.astype(a.dtype.newbyteorder("="))
     if target == mx.float64:
         return mx.array(np.ascontiguousarray(a) if a.ndim else a, dtype=target)
     made = mx.array(np.ascontiguousarray(a) if a.ndim else a)
     return made if made.dtype == target else made.astype(target, stream=stream)
+
+
+def cast(x: mx.array, dtype: mx.Dtype, stream: Any = None) -> mx.array:
+    """`x` as `dtype`, as NumPy casts: a lost imaginary part warns, and a complex number is True unless it is zero."""
+    if x.dtype == dtype:
+        return x
+    if x.dtype == mx.complex64 and dtype != mx.complex64:
+        if dtype == mx.bool_:
+            return mx.not_equal(x, mx.array(0, dtype=mx.complex64), stream=stream)
+        warnings.warn(
+            "Casting complex values to real discards the imaginary part", np.exceptions.ComplexWarning, stacklevel=3
+        )
+        x = mx.real(x, stream=stream)
+    return x.astype(dtype, stream=stream)
 
 
 def _integers(x: Any, host: np.dtype) -> Any:
@@ -216,13 +230,29 @@ class _Frozen(tuple):
     """A pickled buffer."""
 
 
-def index_dtype_of(arrays: Any, maxval: int | None = None) -> mx.Dtype:
-    """`_dtypes.index_dtype` of index arrays as the user gives them; what holds no integers asks for nothing."""
-    return _dtypes.index_dtype(map(_index_dtype, arrays), maxval)
+def as_integers(a: np.ndarray) -> np.ndarray | None:
+    """Integers and whole numbers in floating point as integers; None for an array of anything else (NaN, strings)."""
+    if a.dtype.kind in "iu":
+        return a
+    if a.dtype.kind != "f":
+        return None
+    with np.errstate(invalid="ignore"):
+        whole = a.astype(np.int64)
+    return whole if np.array_equal(a, whole) else None
 
 
-def _index_dtype(x: Any) -> Any:
+def index_dtype_of(arrays: Any, maxval: int | None = None, contents: bool = False) -> mx.Dtype:
+    """`_dtypes.index_dtype` of index arrays as the user gives them; what holds no integers asks for nothing.
+
+    With `contents` an array whose values fit int32 asks for no more, whatever its dtype.
+    """
+    return _dtypes.index_dtype((_index_dtype(x, contents) for x in arrays), maxval)
+
+
+def _index_dtype(x: Any, contents: bool) -> Any:
     x = imported(x)
+    if contents and not (is_mlx(x) and _native.is_tracer(x)) and _dtypes.fits_int32(x if is_mlx(x) else np.asarray(x)):
+        return np.dtype(np.int32)
     if is_dense(x):
         return x.dtype if x.dtype != mx.bool_ else mx.int32
     a = np.asarray(x)
@@ -244,11 +274,10 @@ def to_index(x: Any, dtype: mx.Dtype, name: str) -> mx.array:
     if a.size == 0:
         return mx.zeros(a.shape, dtype=dtype)
     if a.dtype.kind not in "iub":
-        with np.errstate(invalid="ignore"):
-            b = a.astype(np.int64) if a.dtype.kind == "f" else None
-        if b is None or not np.array_equal(a, b):
+        whole = as_integers(a)
+        if whole is None:
             raise ValueError(f"{name} must hold integers; got dtype {a.dtype}")
-        a = b
+        a = whole
     host = _dtypes.numpy_dtype(dtype)
     if a.dtype != host:
         if a.size and not np.can_cast(a.dtype, host):

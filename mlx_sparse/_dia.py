@@ -92,9 +92,6 @@ class _dia_base(_data_array):
         if self._data.ndim < 2:
             self._data = mx.reshape(self._data, (1, -1))
         index = _dtypes.index_dtype(maxval=max(self._shape))
-        if not _dense.is_mlx(offsets):
-            offsets = np.asarray(offsets)
-            offsets = offsets.astype(np.int64) if offsets.dtype.kind == "f" else offsets  # as SciPy casts them
         self._offsets = _dense.to_index(offsets, index, "offsets")
         if self._offsets.ndim == 0:
             self._offsets = mx.reshape(self._offsets, (1,))

@@ -103,7 +103,9 @@ class _dok_base(_entrywise, dict):  # type: ignore[misc]
     def _from_coo(cls, coo: Any) -> Any:
         if coo.ndim not in cls._allow_nd:
             check_shape(coo.shape, cls._allow_nd)
-        coo = coo._unique()
+        if not coo.has_canonical_format:  # keys in order, as in SciPy
+            coo = coo._from_parts(coo._data, coo._coords, coo._shape)
+            coo.sum_duplicates()
         coords = [_dense.view(c).tolist() for c in coo._coords]
         keys = coords[0] if coo.ndim == 1 else zip(*coords, strict=True)
         return cls._of_dict(dict(zip(keys, _dense.view(coo._data), strict=True)), coo.shape, coo._data.dtype)
@@ -375,8 +377,7 @@ class _dok_base(_entrywise, dict):  # type: ignore[misc]
         host = _dtypes.numpy_dtype(target)
         if not np.can_cast(self._host, host, casting):  # type: ignore[arg-type]
             raise TypeError(f"Cannot cast array data from {self._host!r} to {host!r} according to the rule {casting!r}")
-        real = self._is_complex and target != mx.complex64
-        return self._scaled(target, np.real if real else np.asarray)
+        return self._scaled(target, np.asarray)
 
     def resize(self, *shape: Any) -> None:
         """Change the shape in place: entries keep their places, and those outside the new shape go.

@@ -130,11 +130,12 @@ def get_index_dtype(arrays: Any = (), maxval: Any = None, check_contents: bool =
     """
     single = isinstance(arrays, (np.ndarray, mx.array))
     given = [x if isinstance(x, mx.array) else np.asarray(x) for x in ((arrays,) if single else arrays)]
-    deciding = (x.dtype for x in given if not (check_contents and _fits_int32(x)))
+    deciding = (x.dtype for x in given if not (check_contents and fits_int32(x)))
     return numpy_dtype(index_dtype(deciding, None if maxval is None else int(np.int64(maxval)))).type
 
 
-def _fits_int32(x: Any) -> bool:
+def fits_int32(x: Any) -> bool:
+    """Whether int32 holds every value of an integer array."""
     host = numpy_dtype(x.dtype)
     if x.size == 0 or np.can_cast(host, np.int32):
         return True

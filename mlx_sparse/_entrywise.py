@@ -11,7 +11,7 @@ import numpy as np
 from . import _dense, _dtypes
 from ._base import _spbase, as_sparse, issparse
 from ._index import Index, _indexed
-from ._reduce import diagonal_length
+from ._reduce import diagonal_values
 
 # Operations on the values as a whole: what csr gives is the result.
 _THROUGH_CSR = (
@@ -131,11 +131,10 @@ class _entrywise(_indexed, _spbase):
         Raises
         ------
         ValueError
-            `k` lies outside the array.
+            `k` lies outside the array, or `values` is neither a scalar nor 1-D nor a column.
         """
-        count = diagonal_length(self._shape, k)
-        x = self._values(values)
-        x = np.full(count, x) if x.ndim == 0 else x[:count]
+        x, k = diagonal_values(self._shape, values, k, self._dtype)
+        x = _dense.view(x)
         first = np.arange(x.size, dtype=np.int64)
         self._assign((first - min(k, 0), first + max(k, 0)), x)
 

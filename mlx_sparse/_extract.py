@@ -59,7 +59,7 @@ def _part(A: Any, low: int | None, high: int | None, format: str | None) -> Any:
         first, last = (max(-most, min(most, int(x))) for x in (first, last))
         parts = _native.band(S._trio, first, last, S._minor)
         new = S._from_parts(*parts, S.shape, S._sorted, S._canonical_format)
-        return array_if(array, (new if format is None else new._canonical()).asformat(format or "coo"))
+        return array_if(array, new.tocoo(copy=False) if format is None else new._canonical().asformat(format))
     coo = S.tocoo(copy=False)
     row, col = (_dense.view(c) for c in (coo._row, coo._coords[-1]))
     keep = row + high >= col if low is None else row + low <= col
@@ -83,7 +83,9 @@ def find(A: Any) -> tuple[Any, Any, Any]:
     >>> rows.tolist(), columns.tolist(), values.tolist()
     ([0], [1], [3])
     """
+    order = issparse(A) and A.format == "dok"  # whose coordinate form is canonical in name, but not in order
     A = coo_array(A, copy=True)
+    A.has_canonical_format = A.has_canonical_format and not order
     A.sum_duplicates()
     A.eliminate_zeros()
     return _dense.in_namespace(A._row), _dense.in_namespace(A._coords[-1]), _dense.in_namespace(A._data)

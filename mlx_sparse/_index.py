@@ -218,7 +218,7 @@ def _read(item: Any) -> Any:
         pass
     try:
         inexact = bool(int(a) == a)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         inexact = False
     if inexact:
         raise ValueError("Inexact indices into sparse matrices are not allowed")
@@ -242,8 +242,9 @@ def _positions(a: Any, shape: tuple[int, ...], axis: int, n: int, any_rank: bool
         raise IndexError(f"Index dimension must be 1 or 2. Got {a.ndim}")
     if a.size == 0:
         return (np.zeros(a.shape, np.int64),)
-    if a.dtype.kind not in "iuf":
-        raise IndexError(f"an index array must hold integers or booleans; got dtype {a.dtype}")
+    given, a = a.dtype, _dense.as_integers(a)
+    if a is None:
+        raise IndexError(f"an index array must hold integers or booleans; got dtype {given}, not all of them whole")
     low, high, length = a.min(), a.max(), shape[axis]
     if high >= length:
         raise IndexError(f"index ({high}) out of range")

@@ -310,7 +310,11 @@ class _lil_base(_entrywise):
         return self.copy() if copy else self
 
     def _lengths(self) -> np.ndarray:
-        return _native.list_lengths(self.rows)
+        """Numbers of entries of the rows. Checks that there is a value for each."""
+        found = _native.list_lengths(self.rows)
+        if len(self.data) != len(self.rows) or not np.array_equal(_native.list_lengths(self.data), found):
+            raise ValueError("the lists in rows and data differ in length")
+        return found
 
     def _flat(self, lists: np.ndarray, count: int, dtype: np.dtype) -> np.ndarray:
         """The elements of all `lists`, one after the other."""

@@ -32,6 +32,7 @@ class _minmax:
     shape: Any
     _data: mx.array
     _unique: Any
+    _container: Any
     tocoo: Any
     tocsr: Any
     tocsc: Any
@@ -169,8 +170,8 @@ class _minmax:
             return _dense.in_namespace(mx.reshape(found, tuple(n for a, n in enumerate(self.shape) if a not in axes)))
         if isinstance(self, sparray):
             return _dense.in_namespace(found)
-        wide = _dense.in_namespace(mx.reshape(found, (1, found.size) if along == 0 else (found.size, 1)))
-        return np.asmatrix(wide) if isinstance(wide, np.ndarray) else wide
+        wide = mx.reshape(found, (1, found.size) if along == 0 else (found.size, 1))
+        return self._container(_dense.in_namespace(wide))
 
     def _where_of_all(self, name: str, explicit: bool) -> Any:
         if 0 in self.shape:
@@ -181,19 +182,17 @@ class _minmax:
             if explicit:
                 raise ValueError(f"Cannot apply {name} to zero matrix when explicit=True.")
             return 0
-        coords = [_dense.view(c) for c in coo._coords]
-        if self.format != "csr":  # whose entries stand in row-major order
-            flat = _ravel(coords, self.shape)
-            if np.any(flat[1:] < flat[:-1]):
-                order = np.argsort(flat)
-                data, coords = data[order], [c[order] for c in coords]
+        flat = _ravel([_dense.view(c) for c in coo._coords], self.shape)
+        if self.format != "csr" and np.any(flat[1:] < flat[:-1]):  # csr's entries stand in row-major order
+            order = np.argsort(flat)
+            data, flat = data[order], flat[order]
         at = (np.argmax if name == "argmax" else np.argmin)(data)
         if explicit:
             return at
         zero = data.dtype.type(0)
         if (np.greater if name == "argmax" else np.less)(data[at], zero) or data.size == math.prod(self.shape):
-            return int(_ravel([c[at : at + 1] for c in coords], self.shape)[0])
-        gaps = np.flatnonzero(_ravel(coords, self.shape) != np.arange(data.size))
+            return int(flat[at])
+        gaps = np.flatnonzero(flat != np.arange(data.size))
         gap = int(gaps[0]) if gaps.size else data.size
         return min(gap, at) if data[at] == zero else gap
 
@@ -260,8 +259,8 @@ def _reduced_flat(reduce: Any, data: mx.array) -> mx.array:
 
 
 def _ravel(coords: Sequence[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
-    """Row-major positions of `coords` in an array of `shape`."""
-    flat = coords[0].astype(np.int64)
+    """Row-major positions of `coords` in an array of `shape`: Python integers where 64 bits do not hold them."""
+    flat = coords[0].astype(np.int64 if math.prod(shape) <= 2**63 else object)
     for c, n in zip(coords[1:], shape[1:], strict=True):
         flat = flat * n + c
     return flat

@@ -33,6 +33,8 @@ def multiply(a: Any, other: Any) -> Any:
     shape = _broadcast_shape(a.shape, tuple(x.shape))
     if x.ndim > 2 or a.shape in ((1,), (1, 1)) and x.size != 1:
         return _dense.like(a._todense(None) * x, other)
+    if 0 in shape and x.size != 1:
+        return a._classes["coo"](shape, dtype=a._data.dtype)
     found = _multiply_dense(a, x)
     return found if found.shape == shape else found.reshape(shape)
 

@@ -93,15 +93,9 @@ class _reduced:
         Raises
         ------
         ValueError
-            `k` lies outside the array.
+            `k` lies outside the array, or `values` is neither a scalar nor 1-D nor a column.
         """
-        count = diagonal_length(self.shape, k)
-        x = _dense.to_mlx(values, self._data.dtype)
-        if x.ndim > 1:
-            raise ValueError(f"values must be a scalar or 1-D; got {x.ndim}-D")
-        if x.ndim == 0:
-            x = mx.broadcast_to(x, (count,))
-        self._setdiag(x[:count], k)
+        self._setdiag(*diagonal_values(self.shape, values, k, self._data.dtype))
 
 
 def total_of(data: mx.array, stream: Any) -> mx.array:
@@ -121,6 +115,27 @@ def store(total: mx.array, out: Any) -> Any:
         )
     out[...] = _dense.view(total)
     return out
+
+
+def diagonal_values(shape: tuple[int, ...], values: Any, k: Any, dtype: mx.Dtype) -> tuple[mx.array, int]:
+    """What `setdiag` puts on the `k`-th diagonal from its beginning on, no longer than that, and `k` as an integer.
+
+    Raises
+    ------
+    TypeError, ValueError
+        `k` is no integer or lies outside the array, or `values` is neither a scalar nor 1-D nor a column.
+    """
+    if not math.isfinite(k):
+        raise ValueError(f"k must be an integer; got {k}")
+    k = int(k) if k == int(k) else operator.index(k)
+    count = diagonal_length(shape, k)
+    x = _dense.to_mlx(values if _dense.is_mlx(values) else np.asarray(values), dtype)
+    if x.ndim == 0:
+        return mx.broadcast_to(x, (count,)), k
+    x = x[:count]
+    if x.size != x.shape[0]:
+        raise ValueError(f"values must be a scalar, 1-D or a column; got shape {np.shape(values)}")
+    return (x if x.ndim == 1 else mx.reshape(x, (-1,))), k
 
 
 def diagonal_length(shape: tuple[int, ...], k: int) -> int:

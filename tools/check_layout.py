@@ -27,7 +27,7 @@ LAYERS = {
         {"_native", "_built_with"},
         {"runtime", "_device", "_shape", "_dtypes"},
         {"_dense"},
-        {"_reduce", "_classes"},
+        {"_reduce", "_classes", "_interop"},
         {"_base"},
         {"_data", "_index"},
         {"_multiply", "_minmax", "_compressed_index", "_coo_index", "_coo_nd"},
