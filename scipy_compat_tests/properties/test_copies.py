@@ -124,7 +124,10 @@ def mlx_array(x):
 
 
 def parts(x):
-    """Everything of `x` that can be written to in place: arrays and lists, each with what stands there afterwards."""
+    """Everything of `x` that can be written to in place: arrays and lists, each with what stands there afterwards.
+
+    Structures stay sound: what shares one must not read past its buffers before the test says so.
+    """
     if isinstance(x, (np.ndarray, mx.array)):
         yield x, 77
     elif isinstance(x, (tuple, list, types.GeneratorType)):
@@ -140,8 +143,8 @@ def parts(x):
                 yield data, 77
         for name in ATTRIBUTES:
             if x.format != "lil" and hasattr(x, name):
-                for y in parts(getattr(x, name)):
-                    yield y[0], 77 if name == "data" else 0
+                for y, _ in parts(getattr(x, name)):
+                    yield y, 77 if name == "data" else len(x.indices) * (np.arange(len(y)) > 0) if name == "indptr" else 0
 
 
 def held(x):
@@ -157,7 +160,7 @@ def spoil(x):
         elif isinstance(y, list):
             y[:] = [value] * len(y)
         elif isinstance(y, mx.array):
-            y[...] = value
+            y[...] = mx.array(value, dtype=y.dtype)
             y *= 1
         elif y.flags.writeable:
             y[...] = value
