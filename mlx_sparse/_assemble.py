@@ -189,9 +189,6 @@ def _along_major(cls: Any, blocks: list[Any], dtype: mx.Dtype) -> Any:
     """Slices of one block after another: the buffers joined."""
     if len(blocks) == 1:
         return _cast(blocks[0], dtype)
-    for b in blocks:
-        if b._assigned:
-            b.prune()
     major, minor = sum(b._swap(b._shape_as_2d)[0] for b in blocks), blocks[0]._minor
     counts = [b._getnnz() for b in blocks]
     index = _dtypes.index_dtype({b._indptr.dtype for b in blocks}, max(sum(counts), minor))
@@ -212,9 +209,6 @@ def _along_minor(cls: Any, blocks: list[Any], dtype: mx.Dtype) -> Any:
     """Every slice the blocks' slices one after another."""
     if len(blocks) == 1:
         return blocks[0]
-    for b in blocks:
-        if b._assigned:
-            b.prune()
     major, minor = blocks[0]._swap(blocks[0]._shape_as_2d)[0], sum(b._minor for b in blocks)
     canonical = all(b._canonical_format for b in blocks)
     in_order = all(b._sorted for b in blocks)

@@ -156,7 +156,7 @@ class _spbase(_interoperable, _reduced):
         """Conjugate transpose. In numpy mode only matrices have it, as in SciPy."""
         if _dense.numpy_mode() and isinstance(self, sparray):
             raise AttributeError(f"{type(self).__name__} has no attribute H; use A.conj().T")
-        return self.transpose().conj(copy=False)
+        return self.transpose().conj(copy=bool(_dense.exposed))
 
     @property
     def _shape_as_2d(self) -> tuple[int, int]:
@@ -445,7 +445,7 @@ class _spbase(_interoperable, _reduced):
                     f"the dense operand's dtype {x.dtype} differs from the sparse array's dtype {self._data.dtype}; "
                     "cast one of them with astype"
                 )
-            return op(self._todense(None), mx.broadcast_to(x, self.shape))
+            return _dense.settled(op(self._todense(None), mx.broadcast_to(x, self.shape)))
         return self._container(_dense.narrow(op(self.toarray(), np.broadcast_to(x, self.shape))))
 
     def __mul__(self, other: Any) -> Any:
@@ -515,7 +515,7 @@ class _spbase(_interoperable, _reduced):
         if x is NotImplemented:
             raise NotImplementedError(f"{op} with {type(other).__name__} is not supported")
         if _dense.is_mlx(x):
-            return getattr(mx, op)(self._todense(None), x)
+            return _dense.settled(getattr(mx, op)(self._todense(None), x))
         return self._container(_dense.narrow(np_op(self.toarray(), x)))
 
     def _map_scalar(self, f: Any, traced: Any = None) -> Any:
@@ -540,7 +540,9 @@ class _spbase(_interoperable, _reduced):
         x = _as_operand(other)
         if x is NotImplemented:
             return NotImplemented
-        return op(self._todense(None), x) if _dense.is_mlx(x) else self._container(op(self.toarray(), x))
+        if _dense.is_mlx(x):
+            return _dense.settled(op(self._todense(None), x))
+        return self._container(op(self.toarray(), x))
 
     def _compare_scalar(self, other: Any, op: Any) -> Any:
         if not op(0, other):

@@ -7,10 +7,10 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from . import _dense, _dtypes, _native, runtime
+from . import _dense, _dtypes, _native
 from ._base import as_sparse, issparse, sparray
 from ._compressed import MERGE_OPS, _cs_array
-from ._data import _own, traced
+from ._data import traced
 from ._shape import check_shape, given_shape, is_shape
 
 _BLOCK_OPS = ("plus", "minus", "multiply")
@@ -57,6 +57,7 @@ class _bsr_base(_cs_array):
 
     _format = "bsr"
     _allow_nd: tuple[int, ...] = (2,)
+    _rank = 3
     _matmul_kind, _rmatmul_kind = _native.ProductKind.matmul, _native.ProductKind.rmatmul
 
     def __init__(
@@ -144,12 +145,6 @@ class _bsr_base(_cs_array):
 
     # ---- buffers ----------------------------------------------------------------------------------------------
 
-    @_cs_array.data.setter  # type: ignore[attr-defined]
-    def data(self, values: Any) -> None:
-        self._data = self._import(values, self._data)
-        self._assigned = True
-        self._bind()
-
     @property
     def blocksize(self) -> tuple[int, int]:
         """(R, C), the shape of a block."""
@@ -163,24 +158,17 @@ class _bsr_base(_cs_array):
     def _details(self) -> str:
         return f" (blocksize={self.blocksize[0]}x{self.blocksize[1]})"
 
-    def _blocks(self) -> int:
-        return int(_dense.view(self._indptr)[-1]) if self._assigned else int(self._indices.size)
-
     def _getnnz(self, axis: int | None = None) -> int:
         if axis is not None:
             raise NotImplementedError("_getnnz over an axis is not implemented for BSR format")
         R, C = self.blocksize
-        return self._blocks() * R * C
-
-    def _entries(self) -> mx.array:
-        return self._data[: self._blocks()] if self._assigned else self._data
+        return int(self._indices.size) * R * C
 
     def _with_data(self, data: mx.array, padded: bool = True) -> Any:
         n = data.shape[0]
         indices = self._indices if padded or n == self._indices.size else self._indices[:n]
         new = self._from_parts(data, indices, self._indptr, self._shape, self._sorted, self._canonical_format)
-        new._assigned = self._assigned
-        if indices is self._indices:
+        if new._indices is self._indices and new._indptr is self._indptr:
             new._structure = self._structure
         return new
 
@@ -193,7 +181,6 @@ class _bsr_base(_cs_array):
             raise ValueError("indices and data have fewer blocks than indptr says")
         if self._indices.size > n or self._data.shape[0] > n:
             self._rebind(self._data[:n], self._indices[:n], self._indptr)
-        self._assigned = False
 
     # ---- canonical form ---------------------------------------------------------------------------------------
 
@@ -211,8 +198,6 @@ class _bsr_base(_cs_array):
         """Sort and sum blocks at equal positions, rebinding this array's buffers. Synchronises."""
         if self.has_canonical_format:
             return
-        if self._assigned:
-            self.prune()
         self.sort_indices()
         x = _dense.view(self._indices)
         row = _dense.view(_native.expand(self._indptr, self._indices.size, None))
@@ -231,8 +216,6 @@ class _bsr_base(_cs_array):
 
     def eliminate_zeros(self) -> None:
         """Drop blocks that hold nothing but zeros, rebinding this array's buffers. Refuses traced values."""
-        if self._assigned:
-            self.prune()
         kept = (_dense.view(self._data) != 0).any(axis=(1, 2))
         if not kept.all():
             self._keep(kept)
@@ -307,8 +290,6 @@ class _bsr_base(_cs_array):
         M, N = self.shape
         if k <= -M or k >= N:
             return mx.zeros(0, dtype=self._data.dtype)
-        if self._assigned:
-            self.prune()
         return _native.diagonal(self._structure, self._data, k, None)
 
     def _setdiag(self, values: mx.array, k: int) -> None:
@@ -330,8 +311,6 @@ class _bsr_base(_cs_array):
 
     def tocoo(self, copy: bool = True, *, stream: Any = None) -> Any:
         """Coordinate form with an entry for every value of every block. Lazy."""
-        if self._assigned:
-            self.prune()
         (R, C), n = self.blocksize, self._indices.size
         index = _dtypes.index_dtype([self._indices.dtype], max(self._shape))
         major = _native.expand(self._indptr, n, stream).astype(index, stream=stream)
@@ -341,8 +320,6 @@ class _bsr_base(_cs_array):
         col = mx.reshape(self._indices.astype(index) * C, (n, 1, 1)) + mx.arange(C, dtype=index)
         coords = tuple(mx.reshape(mx.broadcast_to(c, (n, R, C)), (-1,)) for c in (row, col))
         data = mx.reshape(self._data, (-1,), stream=stream)
-        if copy and runtime.dense_namespace == "numpy":
-            data = _own(data)
         return self._entries_coo(data, coords)
 
     def _entries_coo(self, data: mx.array, coords: tuple[mx.array, ...]) -> Any:
@@ -377,8 +354,6 @@ class _bsr_base(_cs_array):
                 "Sparse arrays do not support an 'axes' parameter because swapping dimensions is the only logical "
                 f"permutation; got {axes}"
             )
-        if self._assigned:
-            self.prune()
         if all(_native.is_available(x) for x in self._trio) and not traced(*self._trio):
             parts = _native.transpose_blocks(self._trio, self._minor)
             return self._from_parts(*parts, self._shape[::-1], True, self._canonical_format)
@@ -392,8 +367,6 @@ class _bsr_base(_cs_array):
         R, C = self.blocksize
         if new[0] % R or new[1] % C:
             raise ValueError(f"shape must be divisible into {self.blocksize} blocks. Got {new}")
-        if self._assigned:
-            self.prune()
         row = _dense.view(_native.expand(self._indptr, self._indices.size, None))
         kept = (row < new[0] // R) & (_dense.view(self._indices) < new[1] // C)
         self._shape = new
@@ -410,15 +383,12 @@ class _bsr_base(_cs_array):
         """The csr array `A` in blocks of `blocksize` (None: estimated). Reads the structure."""
         if A.ndim != 2:
             raise ValueError("Cannot convert a 1d sparse array to bsr format")
-        if A._assigned:
-            A.prune()
         R, C = estimate_blocksize(A) if blocksize is None else _check_blocksize(blocksize)
         M, N = A.shape
         if R < 1 or C < 1 or M % R or N % C:
             raise ValueError(f"invalid blocksize {blocksize} for shape {A.shape}")
         if (R, C) == (1, 1):
-            own: Any = _own if _dense.numpy_mode() and not traced(A._data) else lambda x: x  # `data` is writable there
-            parts = mx.reshape(own(A._data), (-1, 1, 1)), own(A._indices), own(A._indptr)
+            parts = mx.reshape(A._data, (-1, 1, 1)), A._indices, A._indptr
             return cls._from_parts(*parts, A.shape, A._sorted, A._canonical_format)
         return cls._from_parts(*_native.cs_to_blocks(A._trio, N, R, C), A.shape, canonical=True)
 

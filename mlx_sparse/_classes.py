@@ -67,15 +67,13 @@ def _copied(matrix: Any, classes: dict[str, Any], dtype: Any) -> Any:
     data = _dense.to_mlx(matrix.data, _dtypes.mlx_dtype(matrix.dtype if dtype is None else dtype))
     shape = tuple(int(n) for n in matrix.shape)
     if matrix.format == "coo":
-        index = _dtypes.index_dtype([c.dtype for c in matrix.coords])
-        coords = tuple(_dense.to_index(c, index, "coords") for c in matrix.coords)
-        return cls._from_parts(data, coords, shape, canonical=bool(matrix.has_canonical_format))
+        new = cls((data, matrix.coords), shape=shape)
+        new.has_canonical_format = bool(matrix.has_canonical_format)
+        return new
     if matrix.format == "dia":
         return cls((data, matrix.offsets), shape=shape)
-    if matrix.format == "bsr":
-        return cls((data, matrix.indices, matrix.indptr), shape=shape)
-    index = _dtypes.index_dtype([matrix.indices.dtype, matrix.indptr.dtype])
-    n = int(matrix.indptr[-1])
-    indices = _dense.to_index(matrix.indices[:n], index, "indices")
-    indptr = _dense.to_index(matrix.indptr, index, "indptr")
-    return cls._from_parts(data[:n], indices, indptr, shape)
+    indices, indptr = matrix.indices, matrix.indptr
+    n = int(indptr[-1]) if indptr.ndim == 1 and indptr.size else 0
+    if 0 <= n <= min(len(indices), len(data)):
+        data, indices = data[:n], indices[:n]  # SciPy lets them be longer
+    return cls((data, indices, indptr), shape=shape)

@@ -7,10 +7,10 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from . import _dense, _dtypes, _native, runtime
+from . import _dense, _dtypes, _native
 from ._base import as_sparse, issparse
 from ._compressed_index import _cs_indexed
-from ._data import _data_array, _own, traced
+from ._data import Buffer, _data_array, traced
 from ._minmax import _cs_minmax
 from ._multiply import multiply
 from ._shape import all_integers as _all_integers
@@ -24,13 +24,12 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
 
     _buffers = ("_data", "_indices", "_indptr")
     _known = ("_shape", "_sorted", "_canonical_format")
-    _indices: mx.array
-    _indptr: mx.array
+    _indices: mx.array = Buffer()  # type: ignore[assignment]
+    _indptr: mx.array = Buffer()  # type: ignore[assignment]
+    _structure: Any = Buffer()
+    _bound = True
     _sorted: bool | None = None
     _canonical_format: bool | None = None
-    _given: dict[str, mx.Dtype] = {}  # dtypes of the index buffers that the user has assigned
-    _assigned = False  # buffers were replaced by the user, so they may be longer than indptr says
-    _structure: Any = None
     _matmul_kind: Any
     _rmatmul_kind: Any
     # Between (row, column) and (major, minor), and the class that compresses the other axis.
@@ -71,13 +70,6 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
                 self._reshape_in_place(given)
         self._bind()
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in super().__getstate__().items() if k != "_structure"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        self._bind()
-
     # ---- construction -----------------------------------------------------------------------------------------
 
     @classmethod
@@ -90,7 +82,22 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         sorted: bool | None = None,
         canonical: bool | None = None,
     ) -> Any:
-        """An array over these buffers, unchecked."""
+        """An array over these buffers, unchecked; over copies of those that users can write to."""
+        if _dense.exposed:
+            data, indices, indptr = _dense.unexposed(data, indices, indptr)
+        return cls._over(data, indices, indptr, shape, sorted, canonical)
+
+    @classmethod
+    def _over(
+        cls,
+        data: mx.array,
+        indices: mx.array,
+        indptr: mx.array,
+        shape: tuple[int, ...],
+        sorted: bool | None = None,
+        canonical: bool | None = None,
+    ) -> Any:
+        """An array over these buffers, whoever else sees them."""
         new = cls.__new__(cls)
         new._data, new._indices, new._indptr, new._shape = data, indices, indptr, shape
         new._sorted, new._canonical_format = (True if canonical else sorted), canonical
@@ -187,61 +194,49 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
     # ---- buffers ----------------------------------------------------------------------------------------------
 
     def _trio_as(self, dtype: mx.Dtype, index: mx.Dtype) -> tuple[mx.array, mx.array, mx.array]:
-        """The buffers, cast, without what they hold beyond the last stored entry."""
-        if self._assigned:
-            self.prune()
+        """The buffers, cast."""
         return self._data.astype(dtype), self._indices.astype(index), self._indptr.astype(index)
 
     @property
     def indices(self) -> Any:
         """Minor indices of the stored entries (column indices of csr, row indices of csc)."""
-        return _dense.attribute(self._indices)
+        return self._attribute("_indices")
 
     @indices.setter
     def indices(self, values: Any) -> None:
-        self._replace_structure("_indices", values)
+        self._take_index("_indices", values)
 
     @property
     def indptr(self) -> Any:
         """Where each major slice begins and ends in `indices` and `data`."""
-        return _dense.attribute(self._indptr)
+        return self._attribute("_indptr")
 
     @indptr.setter
     def indptr(self, values: Any) -> None:
-        self._replace_structure("_indptr", values)
+        self._take_index("_indptr", values)
 
-    @_data_array.data.setter  # type: ignore[attr-defined]
-    def data(self, values: Any) -> None:
-        self._data = self._import(values, self._data)
-        self._assigned = True
-
-    def _replace_structure(self, name: str, values: Any) -> None:
-        index = _dense.index_dtype_of([values])
-        setattr(self, name, _dense.to_index(self._import(values, getattr(self, name)), index, name[1:]))
-        # Kernels need both of one dtype: the wider, until the other one has been assigned too.
-        other = "_indptr" if name == "_indices" else "_indices"
-        given = {other: getattr(self, other).dtype, **self._given, name: index}
-        self._given = given
-        common = _dtypes.index_dtype(given.values())
-        self._indices, self._indptr = self._indices.astype(common), self._indptr.astype(common)
+    def _take_index(self, name: str, values: Any) -> None:
+        new = _dense.to_index(self._import(values, self._raw(name)), _dense.index_dtype_of([values]), name[1:])
+        if new.ndim != 1:
+            raise ValueError(f"{name[1:]} must be 1-D; got shape {tuple(new.shape)}")
+        self._take_buffer(name, new)
         self._sorted = self._canonical_format = None
-        self._assigned = True
-        self._bind()
+        # Kernels need both of one dtype: the wider, until the other one has been assigned too.
+        parts: Any = self._pending
+        index = _dtypes.index_dtype(({n: parts[n].dtype for n in ("_indices", "_indptr")} | self._restructured).values())
+        parts["_indices"], parts["_indptr"] = parts["_indices"].astype(index), parts["_indptr"].astype(index)
 
     def _getnnz(self, axis: int | None = None) -> int:
-        if self._assigned:
-            return int(_dense.view(self._indptr)[-1])
         return int(self._indices.size)
 
     def _entries(self) -> mx.array:
-        return self._data[: self._getnnz()] if self._assigned else self._data
+        return self._data
 
     def _with_data(self, data: mx.array, padded: bool = True) -> Any:
         n = data.size
         indices = self._indices if padded or n == self._indices.size else self._indices[:n]
         new = self._from_parts(data, indices, self._indptr, self._shape, self._sorted, self._canonical_format)
-        new._assigned = self._assigned
-        if indices is self._indices:
+        if new._indices is self._indices and new._indptr is self._indptr:
             new._structure = self._structure  # and what the native layer derived from it
         return new
 
@@ -252,7 +247,6 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
             raise ValueError("indices and data have fewer entries than indptr says")
         if self._indices.size > n or self._data.size > n:
             self._rebind(self._data[:n], self._indices[:n], self._indptr)
-        self._assigned = False
 
     def _rebind(self, data: mx.array, indices: mx.array, indptr: mx.array) -> None:
         """Other buffers for this array, as its in-place methods make them."""
@@ -307,12 +301,10 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
             return
         self._rebind(*_native.sum_duplicates(self._trio))
         self._sorted = self._canonical_format = True
-        self._assigned = False
 
     def eliminate_zeros(self) -> None:
         """Drop stored entries whose value is zero, rebinding this array's buffers. Refuses traced values."""
         self._rebind(*_native.eliminate_zeros(self._trio))
-        self._assigned = False
 
     def _canonical(self) -> Any:
         """This array if it is canonical, else a canonical copy: operators never change their operands."""
@@ -431,14 +423,9 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
 
     def tocoo(self, copy: bool = True, *, stream: Any = None) -> Any:
         """Coordinate form. Lazy; entries keep their order."""
-        if self._assigned:
-            self.prune()
         coords = self._swap((_native.expand(self._indptr, self._indices.size, stream), self._indices))
-        data = self._data
-        if copy and runtime.dense_namespace == "numpy":
-            coords, data = tuple(map(_own, coords)), _own(data)
         return self._classes["coo"]._from_parts(
-            data, coords[-self.ndim :], self._shape, canonical=bool(self._canonical_format)
+            self._data, coords[-self.ndim :], self._shape, canonical=bool(self._canonical_format)
         )
 
     def resize(self, *shape: Any) -> None:
@@ -474,7 +461,6 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         if self.ndim == 1:
             return self.copy() if copy else self
         source = self.copy() if copy else self
-        new = self._other()._from_parts(*source._trio, self.shape[::-1], self._sorted, self._canonical_format)
-        new._assigned = self._assigned
+        new = self._other()._over(*source._trio, self.shape[::-1], self._sorted, self._canonical_format)
         new._structure = source._structure
         return new

@@ -23,7 +23,6 @@ class _cs_indexed(_indexed):
     _data: mx.array
     _indices: mx.array
     _indptr: mx.array
-    _assigned: bool
     _sorted: bool | None
     _canonical_format: bool | None
     has_sorted_indices: bool
@@ -44,8 +43,6 @@ class _cs_indexed(_indexed):
     # ---- reading ----------------------------------------------------------------------------------------------
 
     def _get_one(self, i: int, j: int) -> Any:
-        if self._assigned:
-            self.prune()
         major, minor = self._swap((i, j))
         numpy = _dense.numpy_mode()
         x = _native.element(self._trio, major, minor, self._sorted is True, numpy)
@@ -58,15 +55,11 @@ class _cs_indexed(_indexed):
             yield from super().__iter__()  # type: ignore[misc]
             return
         A = self.tocsr()
-        if A._assigned:
-            A.prune()
         for i in range(self._shape[0]):
             trio = _native.major_range(A._trio, i, 1, 1, not _dense.numpy_mode())
             yield A._from_parts(*trio, self._shape[1:], A._sorted or None, A._canonical_format or None)
 
     def _select(self, index: Index) -> Any:
-        if self._assigned:
-            self.prune()
         if len(index.axes) == 1:
             return self._package(self._take_1d(index.axes[0], index), index)
         row, col = index.raw
@@ -188,8 +181,6 @@ class _cs_indexed(_indexed):
         Stored duplicates are summed first where a place meets one. Sorted slices stay sorted. Entries that come in are
         warned of unless `quiet`.
         """
-        if self._assigned:
-            self.prune()
         x = _dense.to_mlx(values, self._data.dtype)
         while True:
             ordered, alone = self.has_sorted_indices, _references(self) == _ALONE

@@ -13,7 +13,7 @@ from . import _dense, _dtypes, _native, runtime
 from ._base import as_sparse, issparse, sparray
 from ._coo_index import _coo_indexed
 from ._coo_nd import _nd_array, unravelled
-from ._data import _own, traced
+from ._data import Buffer, traced
 from ._minmax import _minmax
 from ._reduce import check_axis
 from ._shape import all_integers, check_shape, given_shape, is_shape, resolve_shape
@@ -62,7 +62,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
     _allow_nd: tuple[int, ...] = tuple(range(1, 65))
     _buffers = ("_data", "_coords")
     _known = ("_shape", "has_canonical_format")
-    _coords: tuple[mx.array, ...]
+    _coords: tuple[mx.array, ...] = Buffer()  # type: ignore[assignment]
     has_canonical_format: bool
 
     def __init__(
@@ -104,7 +104,16 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
     def _from_parts(
         cls, data: mx.array, coords: tuple[mx.array, ...], shape: tuple[int, ...], canonical: bool = False
     ) -> Any:
-        """An array over these buffers, unchecked."""
+        """An array over these buffers, unchecked; over copies of those that users can write to."""
+        if _dense.exposed:
+            data, *coords = _dense.unexposed(data, *coords)  # type: ignore[assignment]
+        return cls._over(data, coords, shape, canonical)
+
+    @classmethod
+    def _over(
+        cls, data: mx.array, coords: tuple[mx.array, ...], shape: tuple[int, ...], canonical: bool = False
+    ) -> Any:
+        """An array over these buffers, whoever else sees them."""
         new = cls.__new__(cls)
         new._data, new._coords, new._shape, new.has_canonical_format = data, tuple(coords), tuple(shape), canonical
         return new
@@ -191,25 +200,27 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
     @property
     def coords(self) -> tuple[Any, ...]:
         """Index arrays, one per dimension."""
-        return tuple(_dense.attribute(c) for c in self._coords)
+        return self._attribute("_coords")
 
     @coords.setter
     def coords(self, values: Any) -> None:
-        values = tuple(values)
+        values, olds = tuple(values), self._raw("_coords")
         if len(values) != self.ndim:
             raise ValueError(f"{len(values)} index arrays were given for {self.ndim} dimensions")
         index = mx.int64 if self.ndim > 2 else _dense.index_dtype_of(values)
-        olds = self._coords
-        self._coords = tuple(
-            _dense.to_index(self._import(v, old), index, "coords") for v, old in zip(values, olds, strict=True)
-        )
+        new = tuple(_dense.to_index(self._import(v, old), index, "coords") for v, old in zip(values, olds, strict=True))
+        if any(c.ndim != 1 for c in new):
+            raise ValueError("coordinates must be 1-D")
+        self._take_buffer("_coords", new)
         self.has_canonical_format = False
 
     @property
     def row(self) -> Any:
         """Indices along the last axis but one (all zero for a 1-D array)."""
+        if self.ndim > 1:
+            return self._attribute("_coords")[-2]
         row = _dense.in_namespace(self._row)
-        if self.ndim == 1 and isinstance(row, np.ndarray):
+        if isinstance(row, np.ndarray):
             row.flags.writeable = False
         return row
 
@@ -217,16 +228,17 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
     def row(self, values: Any) -> None:
         if self.ndim < 2:
             raise ValueError("cannot set row attribute of a 1-dimensional sparse array")
-        self.coords = (*self._coords[:-2], values, self._coords[-1])
+        *others, _, col = self._raw("_coords")
+        self.coords = (*others, values, col)
 
     @property
     def col(self) -> Any:
         """Indices along the last axis."""
-        return _dense.attribute(self._coords[-1])
+        return self._attribute("_coords")[-1]
 
     @col.setter
     def col(self, values: Any) -> None:
-        self.coords = (*self._coords[:-1], values)
+        self.coords = (*self._raw("_coords")[:-1], values)
 
     @property
     def _row(self) -> mx.array:
@@ -234,7 +246,8 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
 
     @property
     def _structure(self) -> Any:
-        return _native.Structure.coordinate(*self._shape_as_2d, self._row, self._coords[-1])
+        made = _native.Structure.coordinate(*self._shape_as_2d, self._row, self._coords[-1])
+        return made.unplanned() if _dense.exposed else made
 
     def _getnnz(self, axis: Any = None) -> Any:
         return int(self._data.size) if axis is None else self._count(axis, None)
@@ -389,7 +402,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         if order == tuple(range(self.ndim)):
             return self.copy() if copy else self
         A = self.copy() if copy else self
-        return self._from_parts(A._data, tuple(A._coords[a] for a in order), tuple(self._shape[a] for a in order))
+        return self._over(A._data, tuple(A._coords[a] for a in order), tuple(self._shape[a] for a in order))
 
     def reshape(self, *shape: Any, order: str = "C", copy: bool = False) -> Any:
         """This array with another shape of as many elements, of any rank. Reads the structure (synchronises)."""
@@ -400,8 +413,12 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
             return self.copy() if copy else self
         wide = len(target) > 2 or _dtypes.index_dtype([c.dtype for c in self._coords], max(target)) == mx.int64
         coords = unravelled(self._coords, self._shape, target, wide, order)
-        data = _own(self._data) if copy and runtime.dense_namespace == "numpy" else self._data
-        return self._from_parts(data, coords, target, order == "C" and self.has_canonical_format)
+        canonical = order == "C" and self.has_canonical_format
+        if copy:
+            return self._from_parts(self._data, coords, target, canonical)
+        new = self._over(self._data, coords, target, canonical)
+        self._share_with(new)
+        return new
 
     def resize(self, *shape: Any) -> None:
         """Change the shape, 1-D or 2-D, dropping the entries outside; rebinds this array's buffers. Synchronises.

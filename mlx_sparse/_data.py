@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import weakref
 from typing import Any
 
 import mlx.core as mx
@@ -10,6 +11,7 @@ import numpy as np
 
 from . import _dense, _dtypes, _native
 from ._base import _spbase
+from ._classes import ARRAYS
 from ._shape import check_input
 
 
@@ -40,11 +42,51 @@ _UNARY: dict[str, Any] = {
 }
 
 
+class Buffer:
+    """A buffer of an array that has them all: an attribute like any other.
+
+    It answers where that attribute is missing, because buffers were assigned and have not been looked at since: then
+    the array is checked before anything reads it.
+    """
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, A: Any, owner: Any = None) -> Any:
+        if A is None:
+            return self
+        if A._pending is None and self._name == "_structure":
+            A._bind()
+        elif A._pending is None:
+            raise AttributeError(f"{type(A).__name__} has no attribute {self._name!r}")
+        else:
+            A._settle()
+        return getattr(A, self._name)
+
+
 class _data_array(_spbase):
-    """A format whose values stand in one `_data` buffer."""
+    """A format whose values stand in one `_data` buffer.
+
+    Who sees a buffer: arrays share buffers freely, as long as nobody can write to them. In mlx mode nobody can, since
+    attributes are handles of their own. In numpy mode `A.data` is a writable view, so
+
+    - an array that hands out a view of a buffer takes a copy first if anything else sees that buffer (`_attribute`);
+    - an array that is made over a buffer of which someone holds a view takes a copy (`_from_parts`); only transposes
+      and reshaped arrays share it (`_over`), as in SciPy.
+
+    Views of a buffer reach the array that handed them out until an in-place method gives that array another one. Reading `_data` and its like inside the package is no exposure. What users assign stands in `_pending` until something
+    reads a buffer, which then finds it checked or raises: see `Buffer`.
+    """
 
     _buffers: tuple[str, ...]
     _known: tuple[str, ...] = ("_shape",)
+    _rank = 1  # of `data`
+    _data: mx.array = Buffer()  # type: ignore[assignment]
+    _bound = False  # keeps a description of its structure for the native layer
+    _structure: Any
+    _pending: dict[str, Any] | None = None
+    _restructured: dict[str, mx.Dtype] = {}  # the index arrays among `_pending` that were assigned, and of which dtype
+    _kin: tuple[Any, ...] = ()  # weak references to arrays that SciPy would let share `data` with this one
 
     def _begin(self, arg1: Any, dtype: Any, maxprint: int | None, validate: bool | str = True) -> mx.Dtype | None:
         """What every constructor begins with; the MLX dtype that is asked for."""
@@ -86,27 +128,116 @@ class _data_array(_spbase):
 
     def _take_over(self, other: Any, copy: bool, dtype: mx.Dtype | None) -> None:
         """Construction from `other`, of this format: with `copy`, buffers of its own where they can be written to."""
-        self._adopt(other)
-        if copy and _dense.numpy_mode():
+        self._adopt(other if dtype is None else other.astype(dtype, copy=False))
+        if copy and _dense.exposed:
             for name in self._buffers:
                 x = getattr(self, name)
-                setattr(self, name, tuple(map(_own, x)) if isinstance(x, tuple) else _own(x))
-        if dtype is not None:
-            self._data = self.astype(dtype, copy=False)._data
+                setattr(self, name, _dense.unexposed(*x) if isinstance(x, tuple) else _dense.unexposed(x)[0])
+
+    # ---- buffers that users read and assign -------------------------------------------------------------------
+
+    def _raw(self, name: str) -> Any:
+        """A buffer as it is, assigned ones unchecked."""
+        return getattr(self, name) if self._pending is None else self._pending[name]
+
+    def _attribute(self, name: str) -> Any:
+        """What the user gets for a buffer (for a tuple of them): a handle of its own, which `v[0] = 1` changes alone; in
+        numpy mode a writable view, and the same one while it is held.
+        """
+        writable = _dense.numpy_mode()
+        if writable:
+            self._separate(name)
+        take, held = _dense.expose if writable else _native.handle, self._raw(name)
+        return tuple(map(take, held)) if isinstance(held, tuple) else take(held)
+
+    def _separate(self, name: str) -> None:
+        """Make a buffer (or a tuple of them) one that users may write to: a copy if anything but this array sees it."""
+        if _all(_dense.is_exposed, self._raw(name)):
+            return  # then this array handed it out, or has it by its transpose
+        if self._bound and self._pending is None:
+            vars(self).pop("_structure", None)  # it holds the index arrays as well
+        owner, kin = (self, self._sharing(name)) if self._pending is None else (self._pending, 0)
+        if not _native.sole(owner, name, kin):
+            held = self._raw(name)
+            new = tuple(map(_dense.own, held)) if isinstance(held, tuple) else _dense.own(held)
+            if self._pending is None:
+                setattr(self, name, new)
+            else:
+                self._pending[name] = new
+        if self._bound and self._pending is None:
+            self._bind()
+            self._structure = self._structure.unplanned()
+
+    def _take_buffer(self, name: str, new: Any) -> None:
+        """Another buffer `name`, which the user assigns: looked at when something next reads this array."""
+        if name == "_data":
+            if new.ndim != self._rank:
+                raise ValueError(f"data of {self._format} must have {self._rank} dimensions; got shape {tuple(new.shape)}")
+            if self._pending is None and new.shape == self._data.shape:
+                self._data = new
+                return
+        if self._pending is None:
+            self._pending, self._restructured = {n: getattr(self, n) for n in self._buffers}, {}
+            for n in (*self._buffers, *(("_structure",) if self._bound else ())):
+                delattr(self, n)
+        self._pending[name] = new
+        if name != "_data":
+            self._restructured[name] = new[0].dtype if isinstance(new, tuple) else new.dtype
+
+    def _settle(self) -> None:
+        """Check the buffers that were assigned, as the constructor checks its own.
+
+        Raises
+        ------
+        ValueError
+            They do not fit together or the shape. They stay as they are.
+        """
+        if self._pending is None:
+            return
+        try:
+            new = ARRAYS[self._format](tuple(self._pending.values()), shape=self._shape)
+        except ValueError as error:
+            raise ValueError(f"the buffers assigned to this {self._format} array do not agree: {error}") from error
+        known = {} if self._restructured else {n: getattr(self, n) for n in self._known}
+        self._pending, self._restructured = None, {}
+        self._adopt(new)
+        self.__dict__.update(known)
+        self._bind()
+
+    def _sharing(self, name: str) -> int:
+        """How many others that views of this buffer may reach have it still."""
+        others = [A for A in (ref() for ref in self._kin) if A is not None and A is not self]
+        return sum(vars(A).get(name) is getattr(self, name) for A in others)
+
+    def _share_with(self, other: Any) -> None:
+        """Let views of `data` reach `other` as well, which has the same buffer."""
+        held = {id(A): A for A in (ref() for ref in (*self._kin, weakref.ref(self), weakref.ref(other))) if A is not None}
+        self._kin = other._kin = tuple(map(weakref.ref, held.values()))
+
+    def _bind(self) -> None:
+        """Describe the structure to the native layer."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        self._settle()
+        return {k: v for k, v in super().__getstate__().items() if k not in ("_structure", "_kin")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._bind()
 
     @property
     def data(self) -> Any:
         """Stored values: an `mx.array`, or in numpy mode a writable view."""
-        return _dense.attribute(self._data)
+        return self._attribute("_data")
 
     @data.setter
     def data(self, values: Any) -> None:
-        self._data = self._import(values, self._data)
+        self._take_buffer("_data", self._import(values, self._raw("_data")))
 
     @property
     def dtype(self) -> Any:
         """Value dtype: an MLX dtype, or NumPy's in numpy mode. Setting it reinterprets the bytes, as for an ndarray."""
-        return _dense.out_dtype(self._data.dtype)
+        return _dense.out_dtype(self._raw("_data").dtype)
 
     @dtype.setter
     def dtype(self, dtype: Any) -> None:
@@ -299,11 +430,8 @@ class _data_array(_spbase):
 _COMPLEX_IN_MLX = {"sin", "tan", "sinh", "tanh", "sqrt"}
 
 
-def _own(a: mx.array) -> mx.array:
-    """A copy with a buffer of its own."""
-    if a.dtype == mx.bfloat16:
-        return mx.array(a)
-    return _dense.to_mlx(_dense.view(a), a.dtype)
+def _all(holds: Any, held: Any) -> bool:
+    return all(map(holds, held)) if isinstance(held, tuple) else holds(held)
 
 
 def traced(*arrays: mx.array) -> bool:

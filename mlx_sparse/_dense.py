@@ -17,8 +17,9 @@ from . import _dtypes, _native, runtime
 
 _SHORT = 1 << 18
 _WIDE = {"q": np.int64, "Q": np.uint64}
-# Views that someone still holds, by the identity of the buffer, which each of them keeps alive.
-_views: weakref.WeakValueDictionary[int, np.ndarray] = weakref.WeakValueDictionary()
+# Allocations that users can write to through ndarrays that they still hold, by address: those ndarrays. What is derived
+# from one of them, and an allocation itself, lives at least as long as it. See `_data._data_array`.
+exposed: dict[int, list[weakref.ref[np.ndarray]]] = {}
 
 
 def is_mlx(x: Any) -> bool:
@@ -64,29 +65,54 @@ def view(a: mx.array) -> np.ndarray:
 def in_namespace(a: mx.array) -> Any:
     """What the user gets for a dense result that no dense operand decides: see `runtime.dense_namespace`."""
     if runtime.dense_namespace == "mlx":
-        return a
+        return _native.handle(a)
     v = view(a)
     return v if v.ndim else v[()]
 
 
-def attribute(a: mx.array) -> Any:
-    """What the user gets for a buffer: a handle of its own, which `v[0] = 1` changes alone; in numpy mode a view, and
-    the same view while it is held.
-    """
-    if runtime.dense_namespace == "mlx":
-        return _native.handle(a)
+def is_exposed(a: mx.array) -> bool:
+    """Whether a user holds an ndarray over the memory of `a`. Evaluates it, as `view` does."""
+    if not _native.is_available(a):
+        if _native.is_tracer(a):
+            return False
+        mx.eval(a)
+    return _native.memory(a)[0] in exposed
+
+
+def unexposed(*arrays: mx.array) -> tuple[mx.array, ...]:
+    """`arrays`, a copy for each that users can write to. Evaluates what is pending: it may read such memory."""
+    if not exposed:
+        return arrays
+    return tuple(own(a) if is_exposed(a) else a for a in arrays)
+
+
+def expose(a: mx.array) -> np.ndarray:
+    """A writable ndarray over `a`, the same one while it is held."""
     v = view(a)
-    if a.dtype == mx.bfloat16:  # a copy
+    if a.dtype == mx.bfloat16 or a.size == 0:  # a copy
         return v
-    held = _views.get(id(a))
-    if held is not None and _address(held) == _address(v) and held.shape == v.shape and held.dtype == v.dtype:
-        return held
-    _views[id(a)] = v
+    allocation, address = _native.memory(a)
+    held = exposed.setdefault(allocation, [])
+    for known in [ref() for ref in held]:
+        if known is not None and known.shape == v.shape and known.dtype == v.dtype:
+            if known.__array_interface__["data"][0] == address:
+                return known
+
+    def forget(ref: Any) -> None:
+        held.remove(ref)
+        if not held and exposed.get(allocation) is held:
+            del exposed[allocation]
+
+    root = v
+    while isinstance(root.base, np.ndarray):  # what is derived from `v` keeps this one alive
+        root = root.base
+    held.append(weakref.ref(root, forget))
     return v
 
 
-def _address(v: np.ndarray) -> int:
-    return v.__array_interface__["data"][0]
+def own(a: mx.array) -> mx.array:
+    """A copy with memory of its own."""
+    return to_mlx(view(a), a.dtype)
 
 
 def ready(*arrays: mx.array) -> bool:
@@ -112,7 +138,14 @@ def full(n: int, value: float, dtype: mx.Dtype, stream: Any = None) -> mx.array:
 
 def like(a: mx.array, operand: Any) -> Any:
     """Dense result `a` in the namespace of the dense operand that it came from."""
-    return a if is_mlx(operand) else view(a)
+    return settled(a) if is_mlx(operand) else view(a)
+
+
+def settled(a: mx.array) -> mx.array:
+    """`a`, evaluated if users hold views of buffers: what they write must not reach what was asked for before."""
+    if exposed and not _native.is_tracer(a):
+        mx.eval(a)
+    return a
 
 
 def numpy_mode() -> bool:
@@ -165,10 +198,10 @@ def narrow(x: np.ndarray) -> np.ndarray:
 def to_mlx(x: Any, dtype: Any = None, stream: Any = None) -> mx.array:
     """`x` as an `mx.array` of `dtype` (default: its own; NumPy float64 stays float64 on the CPU).
 
-    An `mx.array` of another dtype is cast lazily; everything else is copied.
+    An `mx.array` is held by a handle of its own, and cast lazily to another dtype; everything else is copied.
     """
     if is_mlx(x):
-        return x if dtype is None else cast(x, dtype, stream)
+        return _native.handle(x) if dtype is None or x.dtype == dtype else cast(x, dtype, stream)
     if isinstance(x, (list, tuple)) and dtype is not None and _dtypes.is_integral(dtype):
         x = _integers(x, _dtypes.numpy_dtype(dtype))
     a = np.asarray(as_dense(x))
@@ -185,8 +218,8 @@ def to_mlx(x: Any, dtype: Any = None, stream: Any = None) -> mx.array:
     if not a.dtype.isnative:
         a = a.astype(a.dtype.newbyteorder("="))
     if target == mx.float64:
-        return mx.array(np.ascontiguousarray(a) if a.ndim else a, dtype=target)
-    made = mx.array(np.ascontiguousarray(a) if a.ndim else a)
+        return mx.array(_contiguous(a), dtype=target)
+    made = mx.array(_contiguous(a))
     return made if made.dtype == target else made.astype(target, stream=stream)
 
 
@@ -266,7 +299,7 @@ def to_index(x: Any, dtype: mx.Dtype, name: str) -> mx.array:
         if not mx.issubdtype(x.dtype, mx.integer):
             raise ValueError(f"{name} must hold integers; got dtype {x.dtype}")
         if x.dtype == dtype:
-            return x
+            return _native.handle(x)
         if dtype == mx.int64 or x.dtype.size < 4:
             return x.astype(dtype)
         x = view(x)
@@ -285,4 +318,11 @@ def to_index(x: Any, dtype: mx.Dtype, name: str) -> mx.array:
             if a.max() > info.max or a.min() < info.min:
                 raise OverflowError(f"{name} does not fit {host}")
         a = a.astype(host)
-    return mx.array(np.ascontiguousarray(a))
+    return mx.array(_contiguous(a))
+
+
+def _contiguous(a: np.ndarray) -> np.ndarray:
+    """`a` as MLX reads it: in C order, without the negative strides that NumPy leaves to axes of length 1."""
+    if any(step < 0 for step in a.strides):
+        return a.copy()
+    return np.ascontiguousarray(a) if a.ndim else a

@@ -11,7 +11,7 @@ import numpy as np
 
 from . import _dense, _dtypes, _native
 from ._base import SparseEfficiencyWarning, _as_operand, as_sparse, issparse, sparray
-from ._data import _data_array, traced
+from ._data import Buffer, _data_array, traced
 from ._reduce import total_of
 from ._shape import check_shape, given_shape, is_shape
 
@@ -58,8 +58,10 @@ class _dia_base(_data_array):
 
     _format = "dia"
     _buffers = ("_data", "_offsets")
-    _offsets: mx.array
-    _structure: Any
+    _rank = 2
+    _offsets: mx.array = Buffer()  # type: ignore[assignment]
+    _structure: Any = Buffer()
+    _bound = True
 
     def __init__(
         self, arg1: Any, shape: Any = None, dtype: Any = None, copy: bool = False, *, maxprint: int | None = None
@@ -98,7 +100,9 @@ class _dia_base(_data_array):
 
     @classmethod
     def _from_parts(cls, data: mx.array, offsets: mx.array, shape: tuple[int, ...]) -> Any:
-        """An array over these buffers, unchecked."""
+        """An array over these buffers, unchecked; over copies of those that users can write to."""
+        if _dense.exposed:
+            data, offsets = _dense.unexposed(data, offsets)
         new = cls.__new__(cls)
         new._data, new._offsets, new._shape = data, offsets, tuple(shape)
         new._bind()
@@ -154,30 +158,27 @@ class _dia_base(_data_array):
         M, N = self._shape
         self._structure = _native.Structure.diagonal(M, N, length, self._offsets)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in super().__getstate__().items() if k != "_structure"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        self._bind()
-
     # ---- buffers ----------------------------------------------------------------------------------------------
 
     @property
     def offsets(self) -> Any:
         """Offset of every stored diagonal: 0 is the main one, k > 0 above it."""
-        return _dense.attribute(self._offsets)
+        return self._attribute("_offsets")
 
     @offsets.setter
     def offsets(self, values: Any) -> None:
         index = _dense.index_dtype_of([values])
-        self._offsets = _dense.to_index(self._import(values, self._offsets), index, "offsets")
-        self._bind()
+        new = _dense.to_index(self._import(values, self._raw("_offsets")), index, "offsets")
+        if new.ndim != 1:
+            raise ValueError(f"offsets must be 1-D; got shape {tuple(new.shape)}")
+        self._take_buffer("_offsets", new)
 
-    @_data_array.data.setter  # type: ignore[attr-defined]
-    def data(self, values: Any) -> None:
-        self._data = self._import(values, self._data)
-        self._bind()
+    def _settle(self) -> None:
+        index = self._restructured.get("_offsets")
+        super()._settle()
+        if index is not None:  # which the constructor decides from the shape
+            self._offsets = self._offsets.astype(index)
+            self._bind()
 
     @property
     def _k(self) -> np.ndarray:

@@ -50,8 +50,6 @@ def _part(A: Any, low: int | None, high: int | None, format: str | None) -> Any:
     array = is_array(A)
     S: Any = as_array(as_sparse(A)) if issparse(A) else coo_array(A if array else _two_d(A))
     if S.format in ("csr", "csc") and S.ndim == 2 and _native.is_available(S._data):
-        if S._assigned:
-            S.prune()
         most = max(S.shape)
         first, last = (-most if low is None else low), (most if high is None else high)
         if S.format == "csc":
@@ -88,7 +86,7 @@ def find(A: Any) -> tuple[Any, Any, Any]:
     A.has_canonical_format = A.has_canonical_format and not order
     A.sum_duplicates()
     A.eliminate_zeros()
-    return _dense.in_namespace(A._row), _dense.in_namespace(A._coords[-1]), _dense.in_namespace(A._data)
+    return A.row, A.col, A.data
 
 
 def safely_cast_index_arrays(A: Any, idx_dtype: Any = np.int32, msg: str = "") -> Any:
@@ -114,6 +112,7 @@ def safely_cast_index_arrays(A: Any, idx_dtype: Any = np.int32, msg: str = "") -
     >>> row, col = sp.safely_cast_index_arrays(sp.coo_array([[0, 1]]), np.int64)
     """
     A = as_sparse(A)
+    A = A.copy() if A.format == "bsr" else A  # of these SciPy gives arrays of their own
     host = _dtypes.numpy_dtype(idx_dtype)
     limit = np.iinfo(host).max
     block = A.blocksize if A.format == "bsr" else (1, 1)

@@ -256,6 +256,8 @@ def of_kind(A: Any, kind: Any) -> Any:
         return A
     cls = kind._classes[A.format]
     new = cls.__new__(cls)
+    if A.format not in ("lil", "dok"):
+        A._settle()
     new.__dict__.update(A.__dict__)
     return new
 

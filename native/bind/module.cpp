@@ -28,6 +28,30 @@ void set_shaders_on_host(bool on) { shaders_on_host() = on; }
 void set_reverse_lanes(bool on) { host_reverse_lanes() = on; }
 mx::array handle(const mx::array& a) { return a; }
 bool is_available(const mx::array& a) { return a.is_available(); }
+
+// Where an evaluated array lies: the address of the allocation that its slices and reshaped forms share, and of its first
+// element. Zeros where there is none.
+std::pair<uintptr_t, uintptr_t> memory(const mx::array& a) {
+  if (!a.is_available() || a.size() == 0) return {0, 0};
+  return {reinterpret_cast<uintptr_t>(a.buffer().ptr()), reinterpret_cast<uintptr_t>(a.data<char>())};
+}
+
+// Whether nothing but attribute `name` of `owner` and as many `others` that hold the same object see this memory: no other
+// handle, slice, graph node or task. An attribute may be a tuple of arrays, a dict stands for its items.
+bool sole(const py::object& owner, const py::str& name, int others) {
+  const auto held = py::isinstance<py::dict>(owner) ? py::object(owner[name]) : py::object(owner.attr(name));
+  auto alone = [](PyObject* x, Py_ssize_t references) {
+    const auto* a = as_array(x);
+    return Py_REFCNT(x) == references && (!a || a->is_donatable());
+  };
+  if (!alone(held.ptr(), 2 + others)) return false; // the owner's reference, and `held`
+  if (!PyTuple_Check(held.ptr())) return true;
+  for (const auto& x : py::reinterpret_borrow<py::tuple>(held)) {
+    if (!alone(x.ptr(), 1)) return false;
+  }
+  return true;
+}
+
 bool is_tracer(const mx::array& a) { return a.is_tracer(); }
 
 } // namespace
@@ -41,6 +65,8 @@ static void bind_runtime(py::module_& m) {
   m.def("uninitialized", &uninitialized, "shape"_a, "like"_a);
   m.def("handle", &handle, "a"_a, "The same array in a Python object of its own, which can be changed without the others.");
   m.def("is_available", &is_available, "a"_a);
+  m.def("memory", &memory, "a"_a);
+  m.def("sole", &sole, "owner"_a, "name"_a, "others"_a);
   m.def("is_tracer", &is_tracer, "a"_a);
   m.def("refuse_traced", &refuse_traced, "a"_a);
   m.def("numpy_is_quicker", &numpy_is_quicker, "Whether NumPy on views of these arrays is quicker than a graph.");

@@ -30,6 +30,12 @@ Structure diagonals(int64_t n_major, int64_t n_minor, int64_t length, const mx::
   return {{Layout::diagonal, n_major, n_minor, std::make_shared<Plan>(), 1, length}, offsets, offsets};
 }
 
+// The same structure, of which nothing derived is kept: for buffers that NumPy can write to.
+Structure unplanned(Structure a) {
+  a.pattern.plan = nullptr;
+  return a;
+}
+
 // What NumPy calls the dtypes that both have; 0 for bfloat16.
 char numpy_kind(mx::Dtype dtype) {
   switch (dtype.val()) {
@@ -82,7 +88,9 @@ py::object product_direct(ProductKind kind, const Structure& a, const mx::array&
     if (dense->dtype() != data.dtype() || nd < 1 || dense->shape(nd > 1 ? nd - 2 : 0) != n_in) return py::none();
     const auto s = mx::default_stream(mx::default_device());
     check_stream(data, s);
-    return to_python(product(kind, a, data, *dense, s));
+    auto y = product(kind, a, data, *dense, s);
+    if (!a.pattern.plan && !y.is_tracer()) y.eval(); // NumPy may write to the buffers afterwards
+    return to_python(std::move(y));
   }
   if (Py_TYPE(x.ptr()) == py::detail::npy_api::get().PyArray_Type_) {
     return product_numpy(kind, a, data, py::reinterpret_borrow<py::array>(x));
@@ -104,7 +112,8 @@ void bind_structure(py::module_& m) {
       .def_static("compressed", &compressed, "n_major"_a, "n_minor"_a, "indices"_a, "indptr"_a)
       .def_static("coordinate", &coordinate, "n_major"_a, "n_minor"_a, "major"_a, "minor"_a)
       .def_static("block", &block, "shape"_a, "blocksize"_a, "indices"_a, "indptr"_a)
-      .def_static("diagonal", &diagonals, "n_major"_a, "n_minor"_a, "length"_a, "offsets"_a);
+      .def_static("diagonal", &diagonals, "n_major"_a, "n_minor"_a, "length"_a, "offsets"_a)
+      .def("unplanned", &unplanned);
   m.def("product", lazy(&product), "kind"_a, "structure"_a, "data"_a, "x"_a, "stream"_a);
   m.def("product_direct", &product_direct, "kind"_a, "structure"_a, "data"_a, "x"_a);
   m.def("sddmm", at_once(&sampled_product), "structure"_a, "u"_a, "v"_a, "stream"_a);
