@@ -94,7 +94,7 @@ class _bsr_base(_cs_array):
 
     def _bind(self) -> None:
         (M, N), (R, C) = self._shape, self.blocksize if self._data.ndim == 3 else (1, 1)
-        self._structure = _native.Structure.block((M, N), (R, C), self._indices, self._indptr)
+        self._structure = _native.Structure.block((M, N), (R, C), self._indices, self._indptr, self._data)
 
     def _from_shape_and_blocks(self, shape: tuple[int, ...], dtype: mx.Dtype | None, blocksize: Any) -> None:
         R, C = _check_blocksize(blocksize)
@@ -102,9 +102,9 @@ class _bsr_base(_cs_array):
             raise ValueError(f"shape must be multiple of blocksize; got shape {shape} and blocksize {(R, C)}")
         self._shape = shape
         index = _dtypes.index_dtype(maxval=max(*shape, R, C))
-        self._data = mx.zeros((0, R, C), dtype=dtype or _dtypes.default_float())
-        self._indices = mx.zeros(0, dtype=index)
-        self._indptr = mx.zeros(shape[0] // R + 1, dtype=index)
+        self._data = _dense.full((0, R, C), 0, dtype or _dtypes.default_float())
+        self._indices = _dense.full(0, 0, index)
+        self._indptr = _dense.full(shape[0] // R + 1, 0, index)
         self._sorted = self._canonical_format = True
 
     def _from_blocks(self, arg1: tuple, shape: Any, dtype: mx.Dtype | None, blocksize: Any, validate: Any) -> None:

@@ -107,7 +107,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
     def _bind(self) -> None:
         """Describe the current structure to the native layer; what it derived from an older one is dropped."""
         major, minor = self._swap(self._shape_as_2d)
-        self._structure = _native.Structure.compressed(major, minor, self._indices, self._indptr)
+        self._structure = _native.Structure.compressed(major, minor, self._indices, self._indptr, self._data)
 
     def _from_shape(self, shape: tuple[int, ...], dtype: mx.Dtype | None) -> None:
         self._shape = shape

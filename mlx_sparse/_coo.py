@@ -99,6 +99,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
                 raise ValueError(f"inconsistent shapes: {given} != {self._shape}")
             self._shape = given
             self._check_bounds()
+        self._bind()
 
     @classmethod
     def _from_parts(
@@ -116,7 +117,12 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         """An array over these buffers, whoever else sees them."""
         new = cls.__new__(cls)
         new._data, new._coords, new._shape, new.has_canonical_format = data, tuple(coords), tuple(shape), canonical
+        new._bind()
         return new
+
+    def _bind(self) -> None:
+        """Buffers that any thread may use, whenever they have been set."""
+        _native.settle(self._coords, self._data)
 
     def _from_coordinates(self, arg1: tuple, shape: Any, dtype: mx.Dtype | None, validate: bool | str) -> None:
         try:
@@ -163,9 +169,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         compressed = _dense.fromdense(x, True, dtype)
         if compressed is not None:
             self._data, col, indptr = compressed
-            row = _native.expand(indptr, col.size, None)
-            mx.eval(row)
-            self._coords = (row, col)
+            self._coords = (_native.expand(indptr, col.size, None), col)
             return
         found = values.nonzero()
         index = self._index_dtype()
@@ -213,6 +217,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
             raise ValueError("coordinates must be 1-D")
         self._take_buffer("_coords", new)
         self.has_canonical_format = False
+        self._bind()
 
     @property
     def row(self) -> Any:
@@ -290,6 +295,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
             return
         self._data, self._coords = self._summed()
         self.has_canonical_format = True
+        self._bind()
 
     def eliminate_zeros(self) -> None:
         """Drop stored entries whose value is zero, rebinding the buffers. Refuses traced values."""
@@ -352,6 +358,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         )
         self._data = _dense.to_mlx(np.concatenate([data[kept], _dense.view(values)]), self._data.dtype)
         self.has_canonical_format = False
+        self._bind()
 
     def _todense(self, stream: Any) -> mx.array:
         if self.ndim > 2:
@@ -442,6 +449,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         self._data, self._coords, self._shape = A._data, A._coords, target
         if kept is not None and not kept.all():
             self._keep(kept)
+        self._bind()
 
     def _folded_rows(self, width: int, n: int) -> Any:
         """This 1-D array of length `n` in rows of `width`."""
@@ -453,6 +461,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
     def _keep(self, kept: np.ndarray) -> None:
         self._data, *coords = _native.keep([self._data, *self._coords], kept)
         self._coords = tuple(coords)
+        self._bind()
 
 
 class coo_array(_coo_base, sparray):

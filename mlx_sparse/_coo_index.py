@@ -22,6 +22,7 @@ class _coo_indexed(_indexed):
     has_canonical_format: bool
     _allow_nd: tuple[int, ...]
     _from_parts: Any
+    _bind: Any
 
     def _select(self, index: Index) -> Any:
         if index.shape and len(index.shape) not in self._allow_nd:
@@ -155,6 +156,7 @@ class _coo_indexed(_indexed):
         fresh_parts = (values[first], *(n[first] for n in new))
         self._data, *coords = (_joined(a, b, keep) for a, b in zip(old, fresh_parts, strict=True))
         self._coords, self.has_canonical_format = tuple(coords), False
+        self._bind()
 
     def _unmatched(self, index: Index) -> np.ndarray | None:
         """Which entries `index` leaves alone; None for all of them."""

@@ -252,7 +252,9 @@ class _data_array(_spbase):
             same = values.ctypes.data == mine.ctypes.data and values.size
             if same and values.shape == mine.shape and values.dtype == mine.dtype and values.strides == mine.strides:
                 return current
-        return _dense.to_mlx(values, dtype)
+        made = _dense.to_mlx(values, dtype)
+        _native.settle([], made)
+        return made
 
     def with_data(self, values: Any) -> Any:
         """The same structure with other stored values: the way to differentiate with respect to the values.
@@ -351,6 +353,7 @@ class _data_array(_spbase):
         if not np.can_cast(theirs, ours, "same_kind"):
             raise TypeError(f"Cannot cast the scaled values from {theirs!r} to {ours!r} in place")
         self._data = _dense.cast(scaled._data, self._data.dtype)
+        _native.settle([], self._data)
         return self
 
     def _unique(self) -> Any:

@@ -6,6 +6,7 @@ copied once on the way in, because a shared buffer could change under a graph no
 
 from __future__ import annotations
 
+import math
 import warnings
 import weakref
 from typing import Any
@@ -50,11 +51,12 @@ def view(a: mx.array) -> np.ndarray:
     ------
     ValueError
         `a` is traced: what NumPy made of it would have a gradient of zero. `mx.stop_gradient` says that this is meant.
+    RuntimeError
+        `a` is pending and was made in another thread: it can be evaluated there only, by `mx.eval`.
     """
-    _native.refuse_traced(a)  # NumPy would take its values for constants
     if a.dtype == mx.bfloat16:
         a = a.astype(mx.float32)
-    mx.eval(a)  # an error in a CPU task surfaces here, and only here
+    _native.evaluate(a)  # an error in a CPU task surfaces here, and only here
     if a.size == 0 and mx.default_device().type == mx.DeviceType.gpu:  # may have no buffer there, and NumPy would crash
         return np.empty(a.shape, _dtypes.numpy_dtype(a.dtype))
     v = np.asarray(a)
@@ -127,13 +129,17 @@ def numpy_is_quicker(*arrays: mx.array) -> bool:
     return _native.numpy_is_quicker(*arrays)
 
 
-def full(n: int, value: float, dtype: mx.Dtype, stream: Any = None) -> mx.array:
-    """`n` times `value`: written at once if that is quicker than a node, else lazy."""
-    if n < _SHORT and stream is None and dtype != mx.bfloat16 and mx.default_device().type == mx.DeviceType.cpu:
-        made = _native.uninitialized((n,), mx.zeros(0, dtype=dtype))
-        view(made).fill(value)
-        return made
-    return mx.full((n,), mx.array(value, dtype=dtype), stream=stream)  # of a number alone it would not be bool
+def full(shape: int | tuple[int, ...], value: float, dtype: mx.Dtype, stream: Any = None) -> mx.array:
+    """`value` throughout `shape`: written at once if that is quicker than a node, else lazy."""
+    shape = shape if isinstance(shape, tuple) else (shape,)
+    n = math.prod(shape)
+    if n < _SHORT and stream is None and mx.default_device().type == mx.DeviceType.cpu:
+        if n == 0 or dtype != mx.bfloat16:
+            made = _native.uninitialized(shape, mx.zeros(0, dtype=dtype))
+            if n:
+                view(made).fill(value)
+            return made
+    return mx.full(shape, mx.array(value, dtype=dtype), stream=stream)  # of a number alone it would not be bool
 
 
 def like(a: mx.array, operand: Any) -> Any:
@@ -206,7 +212,7 @@ def to_mlx(x: Any, dtype: Any = None, stream: Any = None) -> mx.array:
         x = _integers(x, _dtypes.numpy_dtype(dtype))
     a = np.asarray(as_dense(x))
     if a.size == 0:  # mx.array reads past the end of an empty buffer
-        return mx.zeros(a.shape, dtype=_dtypes.mlx_dtype(a.dtype) if dtype is None else dtype, stream=stream)
+        return full(a.shape, 0, _dtypes.mlx_dtype(a.dtype) if dtype is None else dtype, stream)
     target = _dtypes.mlx_dtype(a.dtype) if dtype is None else dtype
     host = _dtypes.numpy_dtype(target)
     if a.dtype != host:
@@ -305,7 +311,7 @@ def to_index(x: Any, dtype: mx.Dtype, name: str) -> mx.array:
         x = view(x)
     a = np.asarray(x)
     if a.size == 0:
-        return mx.zeros(a.shape, dtype=dtype)
+        return full(a.shape, 0, dtype)
     if a.dtype.kind not in "iub":
         whole = as_integers(a)
         if whole is None:

@@ -73,8 +73,8 @@ class _dia_base(_data_array):
             self._take_over(as_sparse(arg1).todia(), copy, target)
         elif is_shape(arg1, self._allow_nd):
             self._shape = check_shape(arg1)
-            self._data = mx.zeros((0, 0), dtype=target or _dtypes.default_float())
-            self._offsets = mx.zeros(0, dtype=_dtypes.index_dtype(maxval=max(self._shape)))
+            self._data = _dense.full((0, 0), 0, target or _dtypes.default_float())
+            self._offsets = _dense.full(0, 0, _dtypes.index_dtype(maxval=max(self._shape)))
         elif isinstance(arg1, tuple):
             self._from_diagonals(arg1, shape, target)
         else:
@@ -118,7 +118,7 @@ class _dia_base(_data_array):
         row, col = (_dense.view(c) for c in coo._coords)
         dtype = _dtypes.index_dtype(maxval=max(M, N))
         if row.size == 0:
-            return cls._from_parts(mx.zeros((0, 0), dtype=coo._data.dtype), mx.zeros(0, dtype), (M, N))
+            return cls._from_parts(_dense.full((0, 0), 0, coo._data.dtype), _dense.full(0, 0, dtype), (M, N))
         place = col.astype(np.int64) - row + (M - 1)
         held = np.zeros(M + N - 1, dtype=bool)
         held[place] = True
@@ -156,7 +156,7 @@ class _dia_base(_data_array):
     def _bind(self) -> None:
         length = self._data.shape[1] if self._data.ndim == 2 else 0
         M, N = self._shape
-        self._structure = _native.Structure.diagonal(M, N, length, self._offsets)
+        self._structure = _native.Structure.diagonal(M, N, length, self._offsets, self._data)
 
     # ---- buffers ----------------------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ CACHE_LIMIT : int
     sixteenth of the machine's memory or 1 GiB, whichever is less. `mlx.core.clear_cache` gives the memory back.
     Environment: ``MLX_SPARSE_CACHE_LIMIT``.
 
-The environment is read once, at import. Settings are process-wide.
+The environment is read once, at import. Settings are the process's: every thread sees them.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 import types
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -132,21 +133,40 @@ _OPTIONS: dict[str, tuple[str, Any, Any]] = {
 _INHERIT = ("SPGEMM_THREADS", "SOLVER_THREADS")
 _values: dict[str, Any] = {}
 _sources: dict[str, str] = {}
+# Values, and where they came from: what is set outside of `context`, and what its blocks that are open have set, of all
+# threads, in the order in which they began.
+_base: dict[str, tuple[Any, str]] = {}
+_open: list[dict[str, tuple[Any, str]]] = []
+_lock = threading.RLock()
+
+
+def _checked(name: str, value: Any) -> Any:
+    if value is None or (name in _INHERIT and isinstance(value, str) and value.strip().lower() == "inherit"):
+        return None if name in _INHERIT else _OPTIONS[name][1](_OPTIONS[name][2])
+    return _OPTIONS[name][1](value)
 
 
 def _set(name: str, value: Any, source: str = "user") -> None:
-    if value is None or (name in _INHERIT and isinstance(value, str) and value.strip().lower() == "inherit"):
-        checked: Any = None if name in _INHERIT else _OPTIONS[name][1](_OPTIONS[name][2])
-    else:
-        checked = _OPTIONS[name][1](value)
+    checked = _checked(name, value)
+    with _lock:
+        held = next((block for block in reversed(_open) if name in block), _base)
+        held[name] = checked, source
+        _apply(name)
+
+
+def _apply(name: str) -> None:
+    """Make the last block that has set `name`, or what was set outside of all, take effect."""
+    held = next((block for block in reversed(_open) if name in block), _base)
+    checked, _sources[name] = held[name]
     _values[name] = checked
-    _sources[name] = source
     if name == "N_THREADS":
         _native.set_n_threads(checked)
     elif name == "EXECUTOR":
         _native.set_shaders_on_host(checked == "shader")
     elif name == "CACHE_LIMIT":
         mx.set_cache_limit(checked)
+    elif name == "dense_namespace":
+        _native.set_settles_values(checked == "numpy")
     elif name.startswith("SPGEMM") and len(_values) == len(_OPTIONS):
         threads = _values["SPGEMM_THREADS"] or 0
         _native.set_spgemm_threads(threads if _values["SPGEMM_PARALLEL"] else 1)
@@ -161,7 +181,9 @@ def _get(name: str) -> Any:
 def context(**options: Any) -> Iterator[None]:
     """Set options for a block: ``with runtime.context(n_threads=1, spgemm_parallel=False): ...``.
 
-    Names are those of the module's attributes, in any case.
+    Names are those of the module's attributes, in any case. Settings are the process's: other threads see them too.
+    Where blocks of several threads overlap, the one that began last decides, and after all of them everything is as it
+    was before. An option that is assigned inside a block keeps that value until the block ends.
 
     Raises
     ------
@@ -181,17 +203,18 @@ def context(**options: Any) -> Iterator[None]:
         if key.lower() not in known:
             raise ValueError(f"unknown option {key!r}; the options are {', '.join(sorted(known))}")
         name = known[key.lower()]
-        if value is not None:
-            _OPTIONS[name][1](value)
-        chosen[name] = value
-    before = {name: (_values[name], _sources[name]) for name in chosen}
+        chosen[name] = _checked(name, value), "user"
+    with _lock:
+        _open.append(chosen)
+        for name in chosen:
+            _apply(name)
     try:
-        for name, value in chosen.items():
-            _set(name, value)
         yield
     finally:
-        for name, (value, source) in before.items():
-            _set(name, value, source)
+        with _lock:
+            _open[:] = [block for block in _open if block is not chosen]
+            for name in chosen:
+                _apply(name)
 
 
 def info() -> dict[str, Any]:

@@ -253,6 +253,7 @@ class PointCloudBatch(_Clouds):
                 self._set_lengths(read_lengths("lengths", given, T))
             else:
                 self._ends, self._offsets = None, lengths_to_offsets(given)
+        self._bind()
 
     def _sort(self, indices: Any, lengths: Any) -> None:
         ids = index_array("indices", indices, self.total_points)
@@ -321,6 +322,7 @@ class OffsetPointCloudBatch(_Clouds):
         T = self.total_points
         if offsets is None:
             self._set_lengths(np.array([T]))
+            self._bind()
             return
         given = index_array("offsets", offsets)
         if given.shape[0] == 0:
@@ -334,6 +336,7 @@ class OffsetPointCloudBatch(_Clouds):
                 raise ValueError(f"offsets must not decrease; they do at {int(np.argmax(np.diff(ends) < 0)) + 1}")
             self._ends = ends
             self._offsets = _dense.to_index(given, _dtypes.index_dtype(maxval=T), "offsets")
+        self._bind()
 
 
 def _unique_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from .. import _dense, _dtypes
+from .. import _dense, _dtypes, _native
 from ._checks import check_range, index_array, is_traced
 from ._distances import gather
 from ._segment_forms import offsets_to_lengths, offsets_to_segment_ids
@@ -45,7 +45,12 @@ class _Ragged:
         new = cls.__new__(cls)
         new._positions, new._features = positions, features
         new._set_lengths(lengths)
+        new._bind()
         return new
+
+    def _bind(self) -> None:
+        """Evaluate what any thread may use. Positions and features may be pending."""
+        _native.settle([self._offsets] if self._order is None else [self._offsets, self._order])
 
     def _host(self) -> np.ndarray:
         """Offsets on the host. Synchronises the first time."""

@@ -1,8 +1,12 @@
 // The one module: its settings, what Python asks of arrays that MLX's interface does not tell, and the families.
+#include <string_view>
+
 #include "bind/bind.h"
 #include "bind/mlx_array.h"
 #include "launch.h"
 #include "ops/matmul.h"
+#include "primitives/node.h"
+#include "primitives/settle.h"
 
 namespace sp {
 
@@ -52,11 +56,33 @@ bool sole(const py::object& owner, const py::str& name, int others) {
   return true;
 }
 
+// For NumPy to look at.
+void evaluate_untraced(const mx::array& a) {
+  refuse_traced(a);
+  if (a.is_available()) return;
+  const Arrays pending{a};
+  py::gil_scoped_release release;
+  evaluate(pending);
+}
 bool is_tracer(const mx::array& a) { return a.is_tracer(); }
+
+// MLX's error for an array that another thread left pending tells nobody what to do.
+void name_the_thread(std::exception_ptr error) {
+  try {
+    if (error) std::rethrow_exception(error);
+  } catch (const std::runtime_error& e) {
+    if (!std::string_view(e.what()).starts_with("There is no Stream")) throw;
+    PyErr_SetString(PyExc_RuntimeError,
+                    "an array is pending that another thread made, and MLX evaluates an array only in the thread that "
+                    "made it; evaluate there what threads are to share: mx.eval(A.data) for the values of a sparse array "
+                    "A, mx.eval(x) for an mx.array x");
+  }
+}
 
 } // namespace
 
 static void bind_runtime(py::module_& m) {
+  py::register_local_exception_translator(&name_the_thread);
   m.def("available_cores", &available_cores);
   m.def("set_n_threads", &set_n_threads, "n"_a);
   m.def("set_spgemm_threads", &set_spgemm_threads, "n"_a);
@@ -68,6 +94,7 @@ static void bind_runtime(py::module_& m) {
   m.def("memory", &memory, "a"_a);
   m.def("sole", &sole, "owner"_a, "name"_a, "others"_a);
   m.def("is_tracer", &is_tracer, "a"_a);
+  m.def("evaluate", &evaluate_untraced, "a"_a, "Evaluate an array that is not traced.");
   m.def("refuse_traced", &refuse_traced, "a"_a);
   m.def("numpy_is_quicker", &numpy_is_quicker, "Whether NumPy on views of these arrays is quicker than a graph.");
   m.def("defer_to", &defer_to, "base"_a);

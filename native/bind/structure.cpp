@@ -7,13 +7,33 @@
 #include "primitives/diagonal.h"
 #include "primitives/product.h"
 #include "primitives/reduce.h"
+#include "primitives/settle.h"
 #include "primitives/sort_by_key.h"
 
 namespace sp {
 
 namespace {
 
-Structure compressed(int64_t n_major, int64_t n_minor, const mx::array& indices, const mx::array& indptr) {
+// In numpy mode values are settled as index arrays are: NumPy looks at them, in whichever thread.
+bool& settles_values() {
+  static bool on = false;
+  return on;
+}
+void set_settles_values(bool on) { settles_values() = on; }
+
+// What every container begins with: index arrays that any thread may use. Only values of mlx mode may be pending.
+using Values = std::optional<mx::array>;
+void settle_parts(const Arrays& index, const Values& data) {
+  Arrays pending;
+  for (auto& a : index) if (!a.is_available()) pending.push_back(a);
+  if (data && settles_values() && !data->is_available()) pending.push_back(*data);
+  if (pending.empty()) return;
+  py::gil_scoped_release release;
+  settle(pending);
+}
+
+Structure compressed(int64_t n_major, int64_t n_minor, const mx::array& indices, const mx::array& indptr, const Values& data) {
+  settle_parts({indices, indptr}, data);
   return {{Layout::compressed, n_major, n_minor, std::make_shared<Plan>()}, indptr, indices};
 }
 
@@ -22,11 +42,13 @@ Structure coordinate(int64_t n_major, int64_t n_minor, const mx::array& major, c
 }
 
 Structure block(std::pair<int64_t, int64_t> shape, std::pair<int64_t, int64_t> size, const mx::array& indices,
-                const mx::array& indptr) {
+                const mx::array& indptr, const Values& data) {
+  settle_parts({indices, indptr}, data);
   return {{Layout::block, shape.first, shape.second, std::make_shared<Plan>(), size.first, size.second}, indptr, indices};
 }
 
-Structure diagonals(int64_t n_major, int64_t n_minor, int64_t length, const mx::array& offsets) {
+Structure diagonals(int64_t n_major, int64_t n_minor, int64_t length, const mx::array& offsets, const Values& data) {
+  settle_parts({offsets}, data);
   return {{Layout::diagonal, n_major, n_minor, std::make_shared<Plan>(), 1, length}, offsets, offsets};
 }
 
@@ -109,11 +131,14 @@ void bind_structure(py::module_& m) {
       .value("matmul", ProductKind::matmul)
       .value("rmatmul", ProductKind::rmatmul);
   py::class_<Structure>(m, "Structure")
-      .def_static("compressed", &compressed, "n_major"_a, "n_minor"_a, "indices"_a, "indptr"_a)
+      .def_static("compressed", &compressed, "n_major"_a, "n_minor"_a, "indices"_a, "indptr"_a, "data"_a = Values())
       .def_static("coordinate", &coordinate, "n_major"_a, "n_minor"_a, "major"_a, "minor"_a)
-      .def_static("block", &block, "shape"_a, "blocksize"_a, "indices"_a, "indptr"_a)
-      .def_static("diagonal", &diagonals, "n_major"_a, "n_minor"_a, "length"_a, "offsets"_a)
+      .def_static("block", &block, "shape"_a, "blocksize"_a, "indices"_a, "indptr"_a, "data"_a = Values())
+      .def_static("diagonal", &diagonals, "n_major"_a, "n_minor"_a, "length"_a, "offsets"_a, "data"_a = Values())
       .def("unplanned", &unplanned);
+  m.def("settle", &settle_parts, "index"_a, "data"_a = Values(),
+        "Evaluate those that are pending and not traced: index arrays, and in numpy mode the values.");
+  m.def("set_settles_values", &set_settles_values, "on"_a);
   m.def("product", lazy(&product), "kind"_a, "structure"_a, "data"_a, "x"_a, "stream"_a);
   m.def("product_direct", &product_direct, "kind"_a, "structure"_a, "data"_a, "x"_a);
   m.def("sddmm", at_once(&sampled_product), "structure"_a, "u"_a, "v"_a, "stream"_a);

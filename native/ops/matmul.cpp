@@ -37,8 +37,8 @@ Arrays product_of(const Arrays& operands, size_t n_minor, bool values) {
 
 } // namespace
 
-int& spgemm_threads() {
-  static int limit = 0;
+std::atomic<int>& spgemm_threads() {
+  static std::atomic<int> limit = 0;
   return limit;
 }
 

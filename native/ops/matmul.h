@@ -1,6 +1,8 @@
 // Products of two compressed arrays.
 #pragma once
 
+#include <atomic>
+
 #include "ops/sized.h"
 
 namespace sp {
@@ -9,6 +11,6 @@ namespace sp {
 Compressed matmul_sparse(const Compressed& a, const Compressed& b, int64_t n_minor);
 
 // Worker limit for it; 0 follows n_threads().
-int& spgemm_threads();
+std::atomic<int>& spgemm_threads();
 
 } // namespace sp

@@ -44,6 +44,7 @@ std::vector<Output> Node::outputs(const Arrays& inputs) const {
 }
 
 Arrays Node::make(Arrays inputs) {
+  for (auto& in : inputs) in.is_available(); // lets go of a past event here, as threads that evaluate must not do at once
   auto outputs = this->outputs(inputs);
   if (outputs.size() == 1) return {mx::array(std::move(outputs[0].shape), outputs[0].dtype, shared_from_this(), std::move(inputs))};
   std::vector<mx::Shape> shapes;
@@ -56,7 +57,7 @@ Arrays Node::make(Arrays inputs) {
 }
 
 void Node::eval_cpu(const Arrays& inputs, Arrays& outputs) {
-  if (shaders_ && has_shader()) return shader(inputs, outputs);
+  if (shaders_ && has_shader() && !evaluating_here) return shader(inputs, outputs);
   run_on_cpu(stream(), inputs, outputs, [self = shared_from_this()](auto& in, auto& out) { self->kernel(in, out); });
 }
 

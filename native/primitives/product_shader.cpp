@@ -1,7 +1,10 @@
 #include "product_shader.h"
 
+#include <mutex>
+
 #include "../launch.h"
 #include "convert.h"
+#include "settle.h"
 #include "sort_by_key.h"
 
 namespace sp {
@@ -13,18 +16,29 @@ constexpr int kVectorChunk = 2048, kMatrixChunk = 512;
 int chunk_size(int64_t k) { return k == 1 ? kVectorChunk : kMatrixChunk; }
 int chunk_count(int64_t nnz, int64_t n_major, int chunk) { return static_cast<int>((nnz + n_major + chunk - 1) / chunk); }
 
+// Of what plans keep: held for looking and for keeping, not for making. What is kept has been evaluated, so that any
+// thread may use it.
+std::mutex& plans() {
+  static auto& mutex = *new std::mutex;
+  return mutex;
+}
+using Locked = std::lock_guard<std::mutex>;
+
 // The structure sorted by minor index, and the permutation that takes the values there.
 Plan::Transposed transposed(const Structure& a, mx::Stream s) {
   const auto& plan = a.pattern.plan;
-  if (plan && plan->transposed) return *plan->transposed;
+  if (plan) {
+    const Locked lock(plans());
+    if (plan->transposed) return *plan->transposed;
+  }
   auto sorted = sort_by_key(a.inner, a.pattern.inner_slices(), s);
   auto indices = mx::take(expand(a.outer, a.entries(), s), sorted.order, 0, s);
   Plan::Transposed made{sorted.order, indices, sorted.offsets, std::make_shared<Plan>()};
-  if (plan && !a.inner.is_tracer() && !a.outer.is_tracer()) {
-    mx::eval({made.order, made.indices, made.indptr});
-    plan->transposed = made;
-  }
-  return made;
+  if (!plan || a.inner.is_tracer() || a.outer.is_tracer()) return made;
+  evaluate({made.order, made.indices, made.indptr});
+  const Locked lock(plans());
+  if (!plan->transposed) plan->transposed = made;
+  return *plan->transposed;
 }
 
 // data in transposed order. Values that come again (a solver's A.T @ x, a layer's backward pass) are permuted once: the
@@ -32,32 +46,38 @@ Plan::Transposed transposed(const Structure& a, mx::Stream s) {
 mx::array transposed_values(const Pattern& p, const mx::array& data, const mx::array& order, mx::Stream s) {
   if (!p.plan || data.is_tracer() || !data.is_available()) return permute(data, order, s);
   auto& kept = p.plan->permuted;
-  if (!kept || kept->source.id() != data.id()) {
-    kept = Plan::Permuted{data, std::nullopt};
-    return permute(data, order, s);
+  const auto are_kept = [&] { return kept && kept->source.id() == data.id(); };
+  {
+    const Locked lock(plans());
+    if (!are_kept()) {
+      kept = Plan::Permuted{data, std::nullopt};
+      return permute(data, order, s);
+    }
+    if (kept->values) return *kept->values;
   }
-  if (!kept->values) {
-    auto values = permute(data, order, s);
-    mx::eval({values});
-    kept->values = values;
-  }
-  return *kept->values;
+  auto values = permute(data, order, s);
+  evaluate({values});
+  const Locked lock(plans());
+  if (are_kept()) kept->values = values;
+  return values;
 }
 
 // The plan's chunks for this size, made now if the structure has been evaluated (reading its longest slice
-// synchronises once per pattern); null otherwise.
-const Plan::Chunks* planned_chunks(const Pattern& p, const mx::array& indptr, int64_t nnz, int chunk, mx::Stream s) {
-  if (!p.plan || indptr.is_tracer() || !indptr.is_available() || p.n_major == 0) return nullptr;
-  auto found = p.plan->chunks.find(chunk);
-  if (found == p.plan->chunks.end()) {
-    const int n = static_cast<int>(p.n_major);
-    auto lengths = mx::subtract(mx::slice(indptr, {1}, {n + 1}, s), mx::slice(indptr, {0}, {n}, s), s);
-    auto longest = mx::astype(mx::max(lengths, false, s), mx::int64, s);
-    auto part = partition(indptr, chunk_count(nnz, p.n_major, chunk), chunk, s);
-    mx::eval({longest, part});
-    found = p.plan->chunks.emplace(chunk, Plan::Chunks{part, longest.item<int64_t>() > chunk / 8}).first;
+// synchronises once per pattern); nothing otherwise.
+std::optional<Plan::Chunks> planned_chunks(const Pattern& p, const mx::array& indptr, int64_t nnz, int chunk, mx::Stream s) {
+  if (!p.plan || indptr.is_tracer() || !indptr.is_available() || p.n_major == 0) return std::nullopt;
+  auto& kept = p.plan->chunks;
+  {
+    const Locked lock(plans());
+    if (auto found = kept.find(chunk); found != kept.end()) return found->second;
   }
-  return &found->second;
+  const int n = static_cast<int>(p.n_major);
+  auto lengths = mx::subtract(mx::slice(indptr, {1}, {n + 1}, s), mx::slice(indptr, {0}, {n}, s), s);
+  auto longest = mx::astype(mx::max(lengths, false, s), mx::int64, s);
+  auto part = partition(indptr, chunk_count(nnz, p.n_major, chunk), chunk, s);
+  evaluate({longest, part});
+  const Locked lock(plans());
+  return kept.emplace(chunk, Plan::Chunks{part, longest.item<int64_t>() > chunk / 8}).first->second;
 }
 
 } // namespace
@@ -117,7 +137,7 @@ mx::array shader_product(ProductKind kind, const Structure& a, const mx::array& 
     return shader_product(ProductKind::matmul, flipped, transposed_values(p, data, t.order, s), x, s);
   }
   const int64_t k = x.ndim() > 1 ? x.shape(-1) : 1;
-  const auto* chunks = planned_chunks(p, a.outer, a.entries(), chunk_size(k), s);
+  const auto chunks = planned_chunks(p, a.outer, a.entries(), chunk_size(k), s);
   if (chunks) inputs.push_back(chunks->part);
   return node<Product>(inputs, s, kind, p, false, !chunks || chunks->long_slices);
 }
