@@ -45,6 +45,9 @@ std::vector<Output> Node::outputs(const Arrays& inputs) const {
 
 Arrays Node::make(Arrays inputs) {
   auto outputs = this->outputs(inputs);
+  if (stream().device == mx::Device::cpu) {
+    for (auto& out : outputs) expect_memory(bytes_of(out.shape, out.dtype));
+  }
   if (outputs.size() == 1) return {mx::array(std::move(outputs[0].shape), outputs[0].dtype, shared_from_this(), std::move(inputs))};
   std::vector<mx::Shape> shapes;
   std::vector<mx::Dtype> dtypes;
