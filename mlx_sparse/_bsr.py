@@ -103,7 +103,7 @@ class _bsr_base(_cs_array):
         index = _dtypes.index_dtype(maxval=max(*shape, R, C))
         self._data = mx.zeros((0, R, C), dtype=dtype or _dtypes.default_float())
         self._indices = mx.zeros(0, dtype=index)
-        self._indptr = mx.zeros(shape[0] // R + 1, dtype=index)
+        self._indptr = _dense.full(shape[0] // R + 1, 0, index)
         self._sorted = self._canonical_format = True
 
     def _from_blocks(self, arg1: tuple, shape: Any, dtype: mx.Dtype | None, blocksize: Any, validate: Any) -> None:
@@ -224,7 +224,7 @@ class _bsr_base(_cs_array):
             values = mx.transpose(mx.reshape(self._data, (len(x), -1)))
             summed = _native.minor_sum(values, place, len(starts), None)
             self._data = mx.reshape(mx.transpose(summed), (len(starts), *self.blocksize))
-            self._indices = mx.array(x[starts])
+            self._indices = _dense.to_mlx(x[starts])
             self._set_rows(row[starts])
         self._sorted = self._canonical_format = True
         self._bind()

@@ -6,7 +6,9 @@ copied once on the way in, because a shared buffer could change under a graph no
 
 from __future__ import annotations
 
+import math
 import weakref
+from collections.abc import Iterable
 from typing import Any
 
 import mlx.core as mx
@@ -15,6 +17,7 @@ import numpy as np
 from . import _dtypes, _native, runtime
 
 _SHORT = 1 << 18
+_LARGE = 1 << 26  # bytes from which on memory is asked for before MLX is
 _WIDE = {"q": np.int64, "Q": np.uint64}
 # Views that someone still holds, by the identity of the buffer, which each of them keeps alive.
 _views: weakref.WeakValueDictionary[int, np.ndarray] = weakref.WeakValueDictionary()
@@ -48,8 +51,10 @@ def view(a: mx.array) -> np.ndarray:
     ------
     ValueError
         `a` is traced: what NumPy made of it would have a gradient of zero. `mx.stop_gradient` says that this is meant.
+    MemoryError
+        There is no memory for what is still to be computed.
     """
-    _native.refuse_traced(a)  # NumPy would take its values for constants
+    _native.expect_view(a)  # NumPy would take a traced one's values for constants
     if a.dtype == mx.bfloat16:
         a = a.astype(mx.float32)
     mx.eval(a)  # an error in a CPU task surfaces here, and only here
@@ -100,12 +105,31 @@ def numpy_is_quicker(*arrays: mx.array) -> bool:
     return _native.numpy_is_quicker(*arrays)
 
 
+def expect(shape: Iterable[int], dtype: mx.Dtype) -> None:
+    """What MLX must be able to have, asked before it is told to: it crashes where there is no memory.
+
+    Raises
+    ------
+    MemoryError
+        An array of this shape and dtype is too large for this process or machine.
+    OverflowError
+        Or for MLX, whose dimensions are below 2**31.
+    """
+    shape = tuple(shape)
+    bytes = math.prod(shape) * dtype.size
+    if bytes >= _LARGE:
+        _native.expect_memory(min(bytes, 2**64 - 1))
+    if max(shape, default=0) > _dtypes.INT32_MAX:
+        raise OverflowError(f"MLX has no arrays of shape {shape}: dimensions must be below 2**31")
+
+
 def full(n: int, value: float, dtype: mx.Dtype, stream: Any = None) -> mx.array:
     """`n` times `value`: written at once if that is quicker than a node, else lazy."""
     if n < _SHORT and stream is None and dtype != mx.bfloat16 and mx.default_device().type == mx.DeviceType.cpu:
         made = _native.uninitialized((n,), mx.zeros(0, dtype=dtype))
         view(made).fill(value)
         return made
+    expect((n,), dtype)
     return mx.full((n,), mx.array(value, dtype=dtype), stream=stream)  # of a number alone it would not be bool
 
 
@@ -184,6 +208,8 @@ def to_mlx(x: Any, dtype: Any = None, stream: Any = None) -> mx.array:
             a = a.astype(host)
     if not a.dtype.isnative:
         a = a.astype(a.dtype.newbyteorder("="))
+    if a.nbytes >= _LARGE:
+        expect(a.shape, target)
     if target == mx.float64:
         return mx.array(np.ascontiguousarray(a) if a.ndim else a, dtype=target)
     made = mx.array(np.ascontiguousarray(a) if a.ndim else a)
@@ -256,4 +282,6 @@ def to_index(x: Any, dtype: mx.Dtype, name: str) -> mx.array:
             if a.max() > info.max or a.min() < info.min:
                 raise OverflowError(f"{name} does not fit {host}")
         a = a.astype(host)
+    if a.nbytes >= _LARGE:
+        expect(a.shape, dtype)
     return mx.array(np.ascontiguousarray(a))

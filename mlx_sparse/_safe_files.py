@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
 import json
 import math
@@ -16,6 +18,7 @@ import numpy as np
 
 from . import _dtypes
 
+_PIECE = 1 << 20
 # Deflate cannot do better; bz2 and lzma, which no writer of .npz files uses, are held to it as well.
 _DENSEST = 1040
 _ITEM_BYTES = {
@@ -84,6 +87,61 @@ def read_npy(f: Any, size: int) -> np.ndarray:
     if len(content) < claimed:
         raise ValueError(f"a .npy file that ends after {len(content)} of {claimed} bytes")
     return np.ndarray(shape, dtype, content, order="F" if columns_first else "C")
+
+
+@contextmanager
+def plain_text(source: Any) -> Iterator[Any]:
+    """`source`, a Matrix Market file, as what SciPy's reader can take: it follows a zero byte, or a text without a last
+    newline, out of its memory.
+    """
+    if not isinstance(source, (str, os.PathLike)):
+        yield _Text(source) if hasattr(source, "read") else source
+        return
+    path = os.fspath(source)
+    opened: Any = {".gz": gzip.open, ".bz2": bz2.open}.get(os.path.splitext(path)[1], open)
+    with opened(path, "rb") as f:
+        text = _Text(f)
+        if opened is open:
+            while text.read(_PIECE):
+                pass
+            if not text.added:
+                yield path
+                return
+            f.seek(0)
+            text = _Text(f)
+        yield text
+
+
+class _Text:
+    """A stream of bytes, or of text, that ends with a newline and has no zero in it."""
+
+    def __init__(self, source: Any) -> None:
+        self._source, self._last, self.added = source, b"", False
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self._source.read(size)
+        piece = piece.encode() if isinstance(piece, str) else piece
+        if b"\0" in piece:
+            raise ValueError("a Matrix Market file with a zero byte, which is no text")
+        if not piece and self._last != b"\n":
+            piece, self.added = b"\n", True
+        self._last = piece[-1:] or self._last
+        return piece
+
+
+def check_entries(path: Any, entries: int) -> None:
+    """That a Matrix Market file can hold so many.
+
+    Raises
+    ------
+    ValueError
+        It cannot.
+    """
+    if isinstance(path, (str, os.PathLike)):
+        packed = os.path.splitext(path)[1] in (".gz", ".bz2")
+        held = os.stat(path).st_size * (_DENSEST if packed else 1)
+        if entries > held:  # each takes a digit and an end of line; symmetric arrays leave half of them out
+            raise ValueError(f"a Matrix Market file of {held} bytes that claims {entries} entries")
 
 
 def check_safetensors(file: Any) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+_INT64_MAX = 2**63 - 1
+
 
 def is_shape(x: Any, allow_nd: tuple[int, ...]) -> bool:
     """True when `x` is a tuple of non-negative integers of an allowed length.
@@ -62,6 +64,8 @@ def check_shape(shape: Any, allow_nd: tuple[int, ...] = (2,), who: str = "shape"
         `shape` is missing or not made of integers.
     ValueError
         A negative dimension or a number of dimensions that the format does not have.
+    OverflowError
+        A dimension that int64 does not hold.
     """
     if not hasattr(shape, "__len__") or len(shape) == 0:
         raise TypeError(f"{who} must be a sequence of integers; got {shape!r}")
@@ -75,6 +79,8 @@ def check_shape(shape: Any, allow_nd: tuple[int, ...] = (2,), who: str = "shape"
         raise ValueError(f"{who} must be {kinds}; got {len(found)}-D {found}")
     if any(n < 0 for n in found):
         raise ValueError(f"'shape' elements cannot be negative; got {found}")
+    if max(found) > _INT64_MAX:
+        raise OverflowError(f"{who} must be made of integers below 2**63; got {found}")
     return found
 
 

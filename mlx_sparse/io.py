@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,7 @@ from ._base import as_sparse, issparse
 from ._classes import container, from_scipy
 from ._kinds import is_array
 from ._npz import load_npz, save_npz
-from ._safe_files import check_safetensors, reading
+from ._safe_files import check_entries, check_safetensors, plain_text, reading
 
 __all__ = ["load_npz", "load_safetensors", "mminfo", "mmread", "mmwrite", "save_npz", "save_safetensors"]
 
@@ -65,7 +66,10 @@ def mmread(source: Any, *, spmatrix: bool = True) -> Any:
     array([[0. , 3.5],
            [0. , 0. ]])
     """
-    found = _scipy_io.mmread(source, spmatrix=spmatrix)
+    if isinstance(source, (str, os.PathLike)):
+        check_entries(source, mminfo(source)[2])
+    with plain_text(source) as text:
+        found = _scipy_io.mmread(text, spmatrix=spmatrix)
     if _scipy_sparse.issparse(found):
         return from_scipy(found)
     return _dense.in_namespace(_dense.to_mlx(found))
