@@ -339,9 +339,10 @@ def _diagonal_block(a: Any) -> Any:
     if x.ndim != 2:
         raise ValueError(f"dense blocks must be 2-D; got {x.ndim}-D")
     m, n = x.shape
+    _dense.expect((m * n,), mx.int64)
     rows, cols = np.divmod(np.arange(m * n, dtype=np.int32 if m * n < 2**31 else np.int64), max(n, 1))
     data = mx.reshape(x, (-1,)) if _dense.is_mlx(x) else _dense.to_mlx(np.ravel(x))
-    return coo_array._from_parts(data, (mx.array(rows), mx.array(cols)), (m, n), True)
+    return coo_array._from_parts(data, (_dense.to_mlx(rows), _dense.to_mlx(cols)), (m, n), True)
 
 
 def kron(A: Any, B: Any, format: str | None = None) -> Any:
@@ -378,6 +379,7 @@ def kron(A: Any, B: Any, format: str | None = None) -> Any:
         return array_if(array, coo_array(shape, dtype=dtype).asformat(format))
     index = _dtypes.index_dtype([c.dtype for c in a._coords[:1] + b._coords[:1]], max(shape))
     index = mx.int64 if ndim > 2 else index
+    _dense.expect((a.nnz * b.nnz,), dtype)
 
     def spread(x: mx.array | None, y: mx.array | None, scale: int) -> mx.array:
         left = mx.zeros((a.nnz, 1), dtype=index) if x is None else (x.astype(index) * scale)[:, None]
@@ -404,6 +406,7 @@ def _factor(x: Any, array: bool) -> Any:
 def _kron_blocks(A: Any, B: Any) -> Any:
     """The bsr form: one dense block B for every entry of A."""
     dtype = _dtypes.result_type(A._data.dtype, B._data.dtype)
+    _dense.expect((A.nnz, *B.shape), dtype)
     data = A._data.astype(dtype)[:, None, None] * B._todense(None).astype(dtype)[None]
     shape = (A.shape[0] * B.shape[0], A.shape[1] * B.shape[1])
     return container("bsr")((data, A._indices, A._indptr), shape=shape)

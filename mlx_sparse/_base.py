@@ -389,7 +389,9 @@ class _spbase(_interoperable, _reduced):
     def _empty_product(self, x: Any, transposed: bool, dtype: mx.Dtype) -> mx.array:
         """Of an operand without elements: zeros, if there is anything."""
         n = self._shape_as_2d[int(transposed)]
-        return mx.zeros((n,) if x.ndim == 1 else (*x.shape[:-2], n, x.shape[-1]), dtype=dtype)
+        shape = (n,) if x.ndim == 1 else (*x.shape[:-2], n, x.shape[-1])
+        _dense.expect(shape, dtype)
+        return mx.zeros(shape, dtype=dtype)
 
     def dot(self, other: Any) -> Any:
         """``A * other`` for a scalar, ``A @ other`` otherwise."""
@@ -445,6 +447,7 @@ class _spbase(_interoperable, _reduced):
                     f"the dense operand's dtype {x.dtype} differs from the sparse array's dtype {self._data.dtype}; "
                     "cast one of them with astype"
                 )
+            _dense.expect(self.shape, x.dtype)
             return _dense.settled(op(self._todense(None), mx.broadcast_to(x, self.shape)))
         return self._container(_dense.narrow(op(self.toarray(), np.broadcast_to(x, self.shape))))
 

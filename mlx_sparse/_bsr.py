@@ -209,7 +209,7 @@ class _bsr_base(_cs_array):
             values = mx.transpose(mx.reshape(self._data, (len(x), -1)))
             summed = _native.minor_sum(values, place, len(starts), None)
             self._data = mx.reshape(mx.transpose(summed), (len(starts), *self.blocksize))
-            self._indices = mx.array(x[starts])
+            self._indices = _dense.to_mlx(x[starts])
             self._set_rows(row[starts])
         self._sorted = self._canonical_format = True
         self._bind()

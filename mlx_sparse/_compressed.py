@@ -336,7 +336,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         else:
             before = np.concatenate([[0], np.cumsum(stored)])
             counts = np.diff(before[_dense.view(A._indptr)])
-        return _dense.in_namespace(mx.array(counts))
+        return _dense.in_namespace(_dense.to_mlx(counts))
 
     # ---- products ---------------------------------------------------------------------------------------------
 

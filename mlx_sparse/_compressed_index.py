@@ -126,7 +126,8 @@ class _cs_indexed(_indexed):
         if not _native.is_tracer(values):
             return cls(mx.reshape(values, shape))
         coords = np.unravel_index(np.arange(values.size), shape)  # a tracer's zeros cannot be told
-        coo = self._classes["coo"]._from_parts(values, tuple(mx.array(c.astype(np.int32)) for c in coords), shape, True)
+        made = tuple(_dense.to_mlx(c.astype(np.int32)) for c in coords)
+        coo = self._classes["coo"]._from_parts(values, made, shape, True)
         return coo.asformat(self._format)
 
     def _take_1d(self, a: Any, index: Index) -> Any:

@@ -118,6 +118,7 @@ def eye_array(
         new = _compressed_diagonals(cls, [one], [k], [count], (m, n), dtype)
         if new is not None:
             return new
+    _dense.expect((count,), mx.int64)
     first = mx.arange(count, dtype=index, stream=stream)
     if m == n and k == 0 and format in ("csr", "csc", None):
         pointers = mx.arange(n + 1, dtype=index, stream=stream)
@@ -253,6 +254,7 @@ def _compressed_diagonals(
 def _stacked(values: list[Any], offsets: list[int], counts: list[int], width: int, dtype: mx.Dtype) -> mx.array:
     """Rows of the dia form: the entry in column c stands at position c. Lazy and differentiable."""
     rows = []
+    _dense.expect((len(values), width), dtype)
     for v, k, count in zip(values, offsets, counts, strict=True):
         x = _dense.to_mlx(v, dtype)
         x = mx.broadcast_to(x, (count,)) if x.size == 1 else x[:count]
@@ -302,6 +304,7 @@ def _diagonal(
             first = _dense.to_index(where, index, "diagonal")
             return _dense.to_mlx(v[where], dtype), first + max(-k, 0), first + max(k, 0)
     x = _dense.to_mlx(values, dtype)
+    _dense.expect((count,), mx.int64)
     x = mx.broadcast_to(x, (count,)) if x.size == 1 else x[:count]
     first = mx.arange(count, dtype=index)
     return x, first + max(-k, 0), first + max(k, 0)

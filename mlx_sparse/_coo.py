@@ -266,7 +266,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         shape = tuple(self._shape[a] for a in kept)
         key = _dense.view(self._key(kept, math.prod(shape) > 2**31 - 1))
         counts = np.bincount(key if keep is None else key[keep], minlength=math.prod(shape))
-        return _dense.in_namespace(mx.array(counts.reshape(shape)))
+        return _dense.in_namespace(_dense.to_mlx(counts.reshape(shape)))
 
     def _entries(self) -> mx.array:
         return self._data

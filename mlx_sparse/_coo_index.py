@@ -78,7 +78,7 @@ class _coo_indexed(_indexed):
 
     def _taken(self, at: np.ndarray) -> mx.array:
         if _native.is_tracer(self._data):
-            return mx.take(self._data, mx.array(at.astype(np.int32)))
+            return mx.take(self._data, _dense.to_mlx(at.astype(np.int32)))
         return _dense.to_mlx(_dense.view(self._data)[at], self._data.dtype)
 
     def _distinct(self) -> Any:

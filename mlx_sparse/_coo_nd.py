@@ -112,7 +112,7 @@ class _nd_array(_data_array):
 
         def back(major: mx.array, minor: mx.array) -> tuple[mx.array, ...]:
             if values is not None:
-                major = mx.array(values[_dense.view(major)])
+                major = _dense.to_mlx(values[_dense.view(major)])
             coords: tuple[mx.array, ...] = ()
             for c, size, shape in zip((major, minor), sizes, shapes, strict=True):
                 coords += (c,) if len(shape) == 1 else unravelled((c,), (size,), shape, True) if shape else ()
@@ -130,12 +130,12 @@ class _nd_array(_data_array):
         ranks = np.empty(order.size, np.int64)
         ranks[order] = np.cumsum(new)
         firsts = order[np.concatenate([[0], np.flatnonzero(new)])[: order.size]]
-        major = mx.array(ranks)
+        major = _dense.to_mlx(ranks)
         return (
             major,
             mx.zeros_like(major),
             firsts.size,
-            lambda m, _: tuple(mx.array(c[firsts][_dense.view(m)]) for c in coords),
+            lambda m, _: tuple(_dense.to_mlx(c[firsts][_dense.view(m)]) for c in coords),
         )
 
     def _summed(self) -> tuple[mx.array, tuple[mx.array, ...]]:
@@ -159,6 +159,7 @@ class _nd_array(_data_array):
         kept = tuple(a for a in range(self.ndim) if a not in axes)
         shape = tuple(self._shape[a] for a in kept)
         count = math.prod(shape)
+        _dense.expect(shape, self._data.dtype)
         data = self._entries().astype(_dtypes.sum_dtype(self._data.dtype), stream=stream)
         total = mx.reshape(_native.minor_sum(data, self._key(kept, count > _dtypes.INT32_MAX), count, stream), shape)
         return total if dtype is None or dtype == total.dtype else total.astype(dtype, stream=stream)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import mlx.core as mx
 import numpy as np
 
 from . import _dense, _native
@@ -46,7 +45,7 @@ class _csc_base(_cs_array):
         row, col = (_dense.view(c) for c in self.tocoo(copy=False)._coords)
         keep = np.flatnonzero(_dense.view(self._entries()))
         keep = keep[np.argsort(row[keep], kind="stable")]
-        return tuple(_dense.in_namespace(mx.array(c[keep])) for c in (row, col))
+        return tuple(_dense.in_namespace(_dense.to_mlx(c[keep])) for c in (row, col))
 
     def tocoo(self, copy: bool = True, *, stream: Any = None) -> Any:
         """Coordinate form. Lazy; entries keep their order."""

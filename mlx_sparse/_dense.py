@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import warnings
 import weakref
+from collections.abc import Iterable
 from typing import Any
 
 import mlx.core as mx
@@ -17,6 +18,7 @@ import numpy as np
 from . import _dtypes, _native, runtime
 
 _SHORT = 1 << 18
+_LARGE = 1 << 26  # bytes from which on memory is asked for before MLX is
 _WIDE = {"q": np.int64, "Q": np.uint64}
 # Allocations that users can write to through ndarrays that they still hold, by address: those ndarrays. What is derived
 # from one of them, and an allocation itself, lives at least as long as it. See `_data._data_array`.
@@ -53,6 +55,8 @@ def view(a: mx.array) -> np.ndarray:
         `a` is traced: what NumPy made of it would have a gradient of zero. `mx.stop_gradient` says that this is meant.
     RuntimeError
         `a` is pending and was made in another thread: it can be evaluated there only, by `mx.eval`.
+    MemoryError
+        There is no memory for what is still to be computed.
     """
     if a.dtype == mx.bfloat16:
         a = a.astype(mx.float32)
@@ -129,6 +133,24 @@ def numpy_is_quicker(*arrays: mx.array) -> bool:
     return _native.numpy_is_quicker(*arrays)
 
 
+def expect(shape: Iterable[int], dtype: mx.Dtype) -> None:
+    """What MLX must be able to have, asked before it is told to: it crashes where there is no memory.
+
+    Raises
+    ------
+    MemoryError
+        An array of this shape and dtype is too large for this process or machine.
+    OverflowError
+        Or for MLX, whose dimensions are below 2**31.
+    """
+    shape = tuple(shape)
+    bytes = math.prod(shape) * dtype.size
+    if bytes >= _LARGE:
+        _native.expect_memory(min(bytes, 2**64 - 1))
+    if max(shape, default=0) > _dtypes.INT32_MAX:
+        raise OverflowError(f"MLX has no arrays of shape {shape}: dimensions must be below 2**31")
+
+
 def full(shape: int | tuple[int, ...], value: float, dtype: mx.Dtype, stream: Any = None) -> mx.array:
     """`value` throughout `shape`: written at once if that is quicker than a node, else lazy."""
     shape = shape if isinstance(shape, tuple) else (shape,)
@@ -139,6 +161,7 @@ def full(shape: int | tuple[int, ...], value: float, dtype: mx.Dtype, stream: An
             if n:
                 view(made).fill(value)
             return made
+    expect(shape, dtype)
     return mx.full(shape, mx.array(value, dtype=dtype), stream=stream)  # of a number alone it would not be bool
 
 
@@ -223,6 +246,8 @@ def to_mlx(x: Any, dtype: Any = None, stream: Any = None) -> mx.array:
             a = a.astype(host)  # which warns of a lost imaginary part
     if not a.dtype.isnative:
         a = a.astype(a.dtype.newbyteorder("="))
+    if a.nbytes >= _LARGE:
+        expect(a.shape, target)
     if target == mx.float64:
         return mx.array(_contiguous(a), dtype=target)
     made = mx.array(_contiguous(a))
@@ -324,6 +349,8 @@ def to_index(x: Any, dtype: mx.Dtype, name: str) -> mx.array:
             if a.max() > info.max or a.min() < info.min:
                 raise OverflowError(f"{name} does not fit {host}")
         a = a.astype(host)
+    if a.nbytes >= _LARGE:
+        expect(a.shape, dtype)
     return mx.array(_contiguous(a))
 
 

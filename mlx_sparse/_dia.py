@@ -119,21 +119,18 @@ class _dia_base(_data_array):
         dtype = _dtypes.index_dtype(maxval=max(M, N))
         if row.size == 0:
             return cls._from_parts(_dense.full((0, 0), 0, coo._data.dtype), _dense.full(0, 0, dtype), (M, N))
-        place = col.astype(np.int64) - row + (M - 1)
-        held = np.zeros(M + N - 1, dtype=bool)
-        held[place] = True
-        offsets = np.flatnonzero(held) - (M - 1)
+        offsets, diagonal = _ranked(col.astype(np.int64) - row, M, N)
         if len(offsets) > _MANY:
             warn(
                 f"Constructing a DIA matrix with {len(offsets)} diagonals is inefficient",
                 SparseEfficiencyWarning,
                 stacklevel=3,
             )
-        diagonal = (np.cumsum(held) - 1)[place]
         length = int(col.max()) + 1
+        _dense.expect((len(offsets), length), coo._data.dtype)
         index = _dense.to_index(offsets, dtype, "offsets")
         if traced(coo._data):
-            flat = _native.minor_sum(coo._data, mx.array(diagonal * length + col), len(offsets) * length, None)
+            flat = _native.minor_sum(coo._data, _dense.to_mlx(diagonal * length + col), len(offsets) * length, None)
             return cls._from_parts(mx.reshape(flat, (len(offsets), length)), index, (M, N))
         values = _dense.view(coo._data)
         data = np.zeros((len(offsets), length), dtype=values.dtype)
@@ -232,7 +229,7 @@ class _dia_base(_data_array):
         index = self._offsets.dtype
         coords = tuple(_dense.to_index(np.concatenate(c), index, "coords") for c in (rows, cols))
         at = np.concatenate(flat)
-        data = mx.take(mx.reshape(self._data, (-1,)), mx.array(at)) if at.size else mx.zeros(0, self._data.dtype)
+        data = mx.take(mx.reshape(self._data, (-1,)), _dense.to_mlx(at)) if at.size else mx.zeros(0, self._data.dtype)
         return self._classes["coo"]._from_parts(data, coords, self._shape, canonical=True)
 
     # ---- products ---------------------------------------------------------------------------------------------
@@ -350,13 +347,15 @@ class _dia_base(_data_array):
         col = np.arange(length)
         row = (col - self._k[:, None]) % M if rows > 1 else np.zeros((len(self._k), 1), np.int64)
         at = np.broadcast_to(row * cols + (col if cols > 1 else 0), (len(self._k), length))
-        factor = mx.take(mx.reshape(x, (-1,)), mx.array(np.ascontiguousarray(at)))
+        factor = mx.take(mx.reshape(x, (-1,)), _dense.to_mlx(np.ascontiguousarray(at)))
         data = self._data[:, :length].astype(dtype)
         return self._with_data(data & factor if dtype == mx.bool_ else data * factor)
 
     # ---- reductions and dense parts ---------------------------------------------------------------------------
 
     def _sum(self, axes: tuple[int, ...], dtype: mx.Dtype | None, stream: Any) -> mx.array:
+        if max(self._shape) > 4 * self._data.size + 4096:  # no vectors of a length that few entries fill
+            return self._stored()._sum(axes, dtype, stream)
         data = self._data.astype(_dtypes.sum_dtype(self._data.dtype), stream=stream)
         ones = _dense.full(self._shape[0 if axes == (0,) else 1], 1, data.dtype)
         total = self._product(data, ones, axes == (0,), stream)  # the product knows what lies outside
@@ -371,7 +370,8 @@ class _dia_base(_data_array):
         first, last = max(0, k), min(M + k, N)
         at = np.flatnonzero(self._k == k)
         if not at.size:
-            return mx.zeros(last - first, dtype=self._data.dtype)
+            return _dense.full(last - first, 0, self._data.dtype)
+        _dense.expect((last - first,), self._data.dtype)
         if _dense.numpy_is_quicker(self._data):
             held = _dense.view(self._data)[int(at[0]), first:last]
             if held.size == last - first:
@@ -385,6 +385,7 @@ class _dia_base(_data_array):
         at = np.flatnonzero(self._k == k)
         height, length = self._data.shape
         grow = 0 if at.size else 1
+        _dense.expect((height + grow, max(last, length)), self._data.dtype)
         data = mx.pad(self._data, [(0, grow), (0, max(0, last - length))])
         d = int(at[0]) if at.size else height
         old = data[d]
@@ -434,6 +435,7 @@ class _dia_base(_data_array):
         if _dense.ready(self._data):
             return self._from_parts(self._moved(), _dense.to_index(-self._k, self._offsets.dtype, "offsets"), (N, M))
         width = max(M, N, self._data.shape[1])
+        _dense.expect((self._offsets.size, width), self._data.dtype)
         data, pieces = self._data, []
         if data.shape[1] < width:
             data = mx.pad(data, [(0, 0), (0, width - data.shape[1])])
@@ -468,6 +470,16 @@ class _dia_base(_data_array):
 
 class dia_array(_dia_base, sparray):
     __doc__ = _dia_base.__doc__
+
+
+def _ranked(k: np.ndarray, M: int, N: int) -> tuple[np.ndarray, np.ndarray]:
+    """The offsets among `k` in ascending order, and which of them each is."""
+    if M + N > 4 * k.size + 4096:  # do not mark a few of very many
+        return np.unique(k, return_inverse=True)
+    place = k + (M - 1)
+    held = np.zeros(M + N - 1, dtype=bool)
+    held[place] = True
+    return np.flatnonzero(held) - (M - 1), (np.cumsum(held) - 1)[place]
 
 
 def _joined(a: mx.array, b: mx.array, pairs: list[tuple[Any, Any]], length: int, join: Any) -> mx.array:

@@ -61,7 +61,7 @@ def _part(A: Any, low: int | None, high: int | None, format: str | None) -> Any:
     coo = S.tocoo(copy=False)
     row, col = (_dense.view(c) for c in (coo._row, coo._coords[-1]))
     keep = row + high >= col if low is None else row + low <= col
-    where = mx.array(np.flatnonzero(keep))
+    where = _dense.to_mlx(np.flatnonzero(keep))
     coords = tuple(mx.take(c, where) for c in coo._coords)
     new = coo_array._from_parts(mx.take(coo._data, where), coords, coo.shape, coo.has_canonical_format)
     return array_if(array, new.asformat(format))

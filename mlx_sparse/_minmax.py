@@ -14,6 +14,7 @@ from ._base import sparray
 from ._classes import ARRAYS
 from ._reduce import ordered_axes
 
+_INT64_MAX = 2**63 - 1
 _ROW = 1024
 # name -> (is a maximum, ignores NaN, ufunc, reduction in MLX)
 _KINDS: dict[str, tuple[bool, bool, Any, Any]] = {
@@ -129,11 +130,9 @@ class _minmax:
     def _axis_extreme(self, axes: tuple[int, ...], is_max: bool, ignore_nan: bool, explicit: bool) -> Any:
         """(keys, values): one flat position and extreme for each slice that may hold more than zero; keys None: all."""
         coo = self.tocoo(copy=False)._unique()
-        if self.ndim != 2:
-            coo = _folded(coo, axes)
-            axes = (1,)
-        slices, length = coo.shape[1 - axes[0]], coo.shape[axes[0]]
-        keys, names = coo._coords[1 - axes[0]], None
+        kept = tuple(a for a in range(self.ndim) if a not in axes)
+        slices, length = (math.prod(self.shape[a] for a in some) for some in (kept, axes))
+        keys, names, length = _position(coo, kept), None, min(length, _INT64_MAX)
         if slices > 4 * coo._data.size + 4096:  # do not spread a few entries over a long axis
             names, at = np.unique(_dense.view(keys), return_inverse=True)
             keys, slices = _dense.to_index(at, keys.dtype, "keys"), names.size
@@ -269,8 +268,24 @@ def _ravel(coords: Sequence[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
 def _folded(coo: Any, axes: tuple[int, ...]) -> Any:
     """The n-D `coo` as a matrix: a row for each position of the other axes, columns along `axes` in the order given."""
     kept = tuple(a for a in range(len(coo.shape)) if a not in axes)
-    sizes = [tuple(coo.shape[a] for a in part) for part in (kept, axes)]
-    shape = (math.prod(sizes[0]), math.prod(sizes[1]))
-    index = _dtypes.index_dtype(maxval=max(shape))
-    flat = [_ravel([_dense.view(coo._coords[a]) for a in part], n) for part, n in zip((kept, axes), sizes, strict=True)]
-    return coo._from_parts(coo._data, tuple(_dense.to_index(c, index, "coords") for c in flat), shape)
+    shape = tuple(math.prod(coo.shape[a] for a in part) for part in (kept, axes))
+    flat = tuple(_position(coo, part) for part in (kept, axes))
+    wide = _dtypes.index_dtype(maxval=max(shape))
+    return coo._from_parts(coo._data, tuple(c.astype(wide) for c in flat), shape)
+
+
+def _position(coo: Any, axes: tuple[int, ...]) -> mx.array:
+    """Row-major position of every entry along `axes`.
+
+    Raises
+    ------
+    OverflowError
+        int64 does not hold all of them.
+    """
+    if len(axes) == 1:
+        return coo._coords[axes[0]]
+    lengths = tuple(coo.shape[a] for a in axes)
+    if math.prod(lengths) > _INT64_MAX:
+        raise OverflowError(f"int64 does not count the positions along axes of lengths {lengths}")
+    flat = _ravel([_dense.view(coo._coords[a]) for a in axes], lengths)
+    return _dense.to_index(flat, _dtypes.index_dtype(maxval=math.prod(lengths)), "coords")

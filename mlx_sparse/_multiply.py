@@ -118,6 +118,7 @@ def _multiply_dense(a: Any, x: mx.array) -> Any:
         factors = _dense.full(m if p == 1 else n, 1, x.dtype), _flat(x)
         u, v = factors if p == 1 else factors[::-1]
         return coo._with_data(_times(coo._data, _native.sddmm(coo._structure, u, v, None)))
+    _dense.expect((max(p, q) * coo.nnz,), a._data.dtype)
     if m == 1 and q in (1, n):  # one sparse row against every row of x
         values = x2 * coo._data if q == 1 else mx.take(x2, col, axis=1) * coo._data
         rows = mx.repeat(mx.arange(p, dtype=row.dtype), coo.nnz)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import math
+import operator
 import os
 import struct
 import zipfile
@@ -19,6 +19,7 @@ from . import _dense, _dtypes, _native
 from ._base import as_sparse
 from ._classes import container
 from ._kinds import is_array
+from ._safe_files import check_member, npy_header, read_npy, reading
 
 _BUFFERS = {
     "csr": ("indices", "indptr"),
@@ -28,6 +29,10 @@ _BUFFERS = {
 }
 
 
+_MEMBERS = {
+    f"{name}.npy"
+    for name in ("format", "shape", "data", "indices", "indptr", "offsets", "row", "col", "coords", "_is_array")
+}
 _LONG = 1 << 16  # bytes
 _PIECE = 1 << 18  # bytes that stay in a core's cache between being read and being checked
 
@@ -43,15 +48,13 @@ def _read_into_mlx(path: Any, member: zipfile.ZipInfo) -> mx.array | None:
         f.seek(member.header_offset + 26)
         name, extra = struct.unpack("<HH", f.read(4))
         start = f.seek(name + extra, os.SEEK_CUR)
-        if np.lib.format.read_magic(f) != (1, 0):  # type: ignore[arg-type]
-            return None
-        shape, columns_first, dtype = np.lib.format.read_array_header_1_0(f)  # type: ignore[arg-type]
+        shape, columns_first, dtype = npy_header(f)
         if columns_first or not dtype.isnative or dtype.kind not in "biufc" or dtype.itemsize > 8:
             return None
         if _dtypes.numpy_dtype(_dtypes.mlx_dtype(dtype)) != dtype:
             return None
         header = f.tell() - start
-        if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != member.file_size - header:
+        if math.prod(shape) * dtype.itemsize != member.file_size - header:
             return None
         f.seek(start)
         checksum, read = zlib.crc32(f.read(header)), header
@@ -68,21 +71,23 @@ def _read_into_mlx(path: Any, member: zipfile.ZipInfo) -> mx.array | None:
 
 
 def _member(archive: zipfile.ZipFile, path: Any, member: zipfile.ZipInfo) -> Any:
+    check_member(archive, member)
     plain = path is not None and member.compress_type == zipfile.ZIP_STORED
     if plain and member.file_size > _LONG and (found := _read_into_mlx(path, member)) is not None:
         return found
-    return np.lib.format.read_array(io.BytesIO(archive.read(member)), allow_pickle=False)
+    with archive.open(member) as f:
+        return read_npy(f, member.file_size)
 
 
 def _arrays(file: Any) -> dict[str, Any]:
-    """Every array of an .npz file by name."""
+    """The arrays of an .npz file by name: those that can be part of a sparse one."""
     path = file if isinstance(file, (str, os.PathLike)) else None
     try:
         archive = zipfile.ZipFile(file)
     except zipfile.BadZipFile as error:
         raise ValueError(f"The file {file} is not an .npz file.") from error
     with archive, ThreadPoolExecutor(2) as pool:
-        members = [m for m in archive.infolist() if m.filename.endswith(".npy")]
+        members = [m for m in archive.infolist() if m.filename in _MEMBERS]
         run = pool.map if any(m.file_size > _LONG for m in members) else map
         return dict(zip((m.filename[:-4] for m in members), run(partial(_member, archive, path), members), strict=True))
 
@@ -138,7 +143,8 @@ def load_npz(file: Any) -> Any:
     Raises
     ------
     ValueError
-        The file holds no sparse array, or one of an unknown format.
+        The file is damaged, or holds no sparse array, or one of an unknown format. Lengths and indices are checked as
+        the constructors check them.
 
     Examples
     --------
@@ -149,20 +155,26 @@ def load_npz(file: Any) -> Any:
     >>> sp.load_npz(file).format
     'dia'
     """
-    loaded = _arrays(file)
+    with reading(file):
+        loaded = _arrays(file)
     if "format" not in loaded:
         raise ValueError(f"The file {file} does not contain a sparse array or matrix.")
-    format = loaded["format"].item()
-    format = format if isinstance(format, str) else format.decode("ascii")
-    matrix = not loaded.get("_is_array")
+    with reading(file):
+        format, matrix = _text(loaded["format"]), not loaded.get("_is_array")
     try:
         cls = container(format, matrix)
     except ValueError as error:
         raise ValueError(f'Unknown format "{format}_{"matrix" if matrix else "array"}"') from error
-    shape = tuple(int(n) for n in loaded["shape"])
-    if format in _BUFFERS:
-        return cls((loaded["data"], *(loaded[name] for name in _BUFFERS[format])), shape=shape)
-    if format == "coo":
+    if format not in (*_BUFFERS, "coo"):
+        raise NotImplementedError(f"Load is not implemented for sparse matrix of format {format}.")
+    with reading(file):
+        shape = tuple(operator.index(n) for n in _host(loaded["shape"]))
+        if format in _BUFFERS:
+            return cls((loaded["data"], *(loaded[name] for name in _BUFFERS[format])), shape=shape)
         coords = tuple(loaded["coords"]) if "coords" in loaded else (loaded["row"], loaded["col"])
         return cls((loaded["data"], coords), shape=shape)
-    raise NotImplementedError(f"Load is not implemented for sparse matrix of format {format}.")
+
+
+def _text(x: Any) -> str:
+    item = x.item()
+    return item if isinstance(item, str) else item.decode("ascii")

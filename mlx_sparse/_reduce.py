@@ -85,7 +85,7 @@ class _reduced:
         """Coordinates of the entries whose value is not zero."""
         A = self.tocoo()
         keep = _dense.view(A._data) != 0
-        return tuple(_dense.in_namespace(mx.array(_dense.view(c)[keep])) for c in A._coords)
+        return tuple(_dense.in_namespace(_dense.to_mlx(_dense.view(c)[keep])) for c in A._coords)
 
     def setdiag(self, values: Any, k: int = 0) -> None:
         """Set the `k`-th diagonal to `values` (a scalar or a sequence), rebinding this array's buffers.

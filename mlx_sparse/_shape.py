@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-_MOST = 2**63 - 1
+_INT64_MAX = 2**63 - 1
 
 
 def is_shape(x: Any, allow_nd: tuple[int, ...]) -> bool:
@@ -65,7 +65,7 @@ def check_shape(shape: Any, allow_nd: tuple[int, ...] = (2,), who: str = "shape"
     ValueError
         A negative dimension or a number of dimensions that the format does not have.
     OverflowError
-        A dimension that 64 bits do not hold.
+        A dimension that int64 does not hold.
     """
     if not hasattr(shape, "__len__") or len(shape) == 0:
         raise TypeError(f"{who} must be a sequence of integers; got {shape!r}")
@@ -79,8 +79,8 @@ def check_shape(shape: Any, allow_nd: tuple[int, ...] = (2,), who: str = "shape"
         raise ValueError(f"{who} must be {kinds}; got {len(found)}-D {found}")
     if any(n < 0 for n in found):
         raise ValueError(f"'shape' elements cannot be negative; got {found}")
-    if max(found) > _MOST:
-        raise OverflowError(f"a dimension holds at most 2**63 - 1; got {who} {found}")
+    if max(found) > _INT64_MAX:
+        raise OverflowError(f"{who} must be made of integers below 2**63; got {found}")
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from ._base import as_sparse, issparse
 from ._classes import container, from_scipy
 from ._kinds import is_array
 from ._npz import load_npz, save_npz
+from ._safe_files import check_entries, check_safetensors, plain_text, reading
 
 __all__ = ["load_npz", "load_safetensors", "mminfo", "mmread", "mmwrite", "save_npz", "save_safetensors"]
 
@@ -64,7 +66,10 @@ def mmread(source: Any, *, spmatrix: bool = True) -> Any:
     array([[0. , 3.5],
            [0. , 0. ]])
     """
-    found = _scipy_io.mmread(source, spmatrix=spmatrix)
+    if isinstance(source, (str, os.PathLike)):
+        check_entries(source, mminfo(source)[2])
+    with plain_text(source) as text:
+        found = _scipy_io.mmread(text, spmatrix=spmatrix)
     if _scipy_sparse.issparse(found):
         return from_scipy(found)
     return _dense.in_namespace(_dense.to_mlx(found))
@@ -172,7 +177,8 @@ def load_safetensors(file: Any, *, return_metadata: bool = False) -> Any:
     Raises
     ------
     ValueError
-        The header describes a format that is unknown, or buffers that do not fit together.
+        The file is damaged; or its header describes a format that is unknown, or buffers that are missing or do not fit
+        together.
 
     Examples
     --------
@@ -183,13 +189,22 @@ def load_safetensors(file: Any, *, return_metadata: bool = False) -> Any:
     >>> arrays["A"].toarray(), metadata
     (array([[0., 2.]]), {'epoch': '3'})
     """
-    loaded: Any = mx.load(file, format="safetensors", return_metadata=True)
-    buffers, metadata = loaded
+    with reading(file):
+        check_safetensors(file)
+        loaded: Any = mx.load(file, format="safetensors", return_metadata=True)
+        found, metadata = _described(*loaded)
+    return (found, metadata) if return_metadata else found
+
+
+def _described(buffers: dict[str, mx.array], metadata: dict[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Sparse arrays in place of their buffers, and what is left of the metadata."""
     found: dict[str, Any] = {}
     header = json.loads(metadata.pop(_KEY, '{"arrays": {}, "bits": {}}'))
     for name, dtype in header["bits"].items():
-        x = buffers[name]
-        buffers[name] = x.view(_BY_NAME[dtype]) if x.size else x.astype(_BY_NAME[dtype])
+        x, target = buffers[name], _BY_NAME[dtype]
+        if x.dtype != _AS_BITS[target]:
+            raise ValueError(f"{name!r} has the dtype {x.dtype}, and should hold the bits of {dtype}")
+        buffers[name] = x.view(target) if x.size else x.astype(target)
     for name, what in header["arrays"].items():
         shape, format = tuple(what["shape"]), what["format"]
         cls = container(format, matrix=not what["array"])
@@ -200,5 +215,4 @@ def load_safetensors(file: Any, *, return_metadata: bool = False) -> Any:
             found[name] = cls(tuple(buffers.pop(f"{name}.{part}") for part in _BUFFERS[format]), shape=shape)
         else:
             raise ValueError(f"{name!r} has the unknown format {format!r}")
-    found = {**buffers, **found}
-    return (found, metadata) if return_metadata else found
+    return {**buffers, **found}, metadata

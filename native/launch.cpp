@@ -159,14 +159,14 @@ void launch(const Shader& sh, const std::vector<mx::array>& inputs, std::vector<
 
 void launch_each(const char* name, const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs,
                  const TemplateArgs& args, mx::Stream s) {
-  const int n = static_cast<int>(outputs[0].size());
+  const int n = to_dim(outputs[0].size());
   if (n == 0) return allocate_all(outputs);
   const int batch = outputs[0].ndim() > 1 ? outputs[0].shape(0) : 1;
   launch(shader(name), inputs, outputs, args, {n / batch, 1, batch}, s);
 }
 
 void allocate_all(std::vector<mx::array>& outputs) {
-  for (auto& out : outputs) out.set_data(mx::allocator::malloc(out.nbytes()));
+  for (auto& out : outputs) out.set_data(allocate(out.nbytes()));
 }
 
 } // namespace sp

@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #if defined(__linux__)
@@ -48,7 +49,7 @@ class Pool {
   bool run(int parts, int threads, const std::function<void(int)>& body) {
     std::unique_lock<std::mutex> owner(owner_, std::try_to_lock);
     if (!owner.owns_lock()) return false;
-    grow(threads - 1);
+    threads = std::min(threads, 1 + grow(threads - 1));
     error_ = nullptr;
     {
       std::lock_guard<std::mutex> lock(mutex_);
@@ -84,11 +85,16 @@ class Pool {
     inside_pool = outer;
   }
 
-  void grow(int wanted) {
-    while (static_cast<int>(workers_.size()) < wanted) {
-      workers_.emplace_back([this, seen = epoch_.load(), self = static_cast<int>(workers_.size())] { loop(seen, self); });
-      workers_.back().detach();
+  // As many workers as are wanted, or as can be had; returns their number.
+  int grow(int wanted) {
+    try {
+      while (static_cast<int>(workers_.size()) < wanted) {
+        workers_.emplace_back([this, seen = epoch_.load(), self = static_cast<int>(workers_.size())] { loop(seen, self); });
+        workers_.back().detach();
+      }
+    } catch (const std::system_error&) { // no memory for a stack, or no more threads allowed
     }
+    return static_cast<int>(workers_.size());
   }
 
   void loop(uint64_t seen, int self) {

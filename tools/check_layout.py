@@ -26,7 +26,7 @@ LAYERS = {
     PACKAGE: [
         {"_native", "_built_with"},
         {"runtime", "_device", "_shape", "_dtypes"},
-        {"_dense"},
+        {"_dense", "_safe_files"},
         {"_reduce", "_classes", "_interop"},
         {"_base"},
         {"_data", "_index"},
@@ -50,7 +50,7 @@ LAYERS = {
         {"preconditioners"},
     ],
     "native": [
-        {"dispatch", "parallel"},
+        {"dispatch", "memory", "parallel"},
         {"kernels", "executor"},
         {"launch"},
         {"primitives"},

@@ -12,8 +12,11 @@ namespace sp {
 
 namespace {
 
-mx::array uninitialized(const std::vector<int>& shape, const mx::array& like) {
-  return fresh({shape.begin(), shape.end()}, like.dtype());
+mx::array uninitialized(const std::vector<int64_t>& shape, const mx::array& like) {
+  expect_memory(bytes_of(shape, like.dtype()));
+  mx::Shape dims;
+  for (auto n : shape) dims.push_back(to_dim(n));
+  return fresh(std::move(dims), like.dtype());
 }
 
 // Evaluated, untraced, on the CPU, less work than an eval costs.
@@ -60,6 +63,7 @@ bool sole(const py::object& owner, const py::str& name, int others) {
 void evaluate_untraced(const mx::array& a) {
   refuse_traced(a);
   if (a.is_available()) return;
+  expect_evaluation(a);
   const Arrays pending{a};
   py::gil_scoped_release release;
   evaluate(pending);
@@ -96,6 +100,7 @@ static void bind_runtime(py::module_& m) {
   m.def("is_tracer", &is_tracer, "a"_a);
   m.def("evaluate", &evaluate_untraced, "a"_a, "Evaluate an array that is not traced.");
   m.def("refuse_traced", &refuse_traced, "a"_a);
+  m.def("expect_memory", &expect_memory, "bytes"_a, "MemoryError where so much cannot be had.");
   m.def("numpy_is_quicker", &numpy_is_quicker, "Whether NumPy on views of these arrays is quicker than a graph.");
   m.def("defer_to", &defer_to, "base"_a);
   m.def("triad", &triad, "n"_a, py::call_guard<py::gil_scoped_release>(),

@@ -52,7 +52,7 @@ Arrays keep(const Arrays& arrays, Mask mask) {
       throw std::invalid_argument("arrays and mask of one length");
     }
     auto shape = a.shape();
-    shape[0] = static_cast<int>(before.back());
+    shape[0] = to_dim(before.back());
     return run({{a}, {{shape, a.dtype()}}, [&](const Arrays& in, Arrays& out) {
                   const size_t width = n ? in[0].nbytes() / n : 0;
                   if (width != in[0].itemsize()) {
@@ -66,7 +66,7 @@ Arrays keep(const Arrays& arrays, Mask mask) {
   };
   Arrays out;
   for (const auto& a : arrays) {
-    out.push_back(a.is_tracer() ? mx::take(a, one(positions_of({static_cast<int>(n)})), 0) : one(a));
+    out.push_back(a.is_tracer() ? mx::take(a, one(positions_of({to_dim(n)})), 0) : one(a));
   }
   return out;
 }

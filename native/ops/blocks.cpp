@@ -11,7 +11,7 @@ namespace sp {
 namespace {
 
 Output blocks_for(int n, int64_t R, int64_t C, mx::Dtype dtype) {
-  return {{n, static_cast<int>(R), static_cast<int>(C)}, dtype};
+  return {{n, to_dim(R), to_dim(C)}, dtype};
 }
 
 // f(Tag<I>, Tag<T>) with unsigned types for signed ones.
@@ -59,7 +59,7 @@ Compressed cs_to_blocks(const Compressed& a, int64_t n_minor, int64_t R, int64_t
     using I = typename decltype(i)::type;
     if (a.data.is_tracer()) {
       const auto found = block_positions<I>(a, n_minor, R, C);
-      const int blocks = static_cast<int>(found[1].size());
+      const int blocks = to_dim(found[1].size());
       const auto values = summed(a.data, found[2], blocks * R * C);
       return Compressed{mx::reshape(values, blocks_for(blocks, R, C, a.data.dtype()).shape), found[1], found[0]};
     }
@@ -239,7 +239,7 @@ Compressed dia_to_cs(const Diagonals& a) {
 }
 
 mx::array matmul_diagonals(const Diagonals& a, const Diagonals& b, const mx::array& offsets, int64_t length) {
-  const Output values{{static_cast<int>(offsets.size()), static_cast<int>(length)}, a.data.dtype()};
+  const Output values{to_shape({static_cast<int64_t>(offsets.size()), length}, a.data.dtype()), a.data.dtype()};
   return run({{a.offsets, a.data, b.offsets, b.data, offsets}, {values}, [&](const Arrays& in, Arrays& out) {
                 with_unsigned(offsets, a.data, [&](auto i, auto t) {
                   using I = typename decltype(i)::type;

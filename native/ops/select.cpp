@@ -13,7 +13,7 @@ namespace {
 
 // Elements [lo, lo + n), over the same buffer.
 mx::array entries_from(const mx::array& a, size_t lo, size_t n) {
-  mx::array out({static_cast<int>(n)}, a.dtype(), nullptr, {});
+  mx::array out({to_dim(n)}, a.dtype(), nullptr, {});
   mx::array::Flags flags{};
   flags.contiguous = flags.row_contiguous = flags.col_contiguous = true;
   out.copy_shared_buffer(a, {1}, flags, n, static_cast<int64_t>(lo));
@@ -71,7 +71,7 @@ Compressed neighbours(const Compressed& given, int64_t start, int64_t n, bool sh
 template <class W, class I>
 Compressed window(const Compressed& a, I first, I last) {
   const size_t n_major = a.n_major();
-  const Output begins{{static_cast<int>(n_major)}, a.indptr.dtype()};
+  const Output begins{{to_dim(n_major)}, a.indptr.dtype()};
   const Pass count{pattern(a), {indptr_for(n_major, a.indptr.dtype()), begins}, [=](const Arrays& in, Arrays& out) {
                      cs_window_count(pattern_of<I>(in), first, last, out_ptr<I>(out[1]), out_ptr<I>(out[0]));
                    }};

@@ -21,7 +21,7 @@ mx::array allocated(const Output& result, size_t entries) {
   for (auto& d : shape) {
     n *= d == kEntries ? entries : static_cast<size_t>(d);
     if (n > kMost) too_many(n);
-    if (d == kEntries) d = static_cast<int>(entries);
+    if (d == kEntries) d = to_dim(static_cast<int64_t>(entries));
   }
   return fresh(std::move(shape), result.dtype);
 }
@@ -82,7 +82,7 @@ Arrays cut(Arrays results) {
 }
 
 mx::array first_entries(const mx::array& a, size_t n) {
-  mx::array out({static_cast<int>(n)}, a.dtype(), nullptr, {});
+  mx::array out({to_dim(n)}, a.dtype(), nullptr, {});
   mx::array::Flags flags{};
   flags.contiguous = flags.row_contiguous = flags.col_contiguous = true;
   out.copy_shared_buffer(a, {1}, flags, n);
@@ -92,12 +92,12 @@ mx::array first_entries(const mx::array& a, size_t n) {
 
 Output indptr_for(size_t n, mx::Dtype index) {
   if (n >= kMost) throw std::overflow_error("the major axis is too long to compress");
-  return {{static_cast<int>(n + 1)}, index};
+  return {{to_dim(n + 1)}, index};
 }
 
 Output room_for(size_t n, mx::Dtype dtype) {
   if (n > kMost) too_many(n);
-  return {{static_cast<int>(n)}, dtype};
+  return {{to_dim(n)}, dtype};
 }
 
 std::vector<Output> room_for(size_t n_major, size_t n, const Compressed& a) {

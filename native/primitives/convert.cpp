@@ -9,11 +9,6 @@ namespace sp {
 
 namespace {
 
-int as_dim(int64_t n) {
-  if (n > std::numeric_limits<int>::max()) throw std::overflow_error("a dimension of a compressed array exceeds 2**31 - 2");
-  return static_cast<int>(n);
-}
-
 class Expand : public Node {
  public:
   Expand(mx::Stream s, int64_t nnz) : Node(s), nnz_(nnz) {}
@@ -21,7 +16,7 @@ class Expand : public Node {
 
  private:
   std::vector<int64_t> key() const override { return {nnz_}; }
-  std::vector<Output> results(const Arrays& in) const override { return {{{as_dim(nnz_)}, in[0].dtype()}}; }
+  std::vector<Output> results(const Arrays& in) const override { return {{{to_dim(nnz_)}, in[0].dtype()}}; }
   bool has_derivative(int) const override { return false; }
   Arrays apply(const Arrays& in) override { return {expand(in[0], nnz_, stream())}; }
   void kernel(const Arrays& in, Arrays& out) const override {
@@ -42,7 +37,7 @@ class Partition : public Node {
 
  private:
   std::vector<int64_t> key() const override { return {chunks_, chunk_}; }
-  std::vector<Output> results(const Arrays& in) const override { return {{{as_dim(chunks_ + 1)}, in[0].dtype()}}; }
+  std::vector<Output> results(const Arrays& in) const override { return {{{to_dim(chunks_ + 1)}, in[0].dtype()}}; }
   bool has_derivative(int) const override { return false; }
   Arrays apply(const Arrays& in) override { return {partition(in[0], chunks_, chunk_, stream())}; }
   void shader(const Arrays& in, Arrays& out) override { launch_each("cs_partition", in, out, {{"CHUNK", chunk_}}, stream()); }
@@ -94,7 +89,7 @@ class Compress : public Node {
  private:
   std::vector<int64_t> key() const override { return {coordinates_, n_}; }
   std::vector<Output> results(const Arrays& in) const override {
-    return {{in[0].shape(), in[0].dtype()}, {in[1].shape(), in[1].dtype()}, {{as_dim(n_ + 1)}, in[1].dtype()}};
+    return {{in[0].shape(), in[0].dtype()}, {in[1].shape(), in[1].dtype()}, {to_shape({n_ + 1}, in[1].dtype()), in[1].dtype()}};
   }
   bool has_shader() const override { return false; }
   bool has_derivative(int) const override { return false; }

@@ -21,8 +21,8 @@ class DenseForm : public Node {
     return {sample_, static_cast<int64_t>(pattern_.layout), pattern_.n_major, pattern_.n_minor};
   }
   std::vector<Output> results(const Arrays& in) const override {
-    mx::Shape shape{static_cast<int>(in[2].size())};
-    if (!sample_) shape = {static_cast<int>(pattern_.n_major), static_cast<int>(pattern_.n_minor)};
+    mx::Shape shape{to_dim(in[2].size())};
+    if (!sample_) shape = to_shape({pattern_.n_major, pattern_.n_minor}, in[0].dtype());
     if (batched_input(in[0])) shape.insert(shape.begin(), in[0].shape(0));
     return {{shape, in[0].dtype()}};
   }
@@ -90,7 +90,7 @@ class DenseForm : public Node {
     if (out[0].size() == 0) return allocate_all(out);
     const Shader& sh = sp::shader("cs_todense");
     const int teams = sh.group / 32, batch = batched_input(in[0]) ? in[0].shape(0) : 1;
-    const int groups = (static_cast<int>(pattern_.n_major) + teams - 1) / teams;
+    const int groups = (to_dim(pattern_.n_major) + teams - 1) / teams;
     launch(sh, {in[0], in[2], in[1]}, out, {{"unique", false}, {"transposed", false}}, {groups * sh.group, 1, batch}, stream(), true);
   }
 

@@ -32,7 +32,7 @@ class Diagonal : public Node {
   }
   std::vector<Output> results(const Arrays& in) const override {
     if (spread_) return {{pattern_.values_shape(static_cast<int64_t>(in[2].size())), in[0].dtype()}};
-    return {{{static_cast<int>(DiagonalRange(k_, pattern_.n_major, pattern_.n_minor).count)}, in[0].dtype()}};
+    return {{to_shape({DiagonalRange(k_, pattern_.n_major, pattern_.n_minor).count}, in[0].dtype()), in[0].dtype()}};
   }
   bool has_shader() const override { return false; }
   Arrays apply(const Arrays& in) override { return {node<Diagonal>(in, stream(), spread_, pattern_, k_)}; }
@@ -99,8 +99,8 @@ mx::array diagonal_graph(const Structure& a, const mx::array& data, int64_t k, m
     return mx::flatten(mx::transpose(major_sum(mx::contiguous(mx::transpose(rows, s), false, s), a.outer, s), s), s);
   };
   const DiagonalRange d(k, p.n_major, p.n_minor);
-  const auto first = static_cast<int>(d.first);
-  return mx::slice(summed(), {first}, {first + static_cast<int>(d.count)}, s);
+  const auto first = to_dim(d.first);
+  return mx::slice(summed(), {first}, {first + to_dim(d.count)}, s);
 }
 
 } // namespace

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "../dispatch.h"
+#include "../memory.h"
 #include "../parallel.h"
 #include "mlx/backend/cpu/encoder.h"
 #include "mlx/mlx.h"
@@ -23,9 +24,11 @@ bool& shaders_on_host();
 inline bool uses_shaders(mx::Stream s) { return s.device == mx::Device::gpu || shaders_on_host(); }
 
 // Memory for an output. A large one from malloc asks for large pages, as NumPy's do: most of the time of its first use
-// goes to page faults otherwise.
+// goes to page faults otherwise. Throws OutOfMemory where MLX's allocator gives null.
 inline mx::allocator::Data allocate(size_t bytes) {
+  expect_memory(bytes);
   auto data = mx::allocator::malloc(bytes);
+  if (bytes && !data.buffer().ptr()) throw OutOfMemory(bytes);
 #ifdef MADV_HUGEPAGE
   constexpr uintptr_t page = uintptr_t{1} << 21;
   if (bytes < 2 * page) return data;
@@ -39,9 +42,8 @@ inline mx::allocator::Data allocate(size_t bytes) {
 }
 
 inline mx::array fresh(mx::Shape shape, mx::Dtype dtype) {
-  size_t n = dtype.size();
-  for (auto d : shape) n *= static_cast<size_t>(d);
-  return mx::array(allocate(n), std::move(shape), dtype);
+  const size_t bytes = bytes_of(shape, dtype);
+  return mx::array(allocate(bytes), std::move(shape), dtype);
 }
 
 // Row-major copy of any strided array. MLX's own copy is not exported.
@@ -80,6 +82,7 @@ void refuse_traced(const mx::array& a);
 // before threads start: the first time moves memory of a GPU to the host.
 inline mx::array host_ready(mx::array a) {
   refuse_traced(a);
+  expect_evaluation(a);
   a.eval();
   if (a.size() == 0) return fresh(a.shape(), a.dtype()); // a GPU back end may leave it without a buffer
   if (a.flags().row_contiguous) return a;
@@ -133,9 +136,9 @@ inline mx::array evaluated_at_once(mx::array a, size_t most = kSerialWork) {
 
 // x (..., n) as (b, n), for any n.
 inline mx::array as_rows(const mx::array& x, mx::Stream s) {
-  int rows = 1;
+  int64_t rows = 1;
   for (int d = 0; d + 1 < static_cast<int>(x.ndim()); ++d) rows *= x.shape(d);
-  return mx::reshape(x, {rows, x.shape(-1)}, s);
+  return mx::reshape(x, {to_dim(rows), x.shape(-1)}, s);
 }
 
 inline mx::array conj(const mx::array& a, mx::Stream s) {

@@ -89,7 +89,7 @@ mx::array indexed_product(IndexedKind kind, const mx::array& left, const mx::arr
     inputs.push_back(index.value_or(identity));
   }
   if (*count == 0 || left.size() == 0 || right.size() == 0 || n_out == 0) {
-    return mx::zeros(out_shape(kind, left, right, static_cast<int>(n_out)), left.dtype(), s);
+    return mx::zeros(out_shape(kind, left, right, to_dim(n_out)), left.dtype(), s);
   }
 
   const auto& out_index = indices.out.rows;
@@ -97,7 +97,7 @@ mx::array indexed_product(IndexedKind kind, const mx::array& left, const mx::arr
   how.atomic = indices.atomic && uses_shaders(s) && left.dtype() == mx::float32 && out_index;
   Sorted groups{identity, identity};
   if (!out_index) groups.offsets = mx::arange(0, n_out + 1, 1, dtype, s);
-  else if (how.atomic) groups.offsets = mx::zeros({static_cast<int>(n_out + 1)}, dtype, s); // its shape says n_out
+  else if (how.atomic) groups.offsets = mx::zeros({to_dim(n_out + 1)}, dtype, s); // its shape says n_out
   else if (indices.out.sorted) groups.offsets = offsets_of_sorted(*out_index, n_out, s);
   else groups = sort_by_key(*out_index, n_out, s);
   inputs.push_back(groups.offsets);
@@ -120,7 +120,7 @@ std::vector<Output> IndexedProduct::scratch(const Arrays& in) const {
   for (int i : {2, 3, 4}) {
     if (!is_identity(in[i])) entries = static_cast<int64_t>(in[i].size());
   }
-  carry[0] = static_cast<int>((entries + n_out + kChunk - 1) / kChunk);
+  carry[0] = to_dim((entries + n_out + kChunk - 1) / kChunk);
   const mx::Shape part{carry[0] + 1};
   if (is_identity(in[4]) || carry[0] == 1) carry = {1}; // groups of one entry reach across no chunk
   return {{part, in[5].dtype()}, {carry, acc_dtype(in[0].dtype())}};
@@ -155,7 +155,7 @@ void IndexedProduct::shader(const Arrays& in, Arrays& outputs) {
   auto run = [&](const char* name, Arrays inputs, mx::array& out, int64_t groups, bool zeroed) {
     const Shader& sh = sp::shader(name);
     Arrays one{out};
-    launch(sh, inputs, one, args, {static_cast<int>(groups * sh.group), static_cast<int>(high), 1}, stream(), zeroed);
+    launch(sh, inputs, one, args, {to_dim(groups * sh.group), to_dim(high), 1}, stream(), zeroed);
   };
   if (atomic_) {
     const int64_t entries = in[4].size();
@@ -170,7 +170,7 @@ void IndexedProduct::shader(const Arrays& in, Arrays& outputs) {
   launch(cut, {in[5]}, part, args, {chunks + 1, 1, 1}, stream());
   const Arrays operands{in[0], in[1], in[2], in[3], in[5], in[6], part[0]};
   if (carry[0].shape(0) > 1) run("indexed_product_carry", operands, carry[0], chunks, false);
-  else carry[0].set_data(mx::allocator::malloc(carry[0].nbytes()));
+  else allocate_all(carry);
   auto all = operands;
   all.push_back(carry[0]);
   run("indexed_product", all, outputs[0], chunks, false);

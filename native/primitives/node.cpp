@@ -46,6 +46,9 @@ std::vector<Output> Node::outputs(const Arrays& inputs) const {
 Arrays Node::make(Arrays inputs) {
   for (auto& in : inputs) in.is_available(); // lets go of a past event here, as threads that evaluate must not do at once
   auto outputs = this->outputs(inputs);
+  if (stream().device == mx::Device::cpu) {
+    for (auto& out : outputs) expect_memory(bytes_of(out.shape, out.dtype));
+  }
   if (outputs.size() == 1) return {mx::array(std::move(outputs[0].shape), outputs[0].dtype, shared_from_this(), std::move(inputs))};
   std::vector<mx::Shape> shapes;
   std::vector<mx::Dtype> dtypes;

@@ -31,7 +31,7 @@ class PerSlice : public Node {
     const auto dtype = dispatch_value(in[0].dtype(), [](auto t) -> mx::Dtype {
       return mx::TypeToDtype<typename K::template Result<typename decltype(t)::type>>();
     });
-    return {{{static_cast<int>(pattern_.n_major)}, dtype}};
+    return {{{to_dim(pattern_.n_major)}, dtype}};
   }
   bool has_shader() const override { return K::has_shader; }
   Arrays apply(const Arrays& in) override { return {node<PerSlice<K>>(in, stream(), kernel_, pattern_)}; }

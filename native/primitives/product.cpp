@@ -80,7 +80,7 @@ std::vector<Output> Product::results(const Arrays& in) const {
     return {{shape, u.dtype()}};
   }
   const auto &data = in[0], &x = in[3];
-  const int m = static_cast<int>(kind_ == ProductKind::matmul ? pattern_.n_major : pattern_.n_minor);
+  const int m = to_dim(kind_ == ProductKind::matmul ? pattern_.n_major : pattern_.n_minor);
   mx::Shape shape{m};
   if (x.ndim() > 1) shape.push_back(x.shape(-1));
   if (x.ndim() == 3) shape.insert(shape.begin(), x.shape(0));

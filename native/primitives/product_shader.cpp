@@ -14,7 +14,7 @@ namespace {
 // Positions (entries + slices) of one chunk: large where a group stages one column, small where it walks k of them.
 constexpr int kVectorChunk = 2048, kMatrixChunk = 512;
 int chunk_size(int64_t k) { return k == 1 ? kVectorChunk : kMatrixChunk; }
-int chunk_count(int64_t nnz, int64_t n_major, int chunk) { return static_cast<int>((nnz + n_major + chunk - 1) / chunk); }
+int chunk_count(int64_t nnz, int64_t n_major, int chunk) { return to_dim((nnz + n_major + chunk - 1) / chunk); }
 
 // Of what plans keep: held for looking and for keeping, not for making. What is kept has been evaluated, so that any
 // thread may use it.
@@ -71,7 +71,7 @@ std::optional<Plan::Chunks> planned_chunks(const Pattern& p, const mx::array& in
     const Locked lock(plans());
     if (auto found = kept.find(chunk); found != kept.end()) return found->second;
   }
-  const int n = static_cast<int>(p.n_major);
+  const int n = to_dim(p.n_major);
   auto lengths = mx::subtract(mx::slice(indptr, {1}, {n + 1}, s), mx::slice(indptr, {0}, {n}, s), s);
   auto longest = mx::astype(mx::max(lengths, false, s), mx::int64, s);
   auto part = partition(indptr, chunk_count(nnz, p.n_major, chunk), chunk, s);
@@ -84,7 +84,7 @@ std::optional<Plan::Chunks> planned_chunks(const Pattern& p, const mx::array& in
 
 std::vector<Output> segment_scratch(const SegmentExtents& e, mx::Dtype index, mx::Dtype values) {
   const int chunks = chunk_count(e.nnz, e.n_major, chunk_size(e.k));
-  const mx::Shape carry{static_cast<int>(e.batch), chunks, static_cast<int>(e.k)};
+  const mx::Shape carry{to_dim(e.batch), chunks, to_dim(e.k)};
   return {{{e.has_part ? 1 : chunks + 1}, index}, {e.long_slices ? carry : mx::Shape{1, 1, 1}, acc_dtype(values)}};
 }
 
@@ -150,7 +150,7 @@ void launch_block(bool flipped, const Arrays& in, Arrays& outputs, mx::Stream s)
   const Shader& sh = shader("bsr_matmul");
   const auto& y = outputs[0];
   const int batch = x.ndim() > 1 && y.ndim() == 3 ? y.shape(0) : 1, k = x.ndim() > 1 ? x.shape(-1) : 1;
-  const int n_out = static_cast<int>(y.size()) / batch / k, slices = static_cast<int>(indptr.size()) - 1;
+  const int n_out = to_dim(y.size()) / batch / k, slices = to_dim(indptr.size()) - 1;
   const int team = 32, teams = data.shape(-1) * data.shape(-2) <= team ? slices : n_out;
   const int64_t threads = k == 1 ? int64_t(teams) * team : int64_t(n_out) * k;
   const int64_t groups = (threads + sh.group - 1) / sh.group, most = int64_t(1) << 20; // along x, as the shader counts
@@ -162,7 +162,7 @@ void launch_diagonal(bool flipped, const Arrays& in, Arrays& outputs, mx::Stream
   const auto& y = outputs[0];
   const int batch = in[3].ndim() > 1 && y.ndim() == 3 ? y.shape(0) : 1;
   launch(shader("dia_matmul"), {in[0], in[2], in[3]}, outputs, {{"transposed", flipped}},
-         {static_cast<int>(y.size()) / batch, 1, batch}, s);
+         {to_dim(y.size()) / batch, 1, batch}, s);
 }
 
 } // namespace
@@ -180,7 +180,7 @@ void Product::shader(const Arrays& in, Arrays& outputs) {
 
 void Product::sampled_shader(const Arrays& in, Arrays& outputs) {
   if (outputs[0].size() == 0) return allocate_all(outputs);
-  const int batch = per_batch_ ? outputs[0].shape(0) : 1, each = static_cast<int>(outputs[0].size()) / batch;
+  const int batch = per_batch_ ? outputs[0].shape(0) : 1, each = to_dim(outputs[0].size()) / batch;
   const TemplateArgs args{{"per_batch", per_batch_}};
   const auto &u = in[2], &v = in[3];
   if (pattern_.layout == Layout::block) {

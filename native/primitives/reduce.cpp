@@ -20,7 +20,7 @@ class AxisSum : public Node {
   std::vector<int64_t> key() const override { return {major_, n_out_}; }
   std::vector<Output> results(const Arrays& in) const override {
     auto shape = in[0].shape();
-    shape.back() = static_cast<int>(n_out_);
+    shape.back() = to_shape({n_out_}, in[0].dtype())[0];
     return {{shape, in[0].dtype()}};
   }
   std::vector<Output> scratch(const Arrays& in) const override {

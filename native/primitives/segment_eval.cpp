@@ -10,7 +10,7 @@ namespace {
 // Positions (rows + segments) of one chunk, as in cs_partition.
 int chunk_size(int columns) { return columns < 8 ? 2048 : 512; }
 constexpr int kOffsetChunk = 2048; // elements that one group of segment_offsets adds up
-int chunk_count(int64_t rows, int64_t segments, int chunk) { return static_cast<int>((rows + segments + chunk - 1) / chunk); }
+int chunk_count(int64_t rows, int64_t segments, int chunk) { return to_dim((rows + segments + chunk - 1) / chunk); }
 
 // Which of the shader's results (x's dtype, its accumulator, an index) a kind has.
 int result_slot(SegmentKind kind) { return kind == SegmentKind::logsumexp ? 1 : kind >= SegmentKind::argmax ? 2 : 0; }

@@ -7,10 +7,7 @@ namespace sp {
 
 namespace {
 
-mx::Shape offsets_shape(int64_t n) {
-  if (n >= std::numeric_limits<int>::max()) throw std::overflow_error("a dimension of a compressed array exceeds 2**31 - 2");
-  return {static_cast<int>(n + 1)};
-}
+Output offsets_for(int64_t n, mx::Dtype dtype) { return {to_shape({n + 1}, dtype), dtype}; }
 
 class OffsetsOfSorted : public Node {
  public:
@@ -19,7 +16,7 @@ class OffsetsOfSorted : public Node {
 
  private:
   std::vector<int64_t> key() const override { return {n_}; }
-  std::vector<Output> results(const Arrays& in) const override { return {{offsets_shape(n_), in[0].dtype()}}; }
+  std::vector<Output> results(const Arrays& in) const override { return {offsets_for(n_, in[0].dtype())}; }
   bool has_derivative(int) const override { return false; }
   Arrays apply(const Arrays& in) override { return {offsets_of_sorted(in[0], n_, stream())}; }
   void kernel(const Arrays& in, Arrays& out) const override {
@@ -43,7 +40,7 @@ class SortByKey : public Node {
  private:
   std::vector<int64_t> key() const override { return {n_}; }
   std::vector<Output> results(const Arrays& in) const override {
-    return {{in[0].shape(), in[0].dtype()}, {offsets_shape(n_), in[0].dtype()}};
+    return {{in[0].shape(), in[0].dtype()}, offsets_for(n_, in[0].dtype())};
   }
   bool has_derivative(int) const override { return false; }
   bool has_shader() const override { return false; }

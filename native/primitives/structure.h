@@ -42,7 +42,7 @@ struct Pattern {
   // Values per entry, and the shape of all values.
   int64_t width() const { return r * c; }
   mx::Shape values_shape(int64_t entries) const {
-    const int n = static_cast<int>(entries), height = static_cast<int>(r), length = static_cast<int>(c);
+    const int n = to_dim(entries), height = to_dim(r), length = to_dim(c);
     if (layout == Layout::block) return {n, height, length};
     return layout == Layout::diagonal ? mx::Shape{n, length} : mx::Shape{n};
   }
