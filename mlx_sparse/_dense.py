@@ -60,6 +60,22 @@ def view(a: mx.array) -> np.ndarray:
     return v.view(_WIDE[v.dtype.char]) if v.dtype.char in _WIDE else v
 
 
+def constant(a: mx.array, reader: str) -> mx.array:
+    """`a`, cut off from what traces it; evaluates it if anything does. `reader` is what needs its values.
+
+    Raises
+    ------
+    ValueError
+        Inside `mx.compile` and `mx.vmap`, where `a` has no values.
+    """
+    if not _native.is_tracer(a):
+        return a
+    try:
+        return to_mlx(view(mx.stop_gradient(a)), a.dtype)
+    except ValueError as error:
+        raise ValueError(f"{reader}, and inside mx.compile and mx.vmap there are none yet") from error
+
+
 def in_namespace(a: mx.array) -> Any:
     """What the user gets for a dense result that no dense operand decides: see `runtime.dense_namespace`."""
     if runtime.dense_namespace == "mlx":
@@ -132,8 +148,10 @@ def as_dense(x: Any) -> Any:
 def fromdense(x: Any, by_rows: bool, dtype: Any = None) -> tuple[mx.array, mx.array, mx.array] | None:
     """(data, indices, indptr) of the elements that are not zero, by rows or by columns. Synchronises.
 
-    None where NumPy has to find them: in an array of another rank, or of a dtype that MLX lacks.
+    None where NumPy has to find them: in an array of another rank, or of a dtype that MLX lacks. So for a traced array.
     """
+    if is_mlx(x) and _native.is_tracer(x):
+        return None
     v = view(x) if is_mlx(x) else x
     if v.ndim != 2 or not _dtypes.is_shared(v.dtype) or any(step % v.itemsize for step in v.strides):
         return None
