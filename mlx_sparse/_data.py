@@ -297,7 +297,9 @@ _COMPLEX_IN_MLX = {"sin", "tan", "sinh", "tanh", "sqrt"}
 
 
 def _own(a: mx.array) -> mx.array:
-    """A copy with a buffer of its own."""
+    """A copy with a buffer of its own; a traced array itself, which no view writes to."""
+    if traced(a):
+        return a
     if a.dtype == mx.bfloat16:
         return mx.array(a)
     return _dense.to_mlx(_dense.view(a), a.dtype)

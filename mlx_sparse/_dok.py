@@ -11,6 +11,7 @@ import numpy as np
 
 from . import _dense, _dtypes
 from ._base import as_sparse, issparse, sparray
+from ._data import traced
 from ._entrywise import _entrywise, is_integer_like
 from ._index import Index
 from ._shape import all_integers, check_input, check_shape, given_shape, is_shape
@@ -56,6 +57,7 @@ class _dok_base(_entrywise, dict):  # type: ignore[misc]
 
     _format = "dok"
     _allow_nd: tuple[int, ...] = (1, 2)
+    _containers = ("_dict",)
     _dict: dict[Any, Any]
 
     def __init__(
@@ -84,7 +86,7 @@ class _dok_base(_entrywise, dict):  # type: ignore[misc]
                 raise ValueError(f"DOK arrays don't yet support {x.ndim}D input.")
             A = self._classes["coo"](x, shape=shape, dtype=dtype).todok()
         self._start(A._shape, A._dtype, maxprint)
-        self._dict = A._dict
+        self._share(A)
 
     @classmethod
     def _empty(cls, shape: tuple[int, ...], dtype: Any) -> Any:
@@ -104,9 +106,16 @@ class _dok_base(_entrywise, dict):  # type: ignore[misc]
         if coo.ndim not in cls._allow_nd:
             check_shape(coo.shape, cls._allow_nd)
         coo = coo._unique()
-        coords = [_dense.view(c).tolist() for c in coo._coords]
-        keys = coords[0] if coo.ndim == 1 else zip(*coords, strict=True)
-        return cls._of_dict(dict(zip(keys, _dense.view(coo._data), strict=True)), coo.shape, coo._data.dtype)
+        new = cls._of_traced(coo)
+        if not traced(coo._data):
+            (new._dict,) = new._fill(coo)
+            new._origin = None
+        return new
+
+    def _fill(self, origin: Any) -> tuple[Any, ...]:
+        coords = [_dense.view(c).tolist() for c in origin._coords]
+        keys = coords[0] if origin.ndim == 1 else zip(*coords, strict=True)
+        return (dict(zip(keys, _dense.view(origin._data), strict=True)),)
 
     def __reduce__(self) -> tuple:
         return (_revive, (type(self), self.__getstate__()))
@@ -296,7 +305,8 @@ class _dok_base(_entrywise, dict):  # type: ignore[misc]
     def _getnnz(self, axis: int | None = None) -> int:
         if axis is not None:
             raise NotImplementedError("the stored entries of a dok array are not counted along an axis")
-        return len(self._dict)
+        held = self._held()
+        return len(self._dict) if held is None else held._getnnz()
 
     def count_nonzero(self, axis: int | None = None) -> int:
         """Number of entries whose value is not zero. `axis` must be None."""
@@ -342,6 +352,8 @@ class _dok_base(_entrywise, dict):  # type: ignore[misc]
     def __neg__(self) -> Any:
         if self._dtype == mx.bool_:
             raise NotImplementedError("Negating a sparse boolean matrix is not supported.")
+        if self._held() is not None:
+            return (-self.tocsr()).todok()
         return self._scaled(self._dtype, np.negative)
 
     def __imul__(self, other: Any) -> Any:
@@ -365,6 +377,8 @@ class _dok_base(_entrywise, dict):  # type: ignore[misc]
 
     def copy(self) -> Any:
         """A copy with a dict of its own."""
+        if (held := self._held()) is not None:
+            return self._of_traced(held)
         return self._of_dict(dict(self._dict), self._shape, self._dtype)
 
     def astype(self, dtype: Any, casting: str = "unsafe", copy: bool = True) -> Any:
@@ -375,6 +389,8 @@ class _dok_base(_entrywise, dict):  # type: ignore[misc]
         host = _dtypes.numpy_dtype(target)
         if not np.can_cast(self._host, host, casting):  # type: ignore[arg-type]
             raise TypeError(f"Cannot cast array data from {self._host!r} to {host!r} according to the rule {casting!r}")
+        if self._held() is not None:
+            return self.tocoo().astype(target).todok()
         real = self._is_complex and target != mx.complex64
         return self._scaled(target, np.real if real else np.asarray)
 
@@ -389,6 +405,7 @@ class _dok_base(_entrywise, dict):  # type: ignore[misc]
         new = given_shape(shape, self._allow_nd)
         if len(new) != self.ndim:
             raise NotImplementedError("resize does not change the number of dimensions of a dok array")
+        self._resize_held(new)
         if any(n < m for n, m in zip(new, self._shape, strict=True)):
             entries = self._dict.items()
             if len(new) == 1:
@@ -406,6 +423,8 @@ class _dok_base(_entrywise, dict):  # type: ignore[misc]
                 "Sparse arrays do not support an 'axes' parameter because swapping dimensions is the only logical "
                 f"permutation; got {axes}"
             )
+        if self._held() is not None:
+            return self.tocoo().transpose().todok()
         return self._of_dict({(j, i): x for (i, j), x in self._dict.items()}, self._shape[::-1], self._dtype)
 
     def todok(self, copy: bool = False) -> Any:
@@ -418,6 +437,8 @@ class _dok_base(_entrywise, dict):  # type: ignore[misc]
     def tocoo(self, copy: bool = False) -> Any:
         """Coordinate form, in the order of the dict. Checks the keys."""
         coo: Any = self._classes["coo"]
+        if (held := self._held()) is not None:
+            return coo._from_parts(held._data, held._coords, self._shape, True)
         nnz = len(self._dict)
         if nnz == 0:
             return coo(self._shape, dtype=self._dtype)
