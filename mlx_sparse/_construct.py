@@ -196,8 +196,8 @@ def diags_array(
             raise ValueError("Different number of diagonals and offsets: one offset takes one flat diagonal")
         diagonals = [diagonals]
     offsets = [operator.index(k) for k in np.atleast_1d(offsets)]
-    values: list[Any] = [d if _dense.is_mlx(d) else np.atleast_1d(d) for d in diagonals]
-    values = [mx.reshape(d, (1,)) if d.ndim == 0 else d for d in values]
+    values: list[Any] = [_dense.as_dense(d) for d in diagonals]
+    values = [d.reshape(1) if d.ndim == 0 else d for d in values]
     if len(values) != len(offsets):
         raise ValueError(f"Different number of diagonals and offsets: {len(values)} and {len(offsets)}")
     if len(set(offsets)) != len(offsets):

@@ -140,9 +140,43 @@ def out_dtype(dtype: mx.Dtype) -> Any:
 
 
 def as_dense(x: Any) -> Any:
-    """An `mx.array` or an `ndarray` for any array-like (lists, and anything with DLPack or `__array__`)."""
+    """An `mx.array` or an `ndarray` for any array-like (lists, and anything with DLPack or `__array__`).
+
+    Raises
+    ------
+    ValueError
+        A traced array stands within a list.
+    """
     x = imported(x)
-    return x if is_dense(x) else np.asanyarray(x)
+    if is_dense(x):
+        return x
+    refuse_traced_within(x)
+    return np.asanyarray(x)
+
+
+def at_least_2d(x: Any) -> Any:
+    """`as_dense(x)`, a vector as one row."""
+    x = as_dense(x)
+    return mx.atleast_2d(x) if is_mlx(x) else np.atleast_2d(x)
+
+
+def refuse_traced_within(x: Any) -> None:
+    """Refuse a list of traced arrays, however deep: NumPy would take their values for constants."""
+    if not isinstance(x, (list, tuple)):
+        return
+    kinds = set(map(type, x))
+    if mx.array in kinds and any(is_mlx(a) and _native.is_tracer(a) for a in x):
+        try:
+            for a in filter(is_mlx, x):
+                _native.refuse_traced(a)
+        except ValueError as error:
+            raise ValueError(
+                "a list that holds traced arrays (inside mx.grad, mx.vmap or mx.compile) has no derivative, since NumPy "
+                "reads it: make it one array with mx.stack or mx.concatenate"
+            ) from error
+    if list in kinds or tuple in kinds:
+        for part in x:
+            refuse_traced_within(part)
 
 
 def fromdense(x: Any, by_rows: bool, dtype: Any = None) -> tuple[mx.array, mx.array, mx.array] | None:

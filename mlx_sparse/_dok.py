@@ -76,6 +76,7 @@ class _dok_base(_entrywise, dict):  # type: ignore[misc]
             check_shape(arg1, self._allow_nd)
             raise ValueError(f"unrecognized shape {arg1}")
         else:
+            _dense.refuse_traced_within(arg1)
             try:
                 x = _dense.as_dense(arg1)
             except Exception as error:
@@ -432,7 +433,9 @@ class _dok_base(_entrywise, dict):  # type: ignore[misc]
         return self.copy() if copy else self
 
     def _flat_values(self) -> np.ndarray:
-        return np.fromiter(self._dict.values(), dtype=self._host, count=len(self._dict))
+        values = list(self._dict.values())
+        _dense.refuse_traced_within(values)  # `update` and other methods of a dict take what they are given
+        return np.fromiter(values, dtype=self._host, count=len(values))
 
     def tocoo(self, copy: bool = False) -> Any:
         """Coordinate form, in the order of the dict. Checks the keys."""

@@ -156,6 +156,7 @@ class _entrywise(_indexed, _spbase):
             x = as_sparse(x).toarray()
         elif _dense.is_mlx(x):
             x = _dense.view(x)
+        _dense.refuse_traced_within(x)
         return np.asarray(x, dtype=self._host)
 
     def _select(self, index: Index) -> Any:

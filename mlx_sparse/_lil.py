@@ -328,7 +328,11 @@ class _lil_base(_entrywise):
     def _flat(self, lists: np.ndarray, count: int, dtype: np.dtype) -> np.ndarray:
         """The elements of all `lists`, one after the other."""
         found = _native.list_flatten(lists, count, dtype)
-        return np.fromiter(chain.from_iterable(lists), dtype, count) if found is None else found
+        if found is None:
+            values = list(chain.from_iterable(lists))
+            _dense.refuse_traced_within(values)
+            found = np.fromiter(values, dtype, count)
+        return found
 
     def tocsr(self, copy: bool = False) -> Any:
         """Compressed sparse row form, in one pass over the lists. Checks what they hold."""
