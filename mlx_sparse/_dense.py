@@ -171,7 +171,7 @@ def refuse_traced_within(x: Any) -> None:
                 _native.refuse_traced(a)
         except ValueError as error:
             raise ValueError(
-                "a list that holds traced arrays (inside mx.grad, mx.vmap or mx.compile) has no derivative, since NumPy "
+                "a list that holds traced arrays (inside mx.grad, mx.vmap or mx.compile) has no derivative, as NumPy "
                 "reads it: make it one array with mx.stack or mx.concatenate"
             ) from error
     if list in kinds or tuple in kinds:

@@ -39,8 +39,8 @@ _PLAIN = {np.dtype(np.float64): float, np.dtype(np.bool_): bool}
 class _entrywise(_indexed, _spbase):
     """A format to fill entry by entry. The dtype is fixed; values are scalars of it, or equal Python numbers.
 
-    Made of traced values, whose numbers cannot be read, an array holds what it was made of until its containers are asked
-    for, which refuses them: so it converts back differentiably.
+    Made of traced values, whose numbers cannot be read, an array holds what it was made of until its containers are
+    asked for, which refuses them: so it converts back differentiably.
     """
 
     _containers: tuple[str, ...]  # the attributes that hold its entries
@@ -66,7 +66,7 @@ class _entrywise(_indexed, _spbase):
 
     @classmethod
     def _of_traced(cls, origin: Any) -> Any:
-        """An array that holds `origin`, without duplicates and with values that may be traced, in place of containers."""
+        """An array that holds `origin`, without duplicates and with values that may be traced, for its containers."""
         new = cls.__new__(cls)
         new._start(origin.shape, origin._data.dtype)
         new._origin = origin
@@ -111,7 +111,9 @@ class _entrywise(_indexed, _spbase):
         raise NotImplementedError
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {k: v for k, v in self.__dict__.items() if k not in ("_dtype", "_host", "_scalar", "_plain")}
+        for name in self._containers:
+            getattr(self, name)  # asked for: they stand in for what the array was made of
+        state = {k: v for k, v in self.__dict__.items() if k not in ("_dtype", "_host", "_scalar", "_plain", "_origin")}
         return {**state, "dtype": str(self._dtype).removeprefix("mlx.core.")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -215,7 +217,7 @@ class _entrywise(_indexed, _spbase):
         if _dense.is_mlx(other) and other.dtype != self._dtype:
             raise TypeError(f"the scalar's dtype {other.dtype} differs from the sparse dtype {self._dtype}")
         if self._held() is not None:
-            dtype = self._quotient_dtype(other)
+            dtype = self._dtype if _dense.is_mlx(other) else self._quotient_dtype(other)
             return self.tocsr()._mul_scalar(1 / other).astype(dtype, copy=False).asformat(self._format)
         other = _dense.python_scalar(other[()] if isinstance(other, np.ndarray) else other)
         return self._scaled(self._quotient_dtype(other), lambda v: v / other)
