@@ -334,7 +334,7 @@ def _diagonal_block(a: Any) -> Any:
             raise ValueError(f"blocks must be 1-D or 2-D; got {coo.ndim}-D")
         return coo
     if isinstance(a, (list, numbers.Number)):
-        return coo_array(np.atleast_2d(np.asarray(a)))
+        return coo_array(_dense.at_least_2d(a))
     x = _dense.as_dense(a)
     if x.ndim != 2:
         raise ValueError(f"dense blocks must be 2-D; got {x.ndim}-D")
@@ -400,7 +400,7 @@ def _factor(x: Any, array: bool) -> Any:
         return _buffered(x)
     if not array and np.ndim(x) > 2:
         raise TypeError(f"expected 2D array or matrix, not {np.ndim(x)}D")
-    return coo_array(x if array and np.ndim(x) else np.atleast_2d(x))
+    return coo_array(x if array and np.ndim(x) else _dense.at_least_2d(x))
 
 
 def _kron_blocks(A: Any, B: Any) -> Any:

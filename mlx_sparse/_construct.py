@@ -19,6 +19,8 @@ from ._kinds import as_matrix
 def fromdense(array: Any, *, threshold: float = 0.0, dtype: Any = None, format: str = "csr") -> Any:
     """Sparse form of a dense array: the entries with ``abs(value) > threshold``. Synchronises.
 
+    Differentiable in the values of these entries; the others, which are not stored, get a gradient of zero.
+
     Parameters
     ----------
     array : array_like
@@ -45,9 +47,8 @@ def fromdense(array: Any, *, threshold: float = 0.0, dtype: Any = None, format: 
         return as_sparse(array).asformat(format)
     x = _dense.as_dense(array)
     if threshold:
-        values = _dense.view(x) if _dense.is_mlx(x) else x
-        keep = np.where(np.abs(values) > threshold, values, values.dtype.type(0))
-        x = _dense.to_mlx(keep, x.dtype) if _dense.is_mlx(x) else keep
+        library: Any = mx if _dense.is_mlx(x) else np
+        x = library.where(library.abs(x) > threshold, x, library.zeros_like(x))
     return container(format)(x, dtype=dtype)
 
 
@@ -196,8 +197,8 @@ def diags_array(
             raise ValueError("Different number of diagonals and offsets: one offset takes one flat diagonal")
         diagonals = [diagonals]
     offsets = [operator.index(k) for k in np.atleast_1d(offsets)]
-    values: list[Any] = [d if _dense.is_mlx(d) else np.atleast_1d(d) for d in diagonals]
-    values = [mx.reshape(d, (1,)) if d.ndim == 0 else d for d in values]
+    values: list[Any] = [_dense.as_dense(d) for d in diagonals]
+    values = [d.reshape(1) if d.ndim == 0 else d for d in values]
     if len(values) != len(offsets):
         raise ValueError(f"Different number of diagonals and offsets: {len(values)} and {len(offsets)}")
     if len(set(offsets)) != len(offsets):

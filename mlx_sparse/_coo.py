@@ -159,6 +159,9 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
             raise
         except Exception as error:
             raise TypeError(f"cannot make a coo_array from {type(arg1).__name__}") from error
+        if _dense.is_mlx(x) and traced(x) and x.ndim:
+            self._from_traced(x, dtype)
+            return
         values = _dense.view(x) if _dense.is_mlx(x) else np.asarray(x)
         if values.ndim not in self._allow_nd:
             raise TypeError(f"coo_array supports 1-D to 64-D input; got {values.ndim}-D ({type(arg1).__name__})")
@@ -178,6 +181,15 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         if dtype is None:
             dtype = x.dtype if _dense.is_mlx(x) else None
         self._data = _dense.to_mlx(kept, dtype)
+
+    def _from_traced(self, x: mx.array, dtype: mx.Dtype | None) -> None:
+        """The entries of an `x` that is differentiated: places are those of its values, values are gathered from it."""
+        self._from_dense(_dense.constant(x, "which elements are zero is read from a dense array's values"), dtype)
+        if self._data.size:
+            *lead, last = range(self.ndim)
+            rows = self._grouped(lead, (last,))
+            found = _native.sample(rows._structure, mx.reshape(x, rows.shape), None)
+            self._data = found.astype(self._data.dtype)
 
     def _index_dtype(self, coords: Any = ()) -> mx.Dtype:
         """That of index arrays for this shape: int64 above two dimensions, as in SciPy."""

@@ -68,6 +68,22 @@ def view(a: mx.array) -> np.ndarray:
     return v.view(_WIDE[v.dtype.char]) if v.dtype.char in _WIDE else v
 
 
+def constant(a: mx.array, reader: str) -> mx.array:
+    """`a`, cut off from what traces it; evaluates it if anything does. `reader` is what needs its values.
+
+    Raises
+    ------
+    ValueError
+        Inside `mx.compile` and `mx.vmap`, where `a` has no values.
+    """
+    if not _native.is_tracer(a):
+        return a
+    try:
+        return to_mlx(view(mx.stop_gradient(a)), a.dtype)
+    except ValueError as error:
+        raise ValueError(f"{reader}, and inside mx.compile and mx.vmap there are none yet") from error
+
+
 def in_namespace(a: mx.array) -> Any:
     """What the user gets for a dense result that no dense operand decides: see `runtime.dense_namespace`."""
     if runtime.dense_namespace == "mlx":
@@ -187,16 +203,52 @@ def out_dtype(dtype: mx.Dtype) -> Any:
 
 
 def as_dense(x: Any) -> Any:
-    """An `mx.array` or an `ndarray` for any array-like (lists, and anything with DLPack or `__array__`)."""
+    """An `mx.array` or an `ndarray` for any array-like (lists, and anything with DLPack or `__array__`).
+
+    Raises
+    ------
+    ValueError
+        A traced array stands within a list.
+    """
     x = imported(x)
-    return x if is_dense(x) else np.asanyarray(x)
+    if is_dense(x):
+        return x
+    refuse_traced_within(x)
+    return np.asanyarray(x)
+
+
+def at_least_2d(x: Any) -> Any:
+    """`as_dense(x)`, a vector as one row."""
+    x = as_dense(x)
+    return mx.atleast_2d(x) if is_mlx(x) else np.atleast_2d(x)
+
+
+def refuse_traced_within(x: Any) -> None:
+    """Refuse a list of traced arrays, however deep: NumPy would take their values for constants."""
+    if not isinstance(x, (list, tuple)):
+        return
+    kinds = set(map(type, x))
+    if mx.array in kinds and any(is_mlx(a) and _native.is_tracer(a) for a in x):
+        try:
+            for a in filter(is_mlx, x):
+                _native.refuse_traced(a)
+        except ValueError as error:
+            raise ValueError(
+                "a list that holds traced arrays (inside mx.grad, mx.vmap or mx.compile) has no derivative, as NumPy "
+                "reads it: make it one array with mx.stack or mx.concatenate"
+            ) from error
+    if list in kinds or tuple in kinds:
+        for part in x:
+            refuse_traced_within(part)
 
 
 def fromdense(x: Any, by_rows: bool, dtype: Any = None) -> tuple[mx.array, mx.array, mx.array] | None:
     """(data, indices, indptr) of the elements that are not zero, by rows or by columns. Synchronises.
 
-    None where NumPy has to find them: in an array of another rank, or of a dtype that MLX lacks.
+    None where NumPy has to find them: in an array of another rank, or of a dtype that MLX lacks. So for a traced array.
     """
+    if is_mlx(x) and _native.is_tracer(x):
+        return None
     v = view(x) if is_mlx(x) else x
     if v.ndim != 2 or not _dtypes.is_shared(v.dtype) or any(step % v.itemsize for step in v.strides):
         return None

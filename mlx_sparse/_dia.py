@@ -90,9 +90,7 @@ class _dia_base(_data_array):
         if shape is None:
             raise ValueError("expected a shape argument")
         self._shape = check_shape(shape)
-        self._data = _dense.to_mlx(data if _dense.is_mlx(data) else np.atleast_2d(data), dtype)
-        if self._data.ndim < 2:
-            self._data = mx.reshape(self._data, (1, -1))
+        self._data = _dense.to_mlx(_dense.at_least_2d(data), dtype)
         index = _dtypes.index_dtype(maxval=max(self._shape))
         self._offsets = _dense.to_index(offsets, index, "offsets")
         if self._offsets.ndim == 0:

@@ -11,6 +11,7 @@ import numpy as np
 
 from . import _dense, _dtypes
 from ._base import as_sparse, issparse, sparray
+from ._data import traced
 from ._entrywise import _entrywise, is_integer_like
 from ._index import Index
 from ._shape import all_integers, check_input, check_shape, given_shape, is_shape
@@ -56,6 +57,7 @@ class _dok_base(_entrywise, dict):  # type: ignore[misc]
 
     _format = "dok"
     _allow_nd: tuple[int, ...] = (1, 2)
+    _containers = ("_dict",)
     _dict: dict[Any, Any]
 
     def __init__(
@@ -74,6 +76,7 @@ class _dok_base(_entrywise, dict):  # type: ignore[misc]
             check_shape(arg1, self._allow_nd)
             raise ValueError(f"unrecognized shape {arg1}")
         else:
+            _dense.refuse_traced_within(arg1)
             try:
                 x = _dense.as_dense(arg1)
             except Exception as error:
@@ -84,7 +87,7 @@ class _dok_base(_entrywise, dict):  # type: ignore[misc]
                 raise ValueError(f"DOK arrays don't yet support {x.ndim}D input.")
             A = self._classes["coo"](x, shape=shape, dtype=dtype).todok()
         self._start(A._shape, A._dtype, maxprint)
-        self._dict = A._dict
+        self._share(A)
 
     @classmethod
     def _empty(cls, shape: tuple[int, ...], dtype: Any) -> Any:
@@ -106,9 +109,16 @@ class _dok_base(_entrywise, dict):  # type: ignore[misc]
         if not coo.has_canonical_format:  # keys in order, as in SciPy
             coo = coo._from_parts(coo._data, coo._coords, coo._shape)
             coo.sum_duplicates()
-        coords = [_dense.view(c).tolist() for c in coo._coords]
-        keys = coords[0] if coo.ndim == 1 else zip(*coords, strict=True)
-        return cls._of_dict(dict(zip(keys, _dense.view(coo._data), strict=True)), coo.shape, coo._data.dtype)
+        new = cls._of_traced(coo)
+        if not traced(coo._data):
+            (new._dict,) = new._fill(coo)
+            new._origin = None
+        return new
+
+    def _fill(self, origin: Any) -> tuple[Any, ...]:
+        coords = [_dense.view(c).tolist() for c in origin._coords]
+        keys = coords[0] if origin.ndim == 1 else zip(*coords, strict=True)
+        return (dict(zip(keys, _dense.view(origin._data), strict=True)),)
 
     def __reduce__(self) -> tuple:
         return (_revive, (type(self), self.__getstate__()))
@@ -298,7 +308,8 @@ class _dok_base(_entrywise, dict):  # type: ignore[misc]
     def _getnnz(self, axis: int | None = None) -> int:
         if axis is not None:
             raise NotImplementedError("the stored entries of a dok array are not counted along an axis")
-        return len(self._dict)
+        held = self._held()
+        return len(self._dict) if held is None else held._getnnz()
 
     def count_nonzero(self, axis: int | None = None) -> int:
         """Number of entries whose value is not zero. `axis` must be None."""
@@ -344,6 +355,8 @@ class _dok_base(_entrywise, dict):  # type: ignore[misc]
     def __neg__(self) -> Any:
         if self._dtype == mx.bool_:
             raise NotImplementedError("Negating a sparse boolean matrix is not supported.")
+        if self._held() is not None:
+            return (-self.tocsr()).todok()
         return self._scaled(self._dtype, np.negative)
 
     def __imul__(self, other: Any) -> Any:
@@ -367,6 +380,8 @@ class _dok_base(_entrywise, dict):  # type: ignore[misc]
 
     def copy(self) -> Any:
         """A copy with a dict of its own."""
+        if (held := self._held()) is not None:
+            return self._of_traced(held)
         return self._of_dict(dict(self._dict), self._shape, self._dtype)
 
     def astype(self, dtype: Any, casting: str = "unsafe", copy: bool = True) -> Any:
@@ -377,6 +392,8 @@ class _dok_base(_entrywise, dict):  # type: ignore[misc]
         host = _dtypes.numpy_dtype(target)
         if not np.can_cast(self._host, host, casting):  # type: ignore[arg-type]
             raise TypeError(f"Cannot cast array data from {self._host!r} to {host!r} according to the rule {casting!r}")
+        if self._held() is not None:
+            return self.tocoo().astype(target).todok()
         return self._scaled(target, np.asarray)
 
     def resize(self, *shape: Any) -> None:
@@ -390,6 +407,7 @@ class _dok_base(_entrywise, dict):  # type: ignore[misc]
         new = given_shape(shape, self._allow_nd)
         if len(new) != self.ndim:
             raise NotImplementedError("resize does not change the number of dimensions of a dok array")
+        self._resize_held(new)
         if any(n < m for n, m in zip(new, self._shape, strict=True)):
             entries = self._dict.items()
             if len(new) == 1:
@@ -407,6 +425,8 @@ class _dok_base(_entrywise, dict):  # type: ignore[misc]
                 "Sparse arrays do not support an 'axes' parameter because swapping dimensions is the only logical "
                 f"permutation; got {axes}"
             )
+        if self._held() is not None:
+            return self.tocoo().transpose().todok()
         return self._of_dict({(j, i): x for (i, j), x in self._dict.items()}, self._shape[::-1], self._dtype)
 
     def todok(self, copy: bool = False) -> Any:
@@ -414,11 +434,15 @@ class _dok_base(_entrywise, dict):  # type: ignore[misc]
         return self.copy() if copy else self
 
     def _flat_values(self) -> np.ndarray:
-        return np.fromiter(self._dict.values(), dtype=self._host, count=len(self._dict))
+        values = list(self._dict.values())
+        _dense.refuse_traced_within(values)  # `update` and other methods of a dict take what they are given
+        return np.fromiter(values, dtype=self._host, count=len(values))
 
     def tocoo(self, copy: bool = False) -> Any:
         """Coordinate form, in the order of the dict. Checks the keys."""
         coo: Any = self._classes["coo"]
+        if (held := self._held()) is not None:
+            return coo._from_parts(held._data, held._coords, self._shape, True)
         nnz = len(self._dict)
         if nnz == 0:
             return coo(self._shape, dtype=self._dtype)

@@ -37,8 +37,14 @@ _PLAIN = {np.dtype(np.float64): float, np.dtype(np.bool_): bool}
 
 
 class _entrywise(_indexed, _spbase):
-    """A format to fill entry by entry. The dtype is fixed; values are scalars of it, or equal Python numbers."""
+    """A format to fill entry by entry. The dtype is fixed; values are scalars of it, or equal Python numbers.
 
+    Made of traced values, whose numbers cannot be read, an array holds what it was made of until its containers are
+    asked for, which refuses them: so it converts back differentiably.
+    """
+
+    _containers: tuple[str, ...]  # the attributes that hold its entries
+    _origin: Any = None  # what it was made of
     _dtype: mx.Dtype
     _host: np.dtype  # the NumPy dtype of the values
     _scalar: Any  # its scalar type
@@ -59,12 +65,55 @@ class _entrywise(_indexed, _spbase):
         self._scalar, self._plain = self._host.type, _PLAIN.get(self._host, self._host.type)
 
     @classmethod
+    def _of_traced(cls, origin: Any) -> Any:
+        """An array that holds `origin`, without duplicates and with values that may be traced, for its containers."""
+        new = cls.__new__(cls)
+        new._start(origin.shape, origin._data.dtype)
+        new._origin = origin
+        return new
+
+    def _held(self) -> Any:
+        """What this array was made of while it has no containers, else None."""
+        if self._origin is None or any(name in self.__dict__ for name in self._containers):
+            return None
+        return self._origin
+
+    def _fill(self, origin: Any) -> tuple[Any, ...]:
+        """The containers for the entries of `origin`."""
+        raise NotImplementedError
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self._containers or self._origin is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        for missing, made in zip(self._containers, self._fill(self._origin), strict=True):
+            self.__dict__.setdefault(missing, made)
+        self._origin = None
+        return self.__dict__[name]
+
+    def _share(self, other: Any) -> None:
+        """Take the entries of `other`, of this format."""
+        self._origin = other._held()
+        for name in self._containers:
+            if self._origin is None:
+                setattr(self, name, getattr(other, name))
+            else:
+                self.__dict__.pop(name, None)
+
+    def _resize_held(self, shape: tuple[int, ...]) -> None:
+        if (held := self._held()) is not None:
+            held = held._with_data(held._data)
+            held.resize(shape)
+            self._origin, self._shape = held, shape
+
+    @classmethod
     def _empty(cls, shape: tuple[int, ...], dtype: Any) -> Any:
         """An array without entries, unchecked."""
         raise NotImplementedError
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {k: v for k, v in self.__dict__.items() if k not in ("_dtype", "_host", "_scalar", "_plain")}
+        for name in self._containers:
+            getattr(self, name)  # asked for: they stand in for what the array was made of
+        state = {k: v for k, v in self.__dict__.items() if k not in ("_dtype", "_host", "_scalar", "_plain", "_origin")}
         return {**state, "dtype": str(self._dtype).removeprefix("mlx.core.")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -109,6 +158,7 @@ class _entrywise(_indexed, _spbase):
             x = as_sparse(x).toarray()
         elif _dense.is_mlx(x):
             x = _dense.view(x)
+        _dense.refuse_traced_within(x)
         return np.asarray(x, dtype=self._host)
 
     def _select(self, index: Index) -> Any:
@@ -155,6 +205,8 @@ class _entrywise(_indexed, _spbase):
     def _mul_scalar(self, other: Any) -> Any:
         if _dense.is_mlx(other) and other.dtype != self._dtype:
             raise TypeError(f"the scalar's dtype {other.dtype} differs from the sparse dtype {self._dtype}")
+        if self._held() is not None:
+            return self.tocsr()._mul_scalar(other).asformat(self._format)
         other = _dense.python_scalar(other[()] if isinstance(other, np.ndarray) else other)
         return self._scaled(_dtypes.result_type(self._dtype, other), lambda v: v * other)
 
@@ -163,6 +215,9 @@ class _entrywise(_indexed, _spbase):
             return self.tocsr() / other
         if _dense.is_mlx(other) and other.dtype != self._dtype:
             raise TypeError(f"the scalar's dtype {other.dtype} differs from the sparse dtype {self._dtype}")
+        if self._held() is not None:
+            dtype = self._dtype if _dense.is_mlx(other) else self._quotient_dtype(other)
+            return self.tocsr()._mul_scalar(1 / other).astype(dtype, copy=False).asformat(self._format)
         other = _dense.python_scalar(other[()] if isinstance(other, np.ndarray) else other)
         return self._scaled(self._quotient_dtype(other), lambda v: v / other)
 

@@ -68,7 +68,7 @@ def _part(A: Any, low: int | None, high: int | None, format: str | None) -> Any:
 
 
 def _two_d(A: Any) -> Any:
-    return A if _dense.is_mlx(A) and A.ndim > 1 else np.atleast_2d(A)
+    return _dense.at_least_2d(A)
 
 
 def find(A: Any) -> tuple[Any, Any, Any]:

@@ -351,6 +351,7 @@ class _indexed:
             x = as_sparse(x).toarray()
         elif _dense.is_mlx(x):
             x = _dense.view(x)
+        _dense.refuse_traced_within(x)
         return np.asarray(x, dtype=host)
 
     def _item(self, x: Any) -> Any:

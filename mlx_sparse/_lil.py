@@ -12,6 +12,7 @@ import numpy as np
 
 from . import _dense, _dtypes, _native
 from ._base import as_sparse, issparse, sparray
+from ._data import traced
 from ._entrywise import _entrywise
 from ._index import Index
 from ._shape import all_integers, check_input, check_shape, given_shape, is_shape, resolve_shape
@@ -62,6 +63,7 @@ class _lil_base(_entrywise):
 
     _format = "lil"
     _allow_nd: tuple[int, ...] = (2,)
+    _containers = ("rows", "data")
     rows: np.ndarray
     data: np.ndarray
 
@@ -85,7 +87,7 @@ class _lil_base(_entrywise):
         else:
             A = _from_dense(self._classes["csr"], arg1, dtype).tolil()
         self._start(A._shape, A._dtype, maxprint)
-        self.rows, self.data = A.rows, A.data
+        self._share(A)
 
     @classmethod
     def _empty(cls, shape: tuple[int, ...], dtype: Any) -> Any:
@@ -107,9 +109,16 @@ class _lil_base(_entrywise):
         if csr.ndim != 2:
             raise ValueError("Cannot convert a 1d sparse array to lil format")
         csr = csr._canonical()
-        indices, values = _dense.view(csr._indices).tolist(), _dense.view(csr._data).tolist()
-        bounds = _dense.view(csr._indptr)
-        return cls._of_lists(_split(indices, bounds), _split(values, bounds), csr.shape, csr._data.dtype)
+        new = cls._of_traced(csr)
+        if not traced(csr._data):
+            new.rows, new.data = new._fill(csr)
+            new._origin = None
+        return new
+
+    def _fill(self, origin: Any) -> tuple[Any, ...]:
+        indices, values = _dense.view(origin._indices).tolist(), _dense.view(origin._data).tolist()
+        bounds = _dense.view(origin._indptr)
+        return tuple(_listed(_split(x, bounds), self._shape[0]) for x in (indices, values))
 
     # ---- entries ----------------------------------------------------------------------------------------------
 
@@ -145,8 +154,7 @@ class _lil_base(_entrywise):
                 return
             if isinstance(i, slice) and isinstance(j, slice) and i == j == slice(None):
                 if issparse(x) and x.shape == self._shape:
-                    A = type(self)(x, dtype=self._dtype, copy=True)
-                    self.rows, self.data = A.rows, A.data
+                    self._share(type(self)(x, dtype=self._dtype, copy=True))
                     return
         super().__setitem__(key, x)
 
@@ -204,7 +212,8 @@ class _lil_base(_entrywise):
 
     def _getnnz(self, axis: int | None = None) -> Any:
         if axis is None:
-            return sum(map(len, self.rows))
+            held = self._held()
+            return sum(map(len, self.rows)) if held is None else held._getnnz()
         return self._counts(self.rows, _axis(axis))
 
     def count_nonzero(self, axis: int | None = None) -> Any:
@@ -250,6 +259,7 @@ class _lil_base(_entrywise):
         shape : tuple of int, or two ints
         """
         M, N = given_shape(shape, (2,))
+        self._resize_held((M, N))
         if M < self._shape[0]:
             self.rows, self.data = self.rows[:M].copy(), self.data[:M].copy()
         elif M > self._shape[0]:
@@ -279,6 +289,8 @@ class _lil_base(_entrywise):
 
     def copy(self) -> Any:
         """A copy with lists of its own."""
+        if (held := self._held()) is not None:
+            return self._of_traced(held)
         rows, data = (r[:] for r in self.rows), (d[:] for d in self.data)
         return self._of_lists(rows, data, self._shape, self._dtype)
 
@@ -298,7 +310,8 @@ class _lil_base(_entrywise):
         if target == self._shape:
             return self.copy() if copy else self
         coo = self.tocoo()
-        coo.eliminate_zeros()
+        if not traced(coo._data):
+            coo.eliminate_zeros()
         return coo.reshape(target, order=order).tolil()
 
     def transpose(self, axes: Any = None, copy: bool = False) -> Any:
@@ -319,11 +332,17 @@ class _lil_base(_entrywise):
     def _flat(self, lists: np.ndarray, count: int, dtype: np.dtype) -> np.ndarray:
         """The elements of all `lists`, one after the other."""
         found = _native.list_flatten(lists, count, dtype)
-        return np.fromiter(chain.from_iterable(lists), dtype, count) if found is None else found
+        if found is None:
+            values = list(chain.from_iterable(lists))
+            _dense.refuse_traced_within(values)
+            found = np.fromiter(values, dtype, count)
+        return found
 
     def tocsr(self, copy: bool = False) -> Any:
         """Compressed sparse row form, in one pass over the lists. Checks what they hold."""
         csr = self._classes["csr"]
+        if (held := self._held()) is not None:
+            return csr._from_parts(*held._trio, self._shape, canonical=True)
         M, N = self._shape
         if M == 0 or N == 0:
             return csr((M, N), dtype=self._dtype)

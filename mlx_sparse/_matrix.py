@@ -271,7 +271,7 @@ def _as_2d(x: Any, format: str) -> Any:
     if _dense.is_mlx(x):
         return x.reshape((1, -1)) if x.ndim < 2 else x
     try:
-        return np.atleast_2d(_dense.as_dense(x))
+        return _dense.at_least_2d(x)
     except (TypeError, ValueError):
         return x  # for the format to refuse
 

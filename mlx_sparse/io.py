@@ -11,7 +11,7 @@ import mlx.core as mx
 import scipy.io as _scipy_io
 import scipy.sparse as _scipy_sparse
 
-from . import _dense
+from . import _dense, _native
 from ._base import as_sparse, issparse
 from ._classes import container, from_scipy
 from ._kinds import is_array
@@ -137,6 +137,7 @@ def save_safetensors(file: Any, arrays: Mapping[str, Any], metadata: Mapping[str
     def put(name: str, x: mx.array) -> None:
         if name in buffers:
             raise ValueError(f"two arrays would be written as {name!r}")
+        _native.refuse_traced(x)
         if x.dtype in _AS_BITS:
             bits[name] = str(x.dtype).rpartition(".")[2]
             x = x.view(_AS_BITS[x.dtype]) if x.size else x.astype(_AS_BITS[x.dtype])

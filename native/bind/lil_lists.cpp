@@ -48,6 +48,9 @@ int64_t integer(const py::object& x) {
 }
 
 double real(const py::object& x) {
+  if (!PyFloat_Check(x.ptr())) {
+    if (const auto* a = as_array(x.ptr())) refuse_traced(*a); // as a number it would be a constant
+  }
   const double v = PyFloat_AsDouble(x.ptr());
   if (v == -1.0 && PyErr_Occurred()) throw py::error_already_set();
   return v;

@@ -35,6 +35,7 @@ class PerSlice : public Node {
   }
   bool has_shader() const override { return K::has_shader; }
   Arrays apply(const Arrays& in) override { return {node<PerSlice<K>>(in, stream(), kernel_, pattern_)}; }
+  mx::array tangent(int input, const Arrays& in, const mx::array& rate) override { return gradient(input, in, rate, {}); }
   void kernel(const Arrays& in, Arrays& out) const override {
     const auto a = on_host(pattern_, in[1], in[2]);
     dispatch_index(a.index, [&](auto i) {

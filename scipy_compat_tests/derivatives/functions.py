@@ -1,0 +1,292 @@
+"""What the walk calls of the package's functions: by name, functions of a csr array A and of dense operands o."""
+
+import io
+
+import mlx.core as mx
+import numpy as np
+
+import mlx_sparse as sp
+from mlx_sparse import indexed, linalg
+
+from .methods import CONSTANT_CSR
+from .walk import CLASSES
+
+ROWS, COLUMNS = np.array([0, 0, 1, 2, 3, 3]), np.array([0, 2, 1, 2, 0, 3])  # of six values o.v
+POINTERS = np.array([0, 2, 3, 4, 6])
+OFFSETS, LENGTHS = mx.array([0, 1, 4]), mx.array([1, 3])
+
+
+def written(write, read):
+    """What stands in a file afterwards."""
+
+    def call(A, o):
+        file = io.BytesIO()
+        write(file, A)
+        file.seek(0)
+        return read(file)
+
+    return [call]
+
+
+def plain(text):
+    return [lambda A, o: text]
+
+
+def spd(A):
+    """A symmetric positive definite array made of A's values."""
+    return (A.T @ A + sp.eye_array(4, format="csr")).tocsr()
+
+
+def forms(name):
+    """What a class is made of: dense arrays, lists, sparse arrays, and buffers where it has them."""
+    cls = getattr(sp, name)
+    calls = [
+        lambda A, o: cls(o.D),
+        lambda A, o: cls(o.D * double_step(o.D)),
+        lambda A, o: cls(o.X, dtype=np.float32),
+        lambda A, o: cls([[o.s, 0.0], [0.0, o.s]]),
+        lambda A, o: cls(A),
+        lambda A, o: cls(A, copy=True),
+    ]
+    fmt = name[:3]
+    if fmt in ("csr", "csc", "coo"):
+        calls += [lambda A, o: cls((o.v, (ROWS, COLUMNS)), shape=(4, 4)), lambda A, o: cls(([o.s], ([0], [1])))]
+    if fmt in ("csr", "csc"):
+        calls += [lambda A, o: cls((o.v, COLUMNS, POINTERS)), lambda A, o: cls(([o.s], [1], [0, 1, 1]))]
+    if fmt == "coo" and name.endswith("array"):
+        calls += [lambda A, o: cls(o.T), lambda A, o: cls(o.b), lambda A, o: cls(o.T).tensordot(o.D, 1)]
+    if fmt == "bsr":
+        calls += [lambda A, o: cls((o.T, [0, 1], [0, 1, 2])), lambda A, o: cls(o.D, blocksize=(2, 2))]
+    if fmt == "dia":
+        calls += [lambda A, o: cls((o.X.T, [0, 1, -1]), shape=(4, 4)), lambda A, o: cls(([o.s] * 3, [0]), shape=(3, 3))]
+    return calls
+
+
+def double_step(x):
+    return (x > 0.4).astype(x.dtype)
+
+
+def function_forms(name):
+    """coo_matvec, csr_trace and so on."""
+    f, (fmt, operation) = getattr(sp, name), name.split("_", 1)
+    to = lambda A: A.asformat(fmt)  # noqa: E731
+    operands = {
+        **{"matvec": lambda A, o: o.b, "matvec_transpose": lambda A, o: o.b, "matmul": lambda A, o: o.D},
+        **{"matmat": lambda A, o: CONSTANT_CSR.asformat(fmt), "batched_matvec": lambda A, o: o.D},
+        "batched_matmul": lambda A, o: o.D[None],
+    }
+    if operation in operands:
+        return [lambda A, o: f(to(A), operands[operation](A, o))]
+    return [lambda A, o: f(to(A))]
+
+
+def solved(solve):
+    """With b as an mx.array, as a matrix, and as an ndarray."""
+    return [
+        lambda A, o: solve(A, o.b),
+        lambda A, o: solve(A, o.X),
+        lambda A, o: solve(A, np.arange(1.0, 5)),
+        lambda A, o: solve(A, [o.s, 1.0, 2.0, 3.0]),
+    ]
+
+
+def factored(make):
+    """`solve` in all its forms, and what else a factorisation shows."""
+    return [
+        *solved(lambda A, b: make(A.tocsc()).solve(b)),
+        lambda A, o: make(A.tocsc()).solve(o.b, trans="T"),
+        lambda A, o: make(A.tocsc()).solve(o.b, trans="H"),
+        lambda A, o: [make(A.tocsc()).L, make(A.tocsc()).U],
+        lambda A, o: make(A.tocsc()).perm_r,
+    ]
+
+
+def cloud(name):
+    """Every attribute and method of a batch of two clouds; None where a method is without one."""
+    cls = getattr(indexed, name)
+
+    def batch(o, D=None):
+        points = o.D[:, :2] if D is None else D
+        options = {"lengths": LENGTHS} if name == "PointCloudBatch" else {"offsets": OFFSETS}
+        return cls(points, o.X, **options)
+
+    def parts(B):
+        return [B.positions, B.features]
+
+    held = "positions features lengths offsets indices batch_size total_points order".split()
+    calls = {
+        **{n: lambda A, o, n=n: getattr(batch(o), n) for n in held},
+        **{n: lambda A, o, n=n: getattr(batch(o), n)() for n in "as_lengths centroid bounding_box dense_mask".split()},
+        "concatenate": lambda A, o: parts(cls.concatenate([batch(o), batch(o)])),
+        "expand": lambda A, o: batch(o).expand(o.X[:2]),
+        "from_dense": lambda A, o: parts(cls.from_dense(o.T, lengths=[2, 3])),
+        "from_list": lambda A, o: parts(cls.from_list([o.D, o.D[:2]])),
+        "gather_by_index": lambda A, o: batch(o).gather_by_index(mx.array([0, 3, 1])),
+        "get_points": lambda A, o: batch(o).get_points(1),
+        "neighbors": lambda A, o: batch(o).neighbors(k=2),
+        "normalize": lambda A, o: parts(batch(o).normalize()),
+        "pool": lambda A, o: batch(o).pool(),
+        "segment_reduce": lambda A, o: batch(o).segment_reduce(o.X, "mean"),
+        "to_dense": lambda A, o: batch(o).to_dense(),
+        "voxel_downsample": lambda A, o: parts(batch(o).voxel_downsample(0.25)[0]),
+        "with_features": lambda A, o: parts(batch(o).with_features(o.D)),
+        "with_positions": lambda A, o: parts(batch(o).with_positions(o.X)),
+    }
+    methods = [n for n in dir(cls) if not n.startswith("_")]
+    missing = set(methods) - set(calls)
+    assert not missing, f"{name}: no entry in functions.py for {sorted(missing)}"
+    return [calls[n] for n in methods]
+
+
+def segments(f):
+    return [
+        lambda A, o: f(o.X, LENGTHS),
+        lambda A, o: f(o.X, offsets=OFFSETS),
+        lambda A, o: f(o.X, segment_ids=mx.array([1, 0, 1, 1]), num_segments=2),
+    ]
+
+
+REDUCTIONS = ("sum", "mean", "max", "min", "prod")
+CONVERTED = ("add", "subtract", "hstack", "vstack", "bmat", "block_array", "block_diag", "kron", "kronsum")
+METRICS = ("euclidean", "sqeuclidean", "manhattan", "cosine")
+PAIRED = {
+    "add": [lambda A, o: sp.add(A, CONSTANT_CSR), lambda A, o: sp.add(A, A.T)],
+    "subtract": [lambda A, o: sp.subtract(A, CONSTANT_CSR), lambda A, o: sp.subtract(CONSTANT_CSR, A)],
+    "kron": [lambda A, o: sp.kron(A, o.X), lambda A, o: sp.kron(o.b, A), lambda A, o: sp.kron([[o.s]], o.X)],
+    "kronsum": [lambda A, o: sp.kronsum(A, CONSTANT_CSR), lambda A, o: sp.kronsum(o.D, A)],
+    "hstack": [lambda A, o: sp.hstack([A, o.D]), lambda A, o: sp.hstack([A, A])],
+    "vstack": [lambda A, o: sp.vstack([A, o.D]), lambda A, o: sp.vstack([A, A])],
+    "bmat": [lambda A, o: sp.bmat([[A, o.X], [None, [[1.0, 2.0, 3.0]]]])],
+    "block_array": [lambda A, o: sp.block_array([[o.D, None], [A, o.X]])],
+    "block_diag": [lambda A, o: sp.block_diag([A, o.X]), lambda A, o: sp.block_diag([[o.s, o.s]])],
+}
+FUNCTIONS = {
+    **{name: forms(name) for name in CLASSES},
+    **{name: function_forms(name) for name in sp._function_form_names if name not in ("add", "subtract")},
+    **PAIRED,
+    "asarray": [lambda A, o: sp.asarray(o.D), lambda A, o: sp.asarray(A, format="coo")],
+    "diags": [lambda A, o: sp.diags([o.b, o.b[:3]], [0, 1]), lambda A, o: sp.diags([o.s], [0], shape=(3, 3))],
+    "diags_array": [
+        lambda A, o: sp.diags_array(o.b),
+        lambda A, o: sp.diags_array([o.b, o.b[:3]], offsets=[0, -1], format="csr"),
+        lambda A, o: sp.diags_array([o.s, 1.0]),
+    ],
+    "expand_dims": [lambda A, o: sp.expand_dims(A, axis=0)],
+    "find": [lambda A, o: sp.find(A), lambda A, o: sp.find(o.D)],
+    "from_dense": [lambda A, o: sp.from_dense(o.D)],
+    "from_numpy": [lambda A, o: sp.from_numpy(o.D, threshold=0.4)],
+    "fromdense": [
+        lambda A, o, f=f: sp.fromdense(o.D, threshold=0.4, format=f) for f in ("csr", "csc", "coo", "bsr", "dia")
+    ],
+    "get_index_dtype": [lambda A, o: str(sp.get_index_dtype(A.indices))],
+    "permute_dims": [lambda A, o: sp.permute_dims(A, (1, 0))],
+    "safely_cast_index_arrays": [lambda A, o: sp.safely_cast_index_arrays(A, np.int64)],
+    "spdiags": [lambda A, o: sp.spdiags(o.b, 0, 4, 4), lambda A, o: sp.spdiags([[o.s, 1.0]], [0], 2, 2)],
+    "swapaxes": [lambda A, o: sp.swapaxes(A, 0, 1)],
+    "todense": [lambda A, o: sp.todense(A)],
+    "tril": [lambda A, o: sp.tril(A, 1), lambda A, o: sp.tril(o.D), lambda A, o: sp.tril(o.b)],
+    "triu": [lambda A, o: sp.triu(A), lambda A, o: sp.triu(o.D, format="csr"), lambda A, o: sp.triu([[o.s, o.s]])],
+    "random_array": [lambda A, o: sp.random_array((4, 4), density=0.375, rng=1, data_sampler=lambda size: o.v[:size])],
+    **{name: written(sp.save_npz, sp.load_npz) for name in ("save_npz", "load_npz")},
+    # ---- linalg
+    "linalg.cg": [
+        lambda A, o: linalg.cg(spd(A), o.b, rtol=1e-13)[0],
+        lambda A, o: linalg.cg(spd(A), np.ones(4), rtol=1e-13)[0],
+        lambda A, o: linalg.cg(spd(CONSTANT_CSR), [o.s, 1.0, 2.0, 3.0], rtol=1e-13)[0],
+        lambda A, o: linalg.cg(o.D.T @ o.D + mx.eye(4, dtype=mx.float64), o.b, rtol=1e-13)[0],
+    ],
+    "linalg.expm": [lambda A, o: linalg.expm(A), lambda A, o: linalg.expm(o.D)],
+    "linalg.expm_multiply": [
+        *solved(linalg.expm_multiply),
+        lambda A, o: linalg.expm_multiply(A, o.b, start=0.1, stop=1.0, num=3),
+    ],
+    "linalg.factorized": solved(lambda A, b: linalg.factorized(A.tocsc())(b)),
+    "linalg.inv": [lambda A, o: linalg.inv(A.tocsc())],
+    "linalg.is_sptriangular": [lambda A, o: linalg.is_sptriangular(A)],
+    "linalg.matrix_power": [lambda A, o, n=n: linalg.matrix_power(A, n) for n in (1, 2, 3)],
+    "linalg.norm": [
+        *(lambda A, o, k=k: linalg.norm(A, k) for k in (None, "fro", 1, -1, np.inf, -np.inf, 2)),
+        *(lambda A, o, k=k: linalg.norm(A, k, axis=0) for k in (None, 1, 2, np.inf)),
+    ],
+    "linalg.onenormest": [lambda A, o: linalg.onenormest(A), lambda A, o: linalg.onenormest(o.D)],
+    "linalg.spbandwidth": [lambda A, o: linalg.spbandwidth(A)],
+    "linalg.spilu": factored(linalg.spilu),
+    "linalg.splu": factored(linalg.splu),
+    "linalg.spsolve": [
+        *solved(linalg.spsolve),
+        lambda A, o: linalg.spsolve(A, CONSTANT_CSR.tocsc()),
+        lambda A, o: linalg.spsolve(CONSTANT_CSR, A.tocsc()),
+    ],
+    "linalg.spsolve_triangular": [
+        *solved(lambda A, b: linalg.spsolve_triangular(sp.tril(A, format="csr"), b)),
+        *solved(lambda A, b: linalg.spsolve_triangular(sp.triu(A, format="csr"), b, lower=False, unit_diagonal=True)),
+    ],
+    # ---- indexed
+    **{f"indexed.{name}": cloud(name) for name in ("OffsetPointCloudBatch", "PointCloudBatch")},
+    "indexed.indexed_distance": [
+        *(lambda A, o, m=m: indexed.indexed_distance(o.D, o.D[:2] * 0.5, metric=m) for m in METRICS),
+        lambda A, o: indexed.indexed_distance(o.D, o.D, [0, 1], [2, 3], pairs=True),
+    ],
+    "indexed.k_nearest_neighbors": [lambda A, o, m=m: indexed.k_nearest_neighbors(o.X, k=2, metric=m) for m in METRICS],
+    "indexed.radius_neighbors": [lambda A, o: indexed.radius_neighbors(o.X, radius=0.8)],
+    "indexed.segment_argmax": segments(indexed.segment_argmax),
+    "indexed.segment_argmin": segments(indexed.segment_argmin),
+    "indexed.segment_reduce": [
+        *(lambda A, o, k=k: indexed.segment_reduce(o.X, LENGTHS, k) for k in REDUCTIONS),
+        *segments(indexed.segment_reduce),
+    ],
+    "indexed.segment_softmax": segments(indexed.segment_softmax),
+    "indexed.sparse_matrix_vector_multiplication_reduction": [
+        lambda A, o: indexed.sparse_matrix_vector_multiplication_reduction(
+            o.T[:, None, :, :], [0, 1], o.D[:2, None, :], [0, 1], [1, 0], 2
+        )
+    ],
+    "indexed.sparse_vector_vector_outer_product_reduction": [
+        lambda A, o: indexed.sparse_vector_vector_outer_product_reduction(
+            o.D[:2, None, :], [0, 1], o.X[:2, None, :], [0, 1], [1, 0], 2
+        )
+    ],
+    **{
+        f"indexed.{name}": [lambda A, o, name=name, of=of: getattr(indexed, name)(*of)]
+        for name, of in {
+            "lengths_to_offsets": (LENGTHS,),
+            "lengths_to_segment_ids": (LENGTHS,),
+            "offsets_to_lengths": (OFFSETS,),
+            "offsets_to_segment_ids": (OFFSETS,),
+            "segment_ids_to_lengths": ([0, 1, 1], 2),
+            "segment_ids_to_offsets": ([0, 1, 1], 2),
+        }.items()
+    },
+    # ---- io
+    **{f"io.{name}": written(sp.save_npz, sp.load_npz) for name in ("save_npz", "load_npz")},
+    **{f"io.{name}": written(sp.io.mmwrite, sp.io.mmread) for name in ("mmread", "mmwrite")},
+    "io.mminfo": written(sp.io.mmwrite, sp.io.mminfo),
+    **{
+        f"io.{name}": written(lambda f, A: sp.io.save_safetensors(f, {"A": A}), sp.io.load_safetensors)
+        for name in ("save_safetensors", "load_safetensors")
+    },
+}
+# Neither take nor give values of arrays: settings, names of types, arrays of ones and of random numbers.
+EXEMPT = {
+    *("SparseEfficiencyWarning", "SparseWarning", "__version__", "indexed", "io", "linalg", "runtime", "sparray"),
+    *("spmatrix", "use_cpu", "use_device", "use_gpu", "issparse", "isspmatrix", "eye", "eye_array", "identity", "rand"),
+    *(f"isspmatrix_{fmt}" for fmt in ("bsr", "coo", "csc", "csr", "dia", "dok", "lil")),
+    *("random", "from_scipy", "linalg.MatrixRankWarning", "linalg.SuperLU", "linalg.use_solver"),
+}
+# Zero derivatives that are true: of index arrays, of what is told by the structure, of positions of extremes.
+ZERO_FUNCTIONS = {
+    *("get_index_dtype", "safely_cast_index_arrays", "linalg.is_sptriangular", "linalg.spbandwidth", "io.mminfo"),
+    *(
+        "indexed.segment_argmax",
+        "indexed.segment_argmin",
+        "indexed.segment_ids_to_lengths",
+        "indexed.lengths_to_offsets",
+    ),
+    *("indexed.offsets_to_lengths", "indexed.offsets_to_segment_ids", "indexed.lengths_to_segment_ids"),
+    *("indexed.segment_ids_to_offsets", "indexed.OffsetPointCloudBatch", "indexed.PointCloudBatch"),
+}
+
+
+def names():
+    """Every public function and class, those of submodules with their module's name."""
+    return {*sp.__all__, *(f"{m}.{n}" for m in ("linalg", "indexed", "io") for n in getattr(sp, m).__all__)}
