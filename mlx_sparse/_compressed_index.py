@@ -11,7 +11,7 @@ import numpy as np
 
 from . import _dense, _native
 from ._base import SparseEfficiencyWarning
-from ._index import Index, _indexed, stored
+from ._index import Index, _indexed, is_mesh
 
 
 class _cs_indexed(_indexed):
@@ -26,6 +26,7 @@ class _cs_indexed(_indexed):
     _sorted: bool | None
     _canonical_format: bool | None
     has_sorted_indices: bool
+    has_canonical_format: bool
     _swap: Any
     _classes: Any
     _from_parts: Any
@@ -66,7 +67,7 @@ class _cs_indexed(_indexed):
         if isinstance(row, int) and isinstance(col, int):
             return self._package(self._get_one(row, col), index)
         if isinstance(row, np.ndarray) and isinstance(col, np.ndarray):
-            if not (row.ndim == 2 and row.shape[1] == 1 and (col.ndim == 1 or col.shape[0] == 1)):
+            if not is_mesh(row, col):
                 return self._package(self._take_pairs(*index.axes), index)
         return self._package(self._take(*self._swap((row, col))), index)
 
@@ -159,22 +160,32 @@ class _cs_indexed(_indexed):
         major, minor = self._swap(pair) if len(coords) == 2 else pair
         self._set_many(major, minor, values, True)
 
-    def _assign_sparse(self, rows: np.ndarray, cols: np.ndarray, x: Any) -> None:
-        """Set the grid (rows, cols) to `x`: stored elements become zero, then the entries of `x` are written."""
-        grid = rows.shape
-        if self._indices.size:
-            major, minor = self._swap((rows.ravel(), cols.ravel()))
-            self._set_many(major, minor, np.zeros(1, self._values(0).dtype), False)
-        values, (r, c) = stored(x, self._data.dtype)
-        if values.size == 0:
+    def _clear_block(self, rows: np.ndarray, cols: np.ndarray) -> None:
+        """Stored elements of the block become zeros that stay stored, as in SciPy."""
+        if self._assigned:
+            self.prune()
+        nnz = self._indices.size
+        major, minor = self._swap((rows, cols))
+        if nnz == 0 or major.size * minor.size == 0:
             return
-        if x.shape[0] == 1 and grid[0] != 1:
-            r = np.repeat(np.arange(grid[0]), c.size)
-            c, values = np.tile(c, grid[0]), np.tile(values, grid[0])
-        if x.shape[1] == 1 and grid[1] != 1:
-            c = np.tile(np.arange(grid[1]), r.size)
-            r, values = np.repeat(r, grid[1]), np.repeat(values, grid[1])
-        self._assign((rows[r, c], cols[r, c]), values)
+        if major.size * minor.size <= nnz or _native.is_tracer(self._data):  # cell by cell
+            cells = np.broadcast_arrays(major[:, None], minor[None, :])
+            self._set_many(cells[0].ravel(), cells[1].ravel(), np.zeros(1, self._values(0).dtype), False)
+            return
+        slices, inside = (np.zeros(n, np.bool_) for n in self._swap(self._shape))
+        slices[major] = inside[minor] = True
+        met = np.repeat(slices, np.diff(_dense.view(self._indptr)))
+        met &= inside[_dense.view(self._indices)]
+        at = np.flatnonzero(met)
+        if at.size and not self.has_canonical_format:
+            slice_of = np.searchsorted(_dense.view(self._indptr), at, "right").astype(np.int64)
+            if np.unique(slice_of * inside.size + _dense.view(self._indices)[at]).size < at.size:
+                self.sum_duplicates()
+                return self._clear_block(rows, cols)
+        if at.size:
+            values = _dense.view(self._data).copy()
+            values[at] = 0
+            self._data = _dense.to_mlx(values, self._data.dtype)
 
     def _set_many(self, major: np.ndarray, minor: np.ndarray, values: Any, insert: bool, quiet: bool = False) -> None:
         """Replace the values at these places; with `insert`, also where nothing is stored. The last of equals counts.

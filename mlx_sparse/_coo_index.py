@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import mlx.core as mx
@@ -36,8 +37,7 @@ class _coo_indexed(_indexed):
             if part == NEW_AXIS:
                 coords.append(np.zeros(boxed._data.size, np.int32))
             elif part == ARRAYS:
-                assert index.array_shape is not None and sample is not None
-                coords.extend([sample] if len(index.array_shape) == 1 else np.unravel_index(sample, index.array_shape))
+                coords.extend(sample)
             else:
                 coords.append(boxed._coords[part])
         new = tuple(
@@ -48,8 +48,8 @@ class _coo_indexed(_indexed):
         )
         return self._from_parts(boxed._data, new, index.shape, canonical)
 
-    def _matches(self, index: Index) -> tuple[Any, np.ndarray | None]:
-        """The entries that `index` selects, each as often as it does, and which element of the arrays each one meets.
+    def _matches(self, index: Index) -> tuple[Any, list[np.ndarray]]:
+        """The entries that `index` selects, each as often as it does, and the place in the arrays that each one meets.
 
         The entries come with coordinates relative to the slices, in an array of no particular shape.
         """
@@ -62,14 +62,24 @@ class _coo_indexed(_indexed):
             boxed = self._from_parts(data, tuple(coords), self._shape)
         else:
             boxed = self
-        axes = [axis for axis, a in enumerate(index.axes) if isinstance(a, np.ndarray)]
-        if not axes:
-            return boxed, None
-        held = [_dense.view(boxed._coords[axis]) for axis in axes]
-        wanted = [np.ravel(index.axes[axis]) for axis in axes]
-        lengths = [self._shape[axis] for axis in axes]
-        at, sample = _matching(held, wanted, lengths)
-        return boxed._rows(at), sample
+        meshes = index.meshes()
+        if len(meshes) > 1:  # an entry that one of them selects many times may be none of another's
+            axes, wanted = zip(*(pair for mesh in meshes for pair in zip(mesh[0], mesh[2], strict=True)), strict=True)
+            held = [_dense.view(boxed._coords[axis]) for axis in axes]
+            at = _candidates(held, wanted, [self._shape[axis] for axis in axes])
+            boxed = boxed if at is None else boxed._rows(at)
+        places: dict[int, np.ndarray] = {}
+        for axes, dims, wanted in meshes:
+            held = [_dense.view(boxed._coords[axis]) for axis in axes]
+            at, sample = _matching(held, wanted, [self._shape[axis] for axis in axes])
+            boxed = boxed._rows(at)
+            places = {d: p[at] for d, p in places.items()}
+            assert index.array_shape is not None
+            if dims:
+                lengths = [index.array_shape[d] for d in dims]
+                places.update(zip(dims, np.unravel_index(sample, lengths) if dims[1:] else [sample], strict=True))
+        none = np.zeros(boxed._data.size, np.int32)
+        return boxed, [places.get(d, none) for d in range(len(index.array_shape or ()))]
 
     def _rows(self, at: np.ndarray) -> Any:
         """The entries at these positions."""
@@ -176,18 +186,22 @@ def _joined(old: mx.array, new: np.ndarray, keep: np.ndarray | None) -> mx.array
     )
 
 
+def _candidates(held: Sequence[np.ndarray], wanted: Sequence[np.ndarray], lengths: Sequence[int]) -> np.ndarray | None:
+    """Which entries no axis alone rules out; None for all, or where finding out takes more than it saves."""
+    at = None
+    for c, w, n in zip(held, wanted, lengths, strict=True):
+        if n <= 4 * (c.size + w.size) + 1024 and w.size < n:
+            hit = np.zeros(n, np.bool_)
+            hit[w] = True
+            at = np.flatnonzero(hit[c]) if at is None else at[hit[c[at]]]
+    return at
+
+
 def _matching(held: list[np.ndarray], wanted: list[np.ndarray], lengths: list[int]) -> tuple[np.ndarray, np.ndarray]:
     """All (s, w) where entry s stands at wanted place w on every axis, by s, then w."""
-    at = None
-    if len(held) > 1:  # drop at once what one axis alone rules out
-        for c, w, n in zip(held, wanted, lengths, strict=True):
-            if n <= 4 * (c.size + w.size) + 1024 and w.size < n:
-                hit = np.zeros(n, np.bool_)
-                hit[w] = True
-                mine = hit[c] if at is None else hit[c[at]]
-                at = np.flatnonzero(mine) if at is None else at[mine]
-        if at is not None:
-            held = [c[at] for c in held]
+    at = _candidates(held, wanted, lengths) if len(held) > 1 else None
+    if at is not None:
+        held = [c[at] for c in held]
     which, sample = _pairs(*_keys(held, wanted, lengths), math.prod(lengths))
     return (which if at is None else at[which]), sample
 
@@ -209,8 +223,17 @@ def _keys(stored: list[np.ndarray], wanted: list[np.ndarray], lengths: list[int]
 
 def _pairs(stored: np.ndarray, wanted: np.ndarray, bound: int) -> tuple[np.ndarray, np.ndarray]:
     """All (s, w) with stored[s] == wanted[w], by s, then w."""
+    small = bound <= 4 * (stored.size + wanted.size) + 1024  # a table is not larger than the operands
+    if small:
+        number = np.arange(wanted.size, dtype=np.int32)
+        place = np.full(bound, -1, np.int32)
+        place[wanted] = number
+        if np.array_equal(place[wanted], number):  # nothing is wanted twice
+            sample = place[stored]
+            which = np.flatnonzero(sample >= 0)
+            return which, sample[which]
     order = np.argsort(wanted, kind="stable")
-    if bound <= 4 * (stored.size + wanted.size) + 1024:  # a table, where it is not larger than the operands
+    if small:
         first = np.zeros(bound + 1, np.int64)
         np.cumsum(np.bincount(wanted, minlength=bound), out=first[1:])
         low, high = first[stored], first[stored.astype(np.int64) + 1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import chain
+from itertools import chain, product
 from typing import Any
 
 import mlx.core as mx
@@ -13,7 +13,7 @@ from . import _dense, _dtypes
 from ._base import as_sparse, issparse, sparray
 from ._data import traced
 from ._entrywise import _entrywise, is_integer_like
-from ._index import Index
+from ._index import ARRAYS, Index, is_mesh
 from ._shape import all_integers, check_input, check_shape, given_shape, is_shape
 
 
@@ -293,9 +293,24 @@ class _dok_base(_entrywise, dict):  # type: ignore[misc]
                 entries = {(axes[0].index(i), axes[1].index(j)): x for (i, j), x in inside}
                 return self._of_dict(entries, shape, self._dtype)
         if all(arrays):
-            return self._looked_up(tuple(map(np.atleast_2d, axes)))
+            if not is_mesh(*index.raw):
+                return self._looked_up(tuple(map(np.atleast_2d, axes)))
+            axes = index.raw
         row, col = (np.arange(a.start, a.stop, a.step) if isinstance(a, range) else a.ravel() for a in axes)
+        if row.size * col.size > len(self._dict):  # look at the entries, not at the cells
+            found = self.tocoo()._select(Index((row[:, None], col[None, :]), [ARRAYS]))
+            found.eliminate_zeros()
+            return self._from_coo(found)
         return self._looked_up(tuple(np.broadcast_arrays(row[:, None], col[None, :])))
+
+    def _clear_block(self, rows: np.ndarray, cols: np.ndarray) -> None:
+        if rows.size * cols.size < len(self._dict):
+            gone: Iterable = product(rows.tolist(), cols.tolist())
+        else:
+            inside = set(rows.tolist()), set(cols.tolist())
+            gone = [key for key in self._dict if key[0] in inside[0] and key[1] in inside[1]]
+        for key in gone:
+            self._dict.pop(key, None)
 
     def _looked_up(self, coords: tuple[np.ndarray, ...]) -> Any:
         """The entries at `coords` that are not zero, as an array of the coordinates' shape."""

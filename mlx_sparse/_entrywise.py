@@ -32,6 +32,7 @@ _THROUGH_CSR = (
     "__neg__",
     "__round__",
 )
+_PIECE = 1 << 16  # elements written at a time
 # What a NumPy scalar type takes as it is: a Python number of the same precision.
 _PLAIN = {np.dtype(np.float64): float, np.dtype(np.bool_): bool}
 
@@ -174,6 +175,11 @@ class _entrywise(_indexed, _spbase):
     def _pick(self, index: Index) -> Any:
         """What `index` selects, in this format and with as many dimensions as this array."""
         raise NotImplementedError
+
+    def _assign_grid(self, grid: Any, values: np.ndarray) -> None:
+        for low in range(0, values.size, _PIECE):  # as Python objects positions and values take ten times the memory
+            at = slice(low, low + _PIECE)
+            self._assign(tuple(g.flat[at] for g in grid), values.flat[at])
 
     def setdiag(self, values: Any, k: int = 0) -> None:
         """Set the `k`-th diagonal to `values` (a scalar or a sequence) in place.

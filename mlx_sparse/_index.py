@@ -6,6 +6,7 @@ A key becomes one entry per axis of the array: an integer, a range, or an array 
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,29 @@ class Index:
         """`shape` without its new axes."""
         skipped = self.newaxes
         return tuple(n for at, n in enumerate(self.shape) if at not in skipped)
+
+    def meshes(self) -> list[tuple[list[int], list[int], list[np.ndarray]]]:
+        """The index arrays in groups that vary along dimensions of `array_shape` of their own, as those of `np.ix_` do.
+
+        Each group has its axes, its dimensions, and for every axis the positions wanted, flat over those dimensions: an
+        element is selected where each group meets it, so nobody has to look at all cells.
+        """
+        nd = len(self.array_shape or ())
+        groups: list[tuple[list[int], list[int]]] = []
+        for axis, a in enumerate(self.raw):
+            if not isinstance(a, np.ndarray):
+                continue
+            axes, dims = [axis], [nd - a.ndim + d for d, n in enumerate(a.shape) if n != 1]
+            for other in [g for g in groups if set(g[1]) & set(dims)]:
+                groups.remove(other)
+                axes, dims = other[0] + axes, sorted({*other[1], *dims})
+            groups.append((axes, dims))
+        found = []
+        for axes, dims in groups:
+            full = [self.raw[axis].reshape((1,) * (nd - self.raw[axis].ndim) + self.raw[axis].shape) for axis in axes]
+            own = np.broadcast_arrays(*(a.reshape([a.shape[d] for d in dims]) for a in full))
+            found.append((axes, dims, [a.ravel() for a in own]))
+        return found
 
     def grid(self) -> tuple[np.ndarray, ...]:
         """int64 positions along every axis, which broadcast to `shape` without its new axes."""
@@ -328,10 +352,35 @@ class _indexed:
         """Set the elements at `coords` (int64, flat, in range) to `values`; of repeated places the last counts."""
         raise NotImplementedError(f"assignment is not supported by {self._format} format")
 
-    def _assign_sparse(self, rows: np.ndarray, cols: np.ndarray, x: Any) -> None:
-        """Set the elements at the 2-D grid (rows, cols) to the sparse 2-D `x`, whose shape broadcasts to the grid's."""
-        values = np.broadcast_to(self._values(x), rows.shape)
-        self._assign((rows.ravel(), cols.ravel()), values.ravel())
+    def _assign_grid(self, grid: Sequence[np.ndarray], values: np.ndarray) -> None:
+        """`_assign` for positions and values of one shape of any rank."""
+        self._assign(tuple(g.ravel() for g in grid), values.reshape(-1))
+
+    def _clear_block(self, rows: np.ndarray, cols: np.ndarray) -> None:
+        """Make every stored element of these rows and columns, each named once, zero."""
+        raise NotImplementedError(f"assignment is not supported by {self._format} format")
+
+    def _assign_block(self, rows: np.ndarray, cols: np.ndarray, x: Any) -> None:
+        """Set the block of `rows` and `cols` to the sparse 2-D `x`, whose shape broadcasts to the block's.
+
+        Of a row or column named twice the last counts. Costs what entries there are, not cells.
+        """
+        values, (i, j) = stored(x, _dtypes.mlx_dtype(self._values(0).dtype))
+        if x.shape[0] == 1 and rows.size != 1:
+            i, j, values = np.repeat(np.arange(rows.size), j.size), np.tile(j, rows.size), np.tile(values, rows.size)
+        if x.shape[1] == 1 and cols.size != 1:
+            i, values = np.repeat(i, cols.size), np.repeat(values, cols.size)
+            j = np.tile(np.arange(cols.size), i.size // cols.size)
+        last = _last_named(rows), _last_named(cols)
+        if last[0] is not None or last[1] is not None:
+            keep = np.ones(values.size, np.bool_)
+            for at, chosen in ((i, last[0]), (j, last[1])):
+                if chosen is not None:
+                    keep &= chosen[at]
+            i, j, values = i[keep], j[keep], values[keep]
+        self._clear_block(*(a if f is None else a[f] for a, f in zip((rows, cols), last, strict=True)))
+        if values.size:
+            self._assign((rows[i], cols[j]), values)
 
     # ---- right-hand sides -------------------------------------------------------------------------------------
 
@@ -369,19 +418,21 @@ class _indexed:
         if x.squeeze().shape != _squeezed(shape):
             x = np.broadcast_to(x, shape)
         if x.size:
-            self._assign(tuple(g.ravel() for g in grid), x.reshape(-1))
+            self._assign_grid(grid, x.reshape(shape))
 
     def _set_sparse(self, index: Index, x: Any) -> None:
-        rows, cols = np.broadcast_arrays(*_rows_and_columns(index))
+        rows, cols = map(np.atleast_2d, _rows_and_columns(index))
+        shape = np.broadcast_shapes(rows.shape, cols.shape)
         if 0 in x.shape:
             return
-        if rows.ndim == 1:
-            rows, cols = rows[None], cols[None]
-        if any(n != m and n != 1 for n, m in zip(x._shape_as_2d, rows.shape, strict=True)):
+        if any(n != m and n != 1 for n, m in zip(x._shape_as_2d, shape, strict=True)):
             raise ValueError("shape mismatch in assignment")
         if x.ndim != 2:
             x = x.reshape(x._shape_as_2d)
-        self._assign_sparse(rows, cols, x)
+        if rows.shape[1] == 1 and cols.shape[0] == 1:
+            self._assign_block(rows.ravel(), cols.ravel(), x)
+        else:  # as many positions are given as there are cells
+            self._assign_grid(np.broadcast_arrays(rows, cols), np.broadcast_to(self._values(x), shape))
 
 
 def stored(x: Any, dtype: Any) -> tuple[np.ndarray, list[np.ndarray]]:
@@ -394,6 +445,23 @@ def stored(x: Any, dtype: Any) -> tuple[np.ndarray, list[np.ndarray]]:
         x = x.tocoo(copy=False)._unique()
         coords = [_dense.view(c).astype(np.int64) for c in x._coords]
     return _dense.view(x.astype(dtype, copy=False)._data), coords
+
+
+def is_mesh(row: np.ndarray, col: np.ndarray) -> bool:
+    """Whether two index arrays select all of some rows' elements in some columns, as those of `np.ix_` do."""
+    return row.ndim == 2 and row.shape[1] == 1 and (col.ndim == 1 or col.shape[0] == 1)
+
+
+def _last_named(places: np.ndarray) -> np.ndarray | None:
+    """Where each of `places` is named for the last time; None if none is named twice."""
+    if np.all(places[1:] > places[:-1]):
+        return None
+    names, back = np.unique(places[::-1], return_index=True)
+    if names.size == places.size:
+        return None
+    last = np.zeros(places.size, np.bool_)
+    last[places.size - 1 - back] = True
+    return last
 
 
 def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -412,4 +480,4 @@ def _rows_and_columns(index: Index) -> tuple[np.ndarray, np.ndarray]:
     return rows, np.atleast_1d(np.asarray(col, np.int64))
 
 
-__all__ = ["ARRAYS", "NEW_AXIS", "Index", "parse", "stored"]
+__all__ = ["ARRAYS", "NEW_AXIS", "Index", "is_mesh", "parse", "stored"]

@@ -14,7 +14,7 @@ from . import _dense, _dtypes, _native
 from ._base import as_sparse, issparse, sparray
 from ._data import traced
 from ._entrywise import _entrywise
-from ._index import Index
+from ._index import Index, is_mesh
 from ._shape import all_integers, check_input, check_shape, given_shape, is_shape, resolve_shape
 
 
@@ -169,7 +169,9 @@ class _lil_base(_entrywise):
     def _pick(self, index: Any) -> Any:
         row, col = index.axes
         if isinstance(row, np.ndarray) and isinstance(col, np.ndarray):
-            return self._pick_pairs(*np.atleast_2d(row, col))
+            if not is_mesh(*index.raw):
+                return self._pick_pairs(*np.atleast_2d(row, col))
+            row, col = index.raw
         taken = np.array([row] if isinstance(row, int) else row, dtype=np.int64).ravel()
         if isinstance(col, np.ndarray):
             columns, values = _native.list_take(self.rows, self.data, taken, col.ravel(), self._shape[1])
@@ -190,6 +192,19 @@ class _lil_base(_entrywise):
     def _assign(self, coords: tuple[np.ndarray, ...], values: np.ndarray) -> None:
         row, col = coords
         _native.list_assign(self.rows, self.data, row, col, values.tolist())
+
+    def _clear_block(self, rows: np.ndarray, cols: np.ndarray) -> None:
+        if cols.size == 0:
+            return
+        low, high = int(cols.min()), int(cols.max()) + 1
+        inside = None if high - low == cols.size else set(cols.tolist())
+        for i in rows.tolist():
+            row, data = self.rows[i], self.data[i]
+            a, b = bisect_left(row, low), bisect_left(row, high)
+            if a == b:
+                continue
+            keep = [] if inside is None else [k for k in range(a, b) if row[k] not in inside]
+            row[a:b], data[a:b] = [row[k] for k in keep], [data[k] for k in keep]
 
     def getrowview(self, i: int) -> Any:
         """Row `i` as an array of shape (1, n) that shares its lists with this one."""
