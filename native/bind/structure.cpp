@@ -113,7 +113,8 @@ void bind_structure(py::module_& m) {
       .def_static("coordinate", &coordinate, "n_major"_a, "n_minor"_a, "major"_a, "minor"_a)
       .def_static("block", &block, "shape"_a, "blocksize"_a, "indices"_a, "indptr"_a)
       .def_static("diagonal", &diagonals, "n_major"_a, "n_minor"_a, "length"_a, "offsets"_a)
-      .def("unplanned", &unplanned);
+      .def("unplanned", &unplanned)
+      .def_property_readonly("planned", [](const Structure& a) { return a.pattern.plan != nullptr; });
   m.def("product", lazy(&product), "kind"_a, "structure"_a, "data"_a, "x"_a, "stream"_a);
   m.def("product_direct", &product_direct, "kind"_a, "structure"_a, "data"_a, "x"_a);
   m.def("sddmm", at_once(&sampled_product), "structure"_a, "u"_a, "v"_a, "stream"_a);
