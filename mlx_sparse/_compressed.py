@@ -10,7 +10,7 @@ import numpy as np
 from . import _dense, _dtypes, _native
 from ._base import as_sparse, issparse
 from ._compressed_index import _cs_indexed
-from ._data import Buffer, _data_array, traced
+from ._data import _data_array, traced
 from ._minmax import _cs_minmax
 from ._multiply import multiply
 from ._shape import all_integers as _all_integers
@@ -24,9 +24,9 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
 
     _buffers = ("_data", "_indices", "_indptr")
     _known = ("_shape", "_sorted", "_canonical_format")
-    _indices: mx.array = Buffer()  # type: ignore[assignment]
-    _indptr: mx.array = Buffer()  # type: ignore[assignment]
-    _structure: Any = Buffer()
+    _indices: mx.array
+    _indptr: mx.array
+    _structure: Any
     _bound = True
     _sorted: bool | None = None
     _canonical_format: bool | None = None

@@ -13,7 +13,7 @@ from . import _dense, _dtypes, _native, runtime
 from ._base import as_sparse, issparse, sparray
 from ._coo_index import _coo_indexed
 from ._coo_nd import _nd_array, unravelled
-from ._data import Buffer, traced
+from ._data import traced
 from ._minmax import _minmax
 from ._reduce import check_axis
 from ._shape import all_integers, check_shape, given_shape, is_shape, resolve_shape
@@ -62,7 +62,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
     _allow_nd: tuple[int, ...] = tuple(range(1, 65))
     _buffers = ("_data", "_coords")
     _known = ("_shape", "has_canonical_format")
-    _coords: tuple[mx.array, ...] = Buffer()  # type: ignore[assignment]
+    _coords: tuple[mx.array, ...]
     has_canonical_format: bool
 
     def __init__(

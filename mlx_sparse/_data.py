@@ -42,26 +42,39 @@ _UNARY: dict[str, Any] = {
 }
 
 
-class Buffer:
-    """A buffer of an array that has them all: an attribute like any other.
+_UNCHECKED: dict[type, type] = {}
 
-    It answers where that attribute is missing, because buffers were assigned and have not been looked at since: then
-    the array is checked before anything reads it.
+
+def _unchecked(cls: Any) -> Any:
+    """The class of an array of `cls` while buffers that users assigned have not been looked at: reading one checks all.
+
+    A class of its own, so that arrays in order pay nothing for it; what is made by its methods is of `cls`.
     """
 
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    def __get__(self, A: Any, owner: Any = None) -> Any:
-        if A is None:
-            return self
-        if A._pending is None and self._name == "_structure":
-            A._bind()
-        elif A._pending is None:
-            raise AttributeError(f"{type(A).__name__} has no attribute {self._name!r}")
-        else:
+    def buffer(name: str) -> property:
+        def read(A: Any) -> Any:
             A._settle()
-        return getattr(A, self._name)
+            return getattr(A, name)
+
+        return property(read)
+
+    def new(_: Any, *args: Any, **kwargs: Any) -> Any:
+        made = cls.__new__(cls)
+        if args or kwargs:
+            made.__init__(*args, **kwargs)
+        return made
+
+    def reduce(A: Any, protocol: Any) -> Any:
+        A._settle()
+        return A.__reduce_ex__(protocol)
+
+    if cls not in _UNCHECKED:
+        names = (*cls._buffers, "_structure") if cls._bound else cls._buffers
+        members = {name: buffer(name) for name in names}
+        same = {name: getattr(cls, name) for name in ("__module__", "__qualname__", "__doc__")}
+        members |= {**same, "__new__": new, "__reduce_ex__": reduce, "_checked": cls}  # type: ignore[dict-item]
+        _UNCHECKED[cls] = type(cls.__name__, (cls,), members)
+    return _UNCHECKED[cls]
 
 
 class _data_array(_spbase):
@@ -75,15 +88,15 @@ class _data_array(_spbase):
       and reshaped arrays share it (`_over`), as in SciPy.
 
     Views of a buffer reach the array that handed them out until an in-place method gives that array another one. Reading `_data` and its like inside the package is no exposure. What users assign stands in `_pending` until something
-    reads a buffer, which then finds it checked or raises: see `Buffer`.
+    reads a buffer, which then finds it checked or raises: see `_unchecked`.
     """
 
     _buffers: tuple[str, ...]
     _known: tuple[str, ...] = ("_shape",)
     _rank = 1  # of `data`
-    _data: mx.array = Buffer()  # type: ignore[assignment]
     _bound = False  # keeps a description of its structure for the native layer
     _structure: Any
+    _checked: Any
     _pending: dict[str, Any] | None = None
     _restructured: dict[str, mx.Dtype] = {}  # the index arrays among `_pending` that were assigned, and of which dtype
     _kin: tuple[Any, ...] = ()  # weak references to arrays that SciPy would let share `data` with this one
@@ -145,28 +158,29 @@ class _data_array(_spbase):
         """What the user gets for a buffer (for a tuple of them): a handle of its own, which `v[0] = 1` changes alone; in
         numpy mode a writable view, and the same one while it is held.
         """
-        writable = _dense.numpy_mode()
-        if writable:
+        take = _native.handle
+        if _dense.numpy_mode():
             self._separate(name)
-        take, held = _dense.expose if writable else _native.handle, self._raw(name)
+            take = _dense.expose
+        held = getattr(self, name) if self._pending is None else self._pending[name]
         return tuple(map(take, held)) if isinstance(held, tuple) else take(held)
 
     def _separate(self, name: str) -> None:
         """Make a buffer (or a tuple of them) one that users may write to: a copy if anything but this array sees it."""
         if _all(_dense.is_exposed, self._raw(name)):
             return  # then this array handed it out, or has it by its transpose
-        if self._bound and self._pending is None:
-            vars(self).pop("_structure", None)  # it holds the index arrays as well
-        owner, kin = (self, self._sharing(name)) if self._pending is None else (self._pending, 0)
-        if not _native.sole(owner, name, kin):
+        pending = self._pending
+        structure: Any = self._structure if self._bound and pending is None else None
+        owner, kin = (self, self._sharing(name)) if pending is None else (pending, 0)
+        if not _native.sole(owner, name, kin, structure):
             held = self._raw(name)
             new = tuple(map(_dense.own, held)) if isinstance(held, tuple) else _dense.own(held)
-            if self._pending is None:
-                setattr(self, name, new)
+            if pending is not None:
+                pending[name] = new
             else:
-                self._pending[name] = new
-        if self._bound and self._pending is None:
-            self._bind()
+                setattr(self, name, new)
+                self._bind()
+        if structure is not None and self._structure.planned:
             self._structure = self._structure.unplanned()
 
     def _take_buffer(self, name: str, new: Any) -> None:
@@ -181,6 +195,7 @@ class _data_array(_spbase):
             self._pending, self._restructured = {n: getattr(self, n) for n in self._buffers}, {}
             for n in (*self._buffers, *(("_structure",) if self._bound else ())):
                 delattr(self, n)
+            self.__class__ = _unchecked(type(self))
         self._pending[name] = new
         if name != "_data":
             self._restructured[name] = new[0].dtype if isinstance(new, tuple) else new.dtype
@@ -200,7 +215,8 @@ class _data_array(_spbase):
         except ValueError as error:
             raise ValueError(f"the buffers assigned to this {self._format} array do not agree: {error}") from error
         known = {} if self._restructured else {n: getattr(self, n) for n in self._known}
-        self._pending, self._restructured = None, {}
+        self.__class__ = self._checked
+        del self._pending, self._restructured
         self._adopt(new)
         self.__dict__.update(known)
         self._bind()
@@ -219,7 +235,6 @@ class _data_array(_spbase):
         """Describe the structure to the native layer."""
 
     def __getstate__(self) -> dict[str, Any]:
-        self._settle()
         return {k: v for k, v in super().__getstate__().items() if k not in ("_structure", "_kin")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

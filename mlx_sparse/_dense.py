@@ -408,6 +408,6 @@ def to_index(x: Any, dtype: mx.Dtype, name: str) -> mx.array:
 
 def _contiguous(a: np.ndarray) -> np.ndarray:
     """`a` as MLX reads it: in C order, without the negative strides that NumPy leaves to axes of length 1."""
-    if any(step < 0 for step in a.strides):
-        return a.copy()
-    return np.ascontiguousarray(a) if a.ndim else a
+    if not a.ndim:
+        return a
+    return a.copy() if min(a.strides) < 0 else np.ascontiguousarray(a)

@@ -11,7 +11,7 @@ import numpy as np
 
 from . import _dense, _dtypes, _native
 from ._base import SparseEfficiencyWarning, _as_operand, as_sparse, issparse, sparray
-from ._data import Buffer, _data_array, traced
+from ._data import _data_array, traced
 from ._reduce import total_of
 from ._shape import check_shape, given_shape, is_shape
 
@@ -59,8 +59,8 @@ class _dia_base(_data_array):
     _format = "dia"
     _buffers = ("_data", "_offsets")
     _rank = 2
-    _offsets: mx.array = Buffer()  # type: ignore[assignment]
-    _structure: Any = Buffer()
+    _offsets: mx.array
+    _structure: Any
     _bound = True
 
     def __init__(

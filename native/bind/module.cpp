@@ -4,6 +4,7 @@
 #include "bind/bind.h"
 #include "bind/mlx_array.h"
 #include "launch.h"
+#include "primitives/structure.h"
 #include "ops/matmul.h"
 #include "primitives/node.h"
 #include "primitives/settle.h"
@@ -44,15 +45,24 @@ std::pair<uintptr_t, uintptr_t> memory(const mx::array& a) {
 }
 
 // Whether nothing but attribute `name` of `owner` and as many `others` that hold the same object see this memory: no other
-// handle, slice, graph node or task. An attribute may be a tuple of arrays, a dict stands for its items.
-bool sole(const py::object& owner, const py::str& name, int others) {
+// handle, slice, graph node or task. An attribute may be a tuple of arrays, a dict stands for its items; what the owner's
+// own `structure` holds does not count.
+bool sole(const py::object& owner, const py::str& name, int others, Structure* structure) {
   const auto held = py::isinstance<py::dict>(owner) ? py::object(owner[name]) : py::object(owner.attr(name));
-  auto alone = [](PyObject* x, Py_ssize_t references) {
+  auto alone = [&](PyObject* x, Py_ssize_t references) {
     const auto* a = as_array(x);
-    return Py_REFCNT(x) == references && (!a || a->is_donatable());
+    if (!a || Py_REFCNT(x) != references) return false;
+    static const mx::array nothing(0);
+    const bool outer = structure && structure->outer.id() == a->id(), inner = structure && structure->inner.id() == a->id();
+    if (outer) structure->outer = nothing;
+    if (inner) structure->inner = nothing;
+    const bool found = a->is_donatable();
+    if (outer) structure->outer = *a;
+    if (inner) structure->inner = *a;
+    return found;
   };
-  if (!alone(held.ptr(), 2 + others)) return false; // the owner's reference, and `held`
-  if (!PyTuple_Check(held.ptr())) return true;
+  if (!PyTuple_Check(held.ptr())) return alone(held.ptr(), 2 + others); // the owner's reference, and `held`
+  if (Py_REFCNT(held.ptr()) != 2) return false;
   for (const auto& x : py::reinterpret_borrow<py::tuple>(held)) {
     if (!alone(x.ptr(), 1)) return false;
   }
@@ -96,7 +106,7 @@ static void bind_runtime(py::module_& m) {
   m.def("handle", &handle, "a"_a, "The same array in a Python object of its own, which can be changed without the others.");
   m.def("is_available", &is_available, "a"_a);
   m.def("memory", &memory, "a"_a);
-  m.def("sole", &sole, "owner"_a, "name"_a, "others"_a);
+  m.def("sole", &sole, "owner"_a, "name"_a, "others"_a, "structure"_a.none(true));
   m.def("is_tracer", &is_tracer, "a"_a);
   m.def("evaluate", &evaluate_untraced, "a"_a, "Evaluate an array that is not traced.");
   m.def("refuse_traced", &refuse_traced, "a"_a);

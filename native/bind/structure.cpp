@@ -135,7 +135,8 @@ void bind_structure(py::module_& m) {
       .def_static("coordinate", &coordinate, "n_major"_a, "n_minor"_a, "major"_a, "minor"_a)
       .def_static("block", &block, "shape"_a, "blocksize"_a, "indices"_a, "indptr"_a, "data"_a = Values())
       .def_static("diagonal", &diagonals, "n_major"_a, "n_minor"_a, "length"_a, "offsets"_a, "data"_a = Values())
-      .def("unplanned", &unplanned);
+      .def("unplanned", &unplanned)
+      .def_property_readonly("planned", [](const Structure& a) { return a.pattern.plan != nullptr; });
   m.def("settle", &settle_parts, "index"_a, "data"_a = Values(),
         "Evaluate those that are pending and not traced: index arrays, and in numpy mode the values.");
   m.def("set_settles_values", &set_settles_values, "on"_a);
