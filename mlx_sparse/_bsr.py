@@ -329,7 +329,7 @@ class _bsr_base(_cs_array):
         return self.copy() if copy else self
 
     def tocoo(self, copy: bool = True, *, stream: Any = None) -> Any:
-        """Coordinate form with an entry for every value of every block. Lazy."""
+        """Coordinate form with an entry for every value of every block. Lazy in the values."""
         if self._assigned:
             self.prune()
         (R, C), n = self.blocksize, self._indices.size
