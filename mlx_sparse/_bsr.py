@@ -310,7 +310,7 @@ class _bsr_base(_cs_array):
         return self.copy() if copy else self
 
     def tocoo(self, copy: bool = True, *, stream: Any = None) -> Any:
-        """Coordinate form with an entry for every value of every block. Lazy."""
+        """Coordinate form with an entry for every value of every block. Lazy in the values."""
         (R, C), n = self.blocksize, self._indices.size
         index = _dtypes.index_dtype([self._indices.dtype], max(self._shape))
         major = _native.expand(self._indptr, n, stream).astype(index, stream=stream)

@@ -418,11 +418,11 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
     # ---- formats ----------------------------------------------------------------------------------------------
 
     def _flip(self, stream: Any) -> tuple[mx.array, mx.array, mx.array]:
-        """The same entries compressed along the other axis. Lazy."""
+        """The same entries compressed along the other axis."""
         return _native.transpose(self._trio, self._minor, stream)
 
     def tocoo(self, copy: bool = True, *, stream: Any = None) -> Any:
-        """Coordinate form. Lazy; entries keep their order."""
+        """Coordinate form. Entries keep their order, and lazy values stay lazy."""
         coords = self._swap((_native.expand(self._indptr, self._indices.size, stream), self._indices))
         return self._classes["coo"]._from_parts(
             self._data, coords[-self.ndim :], self._shape, canonical=bool(self._canonical_format)

@@ -388,7 +388,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
     def tocsr(self, copy: bool = False, *, stream: Any = None) -> Any:
         """Compressed sparse row form, duplicates summed.
 
-        Lazy when `has_canonical_format` says that there are no duplicates; synchronises otherwise.
+        Synchronises, unless values are traced.
         """
         if self.ndim > 2:
             raise ValueError(f"Cannot convert. CSR must be 1D or 2D. Got {self.ndim}D")

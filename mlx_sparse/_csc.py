@@ -48,7 +48,7 @@ class _csc_base(_cs_array):
         return tuple(_dense.in_namespace(_dense.to_mlx(c[keep])) for c in (row, col))
 
     def tocoo(self, copy: bool = True, *, stream: Any = None) -> Any:
-        """Coordinate form. Lazy; entries keep their order."""
+        """Coordinate form. Entries keep their order, and lazy values stay lazy."""
         coo = super().tocoo(copy=copy, stream=stream)
         if _dense.numpy_mode():  # by column, which its sum_duplicates is to mend
             coo.has_canonical_format = False
@@ -59,7 +59,7 @@ class _csc_base(_cs_array):
         return self.copy() if copy else self
 
     def tocsr(self, copy: bool = False, *, stream: Any = None) -> Any:
-        """Compressed sparse row form. Lazy; indices come out sorted."""
+        """Compressed sparse row form. Indices come out sorted. Evaluates lazy values, unless traced."""
         return self._other()._from_parts(*self._flip(stream), self.shape, True, self._canonical_format)
 
 

@@ -60,7 +60,7 @@ class _csr_base(_cs_array):
         return self._classes["csc"]
 
     def tocoo(self, copy: bool = False, *, stream: Any = None) -> Any:
-        """Coordinate form. Lazy; entries keep their order."""
+        """Coordinate form. Entries keep their order, and lazy values stay lazy."""
         coo = super().tocoo(copy=copy, stream=stream)
         if _dense.numpy_mode():
             coo.has_canonical_format = self.has_canonical_format
@@ -71,7 +71,7 @@ class _csr_base(_cs_array):
         return self.copy() if copy else self
 
     def tocsc(self, copy: bool = False, *, stream: Any = None) -> Any:
-        """Compressed sparse column form. Lazy; indices come out sorted."""
+        """Compressed sparse column form. Indices come out sorted. Evaluates lazy values, unless traced."""
         if self.ndim == 1:
             raise ValueError("Cannot convert a 1d sparse array to csc format")
         return self._other()._from_parts(*self._flip(stream), self.shape, True, self._canonical_format)

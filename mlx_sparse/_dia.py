@@ -423,7 +423,7 @@ class _dia_base(_data_array):
         return self.tocsr(stream=stream).tocoo(copy=False, stream=stream)
 
     def transpose(self, axes: Any = None, copy: bool = False) -> Any:
-        """Transpose: every diagonal shifted. Lazy."""
+        """Transpose: every diagonal shifted. Lazy in the values."""
         if axes is not None and axes not in ((1, 0), [1, 0]):
             raise ValueError(
                 "Sparse arrays do not support an 'axes' parameter because swapping dimensions is the only logical "

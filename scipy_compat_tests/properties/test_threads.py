@@ -272,9 +272,9 @@ def test_every_operation_in_eight_threads(fmt, mode, size):
 @pytest.mark.parametrize("fmt", FORMATS)
 def test_from_thread_to_thread(fmt, mode, size):
     """Made in one thread, combined in a second, converted in a third, read here."""
-    o = Operands(fmt, size)
     A = in_a_thread(lambda: finished(made(fmt, size)))
-    C = in_a_thread(lambda: finished(A + o.B))
+    B = finished(made(fmt, size, 1))
+    C = in_a_thread(lambda: finished(A + B))
     D = in_a_thread(lambda: finished(C.T.tocsr()))
     np.testing.assert_array_equal(D.toarray(), (dense(size) + dense(size, 1)).T)
 

@@ -32,7 +32,6 @@ RULES = [
     ("norms of complex64 are float32", r"test_norm.py::TestVsNumpyNorm::test_sparse_vector_norms", ""),
     ("gives our arrays to a private function of SciPy's", r"::test_padecases_dtype_sparse_float", ""),
     ("counts references to SuperLU's own object", r"::test_lu_refcount", ""),
-    ("mlx evaluates an array in the thread that made it", r"::test_threads_parallel", ""),
     ("float16 is supported", r"::test_dtype_check", ""),
     ("buffers that are replaced are looked at again", r"::test_has_canonical_format", ""),
     ("index dtypes follow dtypes and shapes, never values", r"::test_(constructor_smallcol|csr_hstack_int64)", ""),
