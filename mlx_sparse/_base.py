@@ -413,7 +413,7 @@ class _spbase(_reduced):
 
     def __add__(self, other: Any) -> Any:
         if _dense.is_scalar(other):
-            if other == 0:
+            if _dense.python_scalar(other) == 0:
                 return self.copy()
             raise NotImplementedError("adding a nonzero scalar to a sparse array is not supported")
         if issparse(other):
@@ -422,7 +422,7 @@ class _spbase(_reduced):
 
     def __sub__(self, other: Any) -> Any:
         if _dense.is_scalar(other):
-            if other == 0:
+            if _dense.python_scalar(other) == 0:
                 return self.copy()
             raise NotImplementedError("subtracting a nonzero scalar from a sparse array is not supported")
         if issparse(other):
@@ -434,7 +434,7 @@ class _spbase(_reduced):
 
     def __rsub__(self, other: Any) -> Any:
         if _dense.is_scalar(other):
-            if other == 0:
+            if _dense.python_scalar(other) == 0:
                 return -self
             raise NotImplementedError("subtracting a sparse array from a nonzero scalar is not supported")
         if issparse(other):
