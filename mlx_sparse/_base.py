@@ -611,7 +611,7 @@ def _as_operand(other: Any) -> Any:
     """A dense array for an array-like operand; NotImplemented for anything that is none."""
     if _dense.is_dense(other):
         return other
-    _dense.refuse_traced_within(other)
+    _native.refuse_traced_within(other)
     try:
         x = _dense.as_dense(other)
     except (TypeError, ValueError):

@@ -143,7 +143,7 @@ def as_dense(x: Any) -> Any:
     x = imported(x)
     if is_dense(x):
         return x
-    refuse_traced_within(x)
+    _native.refuse_traced_within(x)
     return np.asanyarray(x)
 
 
@@ -151,25 +151,6 @@ def at_least_2d(x: Any) -> Any:
     """`as_dense(x)`, a vector as one row."""
     x = as_dense(x)
     return mx.atleast_2d(x) if is_mlx(x) else np.atleast_2d(x)
-
-
-def refuse_traced_within(x: Any) -> None:
-    """Refuse a list of traced arrays, however deep: NumPy would take their values for constants."""
-    if not isinstance(x, (list, tuple)):
-        return
-    kinds = set(map(type, x))
-    if mx.array in kinds and any(is_mlx(a) and _native.is_tracer(a) for a in x):
-        try:
-            for a in filter(is_mlx, x):
-                _native.refuse_traced(a)
-        except ValueError as error:
-            raise ValueError(
-                "a list that holds traced arrays (inside mx.grad, mx.vmap or mx.compile) has no derivative, as NumPy "
-                "reads it: make it one array with mx.stack or mx.concatenate"
-            ) from error
-    if list in kinds or tuple in kinds:
-        for part in x:
-            refuse_traced_within(part)
 
 
 def fromdense(x: Any, by_rows: bool, dtype: Any = None) -> tuple[mx.array, mx.array, mx.array] | None:
