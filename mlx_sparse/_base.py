@@ -408,7 +408,7 @@ class _spbase(_interoperable, _reduced):
 
     def __add__(self, other: Any) -> Any:
         if _dense.is_scalar(other):
-            if other == 0:
+            if _dense.python_scalar(other) == 0:
                 return self.copy()
             raise NotImplementedError("adding a nonzero scalar to a sparse array is not supported")
         if issparse(other):
@@ -417,7 +417,7 @@ class _spbase(_interoperable, _reduced):
 
     def __sub__(self, other: Any) -> Any:
         if _dense.is_scalar(other):
-            if other == 0:
+            if _dense.python_scalar(other) == 0:
                 return self.copy()
             raise NotImplementedError("subtracting a nonzero scalar from a sparse array is not supported")
         if issparse(other):
@@ -429,7 +429,7 @@ class _spbase(_interoperable, _reduced):
 
     def __rsub__(self, other: Any) -> Any:
         if _dense.is_scalar(other):
-            if other == 0:
+            if _dense.python_scalar(other) == 0:
                 return -self
             raise NotImplementedError("subtracting a sparse array from a nonzero scalar is not supported")
         if issparse(other):
@@ -609,7 +609,7 @@ def _as_operand(other: Any) -> Any:
     """A dense array for an array-like operand; NotImplemented for anything that is none."""
     if _dense.is_dense(other):
         return other
-    _dense.refuse_traced_within(other)
+    _native.refuse_traced_within(other)
     try:
         x = _dense.as_dense(other)
     except (TypeError, ValueError):

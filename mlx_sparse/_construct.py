@@ -19,7 +19,7 @@ from ._kinds import as_matrix
 def fromdense(array: Any, *, threshold: float = 0.0, dtype: Any = None, format: str = "csr") -> Any:
     """Sparse form of a dense array: the entries with ``abs(value) > threshold``. Synchronises.
 
-    Differentiable in the values of these entries; the others, which are not stored, get a gradient of zero.
+    All elements of a traced array are stored, those that the threshold leaves out as zeros.
 
     Parameters
     ----------

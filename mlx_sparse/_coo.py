@@ -159,7 +159,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
             raise
         except Exception as error:
             raise TypeError(f"cannot make a coo_array from {type(arg1).__name__}") from error
-        if _dense.is_mlx(x) and traced(x) and x.ndim:
+        if _dense.is_mlx(x) and x.ndim in self._allow_nd and not _dense.is_constant(x):
             self._from_traced(x, dtype)
             return
         values = _dense.view(x) if _dense.is_mlx(x) else np.asarray(x)
@@ -183,13 +183,12 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         self._data = _dense.to_mlx(kept, dtype)
 
     def _from_traced(self, x: mx.array, dtype: mx.Dtype | None) -> None:
-        """The entries of an `x` that is differentiated: places are those of its values, values are gathered from it."""
-        self._from_dense(_dense.constant(x, "which elements are zero is read from a dense array's values"), dtype)
-        if self._data.size:
-            *lead, last = range(self.ndim)
-            rows = self._grouped(lead, (last,))
-            found = _native.sample(rows._structure, mx.reshape(x, rows.shape), None)
-            self._data = found.astype(self._data.dtype)
+        """All elements of `x`: zeros among traced ones cannot be told, and have derivatives too."""
+        self._shape, self.has_canonical_format = tuple(x.shape), True
+        index = self._index_dtype()
+        grid = np.unravel_index(np.arange(x.size), self._shape)
+        self._coords = tuple(_dense.to_index(c, index, "coords") for c in grid)
+        self._data = _dense.to_mlx(mx.reshape(x, (-1,)), dtype)
 
     def _index_dtype(self, coords: Any = ()) -> mx.Dtype:
         """That of index arrays for this shape: int64 above two dimensions, as in SciPy."""

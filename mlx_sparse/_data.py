@@ -123,7 +123,7 @@ class _data_array(_spbase):
 
     def _dense_input(self, arg1: Any) -> Any:
         """An array-like of a rank that this format has, as an array."""
-        _dense.refuse_traced_within(arg1)
+        _native.refuse_traced_within(arg1)
         try:
             x = _dense.as_dense(arg1)
         except Exception as error:

@@ -46,6 +46,15 @@ def python_scalar(x: Any) -> Any:
     return x.item()
 
 
+def is_constant(a: mx.array) -> bool:
+    """Whether `a` has values that may be read: it is not traced, or went through `mx.stop_gradient`."""
+    try:
+        _native.refuse_traced(a)
+    except ValueError:
+        return False
+    return True
+
+
 def view(a: mx.array) -> np.ndarray:
     """`a` as an ndarray over the same memory (bfloat16, which NumPy lacks, is copied to float32). Evaluates `a`.
 
@@ -66,22 +75,6 @@ def view(a: mx.array) -> np.ndarray:
     v = np.asarray(a)
     # MLX exports 64-bit integers as C's long long, which NumPy tells apart from int64 where both have 64 bits.
     return v.view(_WIDE[v.dtype.char]) if v.dtype.char in _WIDE else v
-
-
-def constant(a: mx.array, reader: str) -> mx.array:
-    """`a`, cut off from what traces it; evaluates it if anything does. `reader` is what needs its values.
-
-    Raises
-    ------
-    ValueError
-        Inside `mx.compile` and `mx.vmap`, where `a` has no values.
-    """
-    if not _native.is_tracer(a):
-        return a
-    try:
-        return to_mlx(view(mx.stop_gradient(a)), a.dtype)
-    except ValueError as error:
-        raise ValueError(f"{reader}, and inside mx.compile and mx.vmap there are none yet") from error
 
 
 def in_namespace(a: mx.array) -> Any:
@@ -213,7 +206,7 @@ def as_dense(x: Any) -> Any:
     x = imported(x)
     if is_dense(x):
         return x
-    refuse_traced_within(x)
+    _native.refuse_traced_within(x)
     return np.asanyarray(x)
 
 
@@ -223,29 +216,10 @@ def at_least_2d(x: Any) -> Any:
     return mx.atleast_2d(x) if is_mlx(x) else np.atleast_2d(x)
 
 
-def refuse_traced_within(x: Any) -> None:
-    """Refuse a list of traced arrays, however deep: NumPy would take their values for constants."""
-    if not isinstance(x, (list, tuple)):
-        return
-    kinds = set(map(type, x))
-    if mx.array in kinds and any(is_mlx(a) and _native.is_tracer(a) for a in x):
-        try:
-            for a in filter(is_mlx, x):
-                _native.refuse_traced(a)
-        except ValueError as error:
-            raise ValueError(
-                "a list that holds traced arrays (inside mx.grad, mx.vmap or mx.compile) has no derivative, as NumPy "
-                "reads it: make it one array with mx.stack or mx.concatenate"
-            ) from error
-    if list in kinds or tuple in kinds:
-        for part in x:
-            refuse_traced_within(part)
-
-
 def fromdense(x: Any, by_rows: bool, dtype: Any = None) -> tuple[mx.array, mx.array, mx.array] | None:
     """(data, indices, indptr) of the elements that are not zero, by rows or by columns. Synchronises.
 
-    None where NumPy has to find them: in an array of another rank, or of a dtype that MLX lacks. So for a traced array.
+    None where NumPy has to find them: in an array of another rank, or of a dtype that MLX lacks; of a traced array.
     """
     if is_mlx(x) and _native.is_tracer(x):
         return None

@@ -9,7 +9,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from . import _dense, _dtypes
+from . import _dense, _dtypes, _native
 from ._base import as_sparse, issparse, sparray
 from ._data import traced
 from ._entrywise import _entrywise, is_integer_like
@@ -76,7 +76,7 @@ class _dok_base(_entrywise, dict):  # type: ignore[misc]
             check_shape(arg1, self._allow_nd)
             raise ValueError(f"unrecognized shape {arg1}")
         else:
-            _dense.refuse_traced_within(arg1)
+            _native.refuse_traced_within(arg1)
             try:
                 x = _dense.as_dense(arg1)
             except Exception as error:
@@ -450,7 +450,7 @@ class _dok_base(_entrywise, dict):  # type: ignore[misc]
 
     def _flat_values(self) -> np.ndarray:
         values = list(self._dict.values())
-        _dense.refuse_traced_within(values)  # `update` and other methods of a dict take what they are given
+        _native.refuse_traced_within(values)  # `update` and other methods of a dict take what they are given
         return np.fromiter(values, dtype=self._host, count=len(values))
 
     def tocoo(self, copy: bool = False) -> Any:

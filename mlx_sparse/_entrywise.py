@@ -8,7 +8,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from . import _dense, _dtypes
+from . import _dense, _dtypes, _native
 from ._base import _spbase, as_sparse, issparse
 from ._index import Index, _indexed
 from ._reduce import diagonal_values
@@ -159,7 +159,7 @@ class _entrywise(_indexed, _spbase):
             x = as_sparse(x).toarray()
         elif _dense.is_mlx(x):
             x = _dense.view(x)
-        _dense.refuse_traced_within(x)
+        _native.refuse_traced_within(x)
         return np.asarray(x, dtype=self._host)
 
     def _select(self, index: Index) -> Any:

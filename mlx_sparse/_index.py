@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _dense, _dtypes
+from . import _dense, _dtypes, _native
 from ._base import as_sparse, issparse
 
 # What a position of the result's shape comes from, besides an axis of the array (its number).
@@ -400,7 +400,7 @@ class _indexed:
             x = as_sparse(x).toarray()
         elif _dense.is_mlx(x):
             x = _dense.view(x)
-        _dense.refuse_traced_within(x)
+        _native.refuse_traced_within(x)
         return np.asarray(x, dtype=host)
 
     def _item(self, x: Any) -> Any:

@@ -349,7 +349,7 @@ class _lil_base(_entrywise):
         found = _native.list_flatten(lists, count, dtype)
         if found is None:
             values = list(chain.from_iterable(lists))
-            _dense.refuse_traced_within(values)
+            _native.refuse_traced_within(values)
             found = np.fromiter(values, dtype, count)
         return found
 

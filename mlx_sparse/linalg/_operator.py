@@ -104,12 +104,22 @@ def surely_traced(*arrays: Any) -> bool:
 
 
 def constant(a: mx.array) -> mx.array:
-    """`_dense.constant` of what a solver reads."""
-    return _dense.constant(
-        a,
-        "solvers read values to know when to stop: call them outside, with several right-hand sides as the columns of "
-        "one array",
-    )
+    """`a`, cut off from what traces it; evaluates it if anything does.
+
+    Raises
+    ------
+    ValueError
+        Inside `mx.compile` and `mx.vmap`, where `a` has no values.
+    """
+    if not _native.is_tracer(a):
+        return a
+    try:
+        return _dense.to_mlx(_dense.view(mx.stop_gradient(a)), a.dtype)
+    except ValueError as error:
+        raise ValueError(
+            "solvers read values to know when to stop, and inside mx.compile and mx.vmap there are none yet: call them "
+            "outside; several right-hand sides are the columns of one array"
+        ) from error
 
 
 class _Sparse(Operator):

@@ -93,6 +93,30 @@ void name_the_thread(std::exception_ptr error) {
   }
 }
 
+// depth: NumPy's arrays have 64 dimensions at most, so it refuses what lies deeper.
+void refuse_traced_in(PyObject* x, int depth) {
+  if (depth > 64 || (!PyList_Check(x) && !PyTuple_Check(x))) return;
+  for (Py_ssize_t k = 0; k < PySequence_Fast_GET_SIZE(x); ++k) {
+    PyObject* item = PySequence_Fast_GET_ITEM(x, k);
+    if (PyFloat_CheckExact(item) || PyLong_CheckExact(item)) continue;
+    const auto* a = as_array(item);
+    if (!a) {
+      refuse_traced_in(item, depth + 1);
+      continue;
+    }
+    try {
+      refuse_traced(*a);
+    } catch (const std::invalid_argument&) {
+      throw std::invalid_argument(
+          "a list that holds traced arrays (inside mx.grad, mx.vmap or mx.compile) has no derivative, as NumPy reads it: "
+          "make it one array with mx.stack or mx.concatenate");
+    }
+  }
+}
+
+// Refuses lists and tuples with traced arrays in them, however deep: NumPy would take their values for constants.
+void refuse_traced_within(const py::object& x) { refuse_traced_in(x.ptr(), 1); }
+
 } // namespace
 
 static void bind_runtime(py::module_& m) {
@@ -111,6 +135,7 @@ static void bind_runtime(py::module_& m) {
   m.def("evaluate", &evaluate_untraced, "a"_a, "Evaluate an array that is not traced.");
   m.def("refuse_traced", &refuse_traced, "a"_a);
   m.def("expect_memory", &expect_memory, "bytes"_a, "MemoryError where so much cannot be had.");
+  m.def("refuse_traced_within", &refuse_traced_within, "x"_a);
   m.def("numpy_is_quicker", &numpy_is_quicker, "Whether NumPy on views of these arrays is quicker than a graph.");
   m.def("defer_to", &defer_to, "base"_a);
   m.def("triad", &triad, "n"_a, py::call_guard<py::gil_scoped_release>(),

@@ -47,6 +47,7 @@ def forms(name):
         lambda A, o: cls([[o.s, 0.0], [0.0, o.s]]),
         lambda A, o: cls(A),
         lambda A, o: cls(A, copy=True),
+        lambda A, o: cls(o.D * double_step(o.D)) @ o.D,
     ]
     fmt = name[:3]
     if fmt in ("csr", "csc", "coo"):
@@ -199,6 +200,8 @@ FUNCTIONS = {
     "linalg.expm_multiply": [
         *solved(linalg.expm_multiply),
         lambda A, o: linalg.expm_multiply(A, o.b, start=0.1, stop=1.0, num=3),
+        lambda A, o: linalg.expm_multiply(A, o.b, start=o.s, stop=1.0, num=3),
+        lambda A, o: linalg.expm_multiply(o.D, o.b),
     ],
     "linalg.factorized": solved(lambda A, b: linalg.factorized(A.tocsc())(b)),
     "linalg.inv": [lambda A, o: linalg.inv(A.tocsc())],
@@ -216,6 +219,7 @@ FUNCTIONS = {
         *solved(linalg.spsolve),
         lambda A, o: linalg.spsolve(A, CONSTANT_CSR.tocsc()),
         lambda A, o: linalg.spsolve(CONSTANT_CSR, A.tocsc()),
+        lambda A, o: linalg.spsolve(o.D + mx.eye(4, dtype=mx.float64), o.b),
     ],
     "linalg.spsolve_triangular": [
         *solved(lambda A, b: linalg.spsolve_triangular(sp.tril(A, format="csr"), b)),

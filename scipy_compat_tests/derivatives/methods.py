@@ -70,7 +70,7 @@ OTHERS = [
     lambda A, o: np.full((4, 4), 0.3),
     lambda A, o: CONSTANT_CSR,
     lambda A, o: A.copy() * 0.6,
-    lambda A, o: A.T,
+    lambda A, o: A.T * 0.7,
     lambda A, o: CONSTANT_CSR.with_data(CONSTANT_CSR._data * o.s),
 ]
 PRODUCTS = [

@@ -28,7 +28,7 @@ class Operands:
     """Dense operands, by name; `asked` says which of them a function took."""
 
     def __init__(self, **replaced):
-        rng = np.random.default_rng(5)
+        rng = np.random.default_rng(7)
         self.given = {
             "D": double(rng.uniform(0.1, 0.95, (4, 4))),
             "X": double(rng.uniform(0.1, 0.95, (4, 3))),
@@ -45,19 +45,30 @@ class Operands:
         return self.given[name]
 
 
+def base(name):
+    """The array that `sparse` takes its structure from, of a format that has values to set."""
+    name, *special = name.split(":")
+    fmt, kind = name.split("_")
+    A = getattr(sp, f"csr_{kind}" if fmt in ("lil", "dok") else name)(BANDS if fmt == "dia" else BLOCKS)
+    if special == ["duplicates"]:
+        order = np.random.default_rng(3).permutation(2 * A.nnz)
+        (row, col), v = (np.tile(np.asarray(c), 2)[order] for c in A.tocoo()._coords), np.tile(np.array(A._data), 2) / 2
+        coo = sp.coo_array((v[order], (row, col)), shape=A.shape)
+        return coo.asformat(fmt) if kind == "array" else getattr(sp, name)(coo)
+    return (
+        A.reshape({"1": (16,), "3": (2, 2, 4)}[special[0]]).asformat("csr" if fmt == "dok" else fmt) if special else A
+    )
+
+
 def sparse(name, values=None):
     """An array or matrix of class `name`; with these values in the order of `stored(name)`."""
-    fmt, kind = name.split("_")
-    through = f"csr_{kind}" if fmt in ("lil", "dok") else name
-    A = getattr(sp, through)(BANDS if fmt == "dia" else BLOCKS)
-    return A.with_data(stored(name) if values is None else values).asformat(fmt)
+    A = base(name)
+    return A.with_data(stored(name) if values is None else values).asformat(name[:3])
 
 
 def stored(name):
     """Values for `sparse`: those of places outside a dia array are not zero, where some functions have no slope."""
-    fmt, kind = name.split("_")
-    A = getattr(sp, f"csr_{kind}" if fmt in ("lil", "dok") else name)(BANDS if fmt == "dia" else BLOCKS)
-    values = np.array(A._data)
+    values = np.array(base(name)._data)
     return double(np.where(values == 0, 0.47, values))
 
 

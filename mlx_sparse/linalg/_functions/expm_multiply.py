@@ -92,7 +92,7 @@ def expm_multiply(
     with workers():
         if once:
             return task.finish(task.step(task.B, 1.0, task.parameters(1.0)))
-        first, last = (0.0, 1.0) if start is None or stop is None else (float(start), float(stop))
+        first, last = [0.0, 1.0] if start is None else [float(_dense.python_scalar(t)) for t in (start, stop)]
         count = _SAMPLES if num is None else operator.index(num)
         if count < 2:
             raise ValueError(f"at least two time points are required; got num={count}")
