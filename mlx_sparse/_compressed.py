@@ -91,6 +91,8 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         canonical: bool | None = None,
     ) -> Any:
         """An array over these buffers, unchecked."""
+        if data.size > _dense.MANY:
+            _dense.expect_pending(data, indices, indptr)
         new = cls.__new__(cls)
         new._data, new._indices, new._indptr, new._shape = data, indices, indptr, shape
         new._sorted, new._canonical_format = (True if canonical else sorted), canonical

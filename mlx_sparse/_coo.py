@@ -105,6 +105,8 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         cls, data: mx.array, coords: tuple[mx.array, ...], shape: tuple[int, ...], canonical: bool = False
     ) -> Any:
         """An array over these buffers, unchecked."""
+        if data.size > _dense.MANY:
+            _dense.expect_pending(data, *coords)
         new = cls.__new__(cls)
         new._data, new._coords, new._shape, new.has_canonical_format = data, tuple(coords), tuple(shape), canonical
         return new

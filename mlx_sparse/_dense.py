@@ -17,7 +17,8 @@ import numpy as np
 from . import _dtypes, _native, runtime
 
 _SHORT = 1 << 18
-_LARGE = 1 << 26  # bytes from which on memory is asked for before MLX is
+_LARGE = 1 << 24  # bytes from which on memory is asked for before MLX is
+MANY = _LARGE >> 4  # entries that may take so much
 _WIDE = {"q": np.int64, "Q": np.uint64}
 # Views that someone still holds, by the identity of the buffer, which each of them keeps alive.
 _views: weakref.WeakValueDictionary[int, np.ndarray] = weakref.WeakValueDictionary()
@@ -121,6 +122,19 @@ def expect(shape: Iterable[int], dtype: mx.Dtype) -> None:
         _native.expect_memory(min(bytes, 2**64 - 1))
     if max(shape, default=0) > _dtypes.INT32_MAX:
         raise OverflowError(f"MLX has no arrays of shape {shape}: dimensions must be below 2**31")
+
+
+def expect_pending(*arrays: mx.array) -> None:
+    """`expect` of the buffers of one container, as far as they are still to be computed.
+
+    Raises
+    ------
+    MemoryError
+        They are too large together.
+    """
+    sizes = [a.nbytes for a in arrays if not _native.is_available(a)]
+    if sum(sizes) >= _LARGE:
+        _native.expect_memory(sum(sizes) + max(sizes) * (len(sizes) > 1))  # and what one of them is computed from
 
 
 def full(n: int, value: float, dtype: mx.Dtype, stream: Any = None) -> mx.array:

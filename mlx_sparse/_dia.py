@@ -102,6 +102,8 @@ class _dia_base(_data_array):
     @classmethod
     def _from_parts(cls, data: mx.array, offsets: mx.array, shape: tuple[int, ...]) -> Any:
         """An array over these buffers, unchecked."""
+        if data.size > _dense.MANY:
+            _dense.expect_pending(data)
         new = cls.__new__(cls)
         new._data, new._offsets, new._shape = data, offsets, tuple(shape)
         new._bind()

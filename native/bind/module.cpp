@@ -53,7 +53,7 @@ static void bind_runtime(py::module_& m) {
   m.def("is_tracer", &is_tracer, "a"_a);
   m.def("refuse_traced", &refuse_traced, "a"_a);
   m.def("expect_view", &expect_view, "a"_a);
-  m.def("expect_memory", &expect_memory, "bytes"_a, "MemoryError where so much cannot be had.");
+  m.def("expect_memory", &ask_for_memory, "bytes"_a, "MemoryError where so much cannot be had.");
   m.def("numpy_is_quicker", &numpy_is_quicker, "Whether NumPy on views of these arrays is quicker than a graph.");
   m.def("defer_to", &defer_to, "base"_a);
   m.def("triad", &triad, "n"_a, py::call_guard<py::gil_scoped_release>(),

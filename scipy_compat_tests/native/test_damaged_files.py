@@ -47,6 +47,7 @@ def test_npz_that_claims_more_than_it_holds(tmp_path, compressed):
         sp.load_npz(path)
 
 
+@pytest.mark.filterwarnings("ignore:invalid value")
 def test_npz_of_diagonals_is_checked(tmp_path):
     good = {"format": b"dia", "shape": (3, 3), "_is_array": True}
     for data, offsets in (
