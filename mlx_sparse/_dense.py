@@ -18,7 +18,7 @@ import numpy as np
 from . import _dtypes, _native, runtime
 
 _SHORT = 1 << 18
-_LARGE = 1 << 26  # bytes from which on memory is asked for before MLX is
+_LARGE = 1 << 24  # bytes from which on memory is asked for before MLX is
 _WIDE = {"q": np.int64, "Q": np.uint64}
 # Allocations that users can write to through ndarrays that they still hold, by address: those ndarrays. What is derived
 # from one of them, and an allocation itself, lives at least as long as it. See `_data._data_array`.

@@ -450,7 +450,10 @@ class _dia_base(_data_array):
 
     def _moved(self) -> mx.array:
         """The values of the transpose: those of row i at position i."""
-        moved = _native.uninitialized((self._offsets.size, self._shape[0]), self._data)
+        M, N = self._shape
+        if M > 4 * self._data.size + 4096:  # no zeros for rows behind the last entry, if these are most
+            M = int(np.clip(min(N, self._data.shape[1]) - self._k.min(initial=0), 0, M))
+        moved = _native.uninitialized((self._offsets.size, M), self._data)
         for to, held, k in zip(_dense.view(moved), _dense.view(self._data), self._k.tolist(), strict=True):
             first, last = max(0, -k), max(0, -k, min(to.size, held.size - k))
             to[:first], to[last:] = 0, 0

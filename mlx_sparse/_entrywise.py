@@ -284,7 +284,8 @@ def is_integer_like(x: Any) -> bool:
 
 def _add_delegate(name: str) -> None:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return getattr(self.tocsr(), name)(*args, **kwargs)
+        long = self._shape_as_2d[0] >= _dtypes.INT32_MAX  # too long to compress
+        return getattr(self.tocoo() if long else self.tocsr(), name)(*args, **kwargs)
 
     method.__name__ = name
     method.__qualname__ = f"_entrywise.{name}"

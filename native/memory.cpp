@@ -96,7 +96,8 @@ void expect_evaluation(const mx::array& a) {
     const auto next = todo.back();
     todo.pop_back();
     if (!next.has_primitive() || next.is_available() || !seen.insert(next.id()).second) continue;
-    if (!is_view(next)) expect_memory(bytes_of(next.shape(), next.dtype()));
+    const size_t bytes = bytes_of(next.shape(), next.dtype());
+    if (bytes >= kPendingBytes && !is_view(next)) ask_for_memory(bytes);
     todo.insert(todo.end(), next.inputs().begin(), next.inputs().end());
   }
 }

@@ -48,6 +48,7 @@ class _Clouds(_Ragged):
         values = self._positions if values is None else self._per_point("values", values)
         mask = self.dense_mask(max_len)
         shape, rest = mask.shape, values.shape[1:]
+        _dense.expect((*shape, *rest), values.dtype)
         if 0 in (*shape, self.total_points):
             return mx.full((*shape, *rest), fill_value, dtype=values.dtype)
         rows = self._offsets[:-1, None] + mx.arange(shape[1], dtype=self._offsets.dtype)
@@ -63,6 +64,7 @@ class _Clouds(_Ragged):
             max_len = int(np.diff(self._host()).max(initial=0))
         if isinstance(max_len, bool) or int(max_len) != max_len or max_len < 0:
             raise ValueError(f"max_len must be a number of points; got {max_len!r}")
+        _dense.expect((self._offsets.size, int(max_len)), mx.bool_)
         return mx.arange(int(max_len), dtype=self._offsets.dtype) < self.lengths[:, None]
 
     # ---- per cloud ---------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from .. import _native
+from .. import _dense, _native
 from .._dtypes import INT32_MAX
 from ._checks import _summary, check_range, index_array, is_traced
 
@@ -246,6 +246,7 @@ def _count(name: str, n: Any) -> int:
         raise TypeError(f"{name} must be an integer; got {type(n).__name__}") from None
     if not 0 <= found < INT32_MAX:
         raise ValueError(f"{name} must be at least 0 and below {INT32_MAX}; got {found}")
+    _dense.expect((found,), mx.int32)
     return found
 
 

@@ -134,7 +134,7 @@ static void bind_runtime(py::module_& m) {
   m.def("is_tracer", &is_tracer, "a"_a);
   m.def("evaluate", &evaluate_untraced, "a"_a, "Evaluate an array that is not traced.");
   m.def("refuse_traced", &refuse_traced, "a"_a);
-  m.def("expect_memory", &expect_memory, "bytes"_a, "MemoryError where so much cannot be had.");
+  m.def("expect_memory", &ask_for_memory, "bytes"_a, "MemoryError where so much cannot be had.");
   m.def("refuse_traced_within", &refuse_traced_within, "x"_a);
   m.def("numpy_is_quicker", &numpy_is_quicker, "Whether NumPy on views of these arrays is quicker than a graph.");
   m.def("defer_to", &defer_to, "base"_a);

@@ -25,8 +25,16 @@ void set_settles_values(bool on) { settles_values() = on; }
 using Values = std::optional<mx::array>;
 void settle_parts(const Arrays& index, const Values& data) {
   Arrays pending;
-  for (auto& a : index) if (!a.is_available()) pending.push_back(a);
-  if (data && settles_values() && !data->is_available()) pending.push_back(*data);
+  size_t bytes = 0, largest = 0;
+  auto add = [&](const mx::array& a, bool now) {
+    if (a.is_available()) return;
+    if (now) pending.push_back(a);
+    bytes += a.nbytes();
+    largest = std::max(largest, a.nbytes());
+  };
+  for (auto& a : index) add(a, true);
+  if (data) add(*data, settles_values());
+  if (bytes >= kPendingBytes) ask_for_memory(bytes + largest); // together, and what one of them is computed from
   if (pending.empty()) return;
   py::gil_scoped_release release;
   settle(pending);

@@ -89,7 +89,9 @@ mx::array indexed_product(IndexedKind kind, const mx::array& left, const mx::arr
     inputs.push_back(index.value_or(identity));
   }
   if (*count == 0 || left.size() == 0 || right.size() == 0 || n_out == 0) {
-    return mx::zeros(out_shape(kind, left, right, to_dim(n_out)), left.dtype(), s);
+    const auto shape = out_shape(kind, left, right, to_dim(n_out));
+    expect_memory(bytes_of(shape, left.dtype()));
+    return mx::zeros(shape, left.dtype(), s);
   }
 
   const auto& out_index = indices.out.rows;

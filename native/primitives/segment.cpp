@@ -47,6 +47,7 @@ mx::array by_ids(SegmentKind kind, const mx::array& x, const Segments& segments,
 
 // What an empty segment gives.
 mx::array of_nothing(SegmentKind kind, mx::Dtype dtype, mx::Shape shape, mx::Stream s) {
+  expect_memory(bytes_of(shape, dtype));
   auto filled = [&](auto value) { return mx::full(shape, mx::array(value, dtype), dtype, s); };
   switch (kind) {
     case SegmentKind::sum: case SegmentKind::mean: return mx::zeros(shape, dtype, s);

@@ -105,6 +105,19 @@ def cases():
     yield "outer sum", lambda: B.tocoo() - np.broadcast_to(np.ones(1), (n, n))
     yield "block_array", lambda: sp.block_array([[B] * 4000], format="csr")
     yield "batch", lambda: B @ mx.broadcast_to(mx.ones(1, dtype=mx.float64), (50, n, 200))
+    ids, x = mx.zeros(3, dtype=mx.int32), mx.ones((3, 2))
+    for rows in (x, x[:0]):
+        of = {"segment_ids": ids[: rows.shape[0]], "num_segments": 2**31 - 3}
+        for reduction in ("sum", "mean", "prod", "max", "argmin", "logsumexp"):
+            yield (
+                f"segments {reduction}",
+                lambda rows=rows, r=reduction, of=of: sp.indexed.segment_reduce(rows, r, **of),
+            )
+        yield "segment lengths", lambda of=of: sp.indexed.segment_ids_to_lengths(of["segment_ids"], 2**31 - 3)
+        yield "segment offsets", lambda of=of: sp.indexed.segment_ids_to_offsets(of["segment_ids"], 2**31 - 3)
+    clouds = sp.indexed.PointCloudBatch(x, lengths=[1, 2])
+    yield "clouds", lambda: clouds.to_dense(max_len=10**9)
+    yield "no clouds", lambda: sp.indexed.PointCloudBatch(x[:0], lengths=[0, 0]).to_dense(max_len=10**9)
     yield "dia product", lambda: sp.dia_array((np.ones((1, n)), [0]), shape=(n, n)) @ np.broadcast_to(tall, (n, n // 4))
 
 

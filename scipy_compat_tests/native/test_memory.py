@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import scipy.sparse
 
 import mlx_sparse as sp
 from scipy_compat_tests.oracle.harness import numpy_mode
@@ -47,64 +46,75 @@ def test_message_names_the_bytes():
         sp.coo_array((np.ones(1, bool), ([0], [0])), shape=(1, 2**31)).sum(axis=0)
 
 
-def wide(lib, fmt, shape=(HUGE, HUGE), dtype=float):
-    rows, cols = np.array([0, 5, 5, shape[0] - 1]), np.array([1, 5, shape[1] - 1, 7])
-    return lib.coo_array((np.array([1, -2, 3, 4], dtype), (rows, cols)), shape=shape).asformat(fmt)
-
-
 SHAPES = [(HUGE, HUGE), (HUGE, 1000), (1000, HUGE), (2**31, 2**31 - 1), (2**32 + 7, 9), (9, 2**32 + 7)]
-WIDE = {
-    "sum": lambda A, lib: A.sum(),
-    "mean": lambda A, lib: A.mean(),
-    "nnz": lambda A, lib: (A.nnz, A.shape, A.T.shape, A.count_nonzero()),
-    "max": lambda A, lib: (A.tocoo().max(), A.tocoo().min()),
-    "argmax": lambda A, lib: (A.tocoo().argmax(), A.tocoo().argmin()),
-    "trace of T": lambda A, lib: A.T.sum(),
-    "coo": lambda A, lib: [np.asarray(c).tolist() for c in A.tocoo().coords],
-    "scaled": lambda A, lib: (A * 2).sum(),
-    "added": lambda A, lib: (A.tocoo().T.T * 3).sum(),
-    "dia": lambda A, lib: np.asarray(A.tocoo().todia().offsets).tolist() if min(A.shape) < 2**20 else None,
-    "element": lambda A, lib: A.todok()[5, 5],
-    "reshape": lambda A, lib: (
-        [np.asarray(c).tolist() for c in A.tocoo().reshape(A.shape[::-1]).coords]
-        if A.shape[0] * A.shape[1] < 2**63
-        else None
-    ),
-    "abs": lambda A, lib: abs(A).sum(),
-    "csr": lambda A, lib: (A.tocsr().sum(), np.asarray(A.tocsr().indices).tolist()) if A.shape[0] < 2**20 else None,
-    "csc": lambda A, lib: (A.tocsc().sum(), np.asarray(A.tocsc().indices).tolist()) if A.shape[1] < 2**20 else None,
-    "rows": lambda A, lib: A.sum(axis=1).tolist() if A.shape[0] < 2**20 else None,
-    "columns": lambda A, lib: A.sum(axis=0).tolist() if A.shape[1] < 2**20 else None,
-    "product": lambda A, lib: (
-        (A.T @ np.ones(A.shape[0])).tolist() if A.shape[0] < 2**20 and A.shape[1] < 2**20 else None
-    ),
-    "slice": lambda A, lib: A.tocsr()[:6, 5:].toarray().tolist() if max(A.shape) < 2**20 else None,
-    "rows of csr": lambda A, lib: A.tocsr()[5].tocoo().coords[-1].tolist() if A.shape[0] < 2**20 else None,
-    "columns of csc": lambda A, lib: A.tocsc()[:, 5].tocoo().coords[-1].tolist() if A.shape[1] < 2**20 else None,
-}
+FEW = 2**20  # as many slices as are worth a result of their own
+
+
+def wide(fmt, shape):
+    rows, cols = [0, 5, 5, shape[0] - 1], [1, 5, shape[1] - 1, 7]
+    return sp.coo_array(([1.0, -2.0, 3.0, 4.0], (rows, cols)), shape=shape).asformat(fmt)
+
+
+def coordinates(A):
+    coo = A.tocoo()
+    coo.sum_duplicates()
+    return [c.tolist() for c in coo.coords]
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("name", WIDE)
-def test_sizes_beyond_int32_are_not_cut(name, shape):
+@pytest.mark.parametrize("fmt", ["coo", "dok"])
+def test_sizes_beyond_int32_are_not_cut(fmt, shape):
+    (M, N), at = shape, [[0, 5, 5, shape[0] - 1], [1, 5, shape[1] - 1, 7]]
     with numpy_mode():
-        for fmt in ("coo", "dok"):
-            want = WIDE[name](wide(scipy.sparse, fmt, shape), scipy.sparse)
-            got = WIDE[name](wide(sp, fmt, shape), sp)
-            if name == "argmax":  # SciPy counts positions in int64
-                flat = [5 * shape[1] + 5, (shape[0] - 1) * shape[1] + 7]
-                want = (flat[1], flat[0])
-            assert got == want, fmt
+        A = wide(fmt, shape)
+        assert A.sum() == A.T.sum() == 6 and (A * 2).sum() == 12 and abs(A).sum() == 10
+        assert np.isclose(A.mean(), 6 / (M * N)) and A.nnz == A.count_nonzero() == 4 and A.T.shape == (N, M)
+        assert coordinates(A) == at and coordinates(A.T.tocoo().T) == at
+        coo = A.tocoo()
+        assert (coo.max(), coo.min(), coo.argmax(), coo.argmin()) == (4, -2, (M - 1) * N + 7, 5 * N + 5)
+        assert A.todok()[5, 5] == -2 and coo[5, N - 1] == 3 and A.todok()[M - 1, 7] == 4
+        places = [r * N + c for r, c in zip(*at, strict=True)]
+        if M * N < 2**63:
+            assert coordinates(coo.reshape((N, M))) == [[p // M for p in places], [p % M for p in places]]
+        offsets = sorted({c - r for r, c in zip(*at, strict=True)})
+        if N < FEW:
+            assert coo.todia().offsets.tolist() == offsets
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("fmt", ["coo", "dok"])
+def test_long_minor_axes(fmt, shape):
+    (M, N), at = shape, [[0, 5, 5, shape[0] - 1], [1, 5, shape[1] - 1, 7]]
+    with numpy_mode():
+        A = wide(fmt, shape)
+        if M < FEW:
+            rows = np.zeros(M)
+            np.add.at(rows, at[0], [1, -2, 3, 4])
+            assert A.sum(axis=1).tolist() == A.tocsr().sum(axis=1).tolist() == rows.tolist()
+            assert A.tocsr().indices.tolist() == at[1] and coordinates(A.tocsr()) == at
+            assert coordinates(A.tocsr()[5]) == [[5, N - 1]] and coordinates(A.tocsr()[5:, 5:]) == [
+                [0, 0, M - 6],
+                [0, N - 6, 2],
+            ]
+            assert coordinates(A.tocsr() + A.tocsr()) == at and (A.tocsr() + A.tocsr()).sum() == 12
+            assert coordinates(sp.vstack([A, A], format="csr"))[1] == at[1] * 2
+            assert A.tocsr().T.shape == (N, M) and A.tocsr().T.sum(axis=0).tolist() == rows.tolist()
+        if N < FEW:
+            columns = np.zeros(N)
+            np.add.at(columns, at[1], [1, -2, 3, 4])
+            assert A.sum(axis=0).tolist() == A.tocsc().sum(axis=0).tolist() == columns.tolist()
+            assert coordinates(A.tocsc()[:, 5]) == [[5]] and coordinates(A.tocsc()) == at
+            assert (np.ones(3) @ A.tocsc().T.tocsr()[:3].T.tocsc().T[:, :3].T).shape == (3,)
 
 
 def test_wide_blocks_and_diagonals():
     with numpy_mode():
-        for lib in (sp, scipy.sparse):
-            B = lib.bsr_array((np.ones((1, 1, 1)), [2**32 + 1], [0, 1]), shape=(1, 2**32 + 2))
-            assert B.sum() == 1 and B.tocoo().coords[1].tolist() == [2**32 + 1] and (2 * B).sum() == 2
-            D = lib.dia_array((np.ones((1, 2)), [0]), shape=(2**32, 3))
-            assert D.nnz == 2 and D.sum(axis=0).tolist() == [1, 1, 0]
-            assert D.T.shape == (3, 2**32)
+        B = sp.bsr_array((np.ones((1, 1, 1)), [2**32 + 1], [0, 1]), shape=(1, 2**32 + 2))
+        assert B.sum() == 1 and B.tocoo().coords[1].tolist() == [2**32 + 1] and (2 * B).sum() == 2
+        D = sp.dia_array((np.ones((1, 2)), [0]), shape=(2**32, 3))
+        assert D.nnz == 2 and D.sum(axis=0).tolist() == [1, 1, 0] and D.sum() == 2 and D.T.shape == (3, 2**32)
+        T = sp.dia_array((np.ones((2, 5)), [-(2**31), 2**31 - 1]), shape=(2**33, 2**33))
+        assert T.nnz == 5 and T.sum() == 5
 
 
 def test_positions_that_int64_does_not_hold():
