@@ -154,7 +154,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         if compressed is not None:
             self._data, col, indptr = compressed
             row = _native.expand(indptr, col.size, None)
-            mx.eval(row)
+            _native.evaluate(row)
             self._coords = (row, col)
             return
         found = values.nonzero()

@@ -38,6 +38,7 @@ def python_scalar(x: Any) -> Any:
     if not is_mlx(x):
         return x
     _native.refuse_traced(x)
+    _native.evaluate(x)
     return x.item()
 
 
@@ -52,7 +53,7 @@ def view(a: mx.array) -> np.ndarray:
     _native.refuse_traced(a)  # NumPy would take its values for constants
     if a.dtype == mx.bfloat16:
         a = a.astype(mx.float32)
-    mx.eval(a)  # an error in a CPU task surfaces here, and only here
+    _native.evaluate(a)  # an error in a CPU task surfaces here, and only here
     if a.size == 0 and mx.default_device().type == mx.DeviceType.gpu:  # may have no buffer there, and NumPy would crash
         return np.empty(a.shape, _dtypes.numpy_dtype(a.dtype))
     v = np.asarray(a)

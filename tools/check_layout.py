@@ -50,6 +50,7 @@ LAYERS = {
         {"preconditioners"},
     ],
     "native": [
+        {"interrupt"},
         {"dispatch", "parallel"},
         {"kernels", "executor"},
         {"launch"},

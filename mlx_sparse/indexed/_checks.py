@@ -74,6 +74,6 @@ def _summary(idx: mx.array) -> tuple[int, int, bool]:
     if mx.default_device().type == mx.DeviceType.cpu:
         return _native.index_summary(idx)
     found = mx.min(idx), mx.max(idx), mx.all(idx[1:] >= idx[:-1])
-    mx.eval(found)
+    _native.evaluate(*found)
     least, most, ordered = (f.item() for f in found)
     return least, most, ordered  # type: ignore[return-value]

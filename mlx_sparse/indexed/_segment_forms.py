@@ -204,7 +204,7 @@ def _from_offsets(offsets: Any, rows: int, validate: bool, stream: Any) -> mx.ar
         return _native.segment_offsets(o, lengths=False, rows=rows, stream=stream)
     first, last = o[0], o[-1]
     falls = mx.any(o[1:] < o[:-1])
-    mx.eval(first, last, falls)
+    _native.evaluate(first, last, falls)
     if first.item() != 0 or last.item() != rows:
         raise ValueError(f"offsets must go from 0 to the {rows} rows of x; got {first.item()} to {last.item()}")
     if falls.item():
@@ -261,7 +261,7 @@ def _read_lengths(n: mx.array) -> tuple[int, int]:
     if n.shape[0] == 0:
         return 0, 0
     least, total = mx.min(n), mx.sum(n.astype(mx.int64))
-    mx.eval(least, total)
+    _native.evaluate(least, total)
     return _item(least), _item(total)
 
 

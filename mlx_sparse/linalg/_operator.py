@@ -138,7 +138,7 @@ class _Sparse(Operator):
 
     def host(self, dtype: Any = None) -> Product:
         A = self._bound(dtype)
-        mx.eval([getattr(A, name) for name in A._buffers])  # evaluated buffers spare every product the graph
+        _native.evaluate(*(getattr(A, name) for name in A._buffers))  # evaluated buffers spare every product the graph
         return A.__matmul__
 
     def device(self, dtype: mx.Dtype) -> Product:

@@ -3,6 +3,7 @@
 #include "bind/mlx_array.h"
 #include "launch.h"
 #include "ops/matmul.h"
+#include "primitives/wait.h"
 
 namespace sp {
 
@@ -30,7 +31,38 @@ mx::array handle(const mx::array& a) { return a; }
 bool is_available(const mx::array& a) { return a.is_available(); }
 bool is_tracer(const mx::array& a) { return a.is_tracer(); }
 
+void evaluate(const py::args& arrays) {
+  std::vector<mx::array> pending;
+  for (auto& item : arrays) {
+    const auto* a = as_array(item.ptr());
+    if (!a) throw py::type_error("evaluate takes mx.array");
+    if (a->status() != mx::array::Status::available) pending.push_back(*a);
+  }
+  if (pending.empty()) return;
+  without_lock([&] {
+    wait_for(std::move(pending));
+    return true;
+  });
+}
+
+std::atomic<unsigned long> signal_thread{0};
+void find_signal_thread() {
+  signal_thread = py::module_::import("threading").attr("main_thread")().attr("ident").cast<unsigned long>();
+}
+
+void prepare_child() {
+  find_signal_thread();
+  after_fork_in_child();
+}
+
 } // namespace
+
+bool gets_signals() { return PyThread_get_thread_ident() == signal_thread; }
+
+bool signal_raised() {
+  const py::gil_scoped_acquire acquire;
+  return PyErr_CheckSignals() != 0;
+}
 
 static void bind_runtime(py::module_& m) {
   m.def("available_cores", &available_cores);
@@ -42,6 +74,9 @@ static void bind_runtime(py::module_& m) {
   m.def("handle", &handle, "a"_a, "The same array in a Python object of its own, which can be changed without the others.");
   m.def("is_available", &is_available, "a"_a);
   m.def("is_tracer", &is_tracer, "a"_a);
+  m.def("evaluate", &evaluate, "Waits for these arrays as mx.eval does, but Ctrl-C ends it.");
+  m.def("before_fork", &before_fork);
+  m.def("after_fork_in_child", &prepare_child);
   m.def("refuse_traced", &refuse_traced, "a"_a);
   m.def("numpy_is_quicker", &numpy_is_quicker, "Whether NumPy on views of these arrays is quicker than a graph.");
   m.def("defer_to", &defer_to, "base"_a);
@@ -53,6 +88,7 @@ static void bind_runtime(py::module_& m) {
 
 PYBIND11_MODULE(_native, m) {
   sp::verify_layout();
+  sp::find_signal_thread();
   sp::bind_structure(m); // first: the others' signatures name its classes
   sp::bind_canonical(m);
   sp::bind_blocks(m);

@@ -67,8 +67,11 @@ py::object product_numpy(ProductKind kind, const Structure& a, const mx::array& 
   if (data.size() * task.k < kSerialWork) {
     product_host(kind, task);
   } else {
-    py::gil_scoped_release release;
-    product_host(kind, task);
+    const std::array held{data, a.outer, a.inner};
+    without_lock([&] {
+      product_host(kind, task);
+      return true;
+    });
   }
   return y;
 }
