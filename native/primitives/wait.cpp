@@ -5,6 +5,7 @@
 #include <limits>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <stdexcept>
 #include <unordered_set>
 
@@ -68,26 +69,27 @@ struct Teller {
   ~Teller() { passed->tell(); }
 };
 
-void wait_for_event(mx::Event& event) {
-  if (event.is_signaled()) return;
-  if (!interruptible || !interruptible->asks() || event.stream().device != mx::Device::cpu) return event.wait();
+// Until the stream, which works in order, has done what it was given so far.
+void wait_for_stream(mx::Stream s) {
   auto passed = std::make_shared<Passed>();
-  // The stream works in order: once it is past this task, the event is signalled.
-  mx::scheduler::enqueue(event.stream(), [teller = std::make_shared<Teller>(passed)] { teller->passed->tell(); });
-  while (!passed->wait()) interruptible->look();
+  mx::scheduler::enqueue(s, [teller = std::make_shared<Teller>(passed)] { teller->passed->tell(); });
+  while (!passed->wait()) check_interrupt();
 }
 
 } // namespace
 
 void wait_for(std::vector<mx::array> arrays) {
   if (first_stream != 0) refuse_work_of_parent(arrays);
-  std::vector<mx::Event> begun;
+  std::set<mx::Stream> busy;
   {
     const std::lock_guard<std::mutex> lock(*graph);
     mx::async_eval(arrays);
-    for (auto& a : arrays) if (!a.is_available() && a.event().valid()) begun.push_back(a.event());
+    for (auto& a : arrays) if (!a.is_available() && a.event().valid()) busy.insert(a.event().stream());
   }
-  for (auto& event : begun) wait_for_event(event);
+  for (auto s : busy) {
+    if (s.device == mx::Device::gpu) return mx::eval(std::move(arrays));
+    wait_for_stream(s);
+  }
   const std::lock_guard<std::mutex> lock(*graph);
   mx::eval(std::move(arrays)); // what went wrong is thrown here
 }
