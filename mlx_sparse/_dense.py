@@ -43,6 +43,7 @@ def python_scalar(x: Any) -> Any:
     if not is_mlx(x):
         return x
     _native.refuse_traced(x)
+    _native.evaluate(x)
     return x.item()
 
 

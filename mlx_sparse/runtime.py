@@ -266,4 +266,6 @@ def _load() -> None:
 
 
 _load()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_native.before_fork, after_in_child=_native.after_fork_in_child)
 sys.modules[__name__].__class__ = _Runtime

@@ -54,6 +54,7 @@ class Pool {
     {
       std::lock_guard<std::mutex> lock(mutex_);
       body_ = &body;
+      call_ = interruptible;
       parts_ = parts;
       helpers_ = threads - 1;
       next_.store(0, std::memory_order_relaxed);
@@ -62,9 +63,16 @@ class Pool {
     }
     if (sleeping_.load(std::memory_order_acquire) > 0) wake_.notify_all();
     work(body, parts);
+    inside_pool = true; // for what a signal's handler runs
     for (int spin = 0; pending_.load(std::memory_order_acquire) != 0; ++spin) {
-      if (spin < 4000) relax(); else std::this_thread::yield(); // the machine is busy: let the worker have this core
+      if (spin < 4000) {
+        relax();
+        continue;
+      }
+      if (interruptible) interruptible->poll();
+      std::this_thread::yield(); // the machine is busy: let the worker have this core
     }
+    inside_pool = false;
     body_ = nullptr;
     if (error_) std::rethrow_exception(error_);
     return true;
@@ -76,6 +84,7 @@ class Pool {
     inside_pool = true;
     for (int p; (p = next_.fetch_add(1, std::memory_order_relaxed)) < parts;) {
       try {
+        check_interrupt();
         body(p);
       } catch (...) {
         std::lock_guard<std::mutex> lock(mutex_);
@@ -107,7 +116,11 @@ class Pool {
         sleeping_.fetch_sub(1);
       }
       seen = epoch_.load(std::memory_order_acquire);
-      if (self < helpers_) work(*body_, parts_);
+      if (self < helpers_) {
+        interruptible = call_;
+        work(*body_, parts_);
+        interruptible = nullptr;
+      }
       pending_.fetch_sub(1, std::memory_order_release);
     }
   }
@@ -118,6 +131,7 @@ class Pool {
   std::atomic<uint64_t> epoch_{0};
   std::atomic<int> next_{0}, pending_{0}, sleeping_{0};
   const std::function<void(int)>* body_ = nullptr;
+  Interruptible* call_ = nullptr; // that the job belongs to
   int parts_ = 0, helpers_ = 0; // the first helpers_ workers take part
   std::exception_ptr error_;
 };
@@ -146,7 +160,10 @@ void set_n_threads(int n) { configured.store(std::max(1, n)); }
 void run_parts(int parts, const std::function<void(int)>& body) {
   const int threads = std::min(parts, planned_threads());
   if (threads > 1 && !inside_pool && pool_slot()->run(parts, threads, body)) return;
-  for (int p = 0; p < parts; ++p) body(p);
+  for (int p = 0; p < parts; ++p) {
+    check_interrupt();
+    body(p);
+  }
 }
 
 double triad(size_t n) {

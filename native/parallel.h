@@ -7,6 +7,8 @@
 #include <functional>
 #include <vector>
 
+#include "interrupt.h"
+
 namespace sp {
 
 // Configured worker count; starts as the number of cores this process may use.
@@ -16,6 +18,7 @@ int available_cores();
 
 // Runs body(0) ... body(parts - 1) on planned_threads() of the pool at most; the caller takes part. Returns when all are
 // done; the first exception is rethrown. Nested calls, and calls while another thread holds the pool, run serially in place.
+// Before each part it looks whether the call was interrupted.
 void run_parts(int parts, const std::function<void(int)>& body);
 
 // At most this many workers for what the current thread plans; 0: no limit.
@@ -36,6 +39,24 @@ inline int plan_parts(size_t work, int limit = 0) {
   if (limit > 0) n = std::min(n, limit);
   if (work < kSerialWork) return 1;
   return static_cast<int>(std::min<size_t>(n, 1 + work / kSerialWork));
+}
+
+// f(m, end) over pieces of the slices first .. last, some 0.3 ms each where an entry costs `steps`, with a look for an
+// interrupt before each.
+template <class I, class F>
+void in_pieces(const I* indptr, size_t first, size_t last, size_t steps, F&& f) {
+  constexpr size_t kPiece = size_t{1} << 18;
+  const size_t entries = 1 + kPiece / (steps + 1);
+  for (size_t m = first; m < last;) {
+    check_interrupt();
+    size_t end = std::min(last, m + entries);
+    const size_t stop = static_cast<size_t>(indptr[m]) + entries;
+    if (static_cast<size_t>(indptr[end]) > stop) {
+      end = std::upper_bound(indptr + m + 1, indptr + end, stop, [](size_t x, I y) { return x < static_cast<size_t>(y); }) - indptr;
+    }
+    f(m, end);
+    m = end;
+  }
 }
 
 // body(lo, hi) over equal slices of [0, n).

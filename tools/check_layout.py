@@ -50,6 +50,7 @@ LAYERS = {
         {"preconditioners"},
     ],
     "native": [
+        {"interrupt"},
         {"dispatch", "memory", "parallel"},
         {"kernels", "executor"},
         {"launch"},

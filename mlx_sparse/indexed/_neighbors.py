@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import mlx.core as mx
@@ -19,6 +21,8 @@ __all__ = ["k_nearest_neighbors", "radius_neighbors"]
 
 _TREE_DIMENSIONS = 16  # a tree of more coordinates looks at nearly every point
 _SCRATCH = 1 << 22  # distances held at once without a tree
+_PART = 4096  # points whose neighbours one worker seeks before the next look for Ctrl-C
+_TREE_PART = 1 << 16  # the same where a tree is made of them
 
 
 def k_nearest_neighbors(
@@ -196,9 +200,9 @@ class _Search:
         x, y, limit = self._apart()
         seek = k + self.exclude
         tree = cKDTree(y)
-        distance, found = tree.query(
-            x, k=range(1, seek + 2), p=self.p, distance_upper_bound=limit, workers=runtime.N_THREADS
-        )
+        ranks = range(1, seek + 2)
+        parts = _shared(lambda x: tree.query(x, k=ranks, p=self.p, distance_upper_bound=limit), x)
+        distance, found = (np.concatenate(each) for each in zip(*parts, strict=True))
         # The next one as near as the last: which of them was found is the tree's affair, so look at all of them.
         tied = np.flatnonzero((found[:, seek] < m) & (distance[:, seek] <= distance[:, seek - 1] * (1 + 1e-12)))
         keep = found[:, :seek] < m
@@ -231,9 +235,14 @@ class _Search:
                 bound = float(np.nextafter(bound, np.inf))
             return _joined((r, *_within_in(d, bound, most, columns)) for r, columns, d in self._blocks())
         x, y, limit = self._apart()
-        pairs = cKDTree(x).sparse_distance_matrix(cKDTree(y), min(beyond, limit), p=self.p, output_type="ndarray")
-        pairs = pairs[pairs["v"] <= radius]
-        rows, columns, distance = pairs["i"], pairs["j"], pairs["v"]
+        tree, reach = cKDTree(y), min(beyond, limit)
+        seek = partial(cKDTree.sparse_distance_matrix, other=tree, max_distance=reach, p=self.p, output_type="ndarray")
+        parts = _shared(lambda x: seek(cKDTree(x)), x, size=_TREE_PART)
+        starts = range(0, len(x), _TREE_PART)
+        rows = np.concatenate([part["i"] + start for part, start in zip(parts, starts, strict=True)])
+        columns, distance = (np.concatenate([part[name] for part in parts]) for name in ("j", "v"))
+        near = distance <= radius
+        rows, columns, distance = rows[near], columns[near], distance[near]
         if self.exclude:
             other = rows != columns
             rows, columns, distance = rows[other], columns[other], distance[other]
@@ -263,10 +272,11 @@ class _Search:
         """Pairs of `rows` and all points within their radius, some rows at a time."""
         if len(rows) == 0:
             return
-        counts = tree.query_ball_point(x[rows], radii, p=self.p, return_length=True, workers=runtime.N_THREADS)
+        ball = partial(tree.query_ball_point, p=self.p)
+        counts = np.concatenate(_shared(partial(ball, return_length=True), x[rows], radii))
         part = np.cumsum(counts) // _SCRATCH
         for chosen in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(part)) + 1):
-            found = tree.query_ball_point(x[rows[chosen]], radii[chosen], p=self.p, workers=runtime.N_THREADS)
+            found = np.concatenate(_shared(ball, x[rows[chosen]], radii[chosen]))
             yield np.repeat(rows[chosen], counts[chosen]), np.concatenate(found).astype(np.int64)
 
     def _blocks(self) -> Iterator[tuple[int, int, np.ndarray]]:
@@ -303,6 +313,23 @@ class _Search:
         i, j, ends = (_dense.to_index(v, index, "indices") for v in (rows, columns, indptr))
         data = indexed_distance(self.a, self.b, i, j, self.metric, pairs=True, stream=stream)
         return csr_array._from_parts(data, j, ends, shape, canonical=True)
+
+
+def _shared(call: Callable[..., Any], *arrays: np.ndarray, size: int = _PART) -> list[Any]:
+    """`call` of every `size` rows of the arrays, in order, on the workers.
+
+    SciPy's own threads (``workers=``) end the process when Ctrl-C meets them. Here the caller waits, and Ctrl-C ends
+    the wait; parts that have begun are waited for.
+    """
+    parts = [[x[start : start + size] for x in arrays] for start in range(0, len(arrays[0]), size)]
+    if len(parts) == 1 or runtime.N_THREADS == 1:
+        return [call(*part) for part in parts]
+    with ThreadPoolExecutor(min(runtime.N_THREADS, len(parts))) as pool:
+        try:
+            return [done.result() for done in [pool.submit(call, *part) for part in parts]]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def read_points(name: str, x: mx.array) -> np.ndarray:

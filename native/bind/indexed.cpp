@@ -25,7 +25,7 @@ void bind_indexed_product(py::module_& m) {
   py::class_<Indices>(m, "Indices")
       .def(py::init(&make_indices), "left"_a, "right"_a, "out"_a, "sorted"_a, "atomic"_a);
   m.def("indexed_product", lazy(&indexed_product), "kind"_a, "left"_a, "right"_a, "indices"_a, "n_out"_a, "stream"_a);
-  m.def("index_summary", &index_summary, "index"_a);
+  m.def("index_summary", unlocked(&index_summary), "index"_a);
 }
 
 void bind_segment(py::module_& m) {

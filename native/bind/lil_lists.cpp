@@ -4,7 +4,10 @@
 #include <pybind11/numpy.h>
 
 #include <algorithm>
+#include <array>
+#include <chrono>
 #include <limits>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -66,6 +69,27 @@ void ok(int status) {
   if (status < 0) throw py::error_already_set();
 }
 
+// For loops over elements, which need the lock: now and then other threads have their turn, and Ctrl-C ends the loop.
+class Turns {
+ public:
+  void operator()(size_t steps = 1) {
+    if (steps < left_) left_ -= steps; else look();
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  void look() {
+    left_ = every;
+    if (Clock::now() < next_) return;
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    { const py::gil_scoped_release turn; }
+    next_ = Clock::now() + std::chrono::milliseconds(5);
+  }
+  static constexpr size_t every = 1000;
+  size_t left_ = every;
+  Clock::time_point next_ = Clock::now() + std::chrono::milliseconds(5);
+};
+
 // Where column j stands in a row, or belongs.
 struct Place {
   Py_ssize_t at;
@@ -96,9 +120,12 @@ py::array flatten_as(const Lists& lists, size_t count, F&& value) {
   py::array_t<T> out(static_cast<py::ssize_t>(count));
   T* p = out.mutable_data();
   size_t at = 0;
+  Turns turns;
   for (size_t i = 0; i < lists.size(); ++i) {
+    turns();
     const py::object list = lists[static_cast<int64_t>(i)];
     for (Py_ssize_t k = 0; k < PyList_GET_SIZE(list.ptr()); ++k, ++at) {
+      turns();
       if (at == count) throw py::value_error("rows and data must hold lists of the same lengths");
       p[at] = value(item(list, k));
     }
@@ -132,16 +159,43 @@ py::object flatten(const py::array& array, size_t count, const py::dtype& dtype)
   return py::none();
 }
 
-// Set (i[k], j[k]) to values[k] for every k in turn; a zero removes what is there.
-void assign(const py::array& rows, const py::array& data, const Positions& i, const Positions& j, const py::list& values) {
+// The lists of the rows that an assignment changes, as they were before it.
+class Before {
+ public:
+  void keep(int64_t i, const py::object& row, const py::object& xs) {
+    if (i == last_) return;
+    last_ = i;
+    auto [at, fresh] = kept_.try_emplace(i);
+    if (fresh) at->second = {std::pair(row, copied(row)), std::pair(xs, copied(xs))};
+  }
+  void restore() {
+    for (auto& [i, lists] : kept_) {
+      for (auto& [list, old] : lists) ok(PyList_SetSlice(list.ptr(), 0, PY_SSIZE_T_MAX, old.ptr()));
+    }
+  }
+
+ private:
+  static py::object copied(const py::object& list) {
+    return py::reinterpret_steal<py::object>(PyList_GetSlice(list.ptr(), 0, PY_SSIZE_T_MAX));
+  }
+  int64_t last_ = -1;
+  std::unordered_map<int64_t, std::array<std::pair<py::object, py::object>, 2>> kept_;
+};
+
+// before: null, or where to keep what changes.
+void assign_each(const py::array& rows, const py::array& data, const Positions& i, const Positions& j, const py::list& values,
+                 Before* before) {
   const Lists columns(rows), stored(data);
   const auto n = static_cast<size_t>(i.size());
   if (static_cast<size_t>(j.size()) != n || values.size() != n) throw py::value_error("lengths differ");
+  Turns turns;
   for (size_t k = 0; k < n; ++k) {
+    turns();
     const py::object row = columns[i.data()[k]], xs = stored[i.data()[k]], x = item(values, static_cast<Py_ssize_t>(k));
     if (PyList_GET_SIZE(row.ptr()) != PyList_GET_SIZE(xs.ptr())) {
       throw py::value_error("rows and data must hold lists of the same lengths");
     }
+    if (before) before->keep(i.data()[k], row, xs);
     const bool nonzero = truth(x);
     const auto [at, found] = place(row, j.data()[k]);
     if (found && nonzero) {
@@ -156,13 +210,29 @@ void assign(const py::array& rows, const py::array& data, const Positions& i, co
   }
 }
 
+// Set (i[k], j[k]) to values[k] for every k in turn; a zero removes what is there. All or, after an error or Ctrl-C in a
+// long one, nothing.
+void assign(const py::array& rows, const py::array& data, const Positions& i, const Positions& j, const py::list& values) {
+  constexpr py::ssize_t brief = 5000; // takes less than what Turns waits for
+  if (i.size() < brief) return assign_each(rows, data, i, j, values, nullptr);
+  Before before;
+  try {
+    assign_each(rows, data, i, j, values, &before);
+  } catch (...) {
+    before.restore();
+    throw;
+  }
+}
+
 // Those k for which (i[k], j[k]) holds a value other than zero, and these values.
 py::tuple sample(const py::array& rows, const py::array& data, const Positions& i, const Positions& j) {
   const Lists columns(rows), stored(data);
   if (i.size() != j.size()) throw py::value_error("lengths differ");
   std::vector<int64_t> hits;
   py::list values;
+  Turns turns;
   for (py::ssize_t k = 0; k < i.size(); ++k) {
+    turns();
     const py::object row = columns[i.data()[k]];
     const auto [at, found] = place(row, j.data()[k]);
     if (!found) continue;
@@ -206,10 +276,12 @@ py::tuple cut(const py::array& rows, const py::array& data, const Positions& tak
   const Lists columns(rows), stored(data);
   Pairs out(taken.size());
   const int64_t last = start + step * (n - 1), low = std::min(start, last), high = std::max(start, last);
+  Turns turns;
   for (py::ssize_t r = 0; r < taken.size(); ++r) {
     const py::object row = columns[taken.data()[r]], xs = stored[taken.data()[r]];
     check_pair(row, xs);
     const Py_ssize_t from = n ? place(row, low).at : 0, to = n ? place(row, high + 1).at : 0;
+    turns(static_cast<size_t>(to - from) + 1);
     if (step == 1) {
       py::object js = slice(row, from, to);
       for (Py_ssize_t k = 0; start && k < to - from; ++k) ok(PyList_SetItem(js.ptr(), k, PyLong_FromLongLong(integer(item(js, k)) - start)));
@@ -245,12 +317,14 @@ py::tuple take(const py::array& rows, const py::array& data, const Positions& ta
   std::vector<size_t> next(first.begin(), first.end() - 1);
   for (size_t k = 0; k < n; ++k) place[next[static_cast<size_t>(wanted.data()[k])]++] = k;
   std::vector<std::pair<size_t, py::object>> found;
+  Turns turns;
   for (py::ssize_t r = 0; r < taken.size(); ++r) {
     const py::object row = columns[taken.data()[r]], xs = stored[taken.data()[r]];
     check_pair(row, xs);
     found.clear();
     for (Py_ssize_t e = 0; e < PyList_GET_SIZE(row.ptr()); ++e) {
       const int64_t j = integer(item(row, e));
+      turns();
       if (j < 0 || j >= width || first[static_cast<size_t>(j)] == first[static_cast<size_t>(j) + 1]) continue;
       const py::object x = item(xs, e);
       if (!truth(x)) continue;

@@ -7,7 +7,7 @@
 #include "primitives/structure.h"
 #include "ops/matmul.h"
 #include "primitives/node.h"
-#include "primitives/settle.h"
+#include "primitives/wait.h"
 
 namespace sp {
 
@@ -69,15 +69,6 @@ bool sole(const py::object& owner, const py::str& name, int others, Structure* s
   return true;
 }
 
-// For NumPy to look at.
-void evaluate_untraced(const mx::array& a) {
-  refuse_traced(a);
-  if (a.is_available()) return;
-  expect_evaluation(a);
-  const Arrays pending{a};
-  py::gil_scoped_release release;
-  evaluate(pending);
-}
 bool is_tracer(const mx::array& a) { return a.is_tracer(); }
 
 // MLX's error for an array that another thread left pending tells nobody what to do.
@@ -117,7 +108,42 @@ void refuse_traced_in(PyObject* x, int depth) {
 // Refuses lists and tuples with traced arrays in them, however deep: NumPy would take their values for constants.
 void refuse_traced_within(const py::object& x) { refuse_traced_in(x.ptr(), 1); }
 
+// As mx.eval, but Ctrl-C ends it; for NumPy to look at, so that traced arrays are refused.
+void evaluate(const py::args& arrays) {
+  Arrays pending;
+  for (auto& item : arrays) {
+    const auto* a = as_array(item.ptr());
+    if (!a) throw py::type_error("evaluate takes mx.array");
+    refuse_traced(*a);
+    if (a->status() == mx::array::Status::available) continue;
+    expect_evaluation(*a);
+    pending.push_back(*a);
+  }
+  if (pending.empty()) return;
+  without_lock([&] {
+    wait_for(std::move(pending));
+    return true;
+  });
+}
+
+std::atomic<unsigned long> signal_thread{0};
+void find_signal_thread() {
+  signal_thread = py::module_::import("threading").attr("main_thread")().attr("ident").cast<unsigned long>();
+}
+
+void prepare_child() {
+  find_signal_thread();
+  after_fork_in_child();
+}
+
 } // namespace
+
+bool gets_signals() { return PyThread_get_thread_ident() == signal_thread; }
+
+bool signal_raised() {
+  const py::gil_scoped_acquire acquire;
+  return PyErr_CheckSignals() != 0;
+}
 
 static void bind_runtime(py::module_& m) {
   py::register_local_exception_translator(&name_the_thread);
@@ -132,7 +158,9 @@ static void bind_runtime(py::module_& m) {
   m.def("memory", &memory, "a"_a);
   m.def("sole", &sole, "owner"_a, "name"_a, "others"_a, "structure"_a.none(true));
   m.def("is_tracer", &is_tracer, "a"_a);
-  m.def("evaluate", &evaluate_untraced, "a"_a, "Evaluate an array that is not traced.");
+  m.def("evaluate", &evaluate, "Waits for these arrays, which are not traced, as mx.eval does, but Ctrl-C ends it.");
+  m.def("before_fork", &before_fork);
+  m.def("after_fork_in_child", &prepare_child);
   m.def("refuse_traced", &refuse_traced, "a"_a);
   m.def("expect_memory", &ask_for_memory, "bytes"_a, "MemoryError where so much cannot be had.");
   m.def("refuse_traced_within", &refuse_traced_within, "x"_a);
@@ -146,6 +174,7 @@ static void bind_runtime(py::module_& m) {
 
 PYBIND11_MODULE(_native, m) {
   sp::verify_layout();
+  sp::find_signal_thread();
   sp::bind_structure(m); // first: the others' signatures name its classes
   sp::bind_canonical(m);
   sp::bind_blocks(m);

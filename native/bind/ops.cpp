@@ -40,6 +40,8 @@ struct type_caster<sp::Diagonals> {
 
 namespace sp {
 
+inline size_t steps_of(const Diagonals& a) { return steps_of(a.data) + steps_of(a.offsets); }
+
 namespace {
 
 // The element at (major, minor): an mx.array, or a rank-0 ndarray. None where its values cannot be read at once.
@@ -69,7 +71,10 @@ auto set_places(const py::tuple& trio, Places major, Places minor, const mx::arr
   alone = alone && data && data->is_available() && data->flags().row_contiguous && data->is_donatable();
   py::detail::make_caster<Compressed> caster;
   if (!caster.load(trio, false)) throw py::type_error("a must be a tuple (data, indices, indptr)");
-  return set_many(caster, major, minor, values, sorted, insert, alone);
+  const Compressed a = caster;
+  const mx::array x = values; // handles of its own
+  auto set = [&] { return set_many(a, major, minor, x, sorted, insert, alone); };
+  return steps_of(a) + steps_of(major) + steps_of(x) < kSerialWork ? set() : without_lock(set);
 }
 
 } // namespace
@@ -86,36 +91,36 @@ void bind_canonical(py::module_& m) {
       .value("gt", MergeOp::gt)
       .value("le", MergeOp::le)
       .value("ge", MergeOp::ge);
-  m.def("check_indices", &check_indices, "indices"_a, "indptr"_a, "n_minor"_a);
-  m.def("is_sorted", &is_sorted, "indices"_a, "indptr"_a);
-  m.def("is_canonical", &is_canonical, "indices"_a, "indptr"_a);
-  m.def("sort_indices", &sort_indices, "a"_a);
-  m.def("sum_duplicates", &sum_duplicates, "a"_a);
-  m.def("coo_to_canonical", &coo_to_canonical, "data"_a, "major"_a, "minor"_a, "n_major"_a);
-  m.def("eliminate_zeros", &eliminate_zeros, "a"_a);
-  m.def("merge", &merge, "op"_a, "a"_a, "b"_a);
-  m.def("matmul_sparse", &matmul_sparse, "a"_a, "b"_a, "n_minor"_a);
+  m.def("check_indices", unlocked(&check_indices), "indices"_a, "indptr"_a, "n_minor"_a);
+  m.def("is_sorted", unlocked(&is_sorted), "indices"_a, "indptr"_a);
+  m.def("is_canonical", unlocked(&is_canonical), "indices"_a, "indptr"_a);
+  m.def("sort_indices", unlocked(&sort_indices), "a"_a);
+  m.def("sum_duplicates", unlocked(&sum_duplicates), "a"_a);
+  m.def("coo_to_canonical", unlocked(&coo_to_canonical), "data"_a, "major"_a, "minor"_a, "n_major"_a);
+  m.def("eliminate_zeros", unlocked(&eliminate_zeros), "a"_a);
+  m.def("merge", unlocked(&merge), "op"_a, "a"_a, "b"_a);
+  m.def("matmul_sparse", unlocked(&matmul_sparse, 16), "a"_a, "b"_a, "n_minor"_a);
 }
 
 void bind_blocks(py::module_& m) {
-  m.def("count_blocks", &count_blocks, "indices"_a, "indptr"_a, "n_minor"_a, "r"_a, "c"_a);
-  m.def("cs_to_blocks", &cs_to_blocks, "a"_a, "n_minor"_a, "r"_a, "c"_a);
-  m.def("blocks_to_cs", &blocks_to_cs, "a"_a);
-  m.def("transpose_blocks", &transpose_blocks, "a"_a, "n_block_columns"_a);
-  m.def("merge_blocks", &merge_blocks, "op"_a, "a"_a, "b"_a);
-  m.def("matmul_blocks", &matmul_blocks, "a"_a, "b"_a, "n_block_columns"_a);
-  m.def("dia_to_cs", &dia_to_cs, "a"_a);
-  m.def("matmul_diagonals", &matmul_diagonals, "a"_a, "b"_a, "offsets"_a, "length"_a);
+  m.def("count_blocks", unlocked(&count_blocks), "indices"_a, "indptr"_a, "n_minor"_a, "r"_a, "c"_a);
+  m.def("cs_to_blocks", unlocked(&cs_to_blocks), "a"_a, "n_minor"_a, "r"_a, "c"_a);
+  m.def("blocks_to_cs", unlocked(&blocks_to_cs), "a"_a);
+  m.def("transpose_blocks", unlocked(&transpose_blocks), "a"_a, "n_block_columns"_a);
+  m.def("merge_blocks", unlocked(&merge_blocks), "op"_a, "a"_a, "b"_a);
+  m.def("matmul_blocks", unlocked(&matmul_blocks, 16), "a"_a, "b"_a, "n_block_columns"_a);
+  m.def("dia_to_cs", unlocked(&dia_to_cs), "a"_a);
+  m.def("matmul_diagonals", unlocked(&matmul_diagonals, 16), "a"_a, "b"_a, "offsets"_a, "length"_a);
 }
 
 void bind_assemble(py::module_& m) {
-  m.def("coo_reshape", &coo_reshape, "coords"_a, "strides"_a, "dims"_a, "total"_a, "wide"_a);
-  m.def("keep", &keep, "arrays"_a, "mask"_a);
-  m.def("extent", &extent, "index"_a);
-  m.def("stack", &stack, "blocks"_a, "minors"_a, "along_major"_a, "wide"_a);
-  m.def("band", &band, "a"_a, "low"_a, "high"_a, "limit"_a);
-  m.def("from_diagonals", &from_diagonals, "diagonals"_a, "offsets"_a, "n_major"_a, "n_minor"_a, "wide"_a);
-  m.def("fromdense", &fromdense, "dense"_a, "by_rows"_a, "wide"_a);
+  m.def("coo_reshape", unlocked(&coo_reshape), "coords"_a, "strides"_a, "dims"_a, "total"_a, "wide"_a);
+  m.def("keep", unlocked(&keep), "arrays"_a, "mask"_a);
+  m.def("extent", unlocked(&extent), "index"_a);
+  m.def("stack", unlocked(&stack), "blocks"_a, "minors"_a, "along_major"_a, "wide"_a);
+  m.def("band", unlocked(&band), "a"_a, "low"_a, "high"_a, "limit"_a);
+  m.def("from_diagonals", unlocked(&from_diagonals), "diagonals"_a, "offsets"_a, "n_major"_a, "n_minor"_a, "wide"_a);
+  m.def("fromdense", unlocked(&fromdense), "dense"_a, "by_rows"_a, "wide"_a);
 }
 
 void bind_select(py::module_& m) {
@@ -123,19 +128,19 @@ void bind_select(py::module_& m) {
       .value("same_structure", SetOutcome::same_structure)
       .value("new_structure", SetOutcome::new_structure)
       .value("stored_twice", SetOutcome::stored_twice);
-  m.def("major_range", &major_range, "a"_a, "start"_a, "n"_a, "step"_a, "share"_a);
-  m.def("major_list", &major_list, "a"_a, "rows"_a);
-  m.def("minor_range", &minor_range, "a"_a, "start"_a, "n"_a, "step"_a, "n_minor"_a, "sorted"_a);
-  m.def("minor_list", &minor_list, "a"_a, "list"_a, "n_minor"_a);
-  m.def("sample_at", &sample_at, "a"_a, "major"_a, "minor"_a, "sorted"_a);
+  m.def("major_range", unlocked(&major_range), "a"_a, "start"_a, "n"_a, "step"_a, "share"_a);
+  m.def("major_list", unlocked(&major_list, 16), "a"_a, "rows"_a);
+  m.def("minor_range", unlocked(&minor_range), "a"_a, "start"_a, "n"_a, "step"_a, "n_minor"_a, "sorted"_a);
+  m.def("minor_list", unlocked(&minor_list, 16), "a"_a, "list"_a, "n_minor"_a);
+  m.def("sample_at", unlocked(&sample_at), "a"_a, "major"_a, "minor"_a, "sorted"_a);
   m.def("element", &element_of, "a"_a, "major"_a, "minor"_a, "sorted"_a, "as_numpy"_a);
   m.def("set_many", &set_places, "a"_a, "major"_a, "minor"_a, "values"_a, "sorted"_a, "insert"_a, "alone"_a);
-  m.def("coo_range", &coo_range, "data"_a, "coords"_a, "ranges"_a, "shape"_a);
+  m.def("coo_range", unlocked(&coo_range), "data"_a, "coords"_a, "ranges"_a, "shape"_a);
 }
 
 void bind_extrema(py::module_& m) {
-  m.def("major_extreme", &major_extreme, "data"_a, "indptr"_a, "n_minor"_a, "max"_a, "ignore_nan"_a, "explicit"_a);
-  m.def("minor_extreme", &minor_extreme, "data"_a, "indices"_a, "n_minor"_a, "length"_a, "max"_a, "ignore_nan"_a,
+  m.def("major_extreme", unlocked(&major_extreme), "data"_a, "indptr"_a, "n_minor"_a, "max"_a, "ignore_nan"_a, "explicit"_a);
+  m.def("minor_extreme", unlocked(&minor_extreme), "data"_a, "indices"_a, "n_minor"_a, "length"_a, "max"_a, "ignore_nan"_a,
         "explicit"_a);
   py::class_<MajorWhere>(m, "MajorWhere").def(py::init<bool, bool>(), "max"_a, "explicit"_a);
   m.def("major_where", at_once(&per_slice<MajorWhere>), "kernel"_a, "structure"_a, "data"_a, "stream"_a);

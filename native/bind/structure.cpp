@@ -7,8 +7,8 @@
 #include "primitives/diagonal.h"
 #include "primitives/product.h"
 #include "primitives/reduce.h"
-#include "primitives/settle.h"
 #include "primitives/sort_by_key.h"
+#include "primitives/wait.h"
 
 namespace sp {
 
@@ -36,8 +36,10 @@ void settle_parts(const Arrays& index, const Values& data) {
   if (data) add(*data, settles_values());
   if (bytes >= kPendingBytes) ask_for_memory(bytes + largest); // together, and what one of them is computed from
   if (pending.empty()) return;
-  py::gil_scoped_release release;
-  settle(pending);
+  without_lock([&] {
+    settle(pending);
+    return true;
+  });
 }
 
 Structure compressed(int64_t n_major, int64_t n_minor, const mx::array& indices, const mx::array& indptr, const Values& data) {
@@ -103,8 +105,11 @@ py::object product_numpy(ProductKind kind, const Structure& a, const mx::array& 
   if (data.size() * task.k < kSerialWork) {
     product_host(kind, task);
   } else {
-    py::gil_scoped_release release;
-    product_host(kind, task);
+    const std::array held{data, a.outer, a.inner};
+    without_lock([&] {
+      product_host(kind, task);
+      return true;
+    });
   }
   return y;
 }

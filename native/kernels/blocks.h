@@ -137,7 +137,9 @@ template <class T, class I>
 void dia_to_cs(int64_t M, const std::vector<DiagonalRows<T>>& diagonals, CsOut<T, I> out) {
   const size_t work = static_cast<size_t>(out.indptr[M]) + static_cast<size_t>(M);
   parallel_for(static_cast<size_t>(M), plan_parts(2 * work), [&](size_t first, size_t last) {
+    Watch watch;
     for (int64_t i = static_cast<int64_t>(first); i < static_cast<int64_t>(last); ++i) {
+      watch(1 + diagonals.size());
       size_t at = static_cast<size_t>(out.indptr[i]);
       for (auto& d : diagonals) {
         if (i < d.lo || i >= d.hi) continue;
@@ -187,6 +189,7 @@ void dia_matmul_values(DiaView<T, I> a, DiaView<T, I> b, DiaPattern<I> out, T* v
         if constexpr (std::is_same_v<A, T>) sums = row;
         else sums = wide;
         std::fill(sums, sums + (until - from), A{});
+        check_interrupt();
         for (auto& pair : pairs[m]) {
           const T *x = pair.a, *y = pair.b;
           for (int64_t j = std::max(from, pair.lo), stop = std::min(until, pair.hi); j < stop; ++j) {
@@ -277,7 +280,10 @@ void bsr_matmul_rows(CsPattern<I> a, CsPattern<I> b, F&& f) {
   const I *ap = a.indptr, *ai = a.indices, *bp = b.indptr, *bi = b.indices;
   parallel_for(a.n_major, plan_parts(4 * a.nnz() + a.n_major), [=, n = a.n_major](size_t lo, size_t hi) {
     std::vector<size_t> seen(b.n_minor, n);
+    Watch watch;
+    const size_t each = 1 + 2 * b.nnz() / std::max<size_t>(b.n_major, 1);
     for (size_t m = lo; m < hi; ++m) {
+      watch(1 + each * static_cast<size_t>(ap[m + 1] - ap[m]));
       f(m, [&](auto&& add) {
         for (I p = ap[m]; p < ap[m + 1]; ++p) {
           for (I q = bp[ai[p]]; q < bp[ai[p] + 1]; ++q) {
@@ -325,7 +331,10 @@ void bsr_matmul_values(BsrView<T, I> left, BsrView<T, I> right, CsOut<T, I> resu
   parallel_for(n_brows, plan_parts(4 * R * n * C * left.nnz() + n_brows), [=](size_t lo, size_t hi) {
     std::vector<size_t> slot(n_bcols);
     std::vector<A> wide;
+    Watch watch;
+    const size_t each = (1 + right.nnz() / std::max<size_t>(right.n_major, 1)) * R * n * C;
     for (size_t m = lo; m < hi; ++m) {
+      watch(1 + each * static_cast<size_t>(ap[m + 1] - ap[m]));
       const size_t first = static_cast<size_t>(out_indptr[m]), count = static_cast<size_t>(out_indptr[m + 1]) - first;
       for (size_t s = 0; s < count; ++s) slot[out_indices[first + s]] = s * R * C;
       T* row = out + first * R * C;

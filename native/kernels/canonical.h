@@ -9,6 +9,7 @@
 #include "../dispatch.h"
 #include "../parallel.h"
 #include "compact.h"
+#include "sort.h"
 #include "view.h"
 
 namespace sp {
@@ -120,12 +121,12 @@ struct SliceOrder {
     if constexpr (sizeof(I) == 4) {
       packed.resize(n);
       for (size_t e = 0; e < n; ++e) packed[e] = (uint64_t(uint32_t(x[e])) << 32) | e;
-      if (n <= 24) insertion(packed.data(), n); else std::sort(packed.begin(), packed.end());
+      if (n <= 24) insertion(packed.data(), n); else watched_sort(packed.begin(), packed.end(), std::less<>());
       for (size_t r = 0; r < n; ++r) visit(r, size_t(uint32_t(packed[r])), I(packed[r] >> 32));
     } else {
       keys.resize(n);
       for (size_t e = 0; e < n; ++e) keys[e] = {x[e], uint32_t(e)};
-      if (n <= 24) insertion(keys.data(), n); else std::sort(keys.begin(), keys.end());
+      if (n <= 24) insertion(keys.data(), n); else watched_sort(keys.begin(), keys.end(), std::less<>());
       for (size_t r = 0; r < n; ++r) visit(r, size_t(keys[r].position), keys[r].index);
     }
   }
@@ -151,8 +152,10 @@ void cs_sort_indices(CsView<W, I> a, I* out_indices, W* out_data) {
   const auto bounds = balance(indptr, a.n_major, parts);
   run_parts(parts, [&](int p) {
     SliceOrder<I> order;
+    Watch watch;
     for (size_t i = bounds[p]; i < bounds[p + 1]; ++i) {
       const size_t from = static_cast<size_t>(indptr[i]), n = static_cast<size_t>(indptr[i + 1]) - from;
+      watch(4 * n + 1);
       const I* x = indices + from;
       if (slice_in_order(x, x + n, false)) {
         std::copy_n(x, n, out_indices + from);
@@ -176,8 +179,10 @@ void cs_count_unique(CsPattern<I> a, I* out_indptr, I* map) {
   const auto bounds = balance(indptr, a.n_major, parts);
   run_parts(parts, [&](int p) {
     SliceOrder<I> order;
+    Watch watch;
     for (size_t i = bounds[p]; i < bounds[p + 1]; ++i) {
       const size_t from = static_cast<size_t>(indptr[i]), n = static_cast<size_t>(indptr[i + 1]) - from;
+      watch(4 * n + 1);
       const I* x = indices + from;
       I unique = n > 0;
       if (!map || slice_in_order(x, x + n, false)) {
@@ -232,6 +237,7 @@ void cs_sum_duplicates(CsView<T, I> a, const I* map, CsOut<T, I> out) {
   run_parts(parts, [&](int p) {
     std::unique_ptr<A[]> sums;
     size_t room = 0;
+    Watch watch;
     for (size_t i = bounds[p]; i < bounds[p + 1]; ++i) {
       const size_t from = static_cast<size_t>(indptr[i]), to = static_cast<size_t>(out_indptr[i]);
       size_t same = i; // slices i .. same have no duplicates: copied together
@@ -244,6 +250,7 @@ void cs_sum_duplicates(CsView<T, I> a, const I* map, CsOut<T, I> out) {
         continue;
       }
       const size_t end = static_cast<size_t>(indptr[i + 1]), n = static_cast<size_t>(out_indptr[i + 1]) - to;
+      watch(2 * (end - from) + 1);
       if (!map) {
         size_t slot = to;
         for (size_t e = from; e < end; ++slot) {
@@ -312,10 +319,12 @@ size_t cs_canonicalize(size_t n_major, CsOut<T, I> a) {
   run_parts(parts, [&](int p) {
     SliceOrder<I> order;
     std::vector<T> values;
+    Watch watch;
     size_t slot = first[p], from = first[p];
     for (size_t i = bounds[p]; i < bounds[p + 1]; ++i) {
       // The next part's first entry of indptr is being rewritten by its owner.
       const size_t end = i + 1 < bounds[p + 1] ? static_cast<size_t>(indptr[i + 1]) : p + 1 < parts ? first[p + 1] : nnz;
+      watch(4 * (end - from) + 1);
       const size_t length = canonical_slice(from, end - from, slot, indices, data, order, values);
       indptr[i] = static_cast<I>(length);
       slot += length;

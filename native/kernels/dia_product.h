@@ -63,8 +63,10 @@ void dia_slices(bool transposed, int64_t first, int64_t last, DiaView<T, I> a, c
   constexpr size_t bytes = 8192;
   const int64_t tile = std::max<int64_t>(1, bytes / (sizeof(A) * k));
   std::unique_ptr<A[]> wide(std::is_same_v<A, T> ? nullptr : new A[tile * k]);
+  Watch watch;
   for (int64_t from = first; from < last; from += tile) {
     const int64_t until = std::min(last, from + tile);
+    watch(static_cast<size_t>(until - from) * (1 + k / 4) * (1 + a.n_diagonals));
     A* sum;
     if constexpr (std::is_same_v<A, T>) sum = y + from * k;
     else sum = wide.get();

@@ -20,8 +20,10 @@ struct DenseView {
 // shorter stride.
 template <class T, class F>
 void walk_dense(size_t lo, size_t hi, DenseView<T> x, F&& visit) {
+  Watch watch;
   if (std::abs(x.minor_step) <= std::abs(x.major_step)) {
     for (size_t i = lo; i < hi; ++i) {
+      watch(1 + x.n_minor);
       const T* slice = x.data + static_cast<int64_t>(i) * x.major_step;
       for (size_t j = 0; j < x.n_minor; ++j) visit(i, j, slice[static_cast<int64_t>(j) * x.minor_step]);
     }
@@ -31,6 +33,7 @@ void walk_dense(size_t lo, size_t hi, DenseView<T> x, F&& visit) {
   for (size_t from = lo; from < hi; from += tile) {
     const size_t end = std::min(hi, from + tile);
     for (size_t j = 0; j < x.n_minor; ++j) {
+      watch(1 + end - from);
       const T* line = x.data + static_cast<int64_t>(j) * x.minor_step;
       for (size_t i = from; i < end; ++i) visit(i, j, line[static_cast<int64_t>(i) * x.major_step]);
     }

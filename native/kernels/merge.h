@@ -55,11 +55,13 @@ size_t cs_union(CsPattern<I> a, CsPattern<I> b, I* out_indptr, I* out_indices, u
   };
   run_parts(parts, [&](int p) {
     size_t slot = start(p);
+    Watch watch;
     for (size_t i = bounds[p]; i < bounds[p + 1]; ++i) {
       const size_t n = merge_slice(a_indices + a_indptr[i], a_indices + a_indptr[i + 1], b_indices + b_indptr[i],
                                    b_indices + b_indptr[i + 1], out_indices + slot, tags + slot);
       out_indptr[i + 1] = static_cast<I>(n);
       slot += n;
+      watch(2 * n + 2);
     }
     lengths[p] = slot - start(p);
   });
@@ -329,6 +331,7 @@ size_t cs_merge(CsView<T, I> a, CsView<T, I> b, CsOut<T, I> out) {
   };
   run_parts(parts, [&](int p) {
     size_t slot = start(p);
+    Watch watch;
     for (size_t i = bounds[p]; i < bounds[p + 1]; ++i) {
       const I i0 = a_indptr[i], i1 = a_indptr[i + 1], j0 = b_indptr[i], j1 = b_indptr[i + 1];
       const size_t n = merge_values_slice<op, T, I>({a.indices + i0, a.indices + i1, a.data + i0},
@@ -336,6 +339,7 @@ size_t cs_merge(CsView<T, I> a, CsView<T, I> b, CsOut<T, I> out) {
                                                     out.data + slot);
       out.indptr[i + 1] = static_cast<I>(n);
       slot += n;
+      watch(static_cast<size_t>(i1 - i0) + static_cast<size_t>(j1 - j0) + 2);
     }
     lengths[p] = slot - start(p);
   });

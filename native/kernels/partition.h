@@ -100,9 +100,10 @@ class Carries {
 template <class T, class I, class Rows, class Piece>
 void for_slices(const I* indptr, size_t n_major, int parts, size_t k, T* y, Rows&& rows, Piece&& piece) {
   using A = acc_t<T>;
-  if (parts <= 1) return rows(size_t{0}, n_major);
+  auto pieces = [&](size_t first, size_t last) { in_pieces(indptr, first, last, k / 8, rows); };
+  if (parts <= 1) return pieces(size_t{0}, n_major);
   Carries<A, I> carries(indptr, n_major, parts, k, A{});
-  run_parts(parts, [&](int p) { carries.run(p, rows, piece); });
+  run_parts(parts, [&](int p) { carries.run(p, pieces, piece); });
   carries.finish([](A& sum, const A& more) { sum = add(sum, more); },
                  [=](size_t slice, const A* sum) {
                    for (size_t j = 0; j < k; ++j) y[slice * k + j] = static_cast<T>(sum[j]);

@@ -139,6 +139,7 @@ void scatter_blocks(const Target<typename Op::A>& t, size_t nnz, const I* out_in
     Part<Op>& part = parts[q];
     part.open(t);
     for (size_t e = nnz * q / n, last = nnz * (q + 1) / n; e < last;) {
+      check_interrupt();
       const size_t next = std::min(last, e + chunk);
       const auto [least, most] = index_bounds(out_index, e, next);
       if (least >> t.shift >= part.zone && most >> t.shift < part.end) {
@@ -174,6 +175,13 @@ template <class Op, class I, class Range, class A = typename Op::A>
 void scatter_parts(ScatterPlan<I> plan, size_t budget, A* y, Range&& range) {
   const size_t nnz = plan.nnz, n_out = plan.n_out, k = plan.k;
   const I* out_index = plan.out_index;
+  auto all_entries = [&](size_t j0, size_t j1) {
+    const size_t chunk = 1 + (size_t{1} << 18) / (1 + (j1 - j0) / 8);
+    for (size_t e = 0; e < nnz; e += chunk) {
+      check_interrupt();
+      range(e, std::min(nnz, e + chunk), j0, j1, Direct<A>{y});
+    }
+  };
   int n = plan.workers;
   if (n > 1 && nnz >= static_cast<size_t>(n)) {
     const Target<A> t(y, n_out, k);
@@ -185,7 +193,7 @@ void scatter_parts(ScatterPlan<I> plan, size_t budget, A* y, Range&& range) {
       if (columns > 1 && columns >= afford) { // a worker takes some columns of all entries
         return parallel_for(k, columns, [&](size_t j0, size_t j1) {
           for (size_t c = 0; c < n_out; ++c) std::fill(y + c * k + j0, y + c * k + j1, Op::start());
-          range(size_t{0}, nnz, j0, j1, Direct<A>{y});
+          all_entries(j0, j1);
         });
       }
       n = afford;
@@ -194,7 +202,7 @@ void scatter_parts(ScatterPlan<I> plan, size_t budget, A* y, Range&& range) {
     if (n > 1) return scatter_blocks(t, nnz, out_index, parts, range);
   }
   std::fill(y, y + n_out * k, Op::start());
-  range(size_t{0}, nnz, size_t{0}, k, Direct<A>{y});
+  all_entries(size_t{0}, k);
 }
 
 // As scatter_parts for any T: sums of 16-bit floats go through a float copy of y.

@@ -41,6 +41,7 @@ void cs_take_major(CsView<W, I> a, size_t n, Row row, CsOut<W, I> out) {
   const int parts = plan_parts(static_cast<size_t>(out.indptr[n]) + 4 * n);
   const auto bounds = balance(out.indptr, n, parts);
   run_parts(parts, [=, &bounds](int p) {
+    Watch watch;
     for (size_t k = bounds[p]; k < bounds[p + 1]; ++k) {
       if (k + 8 < bounds[p + 1]) {
         const auto ahead = indptr[row(k + 8)];
@@ -48,6 +49,7 @@ void cs_take_major(CsView<W, I> a, size_t n, Row row, CsOut<W, I> out) {
         __builtin_prefetch(data + ahead);
       }
       const size_t from = indptr[row(k)], to = out.indptr[k], count = out.indptr[k + 1] - to;
+      watch(4 + count);
       std::copy_n(indices + from, count, out.indices + to);
       std::copy_n(data + from, count, out.data + to);
     }
@@ -158,7 +160,9 @@ void cs_repeat_count(CsPattern<I> a, Groups groups, I* out_indptr) {
   const int parts = plan_parts(4 * a.nnz() + a.n_major);
   const auto bounds = balance(indptr, a.n_major, parts);
   run_parts(parts, [=, &bounds](int p) {
+    Watch watch;
     for (size_t m = bounds[p]; m < bounds[p + 1]; ++m) {
+      watch(4 * static_cast<size_t>(indptr[m + 1] - indptr[m]) + 1);
       size_t n = 0;
       for (I e = indptr[m]; e < indptr[m + 1]; ++e) {
         const auto g = groups(indices[e]);
@@ -178,9 +182,11 @@ void cs_repeat(CsView<W, I> a, Groups groups, CsOut<W, I> out) {
   const int parts = plan_parts(4 * static_cast<size_t>(out.indptr[a.n_major]) + a.n_major);
   const auto bounds = balance(indptr, a.n_major, parts);
   run_parts(parts, [=, &bounds](int p) {
+    Watch watch;
     size_t n = out.indptr[bounds[p]];
     for (I e = indptr[bounds[p]]; e < indptr[bounds[p + 1]]; ++e) {
       const auto g = groups(indices[e]);
+      watch(4 + static_cast<size_t>(g.second - g.first));
       for (const I* k = g.first; k < g.second; ++k, ++n) {
         out_indices[n] = *k;
         out_data[n] = data[e];
@@ -206,7 +212,9 @@ void cs_sum_at(CsView<T, I> a, Pairs at, bool sorted, T* out) {
   const T* data = a.data;
   const int64_t* major = at.major;
   parallel_for(at.n, plan_parts(20 * at.n), [=](size_t lo, size_t hi) {
+    Watch watch;
     for (size_t s = lo; s < hi; ++s) {
+      watch(sorted ? 20 : 20 + static_cast<size_t>(indptr[major[s] + 1] - indptr[major[s]]));
       if (s + 8 < hi) __builtin_prefetch(indptr + major[s + 8]);
       if (s + 4 < hi) __builtin_prefetch(indices + indptr[major[s + 4]]);
       T total{};
@@ -223,9 +231,11 @@ bool cs_locate(CsPattern<I> a, Pairs at, bool sorted, int64_t* positions) {
   std::vector<char> repeated(static_cast<size_t>(std::max(1, n_threads())) + 1, 0);
   const int parts = std::min(plan_parts(20 * at.n), n_threads());
   run_parts(std::max(parts, 1), [&](int p) {
+    Watch watch;
     for (size_t s = at.n * p / parts; s < at.n * (p + 1) / parts; ++s) {
       int64_t found = -1;
       const int64_t m = at.major[s];
+      watch(sorted ? 20 : 20 + static_cast<size_t>(a.indptr[m + 1] - a.indptr[m]));
       for_entries_at(a.indices, a.indptr[m], a.indptr[m + 1], static_cast<I>(at.minor[s]), sorted, [&](I e) {
         if (found >= 0) repeated[p] = 1;
         found = e;

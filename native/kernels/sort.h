@@ -10,6 +10,17 @@
 
 namespace sp {
 
+// std::sort, which can be interrupted where it is long.
+template <class It, class Less>
+void watched_sort(It first, It last, Less less) {
+  if (last - first < (1 << 20)) return std::sort(first, last, less);
+  Watch watch;
+  std::sort(first, last, [&](const auto& a, const auto& b) {
+    watch(4);
+    return less(a, b);
+  });
+}
+
 // Whether x[0 .. n) never decreases.
 template <class I>
 bool is_nondecreasing(size_t n, const I* x) {

@@ -274,6 +274,12 @@ void spgemm_ranges(const SpgemmInput<T, I>& in, Make&& make, Body&& body) {
   });
 }
 
+// Products of an entry of A, on average.
+template <class T, class I>
+size_t products_each(const SpgemmInput<T, I>& in) {
+  return 1 + 2 * in.b.nnz() / std::max<size_t>(in.b.n_major, 1);
+}
+
 // Whether the products reach most of a worker's scratch.
 template <class T, class I>
 bool fills_scratch(const SpgemmInput<T, I>& in) {
@@ -287,7 +293,10 @@ void spgemm_symbolic(const SpgemmInput<T, I>& in, I* lengths) {
   spgemm_ranges(in, [&] { return std::make_unique<Block<I>>(zeroed_block<I>(in.b.n_minor, fills_scratch(in))); },
                 [&](size_t lo, size_t hi, Block<I>& block) {
     I* seen = block.get(); // seen[j] == i + 1: slice i has reached j
+    Watch watch;
+    const size_t each = products_each(in);
     for (size_t i = lo; i < hi; ++i) {
+      watch(1 + each * static_cast<size_t>(in.a.indptr[i + 1] - in.a.indptr[i]));
       if (in.b_steps && i > lo && result_step(in, i) < 2) {
         lengths[i] = lengths[i - 1];
         continue;
@@ -361,7 +370,10 @@ size_t spgemm_numeric(const SpgemmInput<T, I>& in, CsOut<T, I> out) {
                 [&](size_t lo, size_t hi, Accumulator<T, I>& acc) {
     bool some = false, known = false;
     int repeats = 0;
+    Watch watch;
+    const size_t each = products_each(in);
     for (size_t i = lo; i < hi; ++i) {
+      watch(1 + each * static_cast<size_t>(in.a.indptr[i + 1] - in.a.indptr[i]));
       const size_t at = static_cast<size_t>(out_indptr[i]);
       I* index = out_indices + at;
       T* value = out_data ? out_data + at : nullptr;

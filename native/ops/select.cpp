@@ -245,7 +245,7 @@ std::vector<NewEntry> new_entries(const std::vector<size_t>& todo, const Pairs& 
   auto before = [](const NewEntry& a, const NewEntry& b) {
     return a.major != b.major ? a.major < b.major : a.minor != b.minor ? a.minor < b.minor : a.value > b.value;
   };
-  if (!std::is_sorted(out.begin(), out.end(), before)) std::sort(out.begin(), out.end(), before);
+  if (!std::is_sorted(out.begin(), out.end(), before)) watched_sort(out.begin(), out.end(), before);
   auto same = [](const NewEntry& a, const NewEntry& b) { return a.major == b.major && a.minor == b.minor; };
   out.erase(std::unique(out.begin(), out.end(), same), out.end());
   return out;
@@ -268,11 +268,12 @@ std::pair<SetOutcome, std::optional<Compressed>> set_many(const Compressed& give
     if (!cs_locate<I>(view, at, sorted, positions.data())) return {SetOutcome::stored_twice, std::nullopt};
     std::vector<size_t> todo;
     if (insert) for (size_t s = 0; s < at.n; ++s) if (positions[s] < 0) todo.push_back(s);
+    auto added = new_entries(todo, at);
+    // No look for an interrupt from here on: what is changed in place is changed to the end.
     auto changed = in_place ? a.data : copy_entries(a.data, 0, a.data.size());
     W* v = out_ptr<W>(changed);
     for (size_t s = 0; s < at.n; ++s) if (positions[s] >= 0) v[positions[s]] = ptr<W>(x)[one ? 0 : s];
     if (todo.empty()) return {SetOutcome::same_structure, Compressed{changed, a.indices, a.indptr}};
-    auto added = new_entries(todo, at);
     if (one) for (auto& e : added) e.value = 0;
     const size_t total = a.indices.size() + added.size();
     view.data = v;

@@ -12,6 +12,7 @@
 #include "mlx/backend/cpu/encoder.h"
 #include "mlx/mlx.h"
 #include "mlx/primitives.h"
+#include "wait.h"
 
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -82,8 +83,10 @@ void refuse_traced(const mx::array& a);
 // before threads start: the first time moves memory of a GPU to the host.
 inline mx::array host_ready(mx::array a) {
   refuse_traced(a);
-  expect_evaluation(a);
-  a.eval();
+  if (a.status() != mx::array::Status::available) {
+    expect_evaluation(a);
+    wait_for({a});
+  }
   if (a.size() == 0) return fresh(a.shape(), a.dtype()); // a GPU back end may leave it without a buffer
   if (a.flags().row_contiguous) return a;
   mx::array copy = fresh(a.shape(), a.dtype());

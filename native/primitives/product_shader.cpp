@@ -4,7 +4,7 @@
 
 #include "../launch.h"
 #include "convert.h"
-#include "settle.h"
+#include "wait.h"
 #include "sort_by_key.h"
 
 namespace sp {
@@ -35,7 +35,7 @@ Plan::Transposed transposed(const Structure& a, mx::Stream s) {
   auto indices = mx::take(expand(a.outer, a.entries(), s), sorted.order, 0, s);
   Plan::Transposed made{sorted.order, indices, sorted.offsets, std::make_shared<Plan>()};
   if (!plan || a.inner.is_tracer() || a.outer.is_tracer()) return made;
-  evaluate({made.order, made.indices, made.indptr});
+  wait_for({made.order, made.indices, made.indptr});
   const Locked lock(plans());
   if (!plan->transposed) plan->transposed = made;
   return *plan->transposed;
@@ -56,7 +56,7 @@ mx::array transposed_values(const Pattern& p, const mx::array& data, const mx::a
     if (kept->values) return *kept->values;
   }
   auto values = permute(data, order, s);
-  evaluate({values});
+  wait_for({values});
   const Locked lock(plans());
   if (are_kept()) kept->values = values;
   return values;
@@ -75,7 +75,7 @@ std::optional<Plan::Chunks> planned_chunks(const Pattern& p, const mx::array& in
   auto lengths = mx::subtract(mx::slice(indptr, {1}, {n + 1}, s), mx::slice(indptr, {0}, {n}, s), s);
   auto longest = mx::astype(mx::max(lengths, false, s), mx::int64, s);
   auto part = partition(indptr, chunk_count(nnz, p.n_major, chunk), chunk, s);
-  evaluate({longest, part});
+  wait_for({longest, part});
   const Locked lock(plans());
   return kept.emplace(chunk, Plan::Chunks{part, longest.item<int64_t>() > chunk / 8}).first->second;
 }

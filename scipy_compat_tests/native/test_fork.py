@@ -1,0 +1,166 @@
+"""A forked child computes, or says why it cannot; it never hangs."""
+
+import pytest
+
+from scipy_compat_tests.native.children import run
+
+CHILD = """
+signal.alarm(100)  # ends the process of a hang
+
+def in_child(work):
+    \"\"\"Whether `work` came to its end in a forked child.\"\"\"
+    pid = os.fork()
+    if pid == 0:
+        try:
+            signal.alarm(60)
+            work()
+        except BaseException:
+            import traceback
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    _, status = os.waitpid(pid, 0)
+    assert status == 0, status
+"""
+
+# Operations on a csr array of 90,000 entries: more than what the calling thread does by itself.
+OPERATIONS = """
+def results(A):
+    x = np.random.default_rng(1).random(A.shape[1])
+    i = np.arange(0, A.shape[0], 2)
+    B = A.tocsc()
+    yield A @ x, B @ x, A.T @ x, x @ A
+    yield A @ np.stack([x, x], axis=1)
+    yield A.toarray(), A.tocoo().toarray(), A.tobsr((2, 2)).toarray(), A.tolil().toarray()
+    yield (A @ A).toarray(), (A + B).toarray(), A.multiply(B).toarray(), (A > B).toarray()
+    yield A.sum(0), A.sum(1), A.mean(0), A.diagonal(), A.max(1).toarray()
+    yield A[i].toarray(), A[:, i].toarray(), A[5:900:3].toarray(), A[i, i]
+    yield sp.vstack([A, A]).toarray(), sp.kron(sp.eye_array(2), A).toarray()
+    yield sp.csr_array(A.toarray()).toarray(), sp.linalg.norm(A)
+    yield sp.linalg.expm_multiply(A * 0.01, x), sp.linalg.spsolve((A + 300 * sp.eye_array(A.shape[0])).tocsc(), x)
+
+def same(found, wanted):
+    for f, w in zip(found, wanted, strict=True):
+        for a, b in zip(f if isinstance(f, tuple) else (f,), w if isinstance(w, tuple) else (w,), strict=True):
+            assert np.allclose(np.asarray(a), np.asarray(b), rtol=1e-4)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _no_gpu(device):
+    if device == "gpu":
+        pytest.skip("a process cannot fork with a GPU in use")
+
+
+@pytest.mark.parametrize("mode", ["mlx", "numpy"])
+def test_a_child_computes_what_its_parent_does(mode, device):
+    size = "900, 100" if device == "cpu" else "60, 10"
+    code = f"""
+A = random_csr({size})
+wanted = list(results(A))
+in_child(lambda: same(results(A), wanted))
+in_child(lambda: in_child(lambda: same(results(random_csr({size})), wanted)))
+same(results(A), wanted)
+"""
+    run(CHILD + OPERATIONS + code, device, mode)
+
+
+@pytest.mark.parametrize("mode", ["mlx", "numpy"])
+def test_a_parent_that_only_imported(mode, device):
+    code = """
+def work():
+    A = random_csr(300, 100)
+    x = np.ones(300)
+    assert np.allclose(A.tocsc() @ x, A.toarray() @ x)
+    assert np.allclose(np.array(A @ mx.array(x)), A.toarray() @ x)
+for _ in range(10):
+    in_child(work)
+"""
+    run(CHILD + code, device, mode)
+
+
+def test_a_value_that_was_pending_says_what_to_do(device):
+    code = """
+A = random_csr(300, 100)
+pending = A.with_data(mx.array(A._data) * 2.0)
+y = A @ mx.ones(300, dtype=mx.float64)
+def work():
+    for ask in (lambda: pending.toarray(), lambda: pending.tocsc().toarray(), lambda: pending @ np.ones(300),
+                lambda: pending @ pending, lambda: pending[3:200], lambda: sp._dense.view(y)):
+        try:
+            ask()
+        except RuntimeError as error:
+            assert "spawn" in str(error) and "mx.eval" in str(error)
+        else:
+            raise AssertionError("no RuntimeError")
+    assert (A @ A).nnz
+in_child(work)
+assert np.allclose(pending.toarray(), 2 * A.toarray())
+"""
+    run(CHILD + code, device, "mlx")
+
+
+def test_what_was_begun_before_the_fork_is_there(device):
+    code = """
+A = random_csr(2000, 100)
+y = A @ mx.ones((2000, 50), dtype=mx.float64)
+mx.async_eval(y)
+in_child(lambda: np.testing.assert_allclose(sp._dense.view(y), A @ np.ones((2000, 50))))
+"""
+    run(CHILD + code, device, "mlx")
+
+
+def test_a_fork_while_another_thread_holds_the_workers(device):
+    code = """
+sp.runtime.N_THREADS = 2
+A = random_csr(4000, 60)
+x = np.ones(4000)
+want, going = A @ x, [True]
+def busy():
+    while going[0]:
+        A @ A
+thread = threading.Thread(target=busy)
+thread.start()
+time.sleep(0.2)
+for _ in range(5):
+    in_child(lambda: np.testing.assert_allclose((A + A).tocsc() @ x, 2 * want))
+going[0] = False
+thread.join()
+"""
+    run(CHILD + code, device)
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_executors_of_processes(method, device, tmp_path):
+    (tmp_path / "jobs.py").write_text(
+        "import numpy as np\n"
+        "def total(A, k):\n"
+        "    B = A.tocsc()\n"
+        "    return float((B @ np.full(A.shape[1], float(k))).sum()), A @ A\n"
+    )
+    code = f"""
+sys.path.insert(0, {str(tmp_path)!r})
+os.environ["PYTHONPATH"] = os.pathsep.join([{str(tmp_path)!r}, os.environ.get("PYTHONPATH", "")])
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+import jobs
+A = random_csr(300, 100)
+if __name__ == "__main__":
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context({method!r})) as pool:
+        for k, (total, square) in enumerate(pool.map(jobs.total, [A] * 4, range(4))):
+            assert np.isclose(total, k * A.sum())
+            assert np.allclose(square.toarray(), A.toarray() @ A.toarray())
+"""
+    run(CHILD + code, device)
+
+
+def test_a_child_that_leaves_by_itself_ends(device):
+    code = """
+A = random_csr(300, 100)
+pid = os.fork()
+(A @ A).toarray()
+if pid:
+    _, status = os.waitpid(pid, 0)
+    assert status == 0, status
+"""
+    run(CHILD + code, device)

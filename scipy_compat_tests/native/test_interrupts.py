@@ -1,0 +1,202 @@
+"""Ctrl-C ends long operations soon, and leaves operands, workers and the process as they should be."""
+
+import pytest
+
+from scipy_compat_tests.native.children import run
+
+# Where the signal comes from the system's clock, so that nothing of Python is needed to send it.
+HARNESS = """
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+
+def interrupted(work, after=0.4):
+    \"\"\"Seconds from the signal to its KeyboardInterrupt.\"\"\"
+    start = time.perf_counter()
+    signal.setitimer(signal.ITIMER_REAL, after)
+    try:
+        while True:
+            work()
+    except KeyboardInterrupt:
+        return time.perf_counter() - start - after
+
+def digest(A):
+    return [hash(np.asarray(x).tobytes()) for x in (A.data, A.indices, A.indptr)]
+"""
+
+# name -> (what it works on, the work). Each takes several seconds when nobody stops it, or is repeated until then.
+WORK = {
+    "A @ A": ("A = random_csr(60000, 40)", "A @ A"),
+    "A @ A in float32": ("A = random_csr(60000, 40, np.float32)", "A @ A"),
+    "A @ X": ("A = random_csr(60000, 40); X = np.ones((60000, 300))", "A @ X"),
+    "A.T @ X": ("A = random_csr(60000, 40); X = np.ones((60000, 300))", "A.T @ X"),
+    "A.tocoo() @ X": ("A = random_csr(60000, 40); B = A.tocoo(); X = np.ones((60000, 300))", "B @ X"),
+    "A[rows]": ("A = random_csr(60000, 40); i = np.random.default_rng(1).integers(0, 60000, 2_000_000)", "A[i]"),
+    "A[:, columns]": ("A = random_csr(60000, 40); i = np.arange(1_800_000) % 60000", "A[:, i]"),
+    "A[i, j]": (
+        "A = random_csr(60000, 40); i, j = np.random.default_rng(1).integers(0, 60000, (2, 6_000_000))",
+        "A[i, j]",
+    ),
+    "A + B": ("A = random_csr(60000, 40); B = A.T.tocsr()", "A + B"),
+    "A.sum": ("A = random_csr(60000, 40)", "A.sum(0), A.sum(1), A.sum()"),
+    "A.tocsc": ("A = random_csr(60000, 40)", "A.tocsc()"),
+    "sort_indices": (
+        "i = np.random.default_rng(1).permutation(8_000_000).astype(np.int32); A = random_csr(9, 3)\n"
+        "B = sp.csr_array((np.ones(i.size), i, np.array([0, i.size], np.int32)), shape=(1, i.size))",
+        "B.sorted_indices()",
+    ),
+    "sum_duplicates": (
+        "A = random_csr(9, 3); i = np.random.default_rng(1).integers(0, 3000, (2, 6_000_000))\n"
+        "B = sp.coo_array((np.ones(6_000_000), tuple(i)), shape=(3000, 3000))",
+        "B.copy().sum_duplicates()",
+    ),
+    "csr_array(dense)": ("A = random_csr(9, 3); X = np.ones((3000, 20000), np.float32)", "sp.csr_array(X)"),
+    "bsr @ bsr": ("A = random_csr(4000, 40); B = A.tobsr((4, 4))", "B @ B"),
+    "dia @ dia": (
+        "A = random_csr(9, 3); B = sp.dia_array((np.ones((300, 9000)), np.arange(300) * 7 - 1000), shape=(9000, 9000))",
+        "B @ B",
+    ),
+    "kron": ("A = random_csr(9, 3); B = random_csr(1500, 4)", "sp.kron(B, B, format='csr')"),
+    "expm_multiply": ("A = random_csr(60000, 10); X = np.ones((60000, 20))", "sp.linalg.expm_multiply(A * -0.9, X)"),
+}
+HEAVY = (
+    "A @ A in float32",
+    "A.T @ X",
+    "A.tocoo() @ X",
+    "A[:, columns]",
+    "A + B",
+    "A.sum",
+    "bsr @ bsr",
+    "expm_multiply",
+)
+QUICK_AS_SHADERS = ("A @ A", "A[rows]", "A + B", "sum_duplicates")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.heavy) if name in HEAVY else name for name in WORK]
+)
+def test_an_operation_ends_within_a_second(name, device):
+    if device != "cpu" and name not in QUICK_AS_SHADERS:
+        name = QUICK_AS_SHADERS[0]  # the others would run for minutes as shaders
+    setup, work = WORK[name]
+    code = f"""
+{setup}
+before = digest(A)
+late = interrupted(lambda: ({work}))
+assert digest(A) == before
+B, x = random_csr(400, 30), np.random.default_rng(3).random((400, 50))  # the workers and the lock are there again
+dense = B.toarray()
+assert np.allclose((B @ B).toarray(), dense @ dense) and np.allclose(B @ x, dense @ x)
+print(late)
+"""
+    assert float(run(HARNESS + code, device)) < 1.5
+
+
+@pytest.mark.parametrize(
+    "work", ["L[i, j] = x", "L[:, 7:2000] = block", "L[i, j]", "L[r]", "L[r][:, ::3]", "L.tocsr()"]
+)
+def test_lists_of_lists_are_as_they_were(work, device):
+    code = f"""
+rng = np.random.default_rng(0)
+L = sp.lil_array((3000, 3000))
+L[:, 5] = np.arange(3000.0)[:, None]
+i, j = rng.integers(0, 3000, (2, 2_000_000 if "=" in {work!r} else 300_000))
+x, r = rng.random(i.size), rng.integers(0, 3000, 300_000)
+block = np.ones((3000, 1993))
+if "=" not in {work!r}:
+    L[i, j] = x
+def lists():
+    return [list(row) for row in L.rows], [list(row) for row in L.data]
+before = lists()
+late = interrupted(lambda: exec({work!r}), 0.8)
+after = lists()
+if "=" not in {work!r} or {work!r} == "L[i, j] = x" and L.nnz == 3000:
+    assert after == before
+assert all(len(a) == len(b) for a, b in zip(*after))
+L[0, 0] = 3.0
+assert L[0, 0] == 3.0
+print(late)
+"""
+    assert float(run(HARNESS + code, device)) < 1.5
+
+
+def test_an_assignment_that_is_stopped_changes_nothing():
+    code = """
+rng = np.random.default_rng(0)
+A = random_csr(60000, 40)
+i, j = rng.integers(0, 60000, (2, 12_000_000))
+before = digest(A)
+start = time.perf_counter()
+signal.setitimer(signal.ITIMER_REAL, 0.3)
+try:
+    A[i, j] = 1.0
+except KeyboardInterrupt:
+    print(time.perf_counter() - start - 0.3)
+    assert digest(A) == before
+"""
+    assert float(run(HARNESS + code) or 0) < 1.5
+
+
+def test_the_work_of_another_thread_goes_on(device):
+    code = """
+A = random_csr(20000, 40)
+want = (A @ A).data
+found = []
+other = threading.Thread(target=lambda: [found.append(np.array((A @ A).data)) for _ in range(4)])
+other.start()
+print(interrupted(lambda: A @ A))
+other.join()
+assert len(found) == 4 and all(np.array_equal(x, want) for x in found)
+"""
+    assert float(run(HARNESS + code, device)) < 1.5
+
+
+def test_a_handler_may_use_the_package_while_an_operation_waits(device):
+    code = """
+A, B = random_csr(40000, 40), random_csr(300, 20)
+want, seen = (B @ B).toarray(), []
+def handler(*_):
+    seen.append((B @ B).toarray())
+signal.signal(signal.SIGALRM, handler)
+signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)
+C = A @ A
+signal.setitimer(signal.ITIMER_REAL, 0)
+assert seen and all(np.array_equal(x, want) for x in seen)
+assert C.nnz == (A @ A).nnz
+"""
+    run(code, device)
+
+
+@pytest.mark.parametrize("work", ["k_nearest_neighbors(X, k=20)", "radius_neighbors(X, radius=0.03)"])
+def test_neighbours_can_be_stopped(work):
+    code = f"""
+sp.runtime.N_THREADS = 2
+X = np.random.default_rng(0).random((150_000, 3))
+late = interrupted(lambda: sp.indexed.{work}, 0.8)
+for _ in range(50):  # memory that a thread left behind would write to
+    np.ones(10**5).sum(), [np.random.random(3000) for _ in range(300)]
+few = sp.indexed.k_nearest_neighbors(X[:9000], k=3)
+from scipy.spatial import cKDTree
+assert np.array_equal(few.indices.reshape(-1, 3), np.sort(cKDTree(X[:9000]).query(X[:9000], k=3)[1], axis=1))
+print(late)
+"""
+    assert float(run(HARNESS + code)) < 2.5
+
+
+def test_a_wait_for_the_graph_ends_and_the_value_comes_later():
+    code = """
+A = random_csr(60000, 40)
+x = mx.ones((60000, 100), dtype=mx.float64)
+y = x
+for _ in range(6):
+    y = A @ y * 0.01
+start = time.perf_counter()
+signal.setitimer(signal.ITIMER_REAL, 0.3)
+try:
+    sp._dense.view(y)
+except KeyboardInterrupt:
+    print(time.perf_counter() - start - 0.3)
+z = np.array(x)
+for _ in range(6):
+    z = A @ z * 0.01
+assert np.allclose(sp._dense.view(y), z)
+"""
+    assert float(run(HARNESS + code) or 0) < 1
