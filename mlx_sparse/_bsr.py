@@ -420,7 +420,7 @@ class _bsr_base(_cs_array):
             own: Any = _own if _dense.numpy_mode() and not traced(A._data) else lambda x: x  # `data` is writable there
             parts = mx.reshape(own(A._data), (-1, 1, 1)), own(A._indices), own(A._indptr)
             return cls._from_parts(*parts, A.shape, A._sorted, A._canonical_format)
-        return cls._from_parts(*_native.cs_to_blocks(A._trio, N, R, C), A.shape, canonical=True)
+        return cls._from_parts(*_native.cs_to_blocks(A._unique()._trio, N, R, C), A.shape, canonical=True)
 
 
 class bsr_array(_bsr_base, sparray):
