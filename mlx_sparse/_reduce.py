@@ -30,10 +30,11 @@ class _reduced:
     _with_data: Any
 
     def sum(self, axis: Any = None, dtype: Any = None, out: Any = None, *, stream: Any = None) -> Any:
-        """Sum over `axis` (None: all). Lazy; integers widen to 64 bits, once duplicates have been added up.
+        """Sum over `axis` (None: all). Lazy; integers widen to 64 bits.
 
-        Floats are added up in float64 or in blocks, as accurately as NumPy does it. Integers that duplicates may bring
-        to overflow are looked at (synchronises).
+        Floats are added up in float64 or in blocks, as accurately as NumPy does it. In a sum over everything, integers
+        add up with their duplicates before they widen, as in `toarray`; those that may overflow are looked at for that
+        (synchronises).
 
         Parameters
         ----------
@@ -48,7 +49,8 @@ class _reduced:
         0-d or 1-d dense array in the namespace of `runtime.dense_namespace`.
         """
         axes = check_axis(axis, self.ndim)
-        return store(self._addends()._sum(axes, None if dtype is None else _dtypes.mlx_dtype(dtype), stream), out)
+        A = self._addends() if len(axes) == self.ndim else self
+        return store(A._sum(axes, None if dtype is None else _dtypes.mlx_dtype(dtype), stream), out)
 
     def _addends(self) -> Any:
         """This array, with duplicates summed where their sums could wrap before they are widened."""
@@ -73,10 +75,7 @@ class _reduced:
 
     def mean(self, axis: Any = None, dtype: Any = None, out: Any = None, *, stream: Any = None) -> Any:
         """Mean over `axis` (None: all), zeros included. Lazy; integers give the default float dtype."""
-        A = self._addends()
-        return A._mean(check_axis(axis, A.ndim), dtype, out, stream)
-
-    def _mean(self, axes: tuple[int, ...], dtype: Any, out: Any, stream: Any) -> Any:
+        axes = check_axis(axis, self.ndim)
         count = math.prod(self.shape[a] for a in axes)
         given = self._data.dtype
         inner = _dtypes.default_float() if _dtypes.is_integral(given) else _dtypes.accumulator(given)

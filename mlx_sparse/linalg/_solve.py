@@ -110,6 +110,7 @@ def _norms(b: Any) -> Any:
     if b.size == 0:
         return 0.0 if b.ndim == 1 else np.zeros(b.shape[1])
     axis = None if b.ndim == 1 else 0
+    found: Any
     if _dense.is_mlx(b):
         found = _dense.view(mx.sqrt(totals_along(mx.square(mx.abs(b)), 0)))
     else:  # along columns NumPy adds one after the other
