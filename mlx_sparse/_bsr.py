@@ -390,7 +390,7 @@ class _bsr_base(_cs_array):
         if (R, C) == (1, 1):
             parts = mx.reshape(A._data, (-1, 1, 1)), A._indices, A._indptr
             return cls._from_parts(*parts, A.shape, A._sorted, A._canonical_format)
-        return cls._from_parts(*_native.cs_to_blocks(A._trio, N, R, C), A.shape, canonical=True)
+        return cls._from_parts(*_native.cs_to_blocks(A._unique()._trio, N, R, C), A.shape, canonical=True)
 
 
 class bsr_array(_bsr_base, sparray):

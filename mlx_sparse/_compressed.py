@@ -366,7 +366,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         res = self._from_parts(*parts, (M, N), canonical=True)
         shape = self.shape[:-1] + ((N,) if o_ndim == 2 else ())
         if shape == ():
-            total = mx.sum(res._data).astype(dtype)
+            total = _native.total(res._data, None).astype(dtype)
             return _dense.view(total) if _dense.numpy_mode() else total
         return res if len(shape) == 2 else res.tocoo(copy=False).reshape(shape)
 

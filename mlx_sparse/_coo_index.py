@@ -93,7 +93,7 @@ class _coo_indexed(_indexed):
 
     def _distinct(self) -> Any:
         if _native.is_tracer(self._data):
-            return mx.sum(self._data).astype(self._data.dtype)
+            return _native.total(self._data, None)
         total = _dense.view(self._data).sum()
         if _dense.numpy_mode():
             return total.astype(_dtypes.numpy_dtype(self._data.dtype))

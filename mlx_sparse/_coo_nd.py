@@ -79,7 +79,7 @@ class _nd_array(_data_array):
             coords += unravelled((c,), (n,), shape, True) if shape else ()
         shape = row_shape + col_shape
         if not shape:
-            return _dense.in_namespace(mx.sum(coo._data).astype(coo._data.dtype))
+            return _dense.in_namespace(_native.total(coo._data, None))
         return self._classes["coo"]._from_parts(coo._data, coords, shape, coo.has_canonical_format)
 
     def _in_2d(self, f: Callable[..., Any], *others: Any) -> Any:

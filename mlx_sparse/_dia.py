@@ -16,7 +16,7 @@ from ._reduce import total_of
 from ._shape import check_shape, given_shape, is_shape
 
 _IN_NUMPY = {operator.add: np.add, operator.sub: np.subtract, operator.or_: np.logical_or}
-_MANY = 100  # diagonals above which the format wastes memory
+_MANY = 100  # diagonals above which the format wastes memory, and sums one after the other lose digits
 
 
 class _dia_base(_data_array):
@@ -354,12 +354,16 @@ class _dia_base(_data_array):
     def _sum(self, axes: tuple[int, ...], dtype: mx.Dtype | None, stream: Any) -> mx.array:
         if max(self._shape) > 4 * self._data.size + 4096:  # no vectors of a length that few entries fill
             return self._stored()._sum(axes, dtype, stream)
-        data = self._data.astype(_dtypes.sum_dtype(self._data.dtype), stream=stream)
+        if len(self._k) > _MANY and not traced(self._data):  # which a product adds up one after the other
+            return self.tocsr()._sum(axes, dtype, stream)
+        wide = _dtypes.sum_dtype(self._data.dtype)
+        data = self._data.astype(_dtypes.accumulator(wide), stream=stream)
         ones = _dense.full(self._shape[0 if axes == (0,) else 1], 1, data.dtype)
         total = self._product(data, ones, axes == (0,), stream)  # the product knows what lies outside
         if len(axes) == 2:
             total = total_of(total, stream)
-        return total if dtype is None or dtype == total.dtype else total.astype(dtype, stream=stream)
+        dtype = wide if dtype is None else dtype
+        return total if dtype == total.dtype else total.astype(dtype, stream=stream)
 
     def _diagonal(self, k: int) -> mx.array:
         M, N = self.shape

@@ -91,6 +91,11 @@ def is_integral(dtype: mx.Dtype) -> bool:
     return _is_integer(dtype)
 
 
+def accumulator(dtype: mx.Dtype) -> mx.Dtype:
+    """What 16-bit floats are computed with."""
+    return mx.float32 if dtype in (mx.float16, mx.bfloat16) else dtype
+
+
 def sum_dtype(dtype: mx.Dtype) -> mx.Dtype:
     """What a sum of `dtype` is held in: integers widen to 64 bits as NumPy's do."""
     if dtype == mx.bool_ or mx.issubdtype(dtype, mx.signedinteger):

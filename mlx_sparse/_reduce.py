@@ -11,11 +11,14 @@ import numpy as np
 
 from . import _dense, _dtypes, _native
 
+_SHORT_SUM = 1024  # values that MLX may add up one after the other
+
 
 class _reduced:
     """Reductions, over the few operations that a format provides."""
 
     ndim: Any
+    format: Any
     shape: Any
     tocoo: Any
     _data: mx.array
@@ -28,6 +31,10 @@ class _reduced:
 
     def sum(self, axis: Any = None, dtype: Any = None, out: Any = None, *, stream: Any = None) -> Any:
         """Sum over `axis` (None: all). Lazy; integers widen to 64 bits.
+
+        Floats are added up in float64 or in blocks, as accurately as NumPy does it. In a sum over everything, integers
+        add up with their duplicates before they widen, as in `toarray`; those that may overflow are looked at for that
+        (synchronises).
 
         Parameters
         ----------
@@ -42,9 +49,20 @@ class _reduced:
         0-d or 1-d dense array in the namespace of `runtime.dense_namespace`.
         """
         axes = check_axis(axis, self.ndim)
-        # True + True is True in one entry, so booleans cannot be counted with their duplicates.
-        A = self._unique() if self._data.dtype == mx.bool_ and len(axes) == self.ndim else self
+        A = self._addends() if len(axes) == self.ndim else self
         return store(A._sum(axes, None if dtype is None else _dtypes.mlx_dtype(dtype), stream), out)
+
+    def _addends(self) -> Any:
+        """This array, with duplicates summed where their sums could wrap before they are widened."""
+        dtype = self._data.dtype
+        if not _dtypes.is_integral(dtype) or dtype.size == 8 or self.format in ("dia", "lil", "dok"):
+            return self
+        if dtype != mx.bool_ and _native.is_available(self._data) and not _native.is_tracer(self._data):
+            v = _dense.view(self._data)
+            greatest = max(int(v.max(initial=0)), -int(v.min(initial=0)))
+            if greatest * v.size <= np.iinfo(v.dtype).max:
+                return self
+        return self._unique()
 
     def _sum(self, axes: tuple[int, ...], dtype: mx.Dtype | None, stream: Any) -> mx.array:
         wide = _dtypes.sum_dtype(self._data.dtype)
@@ -59,15 +77,17 @@ class _reduced:
         """Mean over `axis` (None: all), zeros included. Lazy; integers give the default float dtype."""
         axes = check_axis(axis, self.ndim)
         count = math.prod(self.shape[a] for a in axes)
-        inner = _dtypes.default_float() if _dtypes.is_integral(self._data.dtype) else self._data.dtype
+        given = self._data.dtype
+        inner = _dtypes.default_float() if _dtypes.is_integral(given) else _dtypes.accumulator(given)
         data = self._entries().astype(inner, stream=stream)
         if stream is None and _dense.numpy_is_quicker(data):
             data = _dense.to_mlx(_dense.view(data) * _dtypes.numpy_dtype(inner).type(1.0 / count), inner)
         else:
             data = data * mx.array(1.0 / count, dtype=inner)
         total = self._with_data(data, padded=False)._sum(axes, None, stream)
-        if dtype is not None:
-            total = total.astype(_dtypes.mlx_dtype(dtype), stream=stream)
+        if dtype is not None or not _dtypes.is_integral(given):
+            wanted = given if dtype is None else _dtypes.mlx_dtype(dtype)
+            total = total if wanted == total.dtype else total.astype(wanted, stream=stream)
         return store(total, out)
 
     def trace(self, offset: int = 0) -> Any:
@@ -104,6 +124,18 @@ def total_of(data: mx.array, stream: Any) -> mx.array:
         total = np.add.reduce(_dense.view(data), axis=None, dtype=_dtypes.numpy_dtype(data.dtype))
         return mx.array(np.asarray(total), dtype=data.dtype)
     return _native.total(data, stream)
+
+
+def totals_along(x: mx.array, axis: int) -> mx.array:
+    """Sums of the dense floats `x` along one axis; on the CPU by segments, where MLX adds one after the other."""
+    n = x.shape[axis]
+    if n <= _SHORT_SUM or x.size > _dtypes.INT32_MAX or mx.default_device().type != mx.DeviceType.cpu:
+        return mx.sum(x, axis)
+    before, after = x.shape[:axis], x.shape[axis + 1 :]
+    count = math.prod(before)
+    segments = _native.Segments(count, mx.arange(0, (count + 1) * n, n, dtype=mx.int32))
+    rows = mx.reshape(x, (count * n, math.prod(after)))
+    return mx.reshape(_native.segment_reduce(_native.SegmentKind.sum, rows, segments, None), (*before, *after))
 
 
 def store(total: mx.array, out: Any) -> Any:

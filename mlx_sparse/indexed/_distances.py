@@ -9,6 +9,7 @@ from typing import Any
 import mlx.core as mx
 
 from .. import _dense, _dtypes
+from .._reduce import totals_along
 from ._checks import index_array, inspected, is_traced
 from ._segments import segment_reduce
 
@@ -243,8 +244,8 @@ def _all_pairs(kind: str, block_size: int | None, stream: Any) -> Callable[[mx.a
                 by_row, by_column = [], []
                 for d in _differences(_after(a[rows], [*da[-1:], db] if da else []), b):
                     d = weight * (mx.sign(d) if kind == "manhattan" else d)
-                    by_row.append(mx.sum(d, axis=2))
-                    by_column.append(mx.sum(d, axis=1))
+                    by_row.append(totals_along(d, 2))
+                    by_column.append(totals_along(d, 1))
                 da.append(mx.concatenate(by_row).T)
                 db = db - mx.concatenate(by_column).T
             return mx.concatenate(da), db

@@ -13,6 +13,7 @@ import mlx.core as mx
 import numpy as np
 
 from .. import _dense, _dtypes
+from .._reduce import totals_along
 from ._operator import Operator, constant, is_traced
 from ._problem import System, workers
 from ._vectors import Breakdown, space
@@ -109,7 +110,11 @@ def _norms(b: Any) -> Any:
     if b.size == 0:
         return 0.0 if b.ndim == 1 else np.zeros(b.shape[1])
     axis = None if b.ndim == 1 else 0
-    found = _dense.view(mx.linalg.norm(b, axis=axis)) if _dense.is_mlx(b) else np.linalg.norm(b, axis=axis)
+    found: Any
+    if _dense.is_mlx(b):
+        found = _dense.view(mx.sqrt(totals_along(mx.square(mx.abs(b)), 0)))
+    else:  # along columns NumPy adds one after the other
+        found = np.linalg.norm(b if axis is None else b.astype(np.promote_types(b.dtype, np.float64)), axis=axis)
     return float(found) if axis is None else found
 
 

@@ -28,6 +28,7 @@ import mlx.core as mx
 import numpy as np
 
 from .. import _dense, _native
+from .._reduce import totals_along
 from ._operator import constant, surely_traced
 
 Product = Callable[[Any], Any]
@@ -110,6 +111,7 @@ class HostBlocks(Host):
         rows = max(1, self._block * len(like) // like.size)
         self._slices = [slice(at, min(at + rows, len(like))) for at in range(0, len(like), rows)]
         self._inner, self.dot = self.dot, self._dot
+        self._wide: Any = complex if np.iscomplexobj(like) else float
         self._product, self.A = A, self._applied
         self._scratch = np.empty_like(like[:rows])
         self._scratches = [self._scratch[: part.stop - part.start] for part in self._slices]
@@ -129,7 +131,11 @@ class HostBlocks(Host):
         return r if self._M is None else self.vector(self._M(r.whole))
 
     def _dot(self, a: Any, b: Any) -> Any:
-        return sum(map(self._inner, a, b))
+        return self._joined(map(self._inner, a, b))
+
+    def _joined(self, parts: Any) -> Any:
+        """The sum of results of `_inner`, in double precision."""
+        return self._like.dtype.type(sum(map(self._wide, parts)))
 
     def sweep(self, *updates: Any, squared: bool = False) -> list[Any]:
         square = self._update(updates, squared, range(len(self._slices)))
@@ -140,7 +146,7 @@ class HostBlocks(Host):
 
     def _update(self, updates: Any, squared: bool, blocks: range) -> Any:
         """Update these blocks; the squared norm over them of the last vector."""
-        square, inner, multiply, scratch = 0, self._inner, np.multiply, self._scratches
+        squares, inner, multiply, scratch = [], self._inner, np.multiply, self._scratches
         for k in blocks:
             for y, a, b, x in updates:
                 yk = y[k]
@@ -148,8 +154,8 @@ class HostBlocks(Host):
                     yk *= a
                 yk += x[k] if b is _ONE else multiply(x[k], b, scratch[k])
             if squared:
-                square = square + inner(yk, yk)
-        return square
+                squares.append(inner(yk, yk))
+        return self._joined(squares)
 
 
 class HostColumns(HostBlocks):
@@ -162,9 +168,14 @@ class HostColumns(HostBlocks):
         self._open = np.ones(like.shape[1], bool)
         ones = np.ones(len(self._scratch), like.dtype)
         self._inner = lambda u, v: ones[: len(u)] @ (u.conj() * v)  # sums by BLAS: along short rows NumPy is slow
+        wide = np.promote_types(like.dtype, np.float64)
+        self._wide = lambda part: part.astype(wide)
 
     def vector(self, x: np.ndarray) -> Any:
         return super().vector(np.ascontiguousarray(x))
+
+    def _joined(self, parts: Any) -> Any:
+        return sum(map(self._wide, parts), np.zeros(self._open.shape)).astype(self._like.dtype)
 
     def ratio(self, a: Any, b: Any) -> Any:
         return np.divide(a, b, out=np.zeros_like(a), where=self._open & (b != 0))
@@ -222,7 +233,7 @@ class Lazy:
         return r if self._M is None else constant(self._M(r))
 
     def dot(self, a: mx.array, b: mx.array) -> mx.array:
-        return mx.sum((mx.conj(a) if self._complex else a) * b, 0)
+        return totals_along((mx.conj(a) if self._complex else a) * b, 0)
 
     def ratio(self, a: Any, b: Any) -> mx.array:
         if b is math.inf:  # the weight of what was before the first step; CUDA divides complex numbers by it into nan

@@ -208,6 +208,13 @@ void blocks_times(size_t lo, size_t hi, BsrView<T, I> a, const T* x, size_t k, A
   if (r < R) block_rows<1>(lo, hi, from_row(a, r), x, k, sum + r * k);
 }
 
+// y of one block row of more than kWholeSlice blocks.
+template <class T, class I>
+void long_block_slice(size_t m, BsrView<T, I> a, const T* x, T* y, size_t k) {
+  sum_long_slice<acc_t<T>>(a.begin(m), a.end(m), a.R * k, y + m * a.R * k,
+                           [=](size_t lo, size_t hi, acc_t<T>* sum) { blocks_times(lo, hi, a, x, k, sum); });
+}
+
 // y of the block rows first .. last.
 template <class T, class I>
 void block_slices(size_t first, size_t last, BsrView<T, I> a, const T* x, T* y, size_t k) {
@@ -216,6 +223,10 @@ void block_slices(size_t first, size_t last, BsrView<T, I> a, const T* x, T* y, 
   if (k == 1) {
     const bool small = small_block<T>(R, a.C, [&]<int r, int c>() {
       for (size_t m = first; m < last; ++m) {
+        if (a.end(m) - a.begin(m) > kWholeSlice) {
+          long_block_slice(m, a, x, y, k);
+          continue;
+        }
         A sum[r] = {};
         blocks_dot<r, c>(a.begin(m), a.end(m), a.indices, a.data, x, sum);
         for (int i = 0; i < r; ++i) y[m * r + i] = static_cast<T>(sum[i]);
@@ -225,6 +236,10 @@ void block_slices(size_t first, size_t last, BsrView<T, I> a, const T* x, T* y, 
   }
   std::unique_ptr<A[]> wide(std::is_same_v<A, T> ? nullptr : new A[R * k]);
   for (size_t m = first; m < last; ++m) {
+    if (a.end(m) - a.begin(m) > kWholeSlice) {
+      long_block_slice(m, a, x, y, k);
+      continue;
+    }
     T* out = y + m * R * k;
     A* sum;
     if constexpr (std::is_same_v<A, T>) sum = out;
@@ -243,14 +258,13 @@ void bsr_matmul(BsrView<T, I> a, const T* x, T* y, size_t k) {
   using A = acc_t<T>;
   if (k == 0 || a.n_major == 0 || a.R == 0) return;
   const int parts = plan_parts(product_work(a.nnz() * a.area(), a.n_major * a.R, k));
-  for_slices<T>(
+  for_slices<A>(
       a.indptr, a.n_major, parts, a.R * k, y, [=](size_t first, size_t last) { block_slices(first, last, a, x, y, k); },
       [=](size_t lo, size_t hi, A* sum) { blocks_times(lo, hi, a, x, k, sum); });
 }
 
 // y[indices[p] C + c, :] += data[p, r, c] * x[m R + r, :]: the transposed product. y is overwritten.
-// Cost and memory as cs_rmatmul, with the C * k values of a block column as the columns. Repeats exactly for a given
-// thread count.
+// Cost and memory as cs_rmatmul, with the C * k values of a block column as the columns.
 template <class T, class I>
 void bsr_rmatmul(BsrView<T, I> a, const T* x, T* y, size_t k) {
   using A = acc_t<T>;
@@ -264,6 +278,7 @@ void bsr_rmatmul(BsrView<T, I> a, const T* x, T* y, size_t k) {
     for (size_t p = lo; p < hi; ++p) {
       while (p >= a.end(m)) ++m;
       A* out = sink.at(static_cast<size_t>(a.indices[p]), C * k);
+      if (sink.partial && !out) continue;
       const T* block = a.data + p * area;
       const T* rows = x + m * R * k;
       prefetch(reinterpret_cast<const char*>(block) + 1024);

@@ -10,6 +10,7 @@
 #include "../parallel.h"
 #include "compact.h"
 #include "sort.h"
+#include "sum.h"
 #include "view.h"
 
 namespace sp {
@@ -223,11 +224,10 @@ void cs_unique_places(CsPattern<I> a, const I* map, const I* out_indptr, I* out_
   });
 }
 
-// Second phase: one entry per distinct index of a slice, sorted, values summed in input order (16-bit floats in
-// float32). out_indptr and map come from cs_count_unique. No aliasing. Cost: O(nnz).
+// Second phase: one entry per distinct index of a slice, sorted, values summed in input order (RunningSum).
+// out_indptr and map come from cs_count_unique. No aliasing. Cost: O(nnz).
 template <class T, class I>
 void cs_sum_duplicates(CsView<T, I> a, const I* map, CsOut<T, I> out) {
-  using A = acc_t<T>;
   const I *indptr = a.indptr, *indices = a.indices, *out_indptr = out.indptr;
   const T* data = a.data;
   I* out_indices = out.indices;
@@ -235,7 +235,7 @@ void cs_sum_duplicates(CsView<T, I> a, const I* map, CsOut<T, I> out) {
   const int parts = plan_parts(2 * a.nnz() + a.n_major);
   const auto bounds = balance(indptr, a.n_major, parts);
   run_parts(parts, [&](int p) {
-    std::unique_ptr<A[]> sums;
+    std::unique_ptr<RunningSum<T>[]> sums;
     size_t room = 0;
     Watch watch;
     for (size_t i = bounds[p]; i < bounds[p + 1]; ++i) {
@@ -255,21 +255,21 @@ void cs_sum_duplicates(CsView<T, I> a, const I* map, CsOut<T, I> out) {
         size_t slot = to;
         for (size_t e = from; e < end; ++slot) {
           const I index = indices[e];
-          A sum = static_cast<A>(data[e++]);
-          for (; e < end && indices[e] == index; ++e) sum = add(sum, static_cast<A>(data[e]));
+          RunningSum<T> sum(data[e++]);
+          for (; e < end && indices[e] == index; ++e) sum.add(data[e]);
           out_indices[slot] = index;
-          out_data[slot] = static_cast<T>(sum);
+          out_data[slot] = sum.value();
         }
         continue;
       }
-      if (n > room) sums.reset(new A[room = 2 * n]);
-      std::fill_n(sums.get(), n, A{});
+      if (n > room) sums.reset(new RunningSum<T>[room = 2 * n]);
+      std::fill_n(sums.get(), n, RunningSum<T>());
       for (size_t e = from; e < end; ++e) {
         const size_t rank = static_cast<size_t>(map[e]);
         out_indices[to + rank] = indices[e];
-        sums[rank] = add(sums[rank], static_cast<A>(data[e]));
+        sums[rank].add(data[e]);
       }
-      for (size_t r = 0; r < n; ++r) out_data[to + r] = static_cast<T>(sums[r]);
+      for (size_t r = 0; r < n; ++r) out_data[to + r] = sums[r].value();
     }
   });
 }
@@ -277,7 +277,6 @@ void cs_sum_duplicates(CsView<T, I> a, const I* map, CsOut<T, I> out) {
 // One slice with sorted, distinct indices, written from slot `to` on (to <= from; in place); returns its new length.
 template <class T, class I>
 size_t canonical_slice(size_t from, size_t n, size_t to, I* indices, T* data, SliceOrder<I>& order, std::vector<T>& values) {
-  using A = acc_t<T>;
   if (slice_in_order(indices + from, indices + from + n, true)) {
     if (to != from) {
       std::memmove(indices + to, indices + from, n * sizeof(I));
@@ -288,25 +287,24 @@ size_t canonical_slice(size_t from, size_t n, size_t to, I* indices, T* data, Sl
   if (n == 0) return 0;
   values.assign(data + from, data + from + n);
   size_t slot = to;
-  A sum{};
+  RunningSum<T> sum;
   I last{};
   order.run(indices + from, n, [&](size_t rank, size_t position, I index) {
-    const A value = static_cast<A>(values[position]);
     if (rank > 0 && index == last) {
-      sum = add(sum, value);
+      sum.add(values[position]);
     } else {
       if (rank > 0) ++slot;
       indices[slot] = index;
-      sum = value;
+      sum = RunningSum<T>(values[position]);
     }
-    data[slot] = static_cast<T>(sum);
+    data[slot] = sum.value();
     last = index;
   });
   return slot + 1 - to;
 }
 
 // Sorts each slice and sums its duplicates in place, for buffers that nothing else can see; returns the number of
-// entries left. Values are summed in input order, 16-bit floats in float32. Cost: O(nnz log slice).
+// entries left. Values are summed in input order (RunningSum). Cost: O(nnz log slice).
 template <class T, class I>
 size_t cs_canonicalize(size_t n_major, CsOut<T, I> a) {
   I *indptr = a.indptr, *indices = a.indices;

@@ -20,6 +20,7 @@ void coo_matmul(CooView<T, I> a, const T* x, T* y, size_t k) {
       A* out = sink.at(static_cast<size_t>(a.major[e]), k);
       const T* row = x + static_cast<size_t>(a.minor[e]) * k;
       const A value = static_cast<A>(a.data[e]);
+      if (sink.partial && !out) continue;
       if (k == 1) *out = add(*out, mul(value, static_cast<A>(*row))); else add_row(value, row, out, j0, j1);
     }
   });

@@ -10,6 +10,7 @@
 #include "../parallel.h"
 #include "canonical.h"
 #include "convert.h"
+#include "sum.h"
 #include "view.h"
 
 namespace sp {
@@ -19,30 +20,34 @@ struct Strides {
   int64_t major, minor;
 };
 
-// out[i, j] += data: out is zero on entry; any order, duplicates are summed (16-bit floats in float32).
-// Cost: O(nnz + n_major), and n_minor of scratch per worker for 16-bit floats.
+constexpr size_t kFewSummands = 32; // so many are added up in the result itself
+
+// out[i, j] += data: out is zero on entry; any order, duplicates are summed (many of them, and 16-bit floats, apart).
+// Cost: O(nnz + n_major), and n_minor of scratch per worker where slices may have duplicates.
 template <class T, class I>
 void cs_todense(CsView<T, I> a, T* out, Strides s) {
-  using A = acc_t<T>;
+  constexpr bool direct = std::is_same_v<acc_t<T>, T>;
   const I *indptr = a.indptr, *indices = a.indices;
   const T* data = a.data;
   const size_t n_minor = a.n_minor;
   const int parts = plan_parts(2 * a.nnz() + a.n_major);
   const auto bounds = balance(indptr, a.n_major, parts);
   run_parts(parts, [&](int p) {
-    std::unique_ptr<A[]> sums(std::is_same_v<A, T> ? nullptr : new A[n_minor]);
+    std::unique_ptr<RunningSum<T>[]> sums;
     for (size_t i = bounds[p]; i < bounds[p + 1]; ++i) {
       T* y = out + static_cast<int64_t>(i) * s.major;
       const I from = indptr[i], end = indptr[i + 1];
-      if constexpr (std::is_same_v<A, T>) {
+      const bool few = direct && (std::is_integral_v<T> || static_cast<size_t>(end - from) <= kFewSummands);
+      if (few || slice_in_order(indices + from, indices + end, true)) {
         for (I e = from; e < end; ++e) {
           T& slot = y[static_cast<int64_t>(indices[e]) * s.minor];
           slot = add(slot, data[e]);
         }
       } else {
-        for (I e = from; e < end; ++e) sums[indices[e]] = 0;
-        for (I e = from; e < end; ++e) sums[indices[e]] += static_cast<A>(data[e]);
-        for (I e = from; e < end; ++e) y[static_cast<int64_t>(indices[e]) * s.minor] = static_cast<T>(sums[indices[e]]);
+        if (!sums) sums.reset(new RunningSum<T>[n_minor]);
+        for (I e = from; e < end; ++e) sums[indices[e]] = RunningSum<T>();
+        for (I e = from; e < end; ++e) sums[indices[e]].add(data[e]);
+        for (I e = from; e < end; ++e) y[static_cast<int64_t>(indices[e]) * s.minor] = sums[indices[e]].value();
       }
     }
   });
@@ -61,19 +66,23 @@ void cs_sample(CsPattern<I> a, const W* dense, Strides s, W* out) {
   });
 }
 
+template <class T, class I>
+void coo_todense_by_slices(CooView<T, I> a, T* out, Strides s) {
+  std::unique_ptr<I[]> indptr(new I[a.n_major + 1]), indices(new I[a.nnz]);
+  std::unique_ptr<T[]> values(new T[a.nnz]);
+  coo_to_cs(a, CsOut<T, I>{indptr.get(), indices.get(), values.get()});
+  cs_todense(CsView<T, I>{{a.n_major, a.n_minor, indptr.get(), indices.get()}, values.get()}, out, s);
+}
+
 // As cs_todense for coordinates in any order. Workers own ranges of major; each reads all of major unless it is sorted.
-// 16-bit floats go through a compressed copy, so that they too are summed in float32.
+// 16-bit floats, and floats once more than a few have met others, go through a compressed copy.
 template <class T, class I>
 void coo_todense(CooView<T, I> a, T* out, Strides s) {
   const size_t nnz = a.nnz, n_major = a.n_major;
   const I *major = a.major, *minor = a.minor;
   const T* data = a.data;
-  if constexpr (!std::is_same_v<acc_t<T>, T>) {
-    std::unique_ptr<I[]> indptr(new I[n_major + 1]), indices(new I[nnz]);
-    std::unique_ptr<T[]> values(new T[nnz]);
-    coo_to_cs(a, CsOut<T, I>{indptr.get(), indices.get(), values.get()});
-    return cs_todense(CsView<T, I>{{n_major, a.n_minor, indptr.get(), indices.get()}, values.get()}, out, s);
-  }
+  if constexpr (!std::is_same_v<acc_t<T>, T>) return coo_todense_by_slices(a, out, s);
+  std::atomic<size_t> meetings{0};
   const int parts = plan_parts(2 * nnz, 4);
   const bool sorted = parts > 1 && is_nondecreasing(nnz, major);
   run_parts(parts, [&](int p) {
@@ -83,12 +92,20 @@ void coo_todense(CooView<T, I> a, T* out, Strides s) {
       from = std::lower_bound(major, major + nnz, static_cast<I>(low)) - major;
       end = std::lower_bound(major + from, major + nnz, low + count, [](I x, size_t y) { return size_t(x) < y; }) - major;
     }
+    size_t met = 0;
     for (size_t e = from; e < end; ++e) {
       if (static_cast<size_t>(major[e]) - low >= count) continue;
       T& slot = out[static_cast<int64_t>(major[e]) * s.major + static_cast<int64_t>(minor[e]) * s.minor];
+      if constexpr (!std::is_integral_v<T>) met += slot != T{};
       slot = add(slot, data[e]);
     }
+    meetings += met;
   });
+  if (meetings <= kFewSummands) return;
+  for (size_t e = 0; e < nnz; ++e) {
+    out[static_cast<int64_t>(major[e]) * s.major + static_cast<int64_t>(minor[e]) * s.minor] = T{};
+  }
+  coo_todense_by_slices(a, out, s);
 }
 
 // out[e] = dense[major[e], minor[e]].

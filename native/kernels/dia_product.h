@@ -54,14 +54,17 @@ struct WholeDiagonals {
   }
 };
 
+// Outputs of k columns whose sums stay in the nearest cache.
+template <class T>
+size_t dia_tile(size_t k) { return std::max<size_t>(1, 8192 / (sizeof(acc_t<T>) * k)); }
+
 // Outputs [first, last) of the product, or of the transposed one: sums in tiles that stay in the nearest cache while
 // every diagonal adds to them.
 template <class T, class I>
 void dia_slices(bool transposed, int64_t first, int64_t last, DiaView<T, I> a, const T* x, T* y, size_t k) {
   using A = acc_t<T>;
   const int64_t M = a.n_major, N = a.n_minor, L = a.length;
-  constexpr size_t bytes = 8192;
-  const int64_t tile = std::max<int64_t>(1, bytes / (sizeof(A) * k));
+  const auto tile = static_cast<int64_t>(dia_tile<T>(k));
   std::unique_ptr<A[]> wide(std::is_same_v<A, T> ? nullptr : new A[tile * k]);
   Watch watch;
   for (int64_t from = first; from < last; from += tile) {
@@ -99,14 +102,16 @@ void dia_slices(bool transposed, int64_t first, int64_t last, DiaView<T, I> a, c
 }
 
 // y[i, :] = sum over diagonals d of data[d, i + o] * x[i + o, :], o = offsets[d]; transposed: y[j, :] = sum of
-// data[d, j] * x[j - o, :]. x and y must not overlap; y is overwritten. Cost: entries * k; each worker takes a range of y.
+// data[d, j] * x[j - o, :]. x and y must not overlap; y is overwritten. Cost: entries * k; each worker takes some tiles
+// of y, which are where they are for one worker, since a diagonal that ends inside a tile is added before the others.
 template <class T, class I>
 void dia_matmul(bool transposed, DiaView<T, I> a, const T* x, T* y, size_t k) {
   const int64_t n_out = transposed ? a.n_minor : a.n_major;
   if (k == 0 || n_out == 0) return;
   const size_t n = static_cast<size_t>(n_out), in_range = static_cast<size_t>(std::min({a.n_major, a.n_minor, a.length}));
-  parallel_for(n, plan_parts(product_work(a.n_diagonals * in_range / 2, n, k)), [=](size_t lo, size_t hi) {
-    dia_slices<T, I>(transposed, static_cast<int64_t>(lo), static_cast<int64_t>(hi), a, x, y, k);
+  const size_t tile = dia_tile<T>(k);
+  parallel_for((n - 1) / tile + 1, plan_parts(product_work(a.n_diagonals * in_range / 2, n, k)), [=](size_t lo, size_t hi) {
+    dia_slices<T, I>(transposed, static_cast<int64_t>(lo * tile), static_cast<int64_t>(std::min(n, hi * tile)), a, x, y, k);
   });
 }
 

@@ -175,6 +175,23 @@ void indexed_entries(size_t lo, size_t hi, const IndexedOperands<T, I>& o, acc_t
 }
 #undef SP_INDEXED_ENTRIES
 
+constexpr size_t kFewProducts = 256; // so many blocks are added up one after the other
+
+// As indexed_entries, for up to kWholeSlice entries: the sums of few are joined in pairs.
+template <IndexedKind kind, class T, class I>
+void indexed_block(size_t lo, size_t hi, const IndexedOperands<T, I>& o, size_t width, acc_t<T>* out) {
+  using A = acc_t<T>;
+  if (hi - lo <= kFewProducts) return indexed_entries<kind, false>(lo, hi, o, out);
+  const size_t count = (hi - lo - 1) / kFewProducts + 1;
+  std::unique_ptr<A[]> sums(new A[count * width]());
+  for (size_t b = 0; b < count; ++b) {
+    const size_t from = lo + b * kFewProducts;
+    indexed_entries<kind, false>(from, std::min(hi, from + kFewProducts), o, sums.get() + b * width);
+  }
+  join_in_pairs(sums.get(), count, width, [](A& sum, const A& more) { sum = add(sum, more); });
+  std::copy_n(sums.get(), width, out);
+}
+
 // out[i] = sum of the products of the entries in offsets[i] .. offsets[i + 1]; out is overwritten, empty groups are 0.
 // Needs nondecreasing offsets within the entries; skips entries whose indices are out of range. Cost: entries * G M C.
 // Workers split the entries evenly, inside groups above kWholeSlice too.
@@ -185,7 +202,8 @@ void indexed_product(size_t n_out, const I* offsets, const IndexedOperands<T, I>
   if (n_out == 0 || width == 0) return;
   const size_t entries = static_cast<size_t>(offsets[n_out] - offsets[0]);
   const int parts = plan_parts(entries * (1 + o.groups * o.m * o.c / 4) + n_out * (1 + width / 8));
-  for_slices<T>(
+  const auto piece = [&](size_t lo, size_t hi, A* sum) { indexed_block<kind>(lo, hi, o, width, sum); };
+  for_slices<A>(
       offsets, n_out, parts, width, out,
       [&](size_t first, size_t last) {
         std::vector<A> wide(std::is_same_v<A, T> ? 0 : width);
@@ -195,18 +213,22 @@ void indexed_product(size_t n_out, const I* offsets, const IndexedOperands<T, I>
           else sum = wide.data();
           const size_t lo = static_cast<size_t>(offsets[i]), hi = static_cast<size_t>(offsets[i + 1]);
           size_t p, q;
+          if (hi - lo > kWholeSlice) {
+            sum_long_slice<A>(lo, hi, width, out + i * width, piece);
+            continue;
+          }
           if (kind == IndexedKind::outer && hi - lo == 1 && o.locate(lo, p, q)) {
             indexed_entries<kind, true>(lo, hi, o, sum);
           } else {
             std::fill_n(sum, width, A{});
-            indexed_entries<kind, false>(lo, hi, o, sum);
+            indexed_block<kind>(lo, hi, o, width, sum);
           }
           if constexpr (!std::is_same_v<A, T>) {
             for (size_t j = 0; j < width; ++j) out[i * width + j] = static_cast<T>(sum[j]);
           }
         }
       },
-      [&](size_t lo, size_t hi, A* sum) { indexed_entries<kind, false>(lo, hi, o, sum); });
+      piece);
 }
 
 } // namespace sp

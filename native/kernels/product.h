@@ -1,5 +1,6 @@
 // Products of a compressed sparse array A (n_major slices of n_minor) with dense x, k columns, row-major.
-// Indices may be unsorted and repeated; slices may be empty. 16-bit floats sum in float32 and round once.
+// Indices may be unsorted and repeated; slices may be empty. 16-bit floats sum in float32 and round once. Results do not
+// depend on the number of workers.
 #pragma once
 
 #include "partition.h"
@@ -46,6 +47,22 @@ SP_INLINE T short_dot(const I* indices, const T* data, const T* x) {
   return add(even, odd);
 }
 
+// One slice above kWholeSlice.
+template <class T, class I>
+T long_dot(size_t lo, size_t hi, const I* indices, const T* data, const T* x) {
+  T y;
+  sum_long_slice<acc_t<T>>(lo, hi, 1, &y, [=](size_t from, size_t until, acc_t<T>* sum) {
+    *sum = slice_dot(from, until, indices, data, x);
+  });
+  return y;
+}
+
+template <class T, class I>
+SP_INLINE T any_dot(size_t lo, size_t hi, const I* indices, const T* data, const T* x) {
+  if (hi - lo > kWholeSlice) return long_dot(lo, hi, indices, data, x);
+  return static_cast<T>(slice_dot(lo, hi, indices, data, x));
+}
+
 // y[m] for the slices first .. last, one column.
 template <class T, class I>
 SP_NO_PACKING void slices_dot(size_t first, size_t last, CsView<T, I> A, const T* x, T* y) {
@@ -63,10 +80,10 @@ SP_NO_PACKING void slices_dot(size_t first, size_t last, CsView<T, I> A, const T
         case 5: y[m] = short_dot<5>(j, a, x); break;
         case 6: y[m] = short_dot<6>(j, a, x); break;
         case 7: y[m] = short_dot<7>(j, a, x); break;
-        default: y[m] = slice_dot(lo, hi, indices, data, x);
+        default: y[m] = any_dot(lo, hi, indices, data, x);
       }
     } else {
-      y[m] = static_cast<T>(slice_dot(lo, hi, indices, data, x));
+      y[m] = any_dot(lo, hi, indices, data, x);
     }
     lo = hi;
   }
@@ -81,14 +98,24 @@ void cs_matmul(CsView<T, I> a, const T* x, T* y, size_t k) {
   if (k == 0 || a.n_major == 0) return;
   const int parts = plan_parts(product_work(a.nnz(), a.n_major, k));
   if (k == 1) {
-    for_slices<T>(
+    for_slices<A>(
         a.indptr, a.n_major, parts, k, y, [=](size_t first, size_t last) { slices_dot(first, last, a, x, y); },
         [=](size_t lo, size_t hi, A* sum) { *sum = slice_dot(lo, hi, a.indices, a.data, x); });
     return;
   }
-  for_slices<T>(
-      a.indptr, a.n_major, parts, k, y, [=](size_t first, size_t last) { slices_times(first, last, a, x, y, k); },
-      [=](size_t lo, size_t hi, A* sum) { slice_times(lo, hi, a.indices, a.data, x, k, sum); });
+  const auto piece = [=](size_t lo, size_t hi, A* sum) { any_slice_times(lo, hi, a, x, k, sum); };
+  for_slices<A>(
+      a.indptr, a.n_major, parts, k, y,
+      [=](size_t first, size_t last) {
+        for (size_t m = first; m < last;) {
+          size_t stop = m;
+          while (stop < last && a.end(stop) - a.begin(stop) <= kWholeSlice) ++stop;
+          slices_times(m, stop, a, x, y, k);
+          if (stop < last) sum_long_slice<A>(a.begin(stop), a.end(stop), k, y + stop * k, piece);
+          m = stop + 1;
+        }
+      },
+      piece);
 }
 
 // The slice that entry p is in.
@@ -123,15 +150,17 @@ void scatter_entries(CsView<T, I> a, Window w, const T* x, Sink sink) {
         *out = add(*out, mul(static_cast<A>(data[p]), xm));
       }
     } else {
-      for (; p < end; ++p) add_row(static_cast<A>(data[p]), row, sink.at(static_cast<size_t>(indices[p]), k), j0, j1);
+      for (; p < end; ++p) {
+        A* out = sink.at(static_cast<size_t>(indices[p]), k);
+        if (!Sink::partial || out) add_row(static_cast<A>(data[p]), row, out, j0, j1);
+      }
     }
   }
 }
 
 // y[indices[p], :] += data[p] * x[m, :] for p in slice m: the transposed product.
 // Assumes nothing about order; duplicates add. x (n_major, k), y (n_minor, k) must not overlap; y is overwritten.
-// Cost nnz * k + n_minor * k; extra memory at most a quarter of the operands (scatter.h). Repeats exactly for a
-// given thread count.
+// Cost nnz * k + n_minor * k; extra memory at most a quarter of the operands (scatter.h).
 template <class T, class I>
 void cs_rmatmul(CsView<T, I> a, const T* x, T* y, size_t k) {
   if (k == 0 || a.n_minor == 0) return;

@@ -1,5 +1,5 @@
-// Sums (or other reductions) into y where workers may meet: each adds to its own zone of y directly and elsewhere to
-// private blocks.
+// Sums (or other reductions) into y where entries may meet. How they are joined depends on sizes and on the places where
+// entries go, never on the number of workers.
 #pragma once
 
 #include <cstdlib>
@@ -9,31 +9,41 @@
 #include <vector>
 
 #include "../parallel.h"
+#include "sum.h"
 #include "tile.h"
 
 namespace sp {
 
-// What entries do where they meet. A reduction of the same members can stand in its place.
-template <class T>
+// What entries do where they meet: products are held in acc_t, values alone in wide_t. Other reductions of the same
+// members can stand in its place.
+template <class T, class State = acc_t<T>>
 struct Adding {
-  using A = acc_t<T>;
+  using A = State;
   static A start() { return A{}; }
   static void join(A& s, const A& o) { s = add(s, o); }
 };
 
-// Where entries add when nobody else is there: y itself.
+// Where entries add when nobody else is there: rows of y, of which `width` columns are held.
 template <class A>
 struct Direct {
+  static constexpr bool partial = false;
   A* y;
-  A* at(size_t c, size_t k) const { return y + c * k; }
+  size_t width;
+  A* at(size_t c, size_t k) const { return y + c * (k == 1 ? 1 : width); }
 };
 
-// Where entries add near others: a table of blocks of 2^shift outputs, some in y and some private.
+// The same for one worker of several, whose outputs are low .. low + count; others get null, or room that is spare.
 template <class A>
-struct Blocked {
-  A* const* blocks;
-  int shift;
-  A* at(size_t c, size_t k) const { return blocks[c >> shift] + (c & ((size_t{1} << shift) - 1)) * k; }
+struct Zoned {
+  static constexpr bool partial = true;
+  A* y;
+  size_t width, low, count;
+  A* spare;
+  A* at(size_t c, size_t k) const {
+    const bool mine = c - low < count;
+    if (k == 1) return mine ? y + c : spare + c % 8;
+    return mine ? y + c * width : nullptr;
+  }
 };
 
 struct FreeBlock {
@@ -46,121 +56,12 @@ template <class Op, class A = typename Op::A>
 Buffer<A> started(size_t n) {
   Buffer<A> buffer(static_cast<A*>(std::calloc(n + 1, sizeof(A))));
   if (!buffer) throw std::bad_alloc();
-  if (Op::start() != A{}) std::fill_n(buffer.get(), n, Op::start());
+  if (!(Op::start() == A{})) std::fill_n(buffer.get(), n, Op::start());
   return buffer;
 }
 
-// y cut into blocks of 2^shift outputs of k columns, some 16 kB each.
-template <class A>
-struct Target {
-  A* y;
-  size_t n_out, k;
-  int shift;
-  size_t n_blocks;
-
-  Target(A* y_, size_t n_out_, size_t k_) : y(y_), n_out(n_out_), k(k_), shift(0) {
-    while (shift < 12 && (k << (shift + 1)) * sizeof(A) <= 16384) ++shift;
-    n_blocks = ((n_out - 1) >> shift) + 1;
-  }
-  size_t start(size_t block) const { return std::min(n_out, block << shift) * k; }
-};
-
-// One worker's blocks: zone .. end of them are y's, the others are made when they are first needed.
-template <class Op>
-class Part {
-  using A = typename Op::A;
-
- public:
-  size_t zone = 0, end = 0; // blocks
-
-  void open(const Target<A>& t) {
-    blocks_.assign(t.n_blocks, nullptr);
-    for (size_t b = zone; b < end; ++b) blocks_[b] = t.y + t.start(b);
-    std::fill(t.y + t.start(zone), t.y + t.start(end), Op::start());
-  }
-  // A sink for outputs least .. most.
-  Blocked<A> sink(const Target<A>& t, size_t least, size_t most) {
-    for (size_t b = least >> t.shift; b <= most >> t.shift; ++b) {
-      if (blocks_[b]) continue;
-      owned_.push_back(started<Op>(t.k << t.shift));
-      blocks_[b] = owned_.back().get();
-    }
-    return {blocks_.data(), t.shift};
-  }
-  void add_to(const Target<A>& t, size_t b) const {
-    if (!blocks_[b] || (b >= zone && b < end)) return;
-    A* out = t.y + t.start(b);
-    for (size_t j = 0; j < t.start(b + 1) - t.start(b); ++j) Op::join(out[j], blocks_[b][j]);
-  }
-  size_t owned() const { return owned_.size(); }
-
- private:
-  std::vector<A*> blocks_;
-  std::vector<Buffer<A>> owned_;
-};
-
-// Zones for n workers, whose first entries hint at where they add.
-template <class Op, class I>
-std::vector<Part<Op>> make_zones(const Target<typename Op::A>& t, size_t nnz, const I* out_index, int n) {
-  std::vector<Part<Op>> parts(n);
-  for (int p = 1; p < n; ++p) {
-    const size_t hint = static_cast<size_t>(out_index[nnz * p / n]) >> t.shift;
-    parts[p].zone = parts[p - 1].end = std::max(parts[p - 1].zone, hint);
-  }
-  parts[n - 1].end = t.n_blocks;
-  return parts;
-}
-
-// At most this many private blocks are made: exact for a band, more than the truth otherwise.
-template <class Op, class I>
-size_t private_blocks(const Target<typename Op::A>& t, size_t nnz, const I* out_index, const std::vector<Part<Op>>& parts) {
-  const int n = static_cast<int>(parts.size());
-  std::vector<size_t> counts(n);
-  run_parts(n, [&](int p) {
-    const auto [least, most] = index_bounds(out_index, nnz * p / n, nnz * (p + 1) / n);
-    const size_t lo = least >> t.shift, hi = (most >> t.shift) + 1;
-    const size_t shared = std::min(hi, parts[p].end), first = std::max(lo, parts[p].zone);
-    counts[p] = hi - lo - (shared > first ? shared - first : 0);
-  });
-  size_t total = 0;
-  for (size_t count : counts) total += count;
-  return total;
-}
-
-// Worker q adds entries [nnz * q / n, nnz * (q + 1) / n), in chunks that stay in the cache: all but those that
-// leave the worker's zone go straight to y.
-template <class Op, class I, class Range>
-void scatter_blocks(const Target<typename Op::A>& t, size_t nnz, const I* out_index, std::vector<Part<Op>>& parts,
-                    Range&& range) {
-  using A = typename Op::A;
-  constexpr size_t chunk = 8192;
-  const int n = static_cast<int>(parts.size());
-  run_parts(n, [&](int q) {
-    Part<Op>& part = parts[q];
-    part.open(t);
-    for (size_t e = nnz * q / n, last = nnz * (q + 1) / n; e < last;) {
-      check_interrupt();
-      const size_t next = std::min(last, e + chunk);
-      const auto [least, most] = index_bounds(out_index, e, next);
-      if (least >> t.shift >= part.zone && most >> t.shift < part.end) {
-        range(e, next, size_t{0}, t.k, Direct<A>{t.y});
-      } else {
-        range(e, next, size_t{0}, t.k, part.sink(t, least, most));
-      }
-      e = next;
-    }
-  });
-  size_t owned = 0;
-  for (const auto& part : parts) owned += part.owned();
-  parallel_for(t.n_blocks, plan_parts((owned * t.k << t.shift) + t.n_blocks), [&](size_t lo, size_t hi) {
-    for (const auto& part : parts) {
-      for (size_t b = lo; b < hi; ++b) part.add_to(t, b);
-    }
-  });
-}
-
 // Where entries go: entry e of nnz to row out_index[e] of n_out, k columns each. workers: how many are worth starting;
-// in_bytes: the size of the operands, a quarter of which, and of y, private blocks may take.
+// in_bytes: the size of the operands, a quarter of which wide copies of y may take.
 template <class I>
 struct ScatterPlan {
   size_t nnz, n_out, k;
@@ -169,53 +70,143 @@ struct ScatterPlan {
   size_t in_bytes;
 };
 
-// y[out_index[e], :] += what range adds for entry e; y is overwritten. range(e0, e1, j0, j1, sink) adds columns [j0, j1)
-// of entries e0 .. e1 at sink.at(out_index[e], k). budget: bytes that private blocks may take.
-template <class Op, class I, class Range, class A = typename Op::A>
-void scatter_parts(ScatterPlan<I> plan, size_t budget, A* y, Range&& range) {
-  const size_t nnz = plan.nnz, n_out = plan.n_out, k = plan.k;
-  const I* out_index = plan.out_index;
-  auto all_entries = [&](size_t j0, size_t j1) {
-    const size_t chunk = 1 + (size_t{1} << 18) / (1 + (j1 - j0) / 8);
-    for (size_t e = 0; e < nnz; e += chunk) {
-      check_interrupt();
-      range(e, std::min(nnz, e + chunk), j0, j1, Direct<A>{y});
-    }
-  };
-  int n = plan.workers;
-  if (n > 1 && nnz >= static_cast<size_t>(n)) {
-    const Target<A> t(y, n_out, k);
-    const size_t block = (k << t.shift) * sizeof(A), whole = t.n_blocks * block;
-    auto parts = make_zones<Op>(t, nnz, out_index, n);
-    if ((n - 1) * whole > budget && private_blocks(t, nnz, out_index, parts) * block > budget) {
-      const int columns = static_cast<int>(std::min<size_t>(n, k * sizeof(A) / 32));
-      const int afford = static_cast<int>(std::min<size_t>(n, 1 + budget / whole));
-      if (columns > 1 && columns >= afford) { // a worker takes some columns of all entries
-        return parallel_for(k, columns, [&](size_t j0, size_t j1) {
-          for (size_t c = 0; c < n_out; ++c) std::fill(y + c * k + j0, y + c * k + j1, Op::start());
-          all_entries(j0, j1);
-        });
-      }
-      n = afford;
-      if (n > 1) parts = make_zones<Op>(t, nnz, out_index, n);
-    }
-    if (n > 1) return scatter_blocks(t, nnz, out_index, parts, range);
+// Columns j0 .. j1 of y, the only ones that stand there.
+template <class A>
+struct Columns {
+  A* y;
+  size_t j0, j1;
+  size_t width() const { return j1 - j0; }
+  Direct<A> sink(A* rows) const { return {rows - j0, width()}; }
+};
+
+constexpr size_t kScatterChunk = 8192;   // entries that stay in the cache
+constexpr size_t kBlockedEntries = 256;  // from so many entries an output on, they are added up in blocks
+
+// Whether entries near each other go to outputs near each other, as far as some of them tell.
+template <class I>
+bool is_local(const ScatterPlan<I>& plan) {
+  constexpr size_t samples = 64;
+  const size_t step = plan.nnz / samples;
+  if (step == 0) return true;
+  size_t before = 0, travelled = 0;
+  for (size_t s = 0; s < samples; ++s) {
+    const size_t c = static_cast<size_t>(plan.out_index[s * step + s * 40503 % step]);
+    if (s > 0) travelled += c > before ? c - before : before - c;
+    before = c;
   }
-  std::fill(y, y + n_out * k, Op::start());
-  all_entries(size_t{0}, k);
+  return travelled <= 6 * plan.n_out;
 }
 
-// As scatter_parts for any T: sums of 16-bit floats go through a float copy of y.
+// range over entries lo .. hi, piece by piece: between them the user may stop it.
+template <class Range, class Sink>
+void in_order(size_t lo, size_t hi, size_t j0, size_t j1, Range&& range, const Sink& sink) {
+  const size_t piece = 1 + (size_t{1} << 18) / (1 + (j1 - j0) / 8);
+  for (size_t e = lo; e < hi; e += piece) {
+    check_interrupt();
+    range(e, std::min(hi, e + piece), j0, j1, sink);
+  }
+}
+
+// The entries in order, for every output: what one worker does alone. Several take some columns of all entries or, of a
+// local structure, have a zone of outputs each and look at the chunks of entries that reach into it.
+template <class Op, class I, class Range, class A>
+void scatter_in_order(const ScatterPlan<I>& plan, Columns<A> to, bool local, Range&& range) {
+  const size_t nnz = plan.nnz, n_out = plan.n_out, width = to.width();
+  const I* out_index = plan.out_index;
+  const int n = nnz < 2 * kScatterChunk ? 1 : plan.workers, shares = static_cast<int>(std::min<size_t>(n, width / 8));
+  if (!local && shares > 1) {
+    return parallel_for(width, shares, [&](size_t j0, size_t j1) {
+      for (size_t c = 0; c < n_out; ++c) std::fill(to.y + c * width + j0, to.y + c * width + j1, Op::start());
+      in_order(size_t{0}, nnz, to.j0 + j0, to.j0 + j1, range, to.sink(to.y));
+    });
+  }
+  if (n == 1 || !local) {
+    std::fill_n(to.y, n_out * width, Op::start());
+    return in_order(size_t{0}, nnz, to.j0, to.j1, range, to.sink(to.y));
+  }
+  const size_t chunks = (nnz + kScatterChunk - 1) / kScatterChunk;
+  std::vector<std::pair<size_t, size_t>> bounds(chunks);
+  parallel_for(chunks, n, [&](size_t lo, size_t hi) {
+    for (size_t c = lo; c < hi; ++c) bounds[c] = index_bounds(out_index, c * kScatterChunk, std::min(nnz, (c + 1) * kScatterChunk));
+  });
+  std::vector<size_t> zones(n + 1, 0);
+  for (int p = 1; p < n; ++p) zones[p] = std::max(zones[p - 1], static_cast<size_t>(out_index[nnz * p / n]));
+  zones[n] = n_out;
+  run_parts(n, [&](int p) {
+    const size_t low = zones[p], high = zones[p + 1];
+    if (low == high) return;
+    std::fill(to.y + low * width, to.y + high * width, Op::start());
+    A spare[8] = {};
+    for (size_t c = 0; c < chunks; ++c) {
+      const auto [least, most] = bounds[c];
+      if (most < low || least >= high) continue;
+      check_interrupt();
+      const size_t from = c * kScatterChunk, until = std::min(nnz, from + kScatterChunk);
+      if (least >= low && most < high) range(from, until, to.j0, to.j1, to.sink(to.y));
+      else range(from, until, to.j0, to.j1, Zoned<A>{to.y - to.j0, width, low, high - low, spare});
+    }
+  });
+}
+
+// A copy of y for each of `copies` equal parts of the entries, joined one after the other. blocked: in blocks within.
+template <class Op, class I, class Range, class A>
+void scatter_copies(const ScatterPlan<I>& plan, Columns<A> to, int copies, bool blocked, Range&& range) {
+  const size_t nnz = plan.nnz, size = plan.n_out * to.width();
+  const size_t block = blocked ? std::max<size_t>(4096, 64 * plan.n_out) : nnz;
+  std::vector<Buffer<A>> rows(copies);
+  run_parts(copies, [&](int p) {
+    const size_t lo = nnz * p / copies, hi = nnz * (p + 1) / copies;
+    A* mine = to.y;
+    if (p > 0) mine = (rows[p] = started<Op>(size)).get();
+    else std::fill_n(mine, size, Op::start());
+    in_order(lo, std::min(hi, lo + block), to.j0, to.j1, range, to.sink(mine));
+    if (hi - lo <= block) return;
+    const auto more = started<Op>(size);
+    for (size_t e = lo + block; e < hi; e += block) {
+      in_order(e, std::min(hi, e + block), to.j0, to.j1, range, to.sink(more.get()));
+      for (size_t j = 0; j < size; ++j) Op::join(mine[j], std::exchange(more.get()[j], Op::start()));
+    }
+  });
+  if (copies == 1) return;
+  parallel_for(size, plan_parts(size * copies), [&](size_t lo, size_t hi) {
+    for (int p = 1; p < copies; ++p) {
+      for (size_t j = lo; j < hi; ++j) Op::join(to.y[j], rows[p].get()[j]);
+    }
+  });
+}
+
+// y[out_index[e], :] += what range adds for entry e; y is overwritten. range(e0, e1, j0, j1, sink) adds columns j0 .. j1
+// of entries e0 .. e1 at sink.at(out_index[e], k), which may be null for a `partial` sink. Copies of y cost what it takes
+// to add them up, so there are several entries an output for each of them.
+template <class Op, class I, class Range, class A>
+void scatter_columns(const ScatterPlan<I>& plan, Columns<A> to, Range&& range) {
+  const size_t each = plan.nnz / plan.n_out;
+  const bool blocked = each >= kBlockedEntries, local = !blocked && is_local(plan);
+  const int copies = static_cast<int>(std::min<size_t>({16, std::max<size_t>(each / 5, each >= 4 ? 2 : 1), plan.nnz / kScatterChunk}));
+  if (blocked || (!local && copies > 1)) scatter_copies<Op>(plan, to, std::max(copies, 1), blocked, range);
+  else scatter_in_order<Op>(plan, to, local, range);
+}
+
+// As scatter_columns for any T. What is held in another type than T goes through a copy of some columns of y at a time.
 template <class T, class Op = Adding<T>, class I, class Range>
 void scatter(ScatterPlan<I> plan, T* y, Range&& range) {
   using A = typename Op::A;
-  const size_t n = plan.n_out * plan.k, budget = (plan.in_bytes + n * sizeof(T)) / 4;
+  const size_t n_out = plan.n_out, k = plan.k;
   if constexpr (std::is_same_v<A, T>) {
-    scatter_parts<Op>(plan, budget, y, range);
+    scatter_columns<Op>(plan, Columns<A>{y, 0, k}, range);
   } else {
-    Buffer<A> wide = started<Op>(n);
-    scatter_parts<Op>(plan, budget, wide.get(), range);
-    for (size_t j = 0; j < n; ++j) y[j] = static_cast<T>(wide.get()[j]);
+    const size_t afford = (plan.in_bytes + n_out * k * sizeof(T)) / 4 / (n_out * sizeof(A));
+    const size_t width = std::min(k, std::max<size_t>(afford, 16));
+    Buffer<A> wide = started<Op>(n_out * width);
+    for (size_t j0 = 0; j0 < k; j0 += width) {
+      const Columns<A> to{wide.get(), j0, std::min(k, j0 + width)};
+      scatter_columns<Op>(plan, to, range);
+      parallel_for(n_out, plan_parts(n_out * to.width()), [=](size_t lo, size_t hi) {
+        for (size_t c = lo; c < hi; ++c) {
+          for (size_t j = j0; j < to.j1; ++j) y[c * k + j] = rounded<T>(to.y[c * to.width() + j - j0]);
+        }
+      });
+    }
   }
 }
 

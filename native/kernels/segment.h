@@ -1,5 +1,5 @@
 // Reductions of the rows of x (rows, k) over segments, their spreading back, and the affine scan that products need.
-// 16-bit floats accumulate in float32. Needs 0 == offsets[0] <= offsets[1] <= ... <= rows.
+// Sums, means and products of floats are held in float64. Results do not depend on the number of workers. Needs 0 == offsets[0] <= offsets[1] <= ... <= rows.
 #pragma once
 
 #include <cmath>
@@ -16,38 +16,36 @@ template <class Op>
 inline void write(typename Op::Out* out, size_t m, size_t j, size_t k, const typename Op::State& s, size_t n) {
   if constexpr (requires { s.weight; }) { // of log-sum-exp: two rows
     out[2 * m * k + j] = s.value;
-    out[(2 * m + 1) * k + j] = std::log(s.weight);
+    out[(2 * m + 1) * k + j] = static_cast<typename Op::Out>(std::log(s.weight));
   } else {
     out[m * k + j] = Op::finish(s, n);
   }
 }
 template <class T>
-struct SegmentSum : Adding<T> {
-  using A = acc_t<T>;
-  using State = A;
+struct SegmentSum : Adding<T, wide_t<T>> {
+  using State = wide_t<T>;
   using Out = T;
-  static void fold(State& s, T x, size_t) { s = add(s, static_cast<A>(x)); }
-  static Out finish(const State& s, size_t) { return static_cast<T>(s); }
+  static void fold(State& s, T x, size_t) { s = add(s, widen(x)); }
+  static Out finish(const State& s, size_t) { return rounded<T>(s); }
 };
 
 template <class T>
 struct SegmentMean : SegmentSum<T> {
-  using A = acc_t<T>;
-  static T finish(const A& s, size_t n) {
-    if constexpr (std::is_same_v<T, complex64_t>) return n ? complex64_t(s.real() / float(n), s.imag() / float(n)) : T{};
-    else return static_cast<T>(n ? static_cast<A>(s / static_cast<A>(n)) : A{});
+  static T finish(const wide_t<T>& s, size_t n) {
+    const auto count = static_cast<double>(n ? n : 1);
+    if constexpr (std::is_same_v<T, complex64_t>) return rounded<T>(WideComplex{s.re / count, s.im / count});
+    else return rounded<T>(s / count);
   }
 };
 
 template <class T>
 struct SegmentProd {
-  using A = acc_t<T>;
-  using State = A;
+  using State = wide_t<T>;
   using Out = T;
-  static State start() { return static_cast<A>(1); }
-  static void fold(State& s, T x, size_t) { s = mul(s, static_cast<A>(x)); }
+  static State start() { return widen(static_cast<T>(1)); }
+  static void fold(State& s, T x, size_t) { s = mul(s, widen(x)); }
   static void join(State& s, const State& o) { s = mul(s, o); }
-  static Out finish(const State& s, size_t) { return static_cast<T>(s); }
+  static Out finish(const State& s, size_t) { return rounded<T>(s); }
 };
 
 // Whether x takes the place of best; the first NaN stays.
@@ -80,16 +78,16 @@ struct SegmentExtreme {
 template <class T>
 struct SegmentLogSumExp {
   using A = acc_t<T>;
-  struct State { A value, weight; };
+  struct State { A value; double weight; };
   using Out = A;
-  static State start() { return {no_extreme<true, A>(), A(0)}; }
-  static void fold(State& s, T x, size_t) { merge(s, static_cast<A>(x), A(1)); }
-  static void join(State& s, const State& o) { if (o.weight != A(0)) merge(s, o.value, o.weight); }
+  static State start() { return {no_extreme<true, A>(), 0}; }
+  static void fold(State& s, T x, size_t) { merge(s, static_cast<A>(x), 1); }
+  static void join(State& s, const State& o) { if (o.weight != 0) merge(s, o.value, o.weight); }
 
  private:
-  static void merge(State& s, A value, A weight) {
+  static void merge(State& s, A value, double weight) {
     if (value > s.value) {
-      s.weight = s.weight == A(0) ? weight : static_cast<A>(s.weight * std::exp(s.value - value) + weight);
+      s.weight = s.weight == 0 ? weight : s.weight * std::exp(s.value - value) + weight;
       s.value = value;
     } else if (value == s.value) {
       s.weight += weight;
@@ -158,17 +156,37 @@ inline void fold_segment(size_t lo, size_t hi, const I* order, const T* x, size_
 }
 
 // out[m, :] = Op over the rows of segment m (log-sum-exp: two rows of out, see there); out is overwritten. One pass over x;
-// workers split the rows evenly, inside segments above kWholeSlice too. Repeats exactly for a given thread count.
+// workers split the rows evenly, inside segments above kWholeSlice too.
 template <class Op, class T, class I>
 void segment_reduce(SegmentPattern<I> segments, const T* x, size_t k, typename Op::Out* out) {
   using State = typename Op::State;
   const size_t count = segments.count;
   if (count == 0 || k == 0) return;
   const I *offsets = segments.offsets, *order = segments.order;
+  const auto join = [](State& s, const State& later) { Op::join(s, later); };
+  const auto finish = [=](size_t m, const State* states) {
+    const size_t n = static_cast<size_t>(offsets[m + 1] - offsets[m]);
+    for (size_t j = 0; j < k; ++j) write<Op>(out, m, j, k, states[j], n);
+  };
+  const auto piece = [=](size_t lo, size_t hi, State* states) {
+    for (size_t j0 = 0; j0 < k; j0 += kSegmentColumns) {
+      fold_segment<Op>(lo, hi, order, x + j0, k, std::min(kSegmentColumns, k - j0), states + j0);
+    }
+  };
   const auto whole = [=](size_t first, size_t last) {
     State states[kSegmentColumns];
     for (size_t m = first; m < last; ++m) {
       const size_t lo = static_cast<size_t>(offsets[m]), hi = static_cast<size_t>(offsets[m + 1]);
+      if (hi - lo > kWholeSlice) {
+        finish(m, fold_slice(lo, hi, k, Op::start(), piece, join).get());
+        continue;
+      }
+      if (k == 1 && !order && hi - lo < 64) {
+        State state = Op::start();
+        for (size_t r = lo; r < hi; ++r) Op::fold(state, x[r], r);
+        write<Op>(out, m, 0, 1, state, hi - lo);
+        continue;
+      }
       for (size_t j0 = 0; j0 < k; j0 += kSegmentColumns) {
         const size_t width = std::min(kSegmentColumns, k - j0);
         std::fill_n(states, width, Op::start());
@@ -180,23 +198,12 @@ void segment_reduce(SegmentPattern<I> segments, const T* x, size_t k, typename O
   const int parts = plan_parts((static_cast<size_t>(offsets[count]) + count) * (1 + k / 8));
   if (parts <= 1) return whole(size_t{0}, count);
   Carries<State, I> carries(offsets, count, parts, k, Op::start());
-  run_parts(parts, [&](int p) {
-    carries.run(p, whole, [=](size_t lo, size_t hi, State* states) {
-      for (size_t j0 = 0; j0 < k; j0 += kSegmentColumns) {
-        fold_segment<Op>(lo, hi, order, x + j0, k, std::min(kSegmentColumns, k - j0), states + j0);
-      }
-    });
-  });
-  carries.finish([](State& s, const State& later) { Op::join(s, later); },
-                 [=](size_t m, const State* states) {
-                   const size_t n = static_cast<size_t>(offsets[m + 1] - offsets[m]);
-                   for (size_t j = 0; j < k; ++j) write<Op>(out, m, j, k, states[j], n);
-                 });
+  run_parts(parts, [&](int p) { carries.run(p, whole, piece); });
+  carries.finish(join, finish);
 }
 
 // out[m, :] = Op (a sum, maximum or minimum) over the rows t of x with ids[t] == m, in any order of ids below count; out is
-// overwritten. One pass over x; extra memory at most a quarter of the operands (scatter.h). Repeats exactly for a given
-// thread count.
+// overwritten. One pass over x for most results; extra memory about a quarter of the operands (scatter.h).
 template <class Op, class T, class I>
 void segment_reduce_by_ids(SegmentPattern<I> segments, const T* x, size_t k, T* out) {
   using A = typename Op::A;
@@ -207,6 +214,7 @@ void segment_reduce_by_ids(SegmentPattern<I> segments, const T* x, size_t k, T* 
     for (size_t t = lo; t < hi; ++t) {
       const T* __restrict row = x + t * k;
       A* __restrict state = sink.at(static_cast<size_t>(ids[t]), k);
+      if (sink.partial && !state) continue;
       for (size_t b = j0 * sizeof(T); b < j1 * sizeof(T); b += 64) prefetch(reinterpret_cast<const char*>(row) + 1024 + b);
       for (size_t j = j0; j < j1; ++j) Op::fold(state[j], row[j], t);
     }

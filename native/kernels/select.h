@@ -14,6 +14,7 @@
 #include "../dispatch.h"
 #include "../parallel.h"
 #include "compact.h"
+#include "sum.h"
 #include "view.h"
 
 namespace sp {
@@ -217,10 +218,10 @@ void cs_sum_at(CsView<T, I> a, Pairs at, bool sorted, T* out) {
       watch(sorted ? 20 : 20 + static_cast<size_t>(indptr[major[s] + 1] - indptr[major[s]]));
       if (s + 8 < hi) __builtin_prefetch(indptr + major[s + 8]);
       if (s + 4 < hi) __builtin_prefetch(indices + indptr[major[s + 4]]);
-      T total{};
+      RunningSum<T> total;
       for_entries_at(indices, indptr[major[s]], indptr[major[s] + 1], static_cast<I>(at.minor[s]), sorted,
-                     [&](I e) { total = add(total, data[e]); });
-      out[s] = total;
+                     [&](I e) { total.add(data[e]); });
+      out[s] = total.value();
     }
   });
 }

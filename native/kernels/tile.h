@@ -223,4 +223,15 @@ void slices_times(size_t first, size_t last, CsView<T, I> a, const T* x, T* y, s
   for (size_t m = first; m < last; ++m) slice_times(a.begin(m), a.end(m), a.indices, a.data, x, k, y + m * k);
 }
 
+// As slice_times, for any number of entries: what slices_times does with one slice.
+template <class T, class I>
+void any_slice_times(size_t lo, size_t hi, CsView<T, I> a, const T* x, size_t k, acc_t<T>* sum) {
+#ifdef SP_AVX2
+  if constexpr (Avx<T>::exists) {
+    if (has_avx2()) return slice_times_avx2(lo, hi, a.indices, a.data, x, k, sum);
+  }
+#endif
+  slice_times(lo, hi, a.indices, a.data, x, k, sum);
+}
+
 } // namespace sp

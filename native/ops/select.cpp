@@ -228,10 +228,10 @@ void element(const Compressed& given, int64_t major, int64_t minor, bool sorted,
     using T = typename decltype(t)::type;
     const I* p = ptr<I>(a.indptr);
     const T* v = ptr<T>(a.data);
-    T total{};
+    RunningSum<T> total;
     for_entries_at(ptr<I>(a.indices), p[major], p[major + 1], static_cast<I>(minor), sorted,
-                   [&](I e) { total = add(total, v[e]); });
-    *static_cast<T*>(out) = total;
+                   [&](I e) { total.add(v[e]); });
+    *static_cast<T*>(out) = total.value();
   });
 }
 

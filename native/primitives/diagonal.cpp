@@ -1,6 +1,7 @@
 #include "diagonal.h"
 
 #include "../kernels/diagonal.h"
+#include "../kernels/sum.h"
 #include "convert.h"
 #include "node.h"
 #include "reduce.h"
@@ -61,15 +62,15 @@ class Diagonal : public Node {
   void sum(const HostStructure& a, const mx::array& values, mx::array& out) const {
     dispatch_unsigned(out.dtype(), [&](auto t) {
       using T = typename decltype(t)::type;
-      using A = acc_t<T>;
+      using A = wide_t<T>;
       std::vector<A> wide(std::is_same_v<A, T> ? 0 : out.size());
       const T* from = values.data<T>();
       T* to = out.data<T>();
       A* sums;
       if constexpr (std::is_same_v<A, T>) std::fill_n(sums = to, out.size(), A{});
       else sums = wide.data();
-      visit_diagonal<I>(a, k_, [=](size_t n, size_t at) { sums[n] = add(sums[n], static_cast<A>(from[at])); });
-      for (size_t n = 0; n < wide.size(); ++n) to[n] = static_cast<T>(wide[n]);
+      visit_diagonal<I>(a, k_, [=](size_t n, size_t at) { sums[n] = add(sums[n], widen(from[at])); });
+      for (size_t n = 0; n < wide.size(); ++n) to[n] = rounded<T>(wide[n]);
     });
   }
 

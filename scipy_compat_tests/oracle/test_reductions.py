@@ -92,3 +92,25 @@ def test_operands_stay(fmt, case):
     x = dense(case)
     with frozen(x):
         mlx_sparse.csr_array(x).sum(axis=0)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint8", "int16", "int32", "uint32", "int64"])
+@pytest.mark.parametrize("fmt", ["coo", "csr", "csc", "bsr", "coo 3-d"])
+def test_duplicates_of_integers_wrap_before_they_widen(fmt, dtype):
+    greatest = True if dtype == "bool" else np.iinfo(dtype).max
+    v, i, ends = np.array([greatest] * 4, dtype), np.array([0, 0, 0, 1]), np.array([0, 2, 4])
+
+    def make(sp):
+        if fmt == "coo 3-d":
+            return sp.coo_array((v, (i, i, i)), shape=(2, 2, 2))
+        if fmt == "coo":
+            return sp.coo_array((v, (i, i)), shape=(2, 2))
+        values = v.reshape(4, 1, 1) if fmt == "bsr" else v
+        return getattr(sp, f"{fmt}_array")((values, i, ends), shape=(2, 2))
+
+    twin(lambda sp: make(sp).sum())
+    twin(lambda sp: make(sp).mean())
+    for axis in (0, 1):
+        twin(lambda sp, axis=axis: make(sp).sum(axis))
+    A = make(mlx_sparse)
+    assert np.asarray(A.sum()) == np.asarray(A.toarray()).sum()

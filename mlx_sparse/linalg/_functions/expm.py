@@ -111,7 +111,7 @@ class _Dense:
         return np.diagonal(A, k)
 
     def norm(self, A: np.ndarray) -> float:
-        return float(np.abs(A).sum(axis=0).max())
+        return float(np.abs(A).sum(axis=0, dtype=np.float64).max())
 
     def solve(self, Q: np.ndarray, P: np.ndarray) -> np.ndarray:
         return np.linalg.solve(Q, P)

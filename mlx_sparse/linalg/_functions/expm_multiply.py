@@ -13,6 +13,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from ... import _dense, _dtypes
 from ..._base import _spbase, as_sparse, issparse
+from ..._reduce import total_of
 from .._operator import Operator, as_operator
 from .._problem import check_dtype, host_dtype, inexact, refuse_traced, require_square, workers
 from . import thresholds
@@ -183,7 +184,7 @@ class _Task:
 
     def _trace(self, A: Operator) -> complex:
         if A.sparse:
-            return complex(_dense.view(mx.sum(A.operand._diagonal(0))))
+            return complex(_dense.view(total_of(A.operand._diagonal(0), None)))
         if A.explicit:
             return complex(np.trace(_entries(A)))
         warn(

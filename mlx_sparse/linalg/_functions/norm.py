@@ -12,6 +12,7 @@ from scipy.sparse.linalg import LinearOperator, svds
 
 from ... import _dense, _dtypes
 from ..._base import as_sparse, issparse
+from ..._reduce import total_of
 from .._operator import as_operator
 from .._problem import host_dtype, inexact, refuse_traced
 
@@ -143,7 +144,7 @@ def _as_result(x: Any, A: Any) -> mx.array:
 def _frobenius(A: Any) -> mx.array:
     if A.format in ("lil", "dok"):
         A = A.tocsr()
-    return mx.sqrt(mx.sum(_squares(A))).astype(_real(A))
+    return mx.sqrt(total_of(_squares(A), None)).astype(_real(A))
 
 
 def _values(A: Any) -> mx.array:
@@ -181,8 +182,7 @@ def _real(A: Any) -> mx.Dtype:
 
 
 def _accumulator(A: Any) -> mx.Dtype:
-    real = _real(A)
-    return mx.float32 if real in (mx.float16, mx.bfloat16) else real
+    return _dtypes.accumulator(_real(A))
 
 
 def _spectral(A: Any) -> mx.array:
