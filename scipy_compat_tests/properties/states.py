@@ -1,6 +1,6 @@
-"""Random sequences of statements about one array `A`, a second operand `B` and a copy `W` kept from earlier, run with both
-packages: what every statement gives, and all three arrays after it, must agree. A sequence is text, so that a failure can be
-pasted and run.
+"""Random sequences of statements about one array `A`, a second operand `B` and a copy `W` kept from earlier, run with
+both packages: what every statement gives, and all three arrays after it, must agree. A sequence is text, so that a
+failure can be pasted and run.
 """
 
 import numpy as np
@@ -56,7 +56,7 @@ class _Sequence(_Maker):
 
     def replaced(self, A):
         """A statement that binds A, B or W anew."""
-        shape = A.shape
+        shape, k = A.shape, self.number(-1, 1)
         fmt = self.one(("coo", "csr", "csc", "bsr", "dia", "lil", "dok") if len(shape) == 2 else ("coo", "csr", "dok"))
         return self.one((
             f"A = A.asformat('{fmt}')",
@@ -80,7 +80,7 @@ class _Sequence(_Maker):
             f"A = A.reshape({self.one(((-1, 1), (1, -1), shape[::-1]))})",
             "A = kept(A, sp.vstack([A, B]))",
             "A = kept(A, sp.hstack([A, A]))",
-            f"A = kept(A, sp.{self.one(('tril', 'triu'))}(A, {self.number(-1, 1)}))" if len(shape) == 2 else "A = A + A",
+            f"A = kept(A, sp.{self.one(('tril', 'triu'))}(A, {k}))" if len(shape) == 2 else "A = A + A",
             f"A = A {self.one(('*', '/'))} {self.one((2, 0.5, -3))}",
             f"A = A.power({self.one((2, 3))})",
             f"A = kept(A, A {self.one(('>', '!=', '<'))} {self.one(('B', 'B', 0))})",
@@ -149,8 +149,8 @@ def sequence(seed, number, length=10):
 
 
 def _disagrees_with_itself(text, before, got, ours):
-    """Whether SciPy gives what mlx_sparse gives when its arrays share no memory and hold no duplicates: it sums those in
-    place, in buffers that other arrays hold too.
+    """Whether SciPy gives what mlx_sparse gives when its arrays share no memory and hold no duplicates: it sums those
+    in place, in buffers that other arrays hold too.
     """
     fresh = _Run(scipy.sparse)
     for name, A in before.items():

@@ -18,8 +18,8 @@ from scipy_compat_tests.properties.test_fuzz import MEANT as MEANT_OF_ONE
 QUICK, LONG = 2_000, 20_000
 CHUNK = 100  # sequences a child process is asked for at a time
 
-# What is meant to differ, beyond what test_fuzz.py knows of a single statement: pattern in the last statement -> pattern in
-# the format and the difference.
+# What is meant to differ, beyond what test_fuzz.py knows of a single statement: pattern in the last statement ->
+# pattern in the format and the difference.
 MEANT = {
     # SciPy has no setdiag for blocks, and its count_nonzero knows no axis -1 of a 1-D array.
     r"setdiag": r"^bsr: .*has no attribute '_swap'",
@@ -65,7 +65,7 @@ _pool = None
 
 
 def _in_a_child(device, seed, numbers):
-    """The differences among these sequences, found in another process: one that ends the process is a difference too."""
+    """The differences among these sequences, found in another process: if that ends, this is a difference too."""
     global _pool
     if _pool is None:
         _pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), states.use, (device,))
