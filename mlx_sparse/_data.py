@@ -158,7 +158,7 @@ class _data_array(_spbase):
         """What the user gets for a buffer (for a tuple of them): a handle of its own, which `v[0] = 1` changes alone; in
         numpy mode a writable view, and the same one while it is held.
         """
-        take = _native.handle
+        take: Any = _native.handle
         if _dense.numpy_mode():
             self._separate(name)
             take = _dense.expose
@@ -212,7 +212,7 @@ class _data_array(_spbase):
             return
         try:
             new = ARRAYS[self._format](tuple(self._pending.values()), shape=self._shape)
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise ValueError(f"the buffers assigned to this {self._format} array do not agree: {error}") from error
         known = {} if self._restructured else {n: getattr(self, n) for n in self._known}
         self.__class__ = self._checked
