@@ -133,7 +133,9 @@ METHODS = {
     **{name: unary(name) for name in ("values", "check_format", "popitem", "__neg__", "__abs__", "__repr__")},
     **{name: unary(name) for name in ("__str__", "__len__", "__iter__", "__reversed__", "__getstate__", "__reduce__")},
     **{name: attribute(name) for name in ("H", "T", "mT", "real", "imag", "shape", "ndim", "nnz", "size", "dtype")},
-    **{name: attribute(name) for name in ("format", "blocksize", "maxprint", "indices", "indptr", "row", "col")},
+    **{
+        name: attribute(name) for name in ("format", "blocksize", "maxprint", "indices", "indptr", "row", "rows", "col")
+    },
     **{name: attribute(name) for name in ("coords", "offsets", "has_canonical_format", "has_sorted_indices")},
     **{name: [in_place(name)] for name in ("clear", "eliminate_zeros", "prune", "sort_indices", "sum_duplicates")},
     **{f"__{name}__": operator(f"__{name}__") for name in ("add", "radd", "sub", "rsub", "mul", "rmul", "truediv")},
