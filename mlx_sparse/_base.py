@@ -229,11 +229,11 @@ class _spbase(_interoperable, _reduced):
         return convert() if format in ("array", "dense") else convert(copy=copy)
 
     def tolil(self, copy: bool = False) -> Any:
-        """List-of-lists form, for building entry by entry. Synchronises."""
+        """List-of-lists form, for building entry by entry. Synchronises, unless values are traced."""
         return self._classes["lil"]._from_csr(self.tocsr())
 
     def todok(self, copy: bool = False) -> Any:
-        """Dictionary-of-keys form, for building entry by entry. Synchronises."""
+        """Dictionary-of-keys form, for building entry by entry. Synchronises, unless values are traced."""
         return self._classes["dok"]._from_coo(self.tocoo(copy=False))
 
     def todia(self, copy: bool = False) -> Any:

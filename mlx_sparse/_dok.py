@@ -12,7 +12,7 @@ import numpy as np
 from . import _dense, _dtypes, _native
 from ._base import as_sparse, issparse, sparray
 from ._data import traced
-from ._entrywise import _entrywise, is_integer_like
+from ._entrywise import Container, _entrywise, is_integer_like
 from ._index import ARRAYS, Index, is_mesh
 from ._shape import all_integers, check_input, check_shape, given_shape, is_shape
 
@@ -58,7 +58,7 @@ class _dok_base(_entrywise, dict):  # type: ignore[misc]
     _format = "dok"
     _allow_nd: tuple[int, ...] = (1, 2)
     _containers = ("_dict",)
-    _dict: dict[Any, Any]
+    _dict: Any = Container()
 
     def __init__(
         self, arg1: Any, shape: Any = None, dtype: Any = None, copy: bool = False, *, maxprint: int | None = None

@@ -37,6 +37,23 @@ _PIECE = 1 << 16  # elements written at a time
 _PLAIN = {np.dtype(np.float64): float, np.dtype(np.bool_): bool}
 
 
+class Container:
+    """An attribute that holds entries, made of the array's origin where it is missing. Those there are found first."""
+
+    def __set_name__(self, owner: Any, name: str) -> None:
+        self.name = name
+
+    def __get__(self, array: Any, owner: Any) -> Any:
+        if array is None:
+            return self
+        if array._origin is None:
+            raise AttributeError(f"{owner.__name__!r} object has no attribute {self.name!r}")
+        for missing, made in zip(array._containers, array._fill(array._origin), strict=True):
+            array.__dict__.setdefault(missing, made)
+        array._origin = None
+        return array.__dict__[self.name]
+
+
 class _entrywise(_indexed, _spbase):
     """A format to fill entry by entry. The dtype is fixed; values are scalars of it, or equal Python numbers.
 
@@ -82,14 +99,6 @@ class _entrywise(_indexed, _spbase):
     def _fill(self, origin: Any) -> tuple[Any, ...]:
         """The containers for the entries of `origin`."""
         raise NotImplementedError
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in self._containers or self._origin is None:
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        for missing, made in zip(self._containers, self._fill(self._origin), strict=True):
-            self.__dict__.setdefault(missing, made)
-        self._origin = None
-        return self.__dict__[name]
 
     def _share(self, other: Any) -> None:
         """Take the entries of `other`, of this format."""

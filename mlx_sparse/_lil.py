@@ -13,7 +13,7 @@ import numpy as np
 from . import _dense, _dtypes, _native
 from ._base import as_sparse, issparse, sparray
 from ._data import traced
-from ._entrywise import _entrywise
+from ._entrywise import Container, _entrywise
 from ._index import Index, is_mesh
 from ._shape import all_integers, check_input, check_shape, given_shape, is_shape, resolve_shape
 
@@ -64,8 +64,8 @@ class _lil_base(_entrywise):
     _format = "lil"
     _allow_nd: tuple[int, ...] = (2,)
     _containers = ("rows", "data")
-    rows: np.ndarray
-    data: np.ndarray
+    rows: Any = Container()
+    data: Any = Container()
 
     def __init__(
         self, arg1: Any, shape: Any = None, dtype: Any = None, copy: bool = False, *, maxprint: int | None = None

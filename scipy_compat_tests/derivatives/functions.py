@@ -180,6 +180,7 @@ FUNCTIONS = {
         lambda A, o, f=f: sp.fromdense(o.D, threshold=0.4, format=f) for f in ("csr", "csc", "coo", "bsr", "dia")
     ],
     "get_index_dtype": [lambda A, o: str(sp.get_index_dtype(A.indices))],
+    "matrix_transpose": [lambda A, o: sp.matrix_transpose(A)],
     "permute_dims": [lambda A, o: sp.permute_dims(A, (1, 0))],
     "safely_cast_index_arrays": [lambda A, o: sp.safely_cast_index_arrays(A, np.int64)],
     "spdiags": [lambda A, o: sp.spdiags(o.b, 0, 4, 4), lambda A, o: sp.spdiags([[o.s, 1.0]], [0], 2, 2)],

@@ -131,16 +131,31 @@ METHODS = {
     **{name: unary(name) for name in ("conj", "conjugate", "conjtransp", "getH", "asfptype", "copy", "sorted_indices")},
     **{name: unary(name) for name in ("get_shape", "getformat", "getmaxprint", "getnnz", "nonzero", "items", "keys")},
     **{name: unary(name) for name in ("values", "check_format", "popitem", "__neg__", "__abs__", "__repr__")},
-    **{name: unary(name) for name in ("__str__", "__len__", "__iter__", "__reversed__", "__getstate__", "__reduce__")},
+    **{
+        name: unary(name)
+        for name in (
+            "to_scipy",
+            "__array__",
+            "__str__",
+            "__len__",
+            "__iter__",
+            "__reversed__",
+            "__getstate__",
+            "__reduce__",
+        )
+    },
     **{name: attribute(name) for name in ("H", "T", "mT", "real", "imag", "shape", "ndim", "nnz", "size", "dtype")},
-    **{name: attribute(name) for name in ("format", "blocksize", "maxprint", "indices", "indptr", "row", "col")},
+    **{
+        name: attribute(name) for name in ("format", "blocksize", "maxprint", "indices", "indptr", "row", "rows", "col")
+    },
     **{name: attribute(name) for name in ("coords", "offsets", "has_canonical_format", "has_sorted_indices")},
     **{name: [in_place(name)] for name in ("clear", "eliminate_zeros", "prune", "sort_indices", "sum_duplicates")},
     **{f"__{name}__": operator(f"__{name}__") for name in ("add", "radd", "sub", "rsub", "mul", "rmul", "truediv")},
     **{f"__{name}__": operator(f"__{name}__") for name in ("rtruediv", "eq", "ne", "lt", "le", "gt", "ge")},
     **{f"__{name}__": operator(f"__{name}__") for name in ("iadd", "isub", "imul", "itruediv", "or", "ror", "ior")},
     **{name: operator(name) for name in ("multiply", "maximum", "minimum")},
-    **{name: products(name) for name in ("__matmul__", "__rmatmul__", "dot", "matvec", "rmatvec")},
+    **{name: products(name) for name in ("__matmul__", "__rmatmul__", "dot")},
+    **{name: products(name) for name in ("matvec", "rmatvec", "matmat", "rmatmat")},
     **{name: with_explicit(name) for name in ("max", "min", "nanmax", "nanmin", "argmax", "argmin")},
     **{name: reductions(name) for name in ("sum", "mean", "count_nonzero")},
     **{name: conversion(name) for name in ("tobsr", "tocoo", "tocsc", "tocsr", "todia", "todok", "tolil", "transpose")},

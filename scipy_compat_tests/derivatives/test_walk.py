@@ -74,6 +74,8 @@ def test_functions():
     assert not missing, f"no entry in functions.py for {sorted(missing)}"
     wrong = []
     for name, calls in FUNCTIONS.items():
+        if name not in names():  # of another release of SciPy
+            continue
         found, worked = faults(calls, "csr_array", name in ZERO_FUNCTIONS)
         wrong += [f"{name}: {x}" for x in found]
         if worked < len(calls):
@@ -83,5 +85,6 @@ def test_functions():
 
 def test_table_of_methods_works():
     """An entry of which no call works for any class is a mistake in the table."""
-    dead = {m for m, calls in METHODS.items() if not any(works(call, name) for name in CLASSES for call in calls)}
+    exist = {method for name in CLASSES for method in public(type(sparse(name)))} & METHODS.keys()
+    dead = {m for m in exist if not any(works(call, name) for name in CLASSES for call in METHODS[m])}
     assert dead == {"__rtruediv__"}  # which SciPy does not have either

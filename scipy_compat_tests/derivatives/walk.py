@@ -83,7 +83,7 @@ def weighed(found):
     if sp.issparse(found):
         if found.ndim > 2:
             found = found.reshape((-1, found.shape[-1]))
-        A = found.tocsr()
+        A = found.tocsr() if hasattr(found, "_data") else sp.csr_array(found)
         A = A if A._is_complex else A.astype(np.float64)
         return weighed(A @ weights(A.shape[-1], 2.0).astype(A._data.dtype))
     if isinstance(found, (Iterator, KeysView, ValuesView, ItemsView)):
