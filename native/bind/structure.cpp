@@ -21,19 +21,20 @@ bool& settles_values() {
 }
 void set_settles_values(bool on) { settles_values() = on; }
 
-// What every container begins with: index arrays that any thread may use. Only values of mlx mode may be pending.
-using Values = std::optional<mx::array>;
-void settle_parts(const Arrays& index, const Values& data) {
+// What every container begins with: index arrays that any thread may use. Only values of mlx mode may be pending. Most
+// often there is nothing to do, which costs no copy of a handle.
+template <class Index>
+void settle_parts(const Index& index, const py::object& data) {
   Arrays pending;
   size_t bytes = 0, largest = 0;
   auto add = [&](const mx::array& a, bool now) {
-    if (a.is_available()) return;
+    if (a.status() == mx::array::Status::available || a.is_available()) return;
     if (now) pending.push_back(a);
     bytes += a.nbytes();
     largest = std::max(largest, a.nbytes());
   };
-  for (auto& a : index) add(a, true);
-  if (data) add(*data, settles_values());
+  for (const mx::array* a : index) add(*a, true);
+  if (const auto* values = as_array(data.ptr())) add(*values, settles_values());
   if (bytes >= kPendingBytes) ask_for_memory(bytes + largest); // together, and what one of them is computed from
   if (pending.empty()) return;
   without_lock([&] {
@@ -41,9 +42,20 @@ void settle_parts(const Arrays& index, const Values& data) {
     return true;
   });
 }
+using Parts = std::initializer_list<const mx::array*>;
 
-Structure compressed(int64_t n_major, int64_t n_minor, const mx::array& indices, const mx::array& indptr, const Values& data) {
-  settle_parts({indices, indptr}, data);
+void settle_coordinates(const py::sequence& index, const py::object& data) {
+  std::vector<const mx::array*> arrays;
+  for (const auto& item : index) {
+    arrays.push_back(as_array(item.ptr()));
+    if (!arrays.back()) throw py::type_error("index must hold arrays of MLX");
+  }
+  settle_parts(arrays, data);
+}
+
+Structure compressed(int64_t n_major, int64_t n_minor, const mx::array& indices, const mx::array& indptr,
+                     const py::object& data) {
+  settle_parts(Parts{&indices, &indptr}, data);
   return {{Layout::compressed, n_major, n_minor, std::make_shared<Plan>()}, indptr, indices};
 }
 
@@ -52,13 +64,14 @@ Structure coordinate(int64_t n_major, int64_t n_minor, const mx::array& major, c
 }
 
 Structure block(std::pair<int64_t, int64_t> shape, std::pair<int64_t, int64_t> size, const mx::array& indices,
-                const mx::array& indptr, const Values& data) {
-  settle_parts({indices, indptr}, data);
+                const mx::array& indptr, const py::object& data) {
+  settle_parts(Parts{&indices, &indptr}, data);
   return {{Layout::block, shape.first, shape.second, std::make_shared<Plan>(), size.first, size.second}, indptr, indices};
 }
 
-Structure diagonals(int64_t n_major, int64_t n_minor, int64_t length, const mx::array& offsets, const Values& data) {
-  settle_parts({offsets}, data);
+Structure diagonals(int64_t n_major, int64_t n_minor, int64_t length, const mx::array& offsets,
+                    const py::object& data) {
+  settle_parts(Parts{&offsets}, data);
   return {{Layout::diagonal, n_major, n_minor, std::make_shared<Plan>(), 1, length}, offsets, offsets};
 }
 
@@ -144,13 +157,13 @@ void bind_structure(py::module_& m) {
       .value("matmul", ProductKind::matmul)
       .value("rmatmul", ProductKind::rmatmul);
   py::class_<Structure>(m, "Structure")
-      .def_static("compressed", &compressed, "n_major"_a, "n_minor"_a, "indices"_a, "indptr"_a, "data"_a = Values())
+      .def_static("compressed", &compressed, "n_major"_a, "n_minor"_a, "indices"_a, "indptr"_a, "data"_a = py::none())
       .def_static("coordinate", &coordinate, "n_major"_a, "n_minor"_a, "major"_a, "minor"_a)
-      .def_static("block", &block, "shape"_a, "blocksize"_a, "indices"_a, "indptr"_a, "data"_a = Values())
-      .def_static("diagonal", &diagonals, "n_major"_a, "n_minor"_a, "length"_a, "offsets"_a, "data"_a = Values())
+      .def_static("block", &block, "shape"_a, "blocksize"_a, "indices"_a, "indptr"_a, "data"_a = py::none())
+      .def_static("diagonal", &diagonals, "n_major"_a, "n_minor"_a, "length"_a, "offsets"_a, "data"_a = py::none())
       .def("unplanned", &unplanned)
       .def_property_readonly("planned", [](const Structure& a) { return a.pattern.plan != nullptr; });
-  m.def("settle", &settle_parts, "index"_a, "data"_a = Values(),
+  m.def("settle", &settle_coordinates, "index"_a, "data"_a = py::none(),
         "Evaluate those that are pending and not traced: index arrays, and in numpy mode the values.");
   m.def("set_settles_values", &set_settles_values, "on"_a);
   m.def("product", lazy(&product), "kind"_a, "structure"_a, "data"_a, "x"_a, "stream"_a);
