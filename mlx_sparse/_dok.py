@@ -9,11 +9,13 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from . import _dense, _dtypes
+from . import _dense, _dtypes, _scipy_release
 from ._base import as_sparse, issparse, sparray
 from ._entrywise import _entrywise, is_integer_like
 from ._index import Index
 from ._shape import all_integers, check_input, check_shape, given_shape, is_shape
+
+_MISSING: Any = object()
 
 
 class _dok_base(_entrywise, dict):  # type: ignore[misc]
@@ -155,9 +157,9 @@ class _dok_base(_entrywise, dict):  # type: ignore[misc]
         """View of the values."""
         return self._dict.values()
 
-    def pop(self, /, *args: Any) -> Any:
-        """Remove the entry at a key and return its value; with a second argument, that where there is none."""
-        return self._dict.pop(*args)
+    def pop(self, key: Any, default: Any = _MISSING, /) -> Any:
+        """Remove the entry at `key` and return its value; `default`, if given, where there is none."""
+        return self._dict.pop(key) if default is _MISSING else self._dict.pop(key, default)
 
     def popitem(self) -> Any:
         """Remove and return some entry, as (key, value)."""
@@ -300,10 +302,12 @@ class _dok_base(_entrywise, dict):  # type: ignore[misc]
             raise NotImplementedError("the stored entries of a dok array are not counted along an axis")
         return len(self._dict)
 
-    def count_nonzero(self, axis: int | None = None) -> int:
-        """Number of entries whose value is not zero. `axis` must be None."""
+    def count_nonzero(self, axis: int | None = None) -> Any:
+        """Number of entries whose value is not zero, in all or (with SciPy 1.18 or later) along `axis`."""
         if axis is not None:
-            raise NotImplementedError("count_nonzero over an axis is not implemented for DOK format.")
+            if not _scipy_release.EVERY_FORMAT_COUNTS_ALONG_AXES:
+                raise NotImplementedError("count_nonzero over an axis is not implemented for DOK format.")
+            return self.tocoo().count_nonzero(axis)
         return sum(x != 0 for x in self._dict.values())
 
     # ---- arithmetic -------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from . import _dense, _dtypes, _native
+from . import _dense, _dtypes, _native, _scipy_release
 
 
 class _reduced:
@@ -35,7 +35,7 @@ class _reduced:
         dtype : dtype, optional
             Of the result.
         out : ndarray, optional
-            Filled and returned.
+            Filled and returned (with SciPy 1.18, in numpy mode, a copy if `dtype` is another one, as there).
 
         Returns
         -------
@@ -43,8 +43,14 @@ class _reduced:
         """
         axes = check_axis(axis, self.ndim)
         # True + True is True in one entry, so booleans cannot be counted with their duplicates.
-        A = self._unique() if self._data.dtype == mx.bool_ and len(axes) == self.ndim else self
-        return store(A._sum(axes, None if dtype is None else _dtypes.mlx_dtype(dtype), stream), out)
+        A: Any = self._unique() if self._data.dtype == mx.bool_ and len(axes) == self.ndim else self
+        if dtype is None:
+            return store(A._sum(axes, None, stream), out)
+        target = _dtypes.mlx_dtype(dtype)
+        if _scipy_release.SUMS_ARE_CAST_FIRST:
+            A = (A._unique() if _dtypes.is_integral(target) else A).astype(target, copy=False)
+        found = store(A._sum(axes, target, stream), out)
+        return found if out is None else _scipy_release.filled(found, _dtypes.numpy_dtype(target))
 
     def _sum(self, axes: tuple[int, ...], dtype: mx.Dtype | None, stream: Any) -> mx.array:
         wide = _dtypes.sum_dtype(self._data.dtype)
@@ -68,7 +74,8 @@ class _reduced:
         total = self._with_data(data, padded=False)._sum(axes, None, stream)
         if dtype is not None:
             total = total.astype(_dtypes.mlx_dtype(dtype), stream=stream)
-        return store(total, out)
+        found = store(total, out)
+        return found if out is None else _scipy_release.filled(found, _dtypes.numpy_dtype(inner))
 
     def trace(self, offset: int = 0) -> Any:
         """Sum of the diagonal `offset`. Lazy."""
