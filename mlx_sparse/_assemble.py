@@ -9,7 +9,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from . import _dense, _dtypes, _native
+from . import _dense, _dtypes, _native, _scipy_release
 from ._base import as_sparse, issparse
 from ._classes import container
 from ._construct import eye_array
@@ -311,6 +311,7 @@ def block_diag(mats: Any, format: str | None = None, dtype: Any = None) -> Any:
     """
     mats = list(mats)
     array = any(map(is_array, mats))
+    _scipy_release.warn_of_matrix("block_diag", *mats)
     parts = [_diagonal_block(a) for a in mats]
     if not parts:
         raise ValueError("need at least one array to concatenate")
@@ -366,6 +367,7 @@ def kron(A: Any, B: Any, format: str | None = None) -> Any:
     array([[0, 0, 2, 0]])
     """
     array = is_array(A) or is_array(B)
+    _scipy_release.warn_of_matrix("kron", A, B)
     A, B = (_factor(x, array) for x in (A, B))
     if format in (None, "bsr") and A.ndim == B.ndim == 2 and 2 * B.nnz >= math.prod(B.shape):
         if A.nnz and B.nnz:
@@ -431,6 +433,7 @@ def kronsum(A: Any, B: Any, format: str | None = None) -> Any:
            [0, 1, 1, 0]])
     """
     array = is_array(A) or is_array(B)
+    _scipy_release.warn_of_matrix("kronsum", A, B)
     A, B = (_factor(x, array).tocoo(copy=False) for x in (A, B))
     for name, x in (("A", A), ("B", B)):
         if x.ndim != 2:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ._base import as_sparse
 
-__all__ = ["expand_dims", "permute_dims", "swapaxes"]
+__all__ = ["expand_dims", "matrix_transpose", "permute_dims", "swapaxes"]
 
 
 def expand_dims(A: Any, /, *, axis: int = 0) -> Any:
@@ -64,6 +64,23 @@ def swapaxes(A: Any, axis1: int, axis2: int) -> Any:
     except IndexError:
         raise ValueError(f"Invalid axis: {axis1} or {axis2} is out of bounds for ndim={A.ndim}") from None
     return permute_dims(A, tuple(axes.tolist()), copy=True)
+
+
+def matrix_transpose(A: Any) -> Any:
+    """`A` with its last two axes exchanged: ``A.mT``. With SciPy, since 1.18.
+
+    Raises
+    ------
+    ValueError
+        `A` has fewer than two dimensions.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> sp.matrix_transpose(sp.coo_array((2, 3, 4))).shape
+    (2, 4, 3)
+    """
+    return as_sparse(A).mT
 
 
 def permute_dims(A: Any, axes: Any = None, copy: bool = False) -> Any:

@@ -148,7 +148,7 @@ class _spbase(_interoperable, _reduced):
     def mT(self) -> Any:
         """Matrix transpose (the last two axes)."""
         if self.ndim < 2:
-            raise ValueError("mT needs at least 2 dimensions")
+            raise ValueError(f"Array must be at least 2-dimensional, but it is {self.ndim}-D")
         return self.transpose()
 
     @property

@@ -7,7 +7,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from . import _dense, _dtypes, _native
+from . import _dense, _dtypes, _native, _scipy_release
 from ._base import as_sparse, issparse, sparray
 from ._compressed import MERGE_OPS, _cs_array
 from ._data import traced
@@ -234,9 +234,11 @@ class _bsr_base(_cs_array):
         self._indptr = _dense.to_index(indptr, self._indptr.dtype, "indptr")
 
     def count_nonzero(self, axis: int | None = None) -> Any:
-        """Number of entries whose value is not zero."""
+        """Number of entries whose value is not zero, in all or (with SciPy 1.18 or later) along `axis`."""
         if axis is not None:
-            raise NotImplementedError("count_nonzero over axis is not implemented for BSR format.")
+            if not _scipy_release.EVERY_FORMAT_COUNTS_ALONG_AXES:
+                raise NotImplementedError("count_nonzero over axis is not implemented for BSR format.")
+            return self.tocsr().count_nonzero(axis)
         return np.count_nonzero(_dense.view(self._canonical()._entries()))
 
     # ---- products ---------------------------------------------------------------------------------------------

@@ -9,12 +9,14 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from . import _dense, _dtypes, _native
+from . import _dense, _dtypes, _native, _scipy_release
 from ._base import as_sparse, issparse, sparray
 from ._data import traced
 from ._entrywise import Container, _entrywise, is_integer_like
 from ._index import ARRAYS, Index, is_mesh
 from ._shape import all_integers, check_input, check_shape, given_shape, is_shape
+
+_MISSING: Any = object()
 
 
 class _dok_base(_entrywise, dict):  # type: ignore[misc]
@@ -165,9 +167,9 @@ class _dok_base(_entrywise, dict):  # type: ignore[misc]
         """View of the values."""
         return self._dict.values()
 
-    def pop(self, /, *args: Any) -> Any:
-        """Remove the entry at a key and return its value; with a second argument, that where there is none."""
-        return self._dict.pop(*args)
+    def pop(self, key: Any, default: Any = _MISSING, /) -> Any:
+        """Remove the entry at `key` and return its value; `default`, if given, where there is none."""
+        return self._dict.pop(key) if default is _MISSING else self._dict.pop(key, default)
 
     def popitem(self) -> Any:
         """Remove and return some entry, as (key, value)."""
@@ -326,10 +328,12 @@ class _dok_base(_entrywise, dict):  # type: ignore[misc]
         held = self._held()
         return len(self._dict) if held is None else held._getnnz()
 
-    def count_nonzero(self, axis: int | None = None) -> int:
-        """Number of entries whose value is not zero. `axis` must be None."""
+    def count_nonzero(self, axis: int | None = None) -> Any:
+        """Number of entries whose value is not zero, in all or (with SciPy 1.18 or later) along `axis`."""
         if axis is not None:
-            raise NotImplementedError("count_nonzero over an axis is not implemented for DOK format.")
+            if not _scipy_release.EVERY_FORMAT_COUNTS_ALONG_AXES:
+                raise NotImplementedError("count_nonzero over an axis is not implemented for DOK format.")
+            return self.tocoo().count_nonzero(axis)
         return sum(x != 0 for x in self._dict.values())
 
     # ---- arithmetic -------------------------------------------------------------------------------------------

@@ -198,8 +198,8 @@ class _entrywise(_indexed, _spbase):
         ValueError
             `k` lies outside the array, or `values` is neither a scalar nor 1-D nor a column.
         """
-        x, k = diagonal_values(self._shape, values, k, self._dtype)
-        x = _dense.view(x)
+        diagonal, k = diagonal_values(self._shape, values, k, self._dtype)
+        x = _dense.view(diagonal)
         first = np.arange(x.size, dtype=np.int64)
         self._assign((first - min(k, 0), first + max(k, 0)), x)
 

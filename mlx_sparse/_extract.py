@@ -7,7 +7,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from . import _dense, _dtypes, _native
+from . import _dense, _dtypes, _native, _scipy_release
 from ._base import as_sparse, issparse
 from ._coo import coo_array
 from ._kinds import array_if, as_array, is_array
@@ -48,6 +48,7 @@ def triu(A: Any, k: int = 0, format: str | None = None) -> Any:
 def _part(A: Any, low: int | None, high: int | None, format: str | None) -> Any:
     """Entries with low <= column - row <= high."""
     array = is_array(A)
+    _scipy_release.warn_of_matrix("triu" if high is None else "tril", A)
     S: Any = as_array(as_sparse(A)) if issparse(A) else coo_array(A if array else _two_d(A))
     if S.format in ("csr", "csc") and S.ndim == 2 and _native.is_available(S._data):
         most = max(S.shape)

@@ -9,7 +9,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from . import _dense, _dtypes, _native
+from . import _dense, _dtypes, _native, _scipy_release
 
 _SHORT_SUM = 1024  # values that MLX may add up one after the other
 
@@ -42,15 +42,21 @@ class _reduced:
         dtype : dtype, optional
             Of the result.
         out : ndarray, optional
-            Filled and returned.
+            Filled and returned (with SciPy 1.18, in numpy mode, a copy if `dtype` is another one, as there).
 
         Returns
         -------
         0-d or 1-d dense array in the namespace of `runtime.dense_namespace`.
         """
         axes = check_axis(axis, self.ndim)
-        A = self._addends() if len(axes) == self.ndim else self
-        return store(A._sum(axes, None if dtype is None else _dtypes.mlx_dtype(dtype), stream), out)
+        A: Any = self._addends() if len(axes) == self.ndim else self
+        if dtype is None:
+            return store(A._sum(axes, None, stream), out)
+        target = _dtypes.mlx_dtype(dtype)
+        if _scipy_release.SUMS_ARE_CAST_FIRST:
+            A = (A._unique() if _dtypes.is_integral(target) else A).astype(target, copy=False)
+        found = store(A._sum(axes, target, stream), out)
+        return found if out is None else _scipy_release.filled(found, _dtypes.numpy_dtype(target))
 
     def _addends(self) -> Any:
         """This array, with duplicates summed where their sums could wrap before they are widened."""
@@ -85,10 +91,11 @@ class _reduced:
         else:
             data = data * mx.array(1.0 / count, dtype=inner)
         total = self._with_data(data, padded=False)._sum(axes, None, stream)
-        if dtype is not None or not _dtypes.is_integral(given):
-            wanted = given if dtype is None else _dtypes.mlx_dtype(dtype)
-            total = total if wanted == total.dtype else total.astype(wanted, stream=stream)
-        return store(total, out)
+        own = _dtypes.default_float() if _dtypes.is_integral(given) else given
+        wanted = own if dtype is None else _dtypes.mlx_dtype(dtype)
+        total = total if wanted == total.dtype else total.astype(wanted, stream=stream)
+        found = store(total, out)
+        return found if out is None else _scipy_release.filled(found, _dtypes.numpy_dtype(own))
 
     def trace(self, offset: int = 0) -> Any:
         """Sum of the diagonal `offset`. Lazy."""

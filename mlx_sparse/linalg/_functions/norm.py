@@ -10,7 +10,7 @@ import mlx.core as mx
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, svds
 
-from ... import _dense, _dtypes
+from ... import _dense, _dtypes, _scipy_release
 from ..._base import as_sparse, issparse
 from ..._reduce import total_of
 from .._operator import as_operator
@@ -36,7 +36,8 @@ def norm(x: Any, ord: Any = None, axis: Any = None) -> Any:
     Returns
     -------
     0-d or 1-d dense array in the namespace of `runtime.dense_namespace`
-        Real; an integer for sums and extremes of integers.
+        Real; an integer for sums and extremes of integers. With SciPy 1.18 or later, in numpy mode, all but Frobenius
+        norms of a real array are float64, as there.
 
     Raises
     ------
@@ -71,14 +72,21 @@ def norm(x: Any, ord: Any = None, axis: Any = None) -> Any:
     if axis is None and _is_one_of(ord, _FROBENIUS):
         return _dense.in_namespace(_frobenius(x))
     axes = _axes(axis, x.ndim)
-    A = x.tocsr() if x.format in ("lil", "dok") else x
+    wide = _scipy_release.norms_are_wide()
+    A = x.tocsr() if x.format in ("lil", "dok") or wide and x.format == "dia" else x
+    if wide:
+        if len(axes) == 1 and ord == 0:
+            counts = (A if x.format == "dia" else x).count_nonzero(axis=axes[0])
+            return _dense.in_namespace(_as_result(counts, x))
+        if not A._is_complex and (len(axes) == 1 or not _is_one_of(ord, _FROBENIUS)):
+            A = A.astype(_dtypes.default_float(), copy=False)
     if len(axes) == 1:
         return _dense.in_namespace(_of_vectors(A, ord, axes[0]))
     return _dense.in_namespace(_of_matrix(A, ord, *axes))
 
 
 def _is_one_of(ord: Any, accepted: tuple[Any, ...]) -> bool:
-    return ord is None or isinstance(ord, str) and ord in accepted
+    return (ord is None or isinstance(ord, str)) and ord in accepted
 
 
 def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
