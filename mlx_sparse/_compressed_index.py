@@ -162,8 +162,6 @@ class _cs_indexed(_indexed):
 
     def _clear_block(self, rows: np.ndarray, cols: np.ndarray) -> None:
         """Stored elements of the block become zeros that stay stored, as in SciPy."""
-        if self._assigned:
-            self.prune()
         nnz = self._indices.size
         major, minor = self._swap((rows, cols))
         if nnz == 0 or major.size * minor.size == 0:

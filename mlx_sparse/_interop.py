@@ -56,9 +56,6 @@ class _interoperable:
             return A.tocsr().to_scipy().tolil()
         if A._format == "dok":
             return A.tocoo().to_scipy().todok()
-        if A._format in ("csr", "csc") and A._assigned:
-            A = A.copy()
-            A.prune()
         copy = copy or A._format in ("csr", "csc", "bsr") and not A.has_canonical_format
 
         def host(x: mx.array) -> np.ndarray:
