@@ -510,6 +510,8 @@ class _spbase(_interoperable, _reduced):
                     SparseEfficiencyWarning,
                     stacklevel=3,
                 )
+                if _native.is_tracer(self._data):
+                    return self.__class__(getattr(mx, op)(self._todense(None), other))
                 return self.__class__(np_op(self.toarray(), other))
             return self._map_scalar(lambda data: np_op(data, other), lambda data: getattr(mx, op)(data, other))
         if issparse(other):
