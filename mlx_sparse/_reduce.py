@@ -168,7 +168,7 @@ def diagonal_values(shape: tuple[int, ...], values: Any, k: Any, dtype: mx.Dtype
         raise ValueError(f"k must be an integer; got {k}")
     k = int(k) if k == int(k) else operator.index(k)
     count = diagonal_length(shape, k)
-    _dense.refuse_traced_within(values)
+    _native.refuse_traced_within(values)
     x = _dense.to_mlx(values if _dense.is_mlx(values) else np.asarray(values), dtype)
     if x.ndim == 0:
         return mx.broadcast_to(x, (count,)), k
