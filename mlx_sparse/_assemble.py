@@ -135,7 +135,7 @@ def _joined(grid: list[list[Any]], heights: list[int], widths: list[int], dtype:
 
 def _joined_entries(
     blocks: list[tuple[Any, int, int]],
-    shape: tuple[int, int],
+    shape: tuple[int, ...],
     dtype: mx.Dtype,
     index: mx.Dtype,
     canonical: bool = False,
