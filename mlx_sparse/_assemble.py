@@ -17,6 +17,7 @@ from ._coo import coo_array
 from ._csc import csc_array
 from ._csr import csr_array
 from ._kinds import array_if, as_array, is_array
+from ._shape import check_shape
 
 __all__ = ["block_array", "block_diag", "bmat", "hstack", "kron", "kronsum", "vstack"]
 
@@ -129,7 +130,7 @@ def _block(grid: list[list[Any]], format: str | None, dtype: Any) -> Any:
 
 def _joined(grid: list[list[Any]], heights: list[int], widths: list[int], dtype: mx.Dtype) -> tuple[Any, bool]:
     """The coo array of all blocks' entries, and whether they are known to be unique."""
-    shape = (sum(heights), sum(widths))
+    shape = check_shape((sum(heights), sum(widths)))
     blocks = [(i, j, b.tocoo(copy=False)) for i, row in enumerate(grid) for j, b in enumerate(row) if b is not None]
     if not blocks:
         return coo_array(shape, dtype=dtype), True
@@ -141,7 +142,7 @@ def _joined(grid: list[list[Any]], heights: list[int], widths: list[int], dtype:
 
 def _joined_entries(
     blocks: list[tuple[Any, int, int]],
-    shape: tuple[int, int],
+    shape: tuple[int, ...],
     dtype: mx.Dtype,
     index: mx.Dtype,
     canonical: bool = False,
@@ -202,7 +203,8 @@ def _along_major(cls: Any, blocks: list[Any], dtype: mx.Dtype) -> Any:
             mx.concatenate([b._indices.astype(index) for b in blocks]),
             mx.concatenate([_shifted(b._indptr[int(k > 0) :], starts[k], index) for k, b in enumerate(blocks)]),
         )
-    return cls._from_parts(*parts, cls._swap((major, minor)), all(b._sorted for b in blocks) or None, canonical or None)
+    shape = check_shape(cls._swap((major, minor)))
+    return cls._from_parts(*parts, shape, all(b._sorted for b in blocks) or None, canonical or None)
 
 
 def _along_minor(cls: Any, blocks: list[Any], dtype: mx.Dtype) -> Any:
@@ -215,7 +217,7 @@ def _along_minor(cls: Any, blocks: list[Any], dtype: mx.Dtype) -> Any:
     if _ready(blocks):
         index = _dtypes.index_dtype({b._indptr.dtype for b in blocks}, max(sum(b._getnnz() for b in blocks), minor))
         parts = _joined_now(blocks, dtype, False, index)
-        return cls._from_parts(*parts, cls._swap((major, minor)), in_order or None, canonical or None)
+        return cls._from_parts(*parts, check_shape(cls._swap((major, minor))), in_order or None, canonical or None)
     shapes = [b._shape_as_2d for b in blocks]
     one_line = [blocks] if cls is csr_array else [[b] for b in blocks]
     heights, widths = [m for m, _ in shapes], [n for _, n in shapes]
@@ -375,7 +377,7 @@ def kron(A: Any, B: Any, format: str | None = None) -> Any:
     a, b = A.tocoo(copy=False), B.tocoo(copy=False)
     ndim = max(a.ndim, b.ndim)
     a_shape, b_shape = ((1,) * (ndim - x.ndim) + x.shape for x in (a, b))
-    shape = tuple(m * n for m, n in zip(a_shape, b_shape, strict=True))
+    shape = check_shape(tuple(m * n for m, n in zip(a_shape, b_shape, strict=True)), coo_array._allow_nd)
     dtype = _dtypes.result_type(a._data.dtype, b._data.dtype)
     if a.nnz == 0 or b.nnz == 0:
         return array_if(array, coo_array(shape, dtype=dtype).asformat(format))

@@ -116,9 +116,13 @@ class _coo_indexed(_indexed):
         shape = index.selected
         while x.ndim > len(shape) and x.shape[0] == 1:  # NumPy lets leading axes of one go
             x = x[0]
+        some = bool(x.any())
         if x.shape != shape:
             turned = len(shape) <= 2 and x.squeeze().shape == tuple(n for n in shape if n != 1)
             x = x.reshape(shape) if turned else np.broadcast_to(x, shape)
+        if not some:
+            return self._replace(index, np.zeros(0, x.dtype), ())
+        _native.expect_memory(min(16 * x.size, 2**64 - 1))  # finding positions takes this, and long for very many
         where = x.nonzero()
         self._replace(index, x[where], where)
 

@@ -114,6 +114,11 @@ def cases():
             yield f"segments {name} of {rows.shape[0]}", reduced
         yield "segment lengths", lambda of=of: sp.indexed.segment_ids_to_lengths(of["segment_ids"], 2**31 - 3)
         yield "segment offsets", lambda of=of: sp.indexed.segment_ids_to_offsets(of["segment_ids"], 2**31 - 3)
+    last = one("coo", (4, 2**62))
+    yield "columns beyond int64", lambda: sp.hstack([last.tocsr()] * 2)
+    yield "coordinates beyond int64", lambda: sp.hstack([last] * 2)
+    yield "kron beyond int64", lambda: sp.kron(last, last)
+    yield "blocks beyond int64", lambda: sp.block_diag([last] * 3)
     clouds = sp.indexed.PointCloudBatch(x, lengths=[1, 2])
     yield "clouds", lambda: clouds.to_dense(max_len=10**9)
     yield "no clouds", lambda: sp.indexed.PointCloudBatch(x[:0], lengths=[0, 0]).to_dense(max_len=10**9)
