@@ -1,5 +1,6 @@
 #include "wait.h"
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <limits>
@@ -7,6 +8,7 @@
 #include <mutex>
 #include <set>
 #include <stdexcept>
+#include <thread>
 #include <unordered_set>
 
 #include "../interrupt.h"
@@ -77,6 +79,26 @@ void wait_for_stream(mx::Stream s) {
   while (!passed->wait()) check_interrupt();
 }
 
+// Most waits are short: a little patience costs less than to be woken.
+bool soon_there(const std::vector<mx::array>& arrays) {
+  for (int patience = 50; patience > 0; --patience) {
+    {
+      const std::lock_guard<std::mutex> lock(*graph);
+      if (std::all_of(arrays.begin(), arrays.end(), [](auto& a) { return a.is_available(); })) return true;
+    }
+    std::this_thread::yield();
+  }
+  return false;
+}
+
+// What was thrown for an array is not to be thrown again for the next one of its stream.
+void forget_error(mx::Stream s) {
+  try {
+    mx::scheduler::check_error(s);
+  } catch (const std::exception&) {
+  }
+}
+
 } // namespace
 
 void wait_for(std::vector<mx::array> arrays) {
@@ -88,13 +110,22 @@ void wait_for(std::vector<mx::array> arrays) {
     mx::async_eval(arrays);
     for (auto& a : arrays) if (!a.is_available() && a.event().valid()) busy.insert(a.event().stream());
   }
-  for (auto s : busy) {
-    if (s.device == mx::Device::gpu) return mx::eval(std::move(arrays));
-    wait_for_stream(s);
+  try {
+    if (!soon_there(arrays)) {
+      for (auto s : busy) {
+        if (s.device == mx::Device::gpu) return mx::eval(std::move(arrays));
+        wait_for_stream(s);
+      }
+    }
+    const std::lock_guard<std::mutex> lock(*graph);
+    mx::eval(arrays); // what went wrong is thrown here
+    for (auto& a : arrays) a.wait(); // done already: this lets go of the event, which two threads must not do at once
+  } catch (const Interrupted&) {
+    throw;
+  } catch (...) {
+    for (auto s : busy) forget_error(s);
+    throw;
   }
-  const std::lock_guard<std::mutex> lock(*graph);
-  mx::eval(arrays); // what went wrong is thrown here
-  for (auto& a : arrays) a.wait(); // done already: this lets go of the event, which two threads must not do at once
 }
 
 void settle(const std::vector<mx::array>& arrays) {
