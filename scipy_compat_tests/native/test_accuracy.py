@@ -144,7 +144,7 @@ def test_duplicates(kind, dtype, device, n):
         B = A.copy()
         B.sum_duplicates()
         close(B.data, expected, magnitude, dtype, count)
-        close([wide(A[0, p]) for p in range(7)], expected, magnitude, dtype, count)
+        close([wide(A[0, p]) for p in range(7)], expected, magnitude, dtype, max(count, 32))  # pairwise, by NumPy
     for A in (coo.tocsr(), coo.tocsc(), csr.tobsr((1, 7)), coo.reshape((7, 1)).reshape((1, 7))):
         B = A.copy()
         B.sum_duplicates()
@@ -223,7 +223,7 @@ def test_segments(k, dtype, device, n):
 
 
 def test_products_of_segments(device):
-    x = mx.array(np.tile(np.float32([1.1, 1 / 1.1]), 20_000)[:, None])
+    x = mx.array(1 + 1e-3 * np.random.default_rng(0).standard_normal((40_000, 1)).astype(np.float32))
     found = sp.indexed.segment_reduce(x, np.array([40_000]), "prod").item()
     expected = math.exp(math.fsum(np.log(np.asarray(x, np.float64)).ravel()))
     assert abs(found / expected - 1) <= (1e-6 if device == "cpu" else 40_000 * 2.0**-24)
