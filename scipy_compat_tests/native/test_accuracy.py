@@ -16,7 +16,7 @@ import pytest
 import mlx_sparse as sp
 from mlx_sparse._reduce import totals_along
 
-N = {"cpu": 400_000, "shader": 60_000, "gpu": 400_000}
+N = {"cpu": 200_000, "shader": 60_000, "gpu": 200_000}
 DTYPES = ["float32", "float64", "complex64", "float16", "bfloat16"]
 EPS = {"float32": 2.0**-24, "float64": 2.0**-53, "complex64": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 
