@@ -14,6 +14,7 @@ from ._data import traced
 from ._shape import check_shape, given_shape, is_shape
 
 _BLOCK_OPS = ("plus", "minus", "multiply")
+_FEW_SUMMANDS = 256  # that a product with ones may add up one after the other
 
 
 class _bsr_base(_cs_array):
@@ -285,8 +286,21 @@ class _bsr_base(_cs_array):
     # ---- reductions and dense parts ---------------------------------------------------------------------------
 
     def _axis_sum(self, data: mx.array, axis: int, stream: Any) -> mx.array:
-        ones = _dense.full(self._shape[axis], 1, data.dtype)
-        return self._product(data, ones, axis == 0, stream)
+        n, (R, C) = data.shape[0], self.blocksize
+        if n * max(R, C) <= _FEW_SUMMANDS:
+            ones = _dense.full(self._shape[axis], 1, data.dtype)
+            return self._product(data, ones, axis == 0, stream)
+        count = self._shape[1 - axis] // (R if axis else C)
+        if axis:
+            segments = _native.Segments(count, self._indptr.astype(mx.int32, stream=stream))
+        else:
+            ids = self._indices[:n].astype(mx.int32, stream=stream)
+            sort = _native.uses_shaders(stream)
+            segments = _native.Segments.sort_by_ids(ids, count, stream) if sort else _native.Segments(count, ids=ids)
+        blocks = mx.reshape(data.astype(_dtypes.accumulator(data.dtype), stream=stream), (n, R * C), stream=stream)
+        sums = _native.segment_reduce(_native.SegmentKind.sum, blocks, segments, stream)
+        lines = mx.sum(mx.reshape(sums, (count, R, C), stream=stream), 1 + axis, stream=stream)
+        return mx.flatten(lines, stream=stream).astype(data.dtype, stream=stream)
 
     def _diagonal(self, k: int) -> mx.array:
         M, N = self.shape

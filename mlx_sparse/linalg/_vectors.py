@@ -167,7 +167,7 @@ class HostColumns(HostBlocks):
         super().__init__(like, A, M)
         self._open = np.ones(like.shape[1], bool)
         ones = np.ones(len(self._scratch), like.dtype)
-        self._inner = lambda u, v: ones[: len(u)] @ (u.conj() * v)  # sums by BLAS: along short rows NumPy is slow
+        self._inner = lambda u, v: _column_sums(u.conj() * v, ones)
         wide = np.promote_types(like.dtype, np.float64)
         self._wide = lambda part: part.astype(wide)
 
@@ -196,6 +196,15 @@ class HostColumns(HostBlocks):
     def done(self, met: Any) -> bool:
         self._open = ~met
         return bool(met.all())
+
+
+def _column_sums(x: np.ndarray, ones: np.ndarray) -> np.ndarray:
+    """By BLAS, as along short rows NumPy is slow; in 16 parts, as BLAS adds one after the other."""
+    n = len(x) // 16
+    if n == 0:
+        return x.sum(axis=0)
+    total = (ones[:n] @ x[: 16 * n].reshape(n, -1)).reshape(16, -1).sum(axis=0)
+    return total + x[16 * n :].sum(axis=0) if len(x) > 16 * n else total
 
 
 def _roots(squares: np.ndarray) -> np.ndarray:
