@@ -162,7 +162,7 @@ class _data_array(_spbase):
 
     def _separate(self, name: str) -> None:
         """Make a buffer (or a tuple of them) one that users may write to: a copy if anything but this array sees it."""
-        if _all(_dense.is_exposed, self._raw(name)):
+        if _all(lambda a: a.size == 0 or _dense.is_exposed(a), self._raw(name)):
             return  # then this array handed it out, or has it by its transpose
         pending = self._pending
         structure: Any = self._structure if self._bound and pending is None else None
@@ -181,8 +181,8 @@ class _data_array(_spbase):
     def _take_buffer(self, name: str, new: Any) -> None:
         """Another buffer `name`, which the user assigns: looked at when something next reads this array."""
         if name == "_data":
-            if new.ndim != self._rank:
-                raise ValueError(f"data of {self._format} must have {self._rank} dimensions; got shape {tuple(new.shape)}")
+            if new.ndim > self._rank:
+                raise ValueError(f"data of {self._format} have {self._rank} dimensions; got shape {tuple(new.shape)}")
             if self._pending is None and new.shape == self._data.shape:
                 self._data = new
                 return

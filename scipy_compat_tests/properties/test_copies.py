@@ -79,7 +79,7 @@ def functions(s):
         "tril": lambda A: s.tril(A, 9),
         "triu": lambda A: s.triu(A, -9),
         "find": s.find,
-        "safely_cast_index_arrays": lambda A: s.safely_cast_index_arrays(A) if A.format not in ("lil", "dok") else None,
+        "safely_cast_index_arrays": lambda A: s.safely_cast_index_arrays(A) if A.format in ("csr", "coo", "dia") else None,
         "expand_dims": lambda A: s.expand_dims(A, axis=0),
         "permute_dims": lambda A: s.permute_dims(A, (1, 0), copy=True),
         "swapaxes": lambda A: s.swapaxes(A, 0, 1),
