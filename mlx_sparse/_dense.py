@@ -19,7 +19,7 @@ _WIDE = {"q": np.int64, "Q": np.uint64}
 # Allocations that users can write to through ndarrays that they still hold, by address: those ndarrays. What is derived
 # from one of them, and an allocation itself, lives at least as long as it. See `_data._data_array`.
 exposed: dict[int, list[weakref.ref[np.ndarray]]] = {}
-_empty: weakref.WeakValueDictionary[int, np.ndarray] = weakref.WeakValueDictionary()  # those without memory, by identity
+_empty: weakref.WeakValueDictionary[int, np.ndarray] = weakref.WeakValueDictionary()  # without memory: by identity
 
 
 def is_mlx(x: Any) -> bool:
