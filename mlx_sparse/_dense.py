@@ -205,7 +205,7 @@ def to_mlx(x: Any, dtype: Any = None, stream: Any = None) -> mx.array:
     An `mx.array` is held by a handle of its own, and cast lazily to another dtype; everything else is copied.
     """
     if is_mlx(x):
-        return _native.handle(x) if dtype is None or x.dtype == dtype else x.astype(dtype, stream=stream)
+        return settled(_native.handle(x) if dtype is None or x.dtype == dtype else x.astype(dtype, stream=stream))
     if isinstance(x, (list, tuple)) and dtype is not None and _dtypes.is_integral(dtype):
         x = _integers(x, _dtypes.numpy_dtype(dtype))
     a = np.asarray(as_dense(x))
