@@ -223,7 +223,8 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         self._sorted = self._canonical_format = None
         # Kernels need both of one dtype: the wider, until the other one has been assigned too.
         parts: Any = self._pending
-        index = _dtypes.index_dtype(({n: parts[n].dtype for n in ("_indices", "_indptr")} | self._restructured).values())
+        now = {n: parts[n].dtype for n in ("_indices", "_indptr")}
+        index = _dtypes.index_dtype((now | self._restructured).values())
         parts["_indices"], parts["_indptr"] = parts["_indices"].astype(index), parts["_indptr"].astype(index)
 
     def _getnnz(self, axis: int | None = None) -> int:

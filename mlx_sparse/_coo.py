@@ -235,7 +235,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         """Indices along the last axis but one (all zero for a 1-D array)."""
         if self.ndim > 1:
             return self._attribute("_coords")[-2]
-        row = _dense.in_namespace(self._row)
+        row = _dense.in_namespace(mx.zeros_like(self._raw("_coords")[0]))
         if isinstance(row, np.ndarray):
             row.flags.writeable = False
         return row

@@ -87,8 +87,9 @@ class _data_array(_spbase):
     - an array that is made over a buffer of which someone holds a view takes a copy (`_from_parts`); only transposes
       and reshaped arrays share it (`_over`), as in SciPy.
 
-    Views of a buffer reach the array that handed them out until an in-place method gives that array another one. Reading `_data` and its like inside the package is no exposure. What users assign stands in `_pending` until something
-    reads a buffer, which then finds it checked or raises: see `_unchecked`.
+    Views of a buffer reach the array that handed them out until an in-place method gives that array another one.
+    Reading `_data` and its like inside the package is no exposure. What users assign stands in `_pending` until
+    something reads a buffer, which then finds it checked or raises: see `_unchecked`.
     """
 
     _buffers: tuple[str, ...]
@@ -155,8 +156,9 @@ class _data_array(_spbase):
         return getattr(self, name) if self._pending is None else self._pending[name]
 
     def _attribute(self, name: str) -> Any:
-        """What the user gets for a buffer (for a tuple of them): a handle of its own, which `v[0] = 1` changes alone; in
-        numpy mode a writable view, and the same one while it is held.
+        """What the user gets for a buffer (or a tuple of them): a handle of its own, which `v[0] = 1` changes alone.
+
+        In numpy mode a writable view, and the same one while it is held.
         """
         take: Any = _native.handle
         if _dense.numpy_mode():
@@ -167,7 +169,7 @@ class _data_array(_spbase):
 
     def _separate(self, name: str) -> None:
         """Make a buffer (or a tuple of them) one that users may write to: a copy if anything but this array sees it."""
-        if _all(_dense.is_exposed, self._raw(name)):
+        if _all(lambda a: a.size == 0 or _dense.is_exposed(a), self._raw(name)):
             return  # then this array handed it out, or has it by its transpose
         pending = self._pending
         structure: Any = self._structure if self._bound and pending is None else None
@@ -186,8 +188,8 @@ class _data_array(_spbase):
     def _take_buffer(self, name: str, new: Any) -> None:
         """Another buffer `name`, which the user assigns: looked at when something next reads this array."""
         if name == "_data":
-            if new.ndim != self._rank:
-                raise ValueError(f"data of {self._format} must have {self._rank} dimensions; got shape {tuple(new.shape)}")
+            if new.ndim > self._rank:
+                raise ValueError(f"data of {self._format} have {self._rank} dimensions; got shape {tuple(new.shape)}")
             if self._pending is None and new.shape == self._data.shape:
                 self._data = new
                 return
@@ -228,7 +230,8 @@ class _data_array(_spbase):
 
     def _share_with(self, other: Any) -> None:
         """Let views of `data` reach `other` as well, which has the same buffer."""
-        held = {id(A): A for A in (ref() for ref in (*self._kin, weakref.ref(self), weakref.ref(other))) if A is not None}
+        refs = (*self._kin, weakref.ref(self), weakref.ref(other))
+        held = {id(A): A for A in (ref() for ref in refs) if A is not None}
         self._kin = other._kin = tuple(map(weakref.ref, held.values()))
 
     def _bind(self) -> None:

@@ -23,6 +23,7 @@ _WIDE = {"q": np.int64, "Q": np.uint64}
 # Allocations that users can write to through ndarrays that they still hold, by address: those ndarrays. What is derived
 # from one of them, and an allocation itself, lives at least as long as it. See `_data._data_array`.
 exposed: dict[int, list[weakref.ref[np.ndarray]]] = {}
+_empty: weakref.WeakValueDictionary[int, np.ndarray] = weakref.WeakValueDictionary()  # without memory: by identity
 
 
 def is_mlx(x: Any) -> bool:
@@ -105,8 +106,13 @@ def unexposed(*arrays: mx.array) -> tuple[mx.array, ...]:
 def expose(a: mx.array) -> np.ndarray:
     """A writable ndarray over `a`, the same one while it is held."""
     v = view(a)
-    if a.dtype == mx.bfloat16 or a.size == 0:  # a copy
+    if a.dtype == mx.bfloat16:  # a copy
         return v
+    if a.size == 0:
+        known = _empty.get(id(a))
+        if known is None or known.shape != v.shape or known.dtype != v.dtype:
+            _empty[id(a)] = known = v
+        return known
     allocation, address = _native.memory(a)
     held = exposed.setdefault(allocation, [])
     for known in [ref() for ref in held]:
@@ -119,10 +125,9 @@ def expose(a: mx.array) -> np.ndarray:
         if not held and exposed.get(allocation) is held:
             del exposed[allocation]
 
-    root = v
-    while isinstance(root.base, np.ndarray):  # what is derived from `v` keeps this one alive
-        root = root.base
-    held.append(weakref.ref(root, forget))
+    if isinstance(v.base, np.ndarray):  # what is derived from `v` would keep that one alive, and not `v`
+        v = np.ndarray(v.shape, v.dtype, memoryview(v.base))  # type: ignore[arg-type]
+    held.append(weakref.ref(v, forget))
     return v
 
 
@@ -257,7 +262,7 @@ def to_mlx(x: Any, dtype: Any = None, stream: Any = None) -> mx.array:
     An `mx.array` is held by a handle of its own, and cast lazily to another dtype; everything else is copied.
     """
     if is_mlx(x):
-        return _native.handle(x) if dtype is None or x.dtype == dtype else cast(x, dtype, stream)
+        return settled(_native.handle(x) if dtype is None or x.dtype == dtype else cast(x, dtype, stream))
     if isinstance(x, (list, tuple)) and dtype is not None and _dtypes.is_integral(dtype):
         x = _integers(x, _dtypes.numpy_dtype(dtype))
     a = np.asarray(as_dense(x))

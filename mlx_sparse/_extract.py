@@ -113,7 +113,6 @@ def safely_cast_index_arrays(A: Any, idx_dtype: Any = np.int32, msg: str = "") -
     >>> row, col = sp.safely_cast_index_arrays(sp.coo_array([[0, 1]]), np.int64)
     """
     A = as_sparse(A)
-    A = A.copy() if A.format == "bsr" else A  # of these SciPy gives arrays of their own
     host = _dtypes.numpy_dtype(idx_dtype)
     limit = np.iinfo(host).max
     block = A.blocksize if A.format == "bsr" else (1, 1)
