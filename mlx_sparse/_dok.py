@@ -15,6 +15,7 @@ from ._entrywise import _entrywise, is_integer_like
 from ._index import Index
 from ._shape import all_integers, check_input, check_shape, given_shape, is_shape
 
+
 class _dok_base(_entrywise, dict):  # type: ignore[misc]
     """Dictionary Of Keys array, 1-D or 2-D: for building entry by entry, with the methods of a `dict`.
 
