@@ -188,7 +188,7 @@ def like(a: mx.array, operand: Any) -> Any:
 def settled(a: mx.array) -> mx.array:
     """`a`, evaluated if users hold views of buffers: what they write must not reach what was asked for before."""
     if exposed and not _native.is_tracer(a):
-        mx.eval(a)
+        _native.evaluate(a)
     return a
 
 

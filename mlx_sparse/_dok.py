@@ -16,8 +16,6 @@ from ._entrywise import Container, _entrywise, is_integer_like
 from ._index import ARRAYS, Index, is_mesh
 from ._shape import all_integers, check_input, check_shape, given_shape, is_shape
 
-_MISSING: Any = object()
-
 
 class _dok_base(_entrywise, dict):  # type: ignore[misc]
     """Dictionary Of Keys array, 1-D or 2-D: for building entry by entry, with the methods of a `dict`.
@@ -167,9 +165,14 @@ class _dok_base(_entrywise, dict):  # type: ignore[misc]
         """View of the values."""
         return self._dict.values()
 
-    def pop(self, key: Any, default: Any = _MISSING, /) -> Any:
-        """Remove the entry at `key` and return its value; `default`, if given, where there is none."""
-        return self._dict.pop(key) if default is _MISSING else self._dict.pop(key, default)
+    def pop(self, /, *args: Any, **named: Any) -> Any:
+        """Remove the entry at a key and return its value; with a second argument, that where there is none."""
+        if named:  # in the words of every release of SciPy
+            raise TypeError(
+                f"pop() got an unexpected keyword argument '{next(iter(named))}' (got some positional-only arguments "
+                f"passed as keyword arguments: '{', '.join(named)}')"
+            )
+        return self._dict.pop(*args)
 
     def popitem(self) -> Any:
         """Remove and return some entry, as (key, value)."""
