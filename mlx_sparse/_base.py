@@ -530,7 +530,7 @@ class _spbase(_reduced):
 
         `traced`, where f has a derivative, is its form in MLX, which keeps the zeros of traced values.
         """
-        given = self if self.format in ("csr", "csc") else self.tocsr()
+        given: Any = self if self.format in ("csr", "csc") else self.tocsr()
         if traced and _native.is_tracer(given._data):
             cs = given._canonical()
             return cs._with_data(traced(cs._data))
