@@ -528,11 +528,14 @@ class _spbase(_interoperable, _reduced):
 
         `traced`, where f has a derivative, is its form in MLX, which keeps the zeros of traced values.
         """
-        cs = (self if self.format in ("csr", "csc") else self.tocsr())._canonical()
-        if traced and _native.is_tracer(cs._data):
+        given: Any = self if self.format in ("csr", "csc") else self.tocsr()
+        if traced and _native.is_tracer(given._data):
+            cs = given._canonical()
             return cs._with_data(traced(cs._data))
-        res = cs._with_data(_dense.to_mlx(f(_dense.view(cs._data))))
+        cs = given._without_duplicates()
+        res = cs._with_data(_dense.mapped(f, cs._data, reuse=cs is not given))
         res.eliminate_zeros()
+        res.sum_duplicates()  # which sorts what is left
         return res
 
     # ---- comparisons ------------------------------------------------------------------------------------------

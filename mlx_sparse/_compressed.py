@@ -8,7 +8,7 @@ import mlx.core as mx
 import numpy as np
 
 from . import _dense, _dtypes, _native
-from ._base import as_sparse, issparse
+from ._base import as_sparse, issparse, sparray
 from ._compressed_index import _cs_indexed
 from ._data import _data_array, traced
 from ._minmax import _cs_minmax
@@ -61,7 +61,8 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
                 check_shape(arg1, self._allow_nd)  # says what is wrong with a shape
             raise ValueError(f"unrecognized {type(self).__name__} constructor input: {arg1}")
         elif isinstance(arg1, tuple):
-            self._adopt(self._coo_of(arg1, shape, target).asformat(self.format))
+            if not self._from_triplets(arg1, shape, target, validate):
+                self._adopt(self._coo_of(arg1, shape, target).asformat(self.format))
         else:
             self._from_dense(arg1, target)
         if shape is not None:
@@ -146,6 +147,35 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         if validate in (True, "full") and not traced(self._indices, self._indptr):
             self._check_contents()
             self.prune()
+
+    def _from_triplets(self, arg1: tuple, shape: Any, dtype: mx.Dtype | None, validate: bool | str) -> bool:
+        """Construction from coordinates where NumPy holds them, without copies of them; False where it takes more."""
+        data, coords = arg1
+        if not isinstance(coords, (tuple, list)) or len(coords) != 2 or validate not in (True, "full"):
+            return False
+        if not all(type(x) is np.ndarray and x.size for x in (data, *coords)):
+            return False
+        row, col = coords
+        if not isinstance(self, sparray) or mx.default_device().type != mx.DeviceType.cpu:
+            return False
+        if row.dtype != col.dtype or row.dtype not in (np.int32, np.int64) or row.shape != col.shape:
+            return False
+        if not _dtypes.is_shared(data.dtype) or dtype not in (None, _dtypes.mlx_dtype(data.dtype)):
+            return False
+        low, high = [x.min() for x in coords], [int(x.max()) for x in coords]
+        target = tuple(n + 1 for n in high) if shape is None else check_shape(shape, self._allow_nd)
+        if len(target) != 2 or min(low) < 0 or any(i >= n for i, n in zip(high, target, strict=True)):
+            return False
+        if _dtypes.numpy_dtype(_dense.index_dtype_of(coords, max(target))) != row.dtype:
+            return False
+        major, minor = self._swap(coords)
+        parts = _native.numpy_to_canonical(data, major, minor, self._swap(target)[0])
+        if parts is None:
+            return False
+        self._shape = target
+        self._rebind(*parts)
+        self._sorted = self._canonical_format = True
+        return True
 
     def _infer_shape(self) -> tuple[int, ...]:
         if self._indptr.size == 0 or self._indices.size == 0:
@@ -318,11 +348,17 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
     def _unique(self) -> Any:
         return self._canonical()
 
+    def _without_duplicates(self) -> Any:
+        """This array if it has no duplicates, in any order, else a canonical copy: for what looks at values alone."""
+        if self.has_canonical_format or not _native.has_duplicates(self._indices, self._indptr):
+            return self
+        return self._canonical()
+
     def count_nonzero(self, axis: int | None = None) -> Any:
         """Number of entries whose value is not zero, in all or along `axis`."""
-        A = self._canonical()
+        A = self._without_duplicates()
         if axis is None:
-            return np.count_nonzero(_dense.view(A._entries()) != 0)  # of floats themselves it takes twice as long
+            return np.intp(_dense.count_nonzero(_dense.view(A._entries())))
         if self.ndim == 1:
             return A.tocoo().count_nonzero(axis)
         axis = axis + 2 if axis < 0 else axis
@@ -378,10 +414,13 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
     # ---- element-wise -----------------------------------------------------------------------------------------
 
     def _merge_sparse(self, other: Any, op: str) -> Any:
-        a, b = self._canonical(), other.asformat(self.format)._canonical()
+        a, b = self, other.asformat(self.format)
+        if traced(a._data, b._data):
+            a, b = a._canonical(), b._canonical()
+        canonical = a.has_canonical_format, b.has_canonical_format
         dtype = _dtypes.result_type(a._data.dtype, b._data.dtype)
         index = _dtypes.index_dtype([a._indices.dtype, b._indices.dtype], max(self.shape))
-        parts = _native.merge(MERGE_OPS[op], a._trio_as(dtype, index), b._trio_as(dtype, index))
+        parts = _native.merge(MERGE_OPS[op], a._trio_as(dtype, index), b._trio_as(dtype, index), *canonical)
         return self._from_parts(*parts, self.shape, canonical=True)
 
     def multiply(self, other: Any) -> Any:

@@ -340,7 +340,10 @@ class _data_array(_spbase):
         return self._mapped(operator.neg, operator.neg)
 
     def __abs__(self) -> Any:
-        return self._unique()._mapped(np.abs, mx.abs)
+        A = self._unique()
+        if A is not self and _dense.numpy_mode() and not traced(A._data):
+            return A._with_data(_dense.mapped(np.abs, A._data, reuse=True))
+        return A._mapped(np.abs, mx.abs)
 
     def _mapped(self, in_numpy: Any, in_mlx: Any) -> Any:
         """The same structure with a function of the values, which either library computes."""
@@ -354,7 +357,8 @@ class _data_array(_spbase):
             return self.copy()
         A = self._unique()
         if _dense.numpy_mode():
-            return A._with_data(_dense.to_mlx(np.around(_dense.view(A._data), ndigits), A._data.dtype))
+            values = _dense.mapped(lambda v: np.around(v, ndigits), A._data, A._data.dtype, A is not self)
+            return A._with_data(values)
         return A._with_data(mx.round(A._data, ndigits))
 
     def __imul__(self, other: Any) -> Any:
@@ -418,15 +422,17 @@ class _data_array(_spbase):
         if target != mx.bfloat16:
             target = _dtypes.mlx_dtype((np.ones(min(1, base._data.size), host) ** _dense.python_scalar(n)).dtype)
         if _dense.numpy_mode() or _dense.numpy_is_quicker(base._data):  # to the last bit what SciPy gives
-            return base._with_data(_dense.to_mlx(_dense.view(base._data) ** _dense.python_scalar(n), target))
+            exponent = _dense.python_scalar(n)
+            return base._with_data(_dense.mapped(lambda v: v**exponent, base._data, target, base is not self))
         if _dense.python_scalar(n) == 2:  # several times quicker than a power of any kind
             return base._with_data(mx.square(base._data.astype(target)))
         return base._with_data(mx.power(base._data.astype(target), _dense.to_mlx(n, target)))
 
     def _unary(self, name: str) -> Any:
-        return self._unique()._unary_unique(name)
+        A = self._unique()
+        return A._unary_unique(name, A is not self)
 
-    def _unary_unique(self, name: str) -> Any:
+    def _unary_unique(self, name: str, reuse: bool) -> Any:
         host = _dtypes.numpy_dtype(self._data.dtype)
         ufunc = getattr(np, name)
         target = self._data.dtype
@@ -440,7 +446,7 @@ class _data_array(_spbase):
         ):
             quiet: Any = "warn" if _dense.numpy_mode() else "ignore"  # as NumPy, and as MLX
             with np.errstate(over="ignore", divide=quiet, invalid=quiet):
-                return self._with_data(_dense.to_mlx(ufunc(_dense.view(self._data)), target))
+                return self._with_data(_dense.mapped(ufunc, self._data, target, reuse))
         if _dtypes.is_integral(target):
             if name == "sign":
                 return self._with_data(mx.sign(self._data))

@@ -19,6 +19,7 @@ from . import _dtypes, _native, runtime
 
 _SHORT = 1 << 18
 _LARGE = 1 << 24  # bytes from which on memory is asked for before MLX is
+_PIECE = 1 << 16  # elements that NumPy computes at a time
 _WIDE = {"q": np.int64, "Q": np.uint64}
 # Allocations that users can write to through ndarrays that they still hold, by address: those ndarrays. What is derived
 # from one of them, and an allocation itself, lives at least as long as it. See `_data._data_array`.
@@ -178,6 +179,31 @@ def full(shape: int | tuple[int, ...], value: float, dtype: mx.Dtype, stream: An
             return made
     expect(shape, dtype)
     return mx.full(shape, mx.array(value, dtype=dtype), stream=stream)  # of a number alone it would not be bool
+
+
+def mapped(f: Any, a: mx.array, dtype: Any = None, reuse: bool = False) -> mx.array:
+    """f, which NumPy computes element by element, over the elements of `a`, as `dtype` (default: what f gives).
+
+    A piece at a time: f's results would be a second copy of the whole. With `reuse` they may take the place of the
+    elements, for a buffer that nothing else can see.
+    """
+    v = view(a)
+    short = a.dtype == mx.bfloat16 or dtype is not None and dtype == mx.bfloat16
+    if v.size <= _PIECE or short or not v.flags.c_contiguous:
+        return to_mlx(f(v), dtype)
+    target = _dtypes.mlx_dtype(f(v.flat[:1]).dtype) if dtype is None else dtype
+    made = a if reuse and target == a.dtype else _native.uninitialized(v.shape, mx.zeros(0, dtype=target))
+    elements, out = v.reshape(-1), view(made).reshape(-1)
+    for low in range(0, v.size, _PIECE):
+        at = slice(low, low + _PIECE)
+        out[at] = f(elements[at])
+    return made
+
+
+def count_nonzero(v: np.ndarray) -> int:
+    """`numpy.count_nonzero`, by pieces: of floats themselves it takes twice as long as of a comparison."""
+    flat = v.reshape(-1)
+    return sum(int(np.count_nonzero(flat[low : low + _PIECE] != 0)) for low in range(0, flat.size, _PIECE))
 
 
 def like(a: mx.array, operand: Any) -> Any:

@@ -121,7 +121,7 @@ class _minmax:
         if any(self.shape[a] == 0 for a in (range(self.ndim) if axes is None else axes)):
             raise ValueError("zero-size array to reduction operation")
         if axes is None:
-            return _extreme_of_all(self._unique(), name, explicit)
+            return _extreme_of_all(self._without_duplicates(), name, explicit)
         is_max, ignore_nan, *_ = _KINDS[name]
         best = self._axis_extreme(axes, is_max, ignore_nan, explicit)
         kept = tuple(n for a, n in enumerate(self.shape) if a not in axes)
@@ -148,6 +148,9 @@ class _minmax:
         index = _dtypes.index_dtype(maxval=max(kept))
         made = tuple(_dense.to_index(c, index, "coords") for c in np.unravel_index(keys, kept))
         return ARRAYS["coo"]._from_parts(values, made, kept, canonical=True)  # matrices reshape it to theirs
+
+    def _without_duplicates(self) -> Any:
+        return self._unique()
 
     # ---- positions --------------------------------------------------------------------------------------------
 
@@ -200,13 +203,13 @@ class _cs_minmax(_minmax):
     """The family for compressed formats."""
 
     _swap: Any
-    _canonical: Any
+    _without_duplicates: Any
 
     def _axis_extreme(self, axes: tuple[int, ...], is_max: bool, ignore_nan: bool, explicit: bool) -> Any:
         if self.format not in ("csr", "csc"):  # blocks
             return super()._axis_extreme(axes, is_max, ignore_nan, explicit)
         major, minor = self._swap(self.shape)
-        A = self._canonical()
+        A = self._without_duplicates()
         data = A._entries()
         if max(major, minor) > 4 * data.size + 4096:
             return super()._axis_extreme(axes, is_max, ignore_nan, explicit)

@@ -63,6 +63,20 @@ py::object element_of(const Compressed& a, int64_t major, int64_t minor, bool so
   return to_python(std::move(out));
 }
 
+// The canonical form of entries by coordinates where they stand; None where they must be converted first.
+std::optional<Compressed> numpy_to_canonical(const py::array& data, const py::array& major, const py::array& minor,
+                                             int64_t n_major) {
+  const auto dtype = mlx_dtype(data.dtype()), index = mlx_dtype(major.dtype());
+  for (const auto* a : {&data, &major, &minor}) {
+    if (a->ndim() != 1 || a->size() != data.size() || !(a->flags() & py::array::c_style)) return std::nullopt;
+  }
+  if (!dtype || !index || mlx_dtype(minor.dtype()) != index || (index != mx::int32 && index != mx::int64)) return std::nullopt;
+  const auto n = static_cast<size_t>(data.size());
+  const Triplets given{*dtype, *index, n, data.data(), major.data(), minor.data()};
+  auto run = [&]() -> std::optional<Compressed> { return triplets_to_canonical(given, n_major); };
+  return n < kSerialWork ? run() : without_lock(run);
+}
+
 // alone: Python holds no other reference to the values.
 auto set_places(const py::tuple& trio, Places major, Places minor, const mx::array& values, bool sorted, bool insert,
                 bool alone) {
@@ -93,12 +107,14 @@ void bind_canonical(py::module_& m) {
       .value("ge", MergeOp::ge);
   m.def("check_indices", unlocked(&check_indices), "indices"_a, "indptr"_a, "n_minor"_a);
   m.def("is_sorted", unlocked(&is_sorted), "indices"_a, "indptr"_a);
+  m.def("has_duplicates", unlocked(&has_duplicates), "indices"_a, "indptr"_a);
   m.def("is_canonical", unlocked(&is_canonical), "indices"_a, "indptr"_a);
   m.def("sort_indices", unlocked(&sort_indices), "a"_a);
   m.def("sum_duplicates", unlocked(&sum_duplicates), "a"_a);
+  m.def("numpy_to_canonical", &numpy_to_canonical, "data"_a, "major"_a, "minor"_a, "n_major"_a);
   m.def("coo_to_canonical", unlocked(&coo_to_canonical), "data"_a, "major"_a, "minor"_a, "n_major"_a);
   m.def("eliminate_zeros", unlocked(&eliminate_zeros), "a"_a);
-  m.def("merge", unlocked(&merge), "op"_a, "a"_a, "b"_a);
+  m.def("merge", unlocked(&merge), "op"_a, "a"_a, "b"_a, "a_canonical"_a, "b_canonical"_a);
   m.def("matmul_sparse", unlocked(&matmul_sparse, 16), "a"_a, "b"_a, "n_minor"_a);
 }
 

@@ -2,6 +2,7 @@
 
 #include "kernels/canonical.h"
 #include "kernels/convert.h"
+#include "kernels/duplicates.h"
 #include "ops/filter.h"
 #include "ops/values.h"
 
@@ -35,16 +36,16 @@ Compressed sum_duplicates_traced(const Compressed& a) {
   });
 }
 
-// Coordinates in any order -> compressed, duplicates kept, and sorted and summed by `finish(view of the result)`.
-template <class T, class I, class Finish>
-Arrays compressed_coo(const Arrays& coo, int64_t n_major, Finish finish) {
+// Coordinates in any order -> compressed, duplicates kept.
+Arrays compressed_coo(const Arrays& coo, int64_t n_major) {
   const auto &data = coo[2], &minor = coo[1];
   return run({coo, {indptr_for(n_major, minor.dtype()), {minor.shape(), minor.dtype()}, {data.shape(), data.dtype()}},
               [=](const Arrays& in, Arrays& out) {
-                const CooPattern<I> entries{in[1].size(), static_cast<size_t>(n_major), 0, ptr<I>(in[0]), ptr<I>(in[1])};
-                const auto to = out_of<T, I>(out);
-                coo_to_cs(CooView<T, I>{entries, ptr<T>(in[2])}, to);
-                finish(to);
+                with_index(in[1], [&](auto i) {
+                  using I = typename decltype(i)::type;
+                  const CooPattern<I> entries{in[1].size(), static_cast<size_t>(n_major), 0, ptr<I>(in[0]), ptr<I>(in[1])};
+                  coo_to_cs(CooView<uint32_t, I>{entries, ptr<uint32_t>(in[2])}, out_of<uint32_t, I>(out));
+                });
               }});
 }
 
@@ -73,6 +74,10 @@ bool is_sorted(const mx::array& indices, const mx::array& indptr) {
   return with_pattern(indices, indptr, [](auto a) { return cs_is_sorted(a); });
 }
 
+bool has_duplicates(const mx::array& indices, const mx::array& indptr) {
+  return with_pattern(indices, indptr, [](auto a) { return cs_has_duplicates(a); });
+}
+
 bool is_canonical(const mx::array& indices, const mx::array& indptr) {
   return with_pattern(indices, indptr, [](auto a) { return cs_is_canonical(a); });
 }
@@ -93,17 +98,29 @@ Compressed sort_indices(const Compressed& given) {
 
 Compressed sum_duplicates(const Compressed& a) {
   if (a.data.is_tracer()) return sum_duplicates_traced(a);
-  const int ranks = is_sorted(a.indices, a.indptr) ? 0 : static_cast<int>(a.indices.size());
+  const bool sorted = is_sorted(a.indices, a.indptr);
   return with_value(a, [&](auto i, auto t) {
     using I = typename decltype(i)::type;
     using T = typename decltype(t)::type;
-    auto map = [=](auto& x) { return ranks ? out_ptr<I>(x) : nullptr; };
-    const Pass count{pattern(a), {indptr_for(a.n_major(), a.indptr.dtype()), {{ranks}, a.indices.dtype()}},
-                     [=](const Arrays& in, Arrays& out) {
-                       cs_count_unique(pattern_of<I>(in), out_ptr<I>(out[0]), map(out[1]));
+    if (!sorted) { // in a copy, which is all the memory that it takes
+      const Output indptr = indptr_for(a.n_major(), a.indptr.dtype());
+      const std::vector<Output> results{indptr, {a.indices.shape(), a.indices.dtype()}, {a.data.shape(), a.data.dtype()}};
+      return compressed(cut(run({parts(a), results, [](const Arrays& in, Arrays& out) {
+        for (size_t k = 0; k < in.size(); ++k) {
+          char* to = out_ptr<char>(out[k]);
+          const char* from = ptr<char>(in[k]);
+          parallel_for(in[k].nbytes(), plan_parts(in[k].size()), [=](size_t lo, size_t hi) {
+            std::memcpy(to + lo, from + lo, hi - lo);
+          });
+        }
+        cs_canonicalize<T, I>(in[0].size() - 1, out_of<T, I>(out));
+      }})));
+    }
+    const Pass count{pattern(a), {indptr_for(a.n_major(), a.indptr.dtype())}, [](const Arrays& in, Arrays& out) {
+                       cs_count_unique<I>(pattern_of<I>(in), out_ptr<I>(out[0]), nullptr);
                      }};
-    const Pass fill{parts(a), entries_like(a), [=](const Arrays& in, Arrays& out) {
-                      cs_sum_duplicates(view_of<T, I>(in), ranks ? ptr<I>(in[3]) : nullptr, out_of<T, I>(out));
+    const Pass fill{parts(a), entries_like(a), [](const Arrays& in, Arrays& out) {
+                      cs_sum_duplicates<T, I>(view_of<T, I>(in), nullptr, out_of<T, I>(out));
                     }};
     return compressed(sized(count, fill));
   });
@@ -112,18 +129,28 @@ Compressed sum_duplicates(const Compressed& a) {
 Compressed coo_to_canonical(const mx::array& data, const mx::array& major, const mx::array& minor, int64_t n_major) {
   if (data.is_tracer()) {
     return sum_duplicates(moved({data, minor, major}, [=](const Compressed& coo) {
-      return with_index(minor, [&](auto i) {
-        using I = typename decltype(i)::type;
-        return compressed(compressed_coo<uint32_t, I>(parts(coo), n_major, [](auto) {}));
-      });
+      return compressed(compressed_coo(parts(coo), n_major));
     }));
   }
-  return with_value({data, minor, major}, [&](auto i, auto t) {
-    using I = typename decltype(i)::type;
-    using T = typename decltype(t)::type;
-    return compressed(cut(compressed_coo<T, I>({major, minor, data}, n_major, [=](CsOut<T, I> a) {
-      cs_canonicalize<T, I>(n_major, a);
-    })));
+  const auto in = evaluated(Arrays{major, minor, data});
+  const char *from = ptr<char>(in[2]), *first = ptr<char>(in[0]), *second = ptr<char>(in[1]);
+  return triplets_to_canonical(Triplets{data.dtype(), minor.dtype(), minor.size(), from, first, second}, n_major);
+}
+
+Compressed triplets_to_canonical(const Triplets& coo, int64_t n_major) {
+  const std::vector<Output> results{indptr_for(n_major, coo.index), room_for(coo.n, coo.index), room_for(coo.n, coo.dtype)};
+  return dispatch_index(coo.index, [&](auto i) {
+    return dispatch_value(coo.dtype, [&](auto t) {
+      using I = typename decltype(i)::type;
+      using T = typename decltype(t)::type;
+      const auto *major = static_cast<const I*>(coo.major), *minor = static_cast<const I*>(coo.minor);
+      const CooPattern<I> entries{coo.n, static_cast<size_t>(n_major), 0, major, minor};
+      const CooView<T, I> a{entries, static_cast<const T*>(coo.data)};
+      return compressed(cut(run({{}, results, [=](const Arrays&, Arrays& out) {
+        coo_to_cs(a, out_of<T, I>(out));
+        cs_canonicalize<T, I>(n_major, out_of<T, I>(out));
+      }})));
+    });
   });
 }
 

@@ -1,8 +1,10 @@
 #include "ops/merge.h"
 
+#include <array>
 #include <optional>
 
 #include "kernels/convert.h"
+#include "kernels/merge_pieces.h"
 #include "ops/values.h"
 
 namespace sp {
@@ -27,10 +29,18 @@ std::optional<size_t> same_structure(const Compressed& a, const Compressed& b) {
   return x.nnz();
 }
 
+// Whether there are zeros among the first results on one structure: then the values alone are no result.
+template <MergeOp op, class T>
+bool cancels(const mx::array& a, const mx::array& b, size_t n) {
+  std::array<T, 1024> values;
+  const auto in = evaluated(Arrays{a, b});
+  return merge_both<op>(std::min(n, values.size()), ptr<T>(in[0]), ptr<T>(in[1]), values.data()) != 0;
+}
+
 // Sums and differences of the usual value types in one pass.
 template <MergeOp op, class T, class I>
 Compressed merge_at_once(const Compressed& a, const Compressed& b) {
-  if (const auto same = same_structure<I>(a, b)) {
+  if (const auto same = same_structure<I>(a, b); same && !cancels<op, T>(a.data, b.data, *same)) {
     const size_t n = *same;
     size_t zeros = 0;
     const auto values = run({{a.data, b.data}, {room_for(n, a.data.dtype())}, [&](const Arrays& in, Arrays& out) {
@@ -80,6 +90,17 @@ Arrays without_marked(Arrays entries, const mx::array& marks) {
   return entries;
 }
 
+// Results in memory of their own size where they fill little of a room that they were cut from.
+Arrays fitted(Arrays results, size_t room) {
+  if (results[1].size() > room / 4) return results;
+  for (size_t r = 1; r < results.size(); ++r) {
+    results[r] = run({{results[r]}, {{results[r].shape(), results[r].dtype()}}, [](const Arrays& in, Arrays& out) {
+                        std::memcpy(out_ptr<char>(out[0]), ptr<char>(in[0]), in[0].nbytes());
+                      }})[0];
+  }
+  return results;
+}
+
 mx::array apply(MergeOp op, const mx::array& x, const mx::array& y) {
   switch (op) {
     case MergeOp::plus: return mx::add(x, y);
@@ -122,28 +143,27 @@ Compressed merge_traced(MergeOp op, const Compressed& a, const Compressed& b) {
   });
 }
 
-Compressed merge(MergeOp op, const Compressed& a, const Compressed& b) {
+Compressed merge(MergeOp op, const Compressed& a, const Compressed& b, bool a_canonical, bool b_canonical) {
   if (!is_comparison(op) && (a.data.is_tracer() || b.data.is_tracer())) return merge_traced(op, a, b);
   const auto dtype = is_comparison(op) ? mx::bool_ : a.data.dtype();
-  return with_index(a.indices, [&](auto i) {
+  const bool at_once = (op == MergeOp::plus || op == MergeOp::minus) && a_canonical && b_canonical;
+  return with_value(a, [&](auto i, auto t) {
     using I = typename decltype(i)::type;
-    if (op == MergeOp::plus || op == MergeOp::minus) {
-      if (dtype == mx::float32) return merge_at_once<float, I>(op, a, b);
-      if (dtype == mx::float64) return merge_at_once<double, I>(op, a, b);
-      if (dtype == mx::complex64) return merge_at_once<complex64_t, I>(op, a, b);
+    using T = typename decltype(t)::type;
+    if constexpr (std::is_same_v<T, float> || std::is_same_v<T, double> || std::is_same_v<T, complex64_t>) {
+      if (at_once) return merge_at_once<T, I>(op, a, b);
     }
-    auto found = union_of<I>(a, b);
-    auto& tags = found[2];
-    size_t zeros = 0;
-    const auto values = dispatch_value(a.data.dtype(), [&](auto t) {
-      using T = typename decltype(t)::type;
-      return run({{a.data, b.data}, {{tags.shape(), dtype}}, [&](const Arrays& in, Arrays& out) {
-                    const MergeOperands<T> from{ptr<T>(in[0]), a.indices.size(), ptr<T>(in[1]), b.indices.size()};
-                    zeros = merge_values<T>(op, tags.size(), out_ptr<uint8_t>(tags), from, out[0].data<char>());
-                  }})[0];
-    });
-    Arrays result{found[0], found[1], values};
-    return compressed(zeros ? without_marked<I>(result, tags) : result);
+    auto merged = [&](auto u) {
+      using U = typename decltype(u)::type;
+      const size_t room = a.indices.size() + b.indices.size();
+      const std::vector<Output> results{indptr_for(a.n_major(), a.indptr.dtype()), room_for(room, a.indices.dtype()),
+                                        room_for(room, dtype)};
+      return compressed(fitted(cut(run({joined(parts(a), parts(b)), results, [=](const Arrays& in, Arrays& out) {
+        const MergeOperand<T, I> x{view_of<T, I>(in), a_canonical}, y{view_of<T, I>(in, 0, 3), b_canonical};
+        cs_merge_pieces<T, I, U>(op, x, y, out_of<U, I>(out));
+      }})), room));
+    };
+    return is_comparison(op) ? merged(Tag<bool>{}) : merged(Tag<T>{});
   });
 }
 

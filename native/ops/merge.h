@@ -6,9 +6,10 @@
 
 namespace sp {
 
-// op on canonical operands of one shape. The entries of the result are where an operand has one and op gives no zero.
-// Traced values: zeros stay, and products are where both operands have an entry; comparisons are refused.
-Compressed merge(MergeOp op, const Compressed& a, const Compressed& b);
+// op on operands of one shape, of which is said whether they are canonical. The entries of the result are where an
+// operand has one and op gives no zero. Traced values, of canonical operands: zeros stay, and products are where both
+// operands have an entry; comparisons are refused.
+Compressed merge(MergeOp op, const Compressed& a, const Compressed& b, bool a_canonical, bool b_canonical);
 
 // The same for traced values of any entries, blocks too.
 Compressed merge_traced(MergeOp op, const Compressed& a, const Compressed& b);

@@ -1,0 +1,27 @@
+// Whether slices hold an index twice, found without sorting the structure itself.
+#pragma once
+
+#include "canonical.h"
+
+namespace sp {
+
+// Whether an index occurs twice in a slice of any order. Cost: O(nnz log slice).
+template <class I>
+bool cs_has_duplicates(CsPattern<I> a) {
+  std::atomic<bool> found{false};
+  const int parts = plan_parts(4 * a.nnz() + a.n_major);
+  const auto bounds = balance(a.indptr, a.n_major, parts);
+  run_parts(parts, [&](int p) {
+    std::vector<I> x;
+    for (size_t i = bounds[p]; i < bounds[p + 1] && !found.load(std::memory_order_relaxed); ++i) {
+      const I *first = a.indices + a.begin(i), *last = a.indices + a.end(i);
+      if (slice_in_order(first, last, true)) continue;
+      x.assign(first, last);
+      if (x.size() <= 24) SliceOrder<I>::insertion(x.data(), x.size()); else std::sort(x.begin(), x.end());
+      if (!slice_in_order<I>(x.data(), x.data() + x.size(), true)) found.store(true, std::memory_order_relaxed);
+    }
+  });
+  return found.load();
+}
+
+} // namespace sp
