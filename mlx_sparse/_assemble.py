@@ -319,7 +319,7 @@ def block_diag(mats: Any, format: str | None = None, dtype: Any = None) -> Any:
         raise ValueError("need at least one array to concatenate")
     sizes = [p._shape_as_2d for p in parts]
     starts = np.concatenate([[(0, 0)], np.cumsum(sizes, axis=0)]).tolist()
-    shape = (starts[-1][0], starts[-1][1])
+    shape = check_shape((sum(m for m, _ in sizes), sum(n for _, n in sizes)))
     wide = [p._coords[0].dtype for p, a in zip(parts, mats, strict=True) if issparse(a)][:1]
     index = _dtypes.index_dtype(wide, max(shape))
     common = _dtypes.result_type(*(p._data.dtype for p in parts))
