@@ -160,7 +160,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
             return False
         if row.dtype != col.dtype or row.dtype not in (np.int32, np.int64) or row.shape != col.shape:
             return False
-        if not _dtypes.is_shared(data.dtype) or dtype not in (None, _dtypes.mlx_dtype(data.dtype)):
+        if not _dtypes.is_shared(data.dtype) or (dtype is not None and dtype != _dtypes.mlx_dtype(data.dtype)):
             return False
         low, high = [x.min() for x in coords], [int(x.max()) for x in coords]
         target = tuple(n + 1 for n in high) if shape is None else check_shape(shape, self._allow_nd)

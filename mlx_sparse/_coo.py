@@ -228,7 +228,6 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
             raise ValueError("coordinates must be 1-D")
         self._take_buffer("_coords", new)
         self.has_canonical_format = False
-        self._bind()
 
     @property
     def row(self) -> Any:

@@ -60,7 +60,7 @@ class _interoperable:
 
         def host(x: mx.array) -> np.ndarray:
             v = _dense.view(x.astype(mx.float32) if x.dtype in (mx.float16, mx.bfloat16) else x)
-            v = v.copy() if copy else v.view()
+            v = v.copy() if copy or _dense.is_exposed(x) else v.view()  # no memory that views of this array write to
             v.flags.writeable = copy
             return v
 

@@ -65,6 +65,7 @@ size_t all_memory() {
 bool can_be_had(size_t bytes) {
   static const size_t all = all_memory();
   if (bytes > all) return false;
+  if (bytes == 0) return true; // which mmap refuses
 #ifdef SP_HAS_MMAP
   void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
   if (at == MAP_FAILED) return false;
