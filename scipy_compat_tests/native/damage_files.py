@@ -103,7 +103,7 @@ def members(content, r):
         elif kind == 1:
             parts[name], parts[other] = parts[other], x
         elif kind == 2:
-            if x.dtype.kind == "S":
+            if x.dtype.kind in "SU":
                 continue
             parts[name] = x.astype(r.choice(("f4", "f8", "i1", "i8", "u8", "c16", "S3", "U2", "f2", "?")), copy=True)
         elif kind == 3:

@@ -289,7 +289,7 @@ def method(name, copied):
 
 def names(cls):
     public = [n for n in dir(cls) if not n.startswith("_") or n in CALLS]
-    return [n for n in public if n not in ("maxprint", "fromkeys", "dtype", *ATTRIBUTES)]
+    return [n for n in public if n not in ("maxprint", "fromkeys", "dtype", "rows", *ATTRIBUTES)]
 
 
 @pytest.mark.parametrize("kind", ("array", "matrix"))
