@@ -77,6 +77,11 @@ using acc_t = std::conditional_t<std::is_same_v<T, float16_t> || std::is_same_v<
 template <class T>
 inline constexpr bool is_field_v = std::is_same_v<T, float> || std::is_same_v<T, double> || std::is_same_v<T, complex64_t>;
 
+// Small block shapes have kernels of their own where blocks come from discretised equations: others are not worth the
+// time to compile.
+template <class T, class I>
+inline constexpr bool has_small_blocks = is_field_v<T> && sizeof(I) == 4;
+
 // Plain complex product: std::complex's operator* checks for infinities and is several times slower.
 inline complex64_t mul(complex64_t a, complex64_t b) {
   return {a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real()};

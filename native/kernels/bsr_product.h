@@ -113,11 +113,10 @@ void blocks_dot(size_t lo, size_t hi, BsrView<T, I> a, const T* x, A* sum) {
   }
 }
 
-// f(R, C) as constants for the small block shapes that have kernels of their own; false for all others. Blocks come out
-// of discretised equations: other types than those of such systems are not worth their compile time.
-template <class T, class F>
+// f(R, C) as constants for the small block shapes that have kernels of their own; false for all others.
+template <class T, class I, class F>
 bool small_block(size_t R, size_t C, F&& f) {
-  if constexpr (!is_field_v<T>) return false;
+  if constexpr (!has_small_blocks<T, I>) return false;
   else switch (R * 16 + C) {
     case 0x11: return f.template operator()<1, 1>(), true;
     case 0x22: return f.template operator()<2, 2>(), true;
@@ -196,7 +195,7 @@ inline void block_rows(size_t lo, size_t hi, BsrView<T, I> a, const T* x, size_t
 template <class T, class I, class A>
 void blocks_times(size_t lo, size_t hi, BsrView<T, I> a, const T* x, size_t k, A* sum) {
   if (k == 1) {
-    const bool small = small_block<T>(a.R, a.C, [&]<int r, int c>() { blocks_dot<r, c>(lo, hi, a.indices, a.data, x, sum); });
+    const bool small = small_block<T, I>(a.R, a.C, [&]<int r, int c>() { blocks_dot<r, c>(lo, hi, a.indices, a.data, x, sum); });
     if (!small) blocks_dot(lo, hi, a, x, sum);
     return;
   }
@@ -221,7 +220,7 @@ void block_slices(size_t first, size_t last, BsrView<T, I> a, const T* x, T* y, 
   using A = acc_t<T>;
   const size_t R = a.R;
   if (k == 1) {
-    const bool small = small_block<T>(R, a.C, [&]<int r, int c>() {
+    const bool small = small_block<T, I>(R, a.C, [&]<int r, int c>() {
       for (size_t m = first; m < last; ++m) {
         if (a.end(m) - a.begin(m) > kWholeSlice) {
           long_block_slice(m, a, x, y, k);

@@ -149,7 +149,7 @@ std::pair<Compressed, bool> merge_blocks(MergeOp op, const Compressed& a, const 
           const auto left = blocks_of<T, I>(in), right = blocks_of<T, I>(in, 0, 3);
           zeros = bsr_merge<area>(left, right, both, out_of<T, I>(out), combine) < out[1].size();
         };
-        if constexpr (is_field_v<T>) {
+        if constexpr (has_small_blocks<T, I>) {
           switch (R * C) {
             case 4: return pass.template operator()<4>();
             case 9: return pass.template operator()<9>();
@@ -181,7 +181,7 @@ Compressed matmul_blocks(const Compressed& a, const Compressed& b, int64_t n_blo
       const auto right = blocks_of<T, I>(in, n_block_columns, 3);
       bsr_matmul_structure<I>(left, right, ptr<I>(out[0]), out_ptr<I>(out[1]));
       auto pass = [&]<int s>() { bsr_matmul_values<s, s, s>(left, right, out_of<T, I>(out)); };
-      if constexpr (is_field_v<T>) {
+      if constexpr (has_small_blocks<T, I>) {
         switch (R == n && n == C ? R : 0) {
           case 2: return pass.template operator()<2>();
           case 3: return pass.template operator()<3>();
