@@ -365,6 +365,8 @@ class _indexed:
 
         Of a row or column named twice the last counts. Costs what entries there are, not cells.
         """
+        if rows.size == 0 or cols.size == 0:
+            return
         values, (i, j) = stored(x, _dtypes.mlx_dtype(self._values(0).dtype))
         if x.shape[0] == 1 and rows.size != 1:
             i, j, values = np.repeat(np.arange(rows.size), j.size), np.tile(j, rows.size), np.tile(values, rows.size)

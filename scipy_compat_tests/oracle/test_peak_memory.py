@@ -68,7 +68,7 @@ def peaks(library, statements, format="lil"):
     """MB by which each of the statements raises a process's peak."""
     environment = {**os.environ, "MLX_SPARSE_DENSE_NAMESPACE": "numpy", "MLX_SPARSE_EXECUTOR": "native"}
     environment["PYTHONPATH"] = os.path.dirname(os.path.dirname(mlx_sparse.__file__))
-    command = [sys.executable, "-c", CHILD.format(library=library, format=format), json.dumps(statements)]
+    command = [sys.executable, "-P", "-c", CHILD.format(library=library, format=format), json.dumps(statements)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr[-2000:]
     return dict(zip(statements, json.loads(done.stdout), strict=True))

@@ -356,7 +356,7 @@ def test_fuzz(mode):
     cases = os.environ.get("MLX_SPARSE_FUZZ_CASES", "1500")
     print(f"MLX_SPARSE_FUZZ_SEED={seed}")
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(FUZZ), str(seed), cases, mode],
+        [sys.executable, "-P", "-c", textwrap.dedent(FUZZ), str(seed), cases, mode],
         capture_output=True,
         text=True,
         timeout=600,

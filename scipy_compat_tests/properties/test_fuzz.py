@@ -46,6 +46,8 @@ MEANT = {
     r"assigned\(sp\.coo_array.*\[\[1\], \[2\]\]\)": r"could not be broadcast together|Arrays are not equal",
     # It takes no vector for a column.
     r"assigned\(sp\.coo_array.*(\[1, 2\]|np\.ones\(\d\))\)$": r"SciPy gives ValueError: operands could not",
+    # Text is no index: a ValueError, where SciPy fails in a ufunc.
+    r"\('a', 'b'\)": r"mlx_sparse ValueError: coords",
     # Nor does anything cut 1.5 to an index, which some of SciPy's selections do.
     r"\[1\.5\]": r"mlx_sparse (IndexError|ValueError)",
     # Two things are wrong with the call, and the other one is found first.

@@ -15,7 +15,7 @@ import pytest
 from scipy_compat_tests.properties import states
 from scipy_compat_tests.properties.test_fuzz import MEANT as MEANT_OF_ONE
 
-QUICK, LONG = 2_000, 20_000
+SEQUENCES = 2_000
 CHUNK = 100  # sequences a child process is asked for at a time
 
 # What is meant to differ, beyond what test_fuzz.py knows of a single statement: pattern in the last statement ->
@@ -99,9 +99,4 @@ def _no_child_is_left():
 
 
 def test_states(capsys, device):
-    run(QUICK, capsys, device)
-
-
-@pytest.mark.heavy
-def test_states_long(capsys, device):
-    run(LONG, capsys, device)
+    run(SEQUENCES, capsys, device)
