@@ -224,10 +224,10 @@ void cs_unique_places(CsPattern<I> a, const I* map, const I* out_indptr, I* out_
   });
 }
 
-// Second phase: one entry per distinct index of a slice, sorted, values summed in input order (RunningSum).
-// out_indptr and map come from cs_count_unique. No aliasing. Cost: O(nnz).
+// Second phase: one entry per distinct index of a sorted slice, values summed in input order (RunningSum).
+// out_indptr comes from cs_count_unique. No aliasing. Cost: O(nnz).
 template <class T, class I>
-void cs_sum_duplicates(CsView<T, I> a, const I* map, CsOut<T, I> out) {
+void cs_sum_duplicates(CsView<T, I> a, CsOut<T, I> out) {
   const I *indptr = a.indptr, *indices = a.indices, *out_indptr = out.indptr;
   const T* data = a.data;
   I* out_indices = out.indices;
@@ -235,13 +235,11 @@ void cs_sum_duplicates(CsView<T, I> a, const I* map, CsOut<T, I> out) {
   const int parts = plan_parts(2 * a.nnz() + a.n_major);
   const auto bounds = balance(indptr, a.n_major, parts);
   run_parts(parts, [&](int p) {
-    std::unique_ptr<RunningSum<T>[]> sums;
-    size_t room = 0;
     Watch watch;
     for (size_t i = bounds[p]; i < bounds[p + 1]; ++i) {
       const size_t from = static_cast<size_t>(indptr[i]), to = static_cast<size_t>(out_indptr[i]);
       size_t same = i; // slices i .. same have no duplicates: copied together
-      while (!map && same < bounds[p + 1] && static_cast<size_t>(indptr[same + 1]) - out_indptr[same + 1] == from - to) ++same;
+      while (same < bounds[p + 1] && static_cast<size_t>(indptr[same + 1]) - out_indptr[same + 1] == from - to) ++same;
       if (same > i) {
         const size_t count = static_cast<size_t>(indptr[same]) - from;
         std::copy_n(indices + from, count, out_indices + to);
@@ -249,27 +247,16 @@ void cs_sum_duplicates(CsView<T, I> a, const I* map, CsOut<T, I> out) {
         i = same - 1;
         continue;
       }
-      const size_t end = static_cast<size_t>(indptr[i + 1]), n = static_cast<size_t>(out_indptr[i + 1]) - to;
+      const size_t end = static_cast<size_t>(indptr[i + 1]);
       watch(2 * (end - from) + 1);
-      if (!map) {
-        size_t slot = to;
-        for (size_t e = from; e < end; ++slot) {
-          const I index = indices[e];
-          RunningSum<T> sum(data[e++]);
-          for (; e < end && indices[e] == index; ++e) sum.add(data[e]);
-          out_indices[slot] = index;
-          out_data[slot] = sum.value();
-        }
-        continue;
+      size_t slot = to;
+      for (size_t e = from; e < end; ++slot) {
+        const I index = indices[e];
+        RunningSum<T> sum(data[e++]);
+        for (; e < end && indices[e] == index; ++e) sum.add(data[e]);
+        out_indices[slot] = index;
+        out_data[slot] = sum.value();
       }
-      if (n > room) sums.reset(new RunningSum<T>[room = 2 * n]);
-      std::fill_n(sums.get(), n, RunningSum<T>());
-      for (size_t e = from; e < end; ++e) {
-        const size_t rank = static_cast<size_t>(map[e]);
-        out_indices[to + rank] = indices[e];
-        sums[rank].add(data[e]);
-      }
-      for (size_t r = 0; r < n; ++r) out_data[to + r] = sums[r].value();
     }
   });
 }

@@ -120,7 +120,7 @@ Compressed sum_duplicates(const Compressed& a) {
                        cs_count_unique<I>(pattern_of<I>(in), out_ptr<I>(out[0]), nullptr);
                      }};
     const Pass fill{parts(a), entries_like(a), [](const Arrays& in, Arrays& out) {
-                      cs_sum_duplicates<T, I>(view_of<T, I>(in), nullptr, out_of<T, I>(out));
+                      cs_sum_duplicates<T, I>(view_of<T, I>(in), out_of<T, I>(out));
                     }};
     return compressed(sized(count, fill));
   });
