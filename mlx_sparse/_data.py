@@ -160,23 +160,21 @@ class _data_array(_spbase):
 
         In numpy mode a writable view, and the same one while it is held.
         """
-        take: Any = _native.handle
-        if _dense.numpy_mode():
+        if not _dense.numpy_mode():
+            return _each(_native.handle, self._raw(name))
+        with _dense.exposing:  # whoever asks at the same time sees the same view
             self._separate(name)
-            take = _dense.expose
-        held = getattr(self, name) if self._pending is None else self._pending[name]
-        return tuple(map(take, held)) if isinstance(held, tuple) else take(held)
+            return _each(_dense.expose, self._raw(name))
 
     def _separate(self, name: str) -> None:
         """Make a buffer (or a tuple of them) one that users may write to: a copy if anything but this array sees it."""
-        if _all(lambda a: a.size == 0 or _dense.is_exposed(a), self._raw(name)):
+        if all(a.size == 0 or _dense.is_exposed(a) for a in _parts(self._raw(name))):
             return  # then this array handed it out, or has it by its transpose
         pending = self._pending
         structure: Any = self._structure if self._bound and pending is None else None
         owner, kin = (self, self._sharing(name)) if pending is None else (pending, 0)
         if not _native.sole(owner, name, kin, structure):
-            held = self._raw(name)
-            new = tuple(map(_dense.own, held)) if isinstance(held, tuple) else _dense.own(held)
+            new = _each(_dense.own, self._raw(name))
             if pending is not None:
                 pending[name] = new
             else:
@@ -458,8 +456,13 @@ class _data_array(_spbase):
 _COMPLEX_IN_MLX = {"sin", "tan", "sinh", "tanh", "sqrt"}
 
 
-def _all(holds: Any, held: Any) -> bool:
-    return all(map(holds, held)) if isinstance(held, tuple) else holds(held)
+def _parts(held: Any) -> tuple[mx.array, ...]:
+    return held if isinstance(held, tuple) else (held,)
+
+
+def _each(f: Any, held: Any) -> Any:
+    """`f` of a buffer, or of each in a tuple of them."""
+    return tuple(map(f, held)) if isinstance(held, tuple) else f(held)
 
 
 def traced(*arrays: mx.array) -> bool:

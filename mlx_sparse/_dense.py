@@ -7,6 +7,8 @@ copied once on the way in, because a shared buffer could change under a graph no
 from __future__ import annotations
 
 import math
+import os
+import threading
 import warnings
 import weakref
 from collections.abc import Iterable
@@ -24,7 +26,17 @@ _WIDE = {"q": np.int64, "Q": np.uint64}
 # Allocations that users can write to through ndarrays that they still hold, by address: those ndarrays. What is derived
 # from one of them, and an allocation itself, lives at least as long as it. See `_data._data_array`.
 exposed: dict[int, list[weakref.ref[np.ndarray]]] = {}
+exposing = threading.RLock()  # held while a view is handed out
 _empty: weakref.WeakValueDictionary[int, np.ndarray] = weakref.WeakValueDictionary()  # without memory: by identity
+
+
+def _after_fork_in_child() -> None:
+    global exposing  # a thread that is not there may hold it
+    exposing = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def is_mlx(x: Any) -> bool:
