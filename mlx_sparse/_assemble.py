@@ -9,7 +9,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from . import _dense, _dtypes, _native, _scipy_release
+from . import _dense, _dtypes, _native, _scipy_release, _values
 from ._base import as_sparse, issparse
 from ._classes import container
 from ._construct import eye_array
@@ -163,7 +163,7 @@ def _concatenated(parts: list[tuple[mx.array, int]], dtype: mx.Dtype) -> mx.arra
 
 def _written(parts: list[tuple[mx.array, int]], dtype: mx.Dtype) -> mx.array:
     """`_concatenated`, at once and in one pass."""
-    out = _native.uninitialized((sum(x.size for x, _ in parts),), mx.zeros(0, dtype=dtype))
+    out = _dense.uninitialized(sum(x.size for x, _ in parts), dtype)
     host, at = _dense.view(out), 0
     for x, by in parts:
         to = host[at : at + x.size]
@@ -199,7 +199,7 @@ def _along_major(cls: Any, blocks: list[Any], dtype: mx.Dtype) -> Any:
     else:
         starts = [0, *np.cumsum(counts).tolist()]
         parts = (
-            mx.concatenate([b._data.astype(dtype) for b in blocks]),
+            _values.concatenate([_dense.cast(b._data, dtype) for b in blocks]),
             mx.concatenate([b._indices.astype(index) for b in blocks]),
             mx.concatenate([_shifted(b._indptr[int(k > 0) :], starts[k], index) for k, b in enumerate(blocks)]),
         )
@@ -234,13 +234,13 @@ def _ready(blocks: list[Any]) -> bool:
 
 def _joined_now(blocks: list[Any], dtype: mx.Dtype, along_major: bool, index: mx.Dtype) -> Any:
     one = _dtypes.index_dtype({b._indices.dtype for b in blocks})
-    trios = [(b._data.astype(dtype), b._indices.astype(one), b._indptr.astype(one)) for b in blocks]
+    trios = [(_dense.cast(b._data, dtype), b._indices.astype(one), b._indptr.astype(one)) for b in blocks]
     return _native.stack(trios, [b._minor for b in blocks], along_major, index == mx.int64)
 
 
 def _cast(A: Any, dtype: mx.Dtype) -> Any:
     """`A`, never a block itself: what the caller gets must not follow changes of the block."""
-    A = A._with_data(A._data.astype(dtype))
+    A = A._with_data(_dense.cast(A._data, dtype))
     if A.ndim == 2:
         return A
     return type(A)._from_parts(A._data, A._indices, A._indptr, A._shape_as_2d, A._sorted, A._canonical_format)
@@ -390,7 +390,8 @@ def kron(A: Any, B: Any, format: str | None = None) -> Any:
         right = mx.zeros((1, b.nnz), dtype=index) if y is None else y.astype(index)[None, :]
         return mx.reshape(left + right, (-1,))
 
-    data = mx.reshape(a._data.astype(dtype)[:, None] * b._data.astype(dtype)[None, :], (-1,))
+    left, right = _dense.cast(a._data, dtype), _dense.cast(b._data, dtype)
+    data = _values.reshape(left[:, None] * right[None, :], (-1,))
     a_coords, b_coords = ((None,) * (ndim - x.ndim) + x._coords for x in (a, b))
     coords = tuple(spread(x, y, n) for x, y, n in zip(a_coords, b_coords, b_shape, strict=True))
     new = coo_array._from_parts(data, coords, shape)
@@ -411,7 +412,7 @@ def _kron_blocks(A: Any, B: Any) -> Any:
     """The bsr form: one dense block B for every entry of A."""
     dtype = _dtypes.result_type(A._data.dtype, B._data.dtype)
     _dense.expect((A.nnz, *B.shape), dtype)
-    data = A._data.astype(dtype)[:, None, None] * B._todense(None).astype(dtype)[None]
+    data = _dense.cast(A._data, dtype)[:, None, None] * _dense.cast(B._todense(None), dtype)[None]
     shape = (A.shape[0] * B.shape[0], A.shape[1] * B.shape[1])
     return container("bsr")((data, A._indices, A._indptr), shape=shape)
 

@@ -10,7 +10,7 @@ import mlx.core as mx
 import numpy as np
 import scipy.sparse as _scipy_sparse
 
-from . import _dense, _dtypes, _native
+from . import _dense, _dtypes, _native, _values
 from ._classes import ARRAYS, from_scipy
 from ._interop import _interoperable
 from ._reduce import _reduced
@@ -165,7 +165,7 @@ class _spbase(_interoperable, _reduced):
 
     @property
     def _is_complex(self) -> bool:
-        return self._data.dtype == mx.complex64
+        return _dtypes.is_complex(self._data.dtype)
 
     def __repr__(self) -> str:
         dtype = str(self.dtype).replace("mlx.core.", "")
@@ -264,7 +264,7 @@ class _spbase(_interoperable, _reduced):
         """
         if order is not None or out is not None or _dense.numpy_mode():
             return self.toarray(order=order, out=out)
-        return self._todense(stream)
+        return _dense.settled(self._todense(stream))
 
     def toarray(self, order: str | None = None, out: np.ndarray | None = None) -> np.ndarray:
         """Dense form as an `ndarray`, C-contiguous unless `order` is "F". Duplicates are summed.
@@ -339,7 +339,7 @@ class _spbase(_interoperable, _reduced):
             raise ValueError(f"matmul: dimension mismatch with signature (n,k={n}),(k={contracted},m)->(n,m)")
         y = self._dense_product(x, transposed=False)
         if self.ndim == 1:  # contract the only axis: the row axis of the 1 x n product goes
-            y = mx.squeeze(y, -1 if x.ndim == 1 else -2)
+            y = _values.squeeze(y, -1 if x.ndim == 1 else -2)
         return self._finish(y, x)
 
     def _rmatmul_dispatch(self, other: Any) -> Any:
@@ -356,13 +356,13 @@ class _spbase(_interoperable, _reduced):
                     f"matmul: dimension mismatch with signature (n,k={x.shape[-1]}),(k={self.shape[0]},m)->(n,m)"
                 )
             y = self._dense_product(x if x.ndim == 1 else _swap_last(x), transposed=False)
-            return self._finish(mx.squeeze(y, -1 if x.ndim == 1 else -2), x)
+            return self._finish(_values.squeeze(y, -1 if x.ndim == 1 else -2), x)
         m = self._shape_as_2d[0]
         if x.shape[-1] != m:
             raise ValueError(f"matmul: dimension mismatch with signature (n,k={x.shape[-1]}),(k={m},m)->(n,m)")
         if x.ndim == 1:
             return self._finish(self._dense_product(x, transposed=True), x)
-        return self._finish(mx.swapaxes(self._dense_product(_swap_last(x), transposed=True), -1, -2), x)
+        return self._finish(_values.swapaxes(self._dense_product(_swap_last(x), transposed=True), -1, -2), x)
 
     def _finish(self, y: mx.array, x: Any) -> Any:
         out = _dense.like(y, x)
@@ -384,14 +384,14 @@ class _spbase(_interoperable, _reduced):
         dtype = _dtypes.result_type(self._data.dtype, x.dtype)
         if x.size == 0:
             return self._empty_product(x, transposed, dtype)
-        return self._product(self._data.astype(dtype), _dense.to_mlx(x, dtype), transposed)
+        return self._product(_dense.cast(self._data, dtype), _dense.to_mlx(x, dtype), transposed)
 
     def _empty_product(self, x: Any, transposed: bool, dtype: mx.Dtype) -> mx.array:
         """Of an operand without elements: zeros, if there is anything."""
         n = self._shape_as_2d[int(transposed)]
         shape = (n,) if x.ndim == 1 else (*x.shape[:-2], n, x.shape[-1])
         _dense.expect(shape, dtype)
-        return mx.zeros(shape, dtype=dtype)
+        return _values.zeros(shape, dtype)
 
     def dot(self, other: Any) -> Any:
         """``A * other`` for a scalar, ``A @ other`` otherwise."""
@@ -641,7 +641,10 @@ def _divide_sparse(a: Any, b: Any) -> Any:
     if a.shape != b.shape:
         raise ValueError(f"inconsistent shapes {a.shape} and {b.shape}")
     with np.errstate(divide="ignore", invalid="ignore"):
-        return _dense.in_namespace(_dense.to_mlx(np.divide(_dividend(a._unique()).toarray(), b.toarray())))
+        quotient = np.divide(_dividend(a._unique()).toarray(), b.toarray())
+    if a._is_complex:  # then the dividend's dtype is the result's, as in SciPy
+        quotient = quotient.astype(_dtypes.numpy_dtype(a._data.dtype), copy=False)
+    return _dense.in_namespace(_dense.to_mlx(quotient))
 
 
 def _dividend(a: Any) -> Any:

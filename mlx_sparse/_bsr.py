@@ -7,7 +7,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from . import _dense, _dtypes, _native, _scipy_release
+from . import _dense, _dtypes, _native, _scipy_release, _values
 from ._base import as_sparse, issparse, sparray
 from ._compressed import MERGE_OPS, _cs_array
 from ._data import traced
@@ -192,7 +192,7 @@ class _bsr_base(_cs_array):
         """Sort the blocks within every block row, rebinding this array's buffers. Synchronises."""
         if not self.has_sorted_indices:
             order, indices, _ = _native.sort_indices((self._order(), self._indices, self._indptr))
-            self._rebind(mx.take(self._data, order, axis=0), indices, self._indptr)
+            self._rebind(_values.take(self._data, order, axis=0), indices, self._indptr)
             self._sorted = True
 
     def sum_duplicates(self) -> None:
@@ -207,9 +207,9 @@ class _bsr_base(_cs_array):
         starts = np.flatnonzero(first)
         if len(starts) < len(x):
             place = _dense.to_index(np.cumsum(first) - 1, self._indices.dtype, "place")
-            values = mx.transpose(mx.reshape(self._data, (len(x), -1)))
+            values = _values.transpose(_values.reshape(self._data, (len(x), -1)))
             summed = _native.minor_sum(values, place, len(starts), None)
-            self._data = mx.reshape(mx.transpose(summed), (len(starts), *self.blocksize))
+            self._data = _values.reshape(_values.transpose(summed), (len(starts), *self.blocksize))
             self._indices = _dense.to_mlx(x[starts])
             self._set_rows(row[starts])
         self._sorted = self._canonical_format = True
@@ -297,15 +297,15 @@ class _bsr_base(_cs_array):
             ids = self._indices[:n].astype(mx.int32, stream=stream)
             sort = _native.uses_shaders(stream)
             segments = _native.Segments.sort_by_ids(ids, count, stream) if sort else _native.Segments(count, ids=ids)
-        blocks = mx.reshape(data.astype(_dtypes.accumulator(data.dtype), stream=stream), (n, R * C), stream=stream)
+        blocks = _values.reshape(_dense.cast(data, _dtypes.accumulator(data.dtype), stream), (n, R * C), stream=stream)
         sums = _native.segment_reduce(_native.SegmentKind.sum, blocks, segments, stream)
-        lines = mx.sum(mx.reshape(sums, (count, R, C), stream=stream), 1 + axis, stream=stream)
-        return mx.flatten(lines, stream=stream).astype(data.dtype, stream=stream)
+        lines = _values.sum(_values.reshape(sums, (count, R, C), stream=stream), 1 + axis, stream=stream)
+        return _dense.cast(_values.reshape(lines, (-1,), stream=stream), data.dtype, stream)
 
     def _diagonal(self, k: int) -> mx.array:
         M, N = self.shape
         if k <= -M or k >= N:
-            return mx.zeros(0, dtype=self._data.dtype)
+            return _values.zeros(0, self._data.dtype)
         return _native.diagonal(self._structure, self._data, k, None)
 
     def _setdiag(self, values: mx.array, k: int) -> None:
@@ -335,7 +335,7 @@ class _bsr_base(_cs_array):
         row = mx.reshape(major * R, (n, 1, 1)) + mx.arange(R, dtype=index)[:, None]
         col = mx.reshape(self._indices.astype(index) * C, (n, 1, 1)) + mx.arange(C, dtype=index)
         coords = tuple(mx.reshape(mx.broadcast_to(c, (n, R, C)), (-1,)) for c in (row, col))
-        data = mx.reshape(self._data, (-1,), stream=stream)
+        data = _values.reshape(self._data, (-1,), stream=stream)
         return self._entries_coo(data, coords)
 
     def _entries_coo(self, data: mx.array, coords: tuple[mx.array, ...]) -> Any:
@@ -374,7 +374,7 @@ class _bsr_base(_cs_array):
             parts = _native.transpose_blocks(self._trio, self._minor)
             return self._from_parts(*parts, self._shape[::-1], True, self._canonical_format)
         order, indices, indptr = _native.transpose((self._order(), self._indices, self._indptr), self._minor, None)
-        data = mx.contiguous(mx.swapaxes(mx.take(self._data, order, axis=0), 1, 2))
+        data = _values.contiguous(_values.swapaxes(_values.take(self._data, order, axis=0), 1, 2))
         return self._from_parts(data, indices, indptr, self._shape[::-1], True, self._canonical_format)
 
     def resize(self, *shape: Any) -> None:
@@ -404,7 +404,7 @@ class _bsr_base(_cs_array):
         if R < 1 or C < 1 or M % R or N % C:
             raise ValueError(f"invalid blocksize {blocksize} for shape {A.shape}")
         if (R, C) == (1, 1):
-            parts = mx.reshape(A._data, (-1, 1, 1)), A._indices, A._indptr
+            parts = _values.reshape(A._data, (-1, 1, 1)), A._indices, A._indptr
             return cls._from_parts(*parts, A.shape, A._sorted, A._canonical_format)
         return cls._from_parts(*_native.cs_to_blocks(A._unique()._trio, N, R, C), A.shape, canonical=True)
 

@@ -7,7 +7,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from . import _dense, _dtypes, _native
+from . import _dense, _dtypes, _native, _values
 from ._base import as_sparse, issparse, sparray
 from ._compressed_index import _cs_indexed
 from ._data import _data_array, traced
@@ -225,7 +225,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
 
     def _trio_as(self, dtype: mx.Dtype, index: mx.Dtype) -> tuple[mx.array, mx.array, mx.array]:
         """The buffers, cast."""
-        return self._data.astype(dtype), self._indices.astype(index), self._indptr.astype(index)
+        return _dense.cast(self._data, dtype), self._indices.astype(index), self._indptr.astype(index)
 
     @property
     def indices(self) -> Any:
@@ -403,7 +403,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         res = self._from_parts(*parts, (M, N), canonical=True)
         shape = self.shape[:-1] + ((N,) if o_ndim == 2 else ())
         if shape == ():
-            total = _native.total(res._data, None).astype(dtype)
+            total = _dense.cast(_native.total(res._data, None), dtype)
             return _dense.view(total) if _dense.numpy_mode() else total
         return res if len(shape) == 2 else res.tocoo(copy=False).reshape(shape)
 
@@ -441,7 +441,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
     def _diagonal(self, k: int) -> mx.array:
         M, N = self.shape
         if k <= -M or k >= N:
-            return mx.zeros(0, dtype=self._data.dtype)
+            return _values.zeros(0, self._data.dtype)
         return _native.diagonal(self._structure, self._data, self._swap((k, -k))[0], None)
 
     def _setdiag(self, values: mx.array, k: int) -> None:
@@ -452,8 +452,8 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
     def _todense(self, stream: Any) -> mx.array:
         d = _native.todense(self._structure, self._data, stream)
         if self._swap((0, 1))[0] == 1:
-            d = mx.transpose(d, stream=stream)
-        return mx.reshape(d, self.shape, stream=stream) if self.ndim == 1 else d
+            d = _values.transpose(d, stream=stream)
+        return _values.reshape(d, self.shape, stream=stream) if self.ndim == 1 else d
 
     # ---- formats ----------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from warnings import warn
 import mlx.core as mx
 import numpy as np
 
-from . import _dense, _native
+from . import _dense, _native, _values
 from ._base import SparseEfficiencyWarning
 from ._index import Index, _indexed, is_mesh
 
@@ -48,7 +48,7 @@ class _cs_indexed(_indexed):
         numpy = _dense.numpy_mode()
         x = _native.element(self._trio, major, minor, self._sorted is True, numpy)
         if x is None:
-            return _dense.in_namespace(mx.reshape(self._sampled(np.array([major]), np.array([minor])), ()))
+            return _dense.in_namespace(_values.reshape(self._sampled(np.array([major]), np.array([minor])), ()))
         return x[()] if numpy else x
 
     def __iter__(self) -> Any:
@@ -125,7 +125,7 @@ class _cs_indexed(_indexed):
     def _dense_to_sparse(self, values: mx.array, shape: tuple[int, ...]) -> Any:
         cls: Any = type(self)
         if not _native.is_tracer(values):
-            return cls(mx.reshape(values, shape))
+            return cls(_values.reshape(values, shape))
         coords = np.unravel_index(np.arange(values.size), shape)  # a tracer's zeros cannot be told
         made = tuple(_dense.to_mlx(c.astype(np.int32)) for c in coords)
         coo = self._classes["coo"]._from_parts(values, made, shape, True)
@@ -137,7 +137,7 @@ class _cs_indexed(_indexed):
             x = self._get_one(0, a)
             if index.shape == ():
                 return x
-            return self._dense_to_sparse(mx.reshape(_dense.to_mlx(x, self._data.dtype), (1,)), index.shape)
+            return self._dense_to_sparse(_values.reshape(_dense.to_mlx(x, self._data.dtype), (1,)), index.shape)
         if isinstance(a, range):
             if _covers(a, self._shape[0]):
                 return self.copy()

@@ -9,7 +9,7 @@ from warnings import warn
 import mlx.core as mx
 import numpy as np
 
-from . import _dense, _dtypes, _native
+from . import _dense, _dtypes, _native, _values
 from ._base import as_sparse, issparse
 from ._classes import container, from_scipy
 from ._coo import coo_array
@@ -123,10 +123,10 @@ def eye_array(
     first = mx.arange(count, dtype=index, stream=stream)
     if m == n and k == 0 and format in ("csr", "csc", None):
         pointers = mx.arange(n + 1, dtype=index, stream=stream)
-        ones = mx.ones(n, dtype=dtype, stream=stream)
+        ones = _values.ones(n, dtype, stream)
         return container(format or "csr")._from_parts(ones, first, pointers, (n, n), canonical=True)
     coords = (first + max(-k, 0), first + max(k, 0))
-    coo = coo_array._from_parts(mx.ones(count, dtype=dtype, stream=stream), coords, (m, n), canonical=True)
+    coo = coo_array._from_parts(_values.ones(count, dtype, stream), coords, (m, n), canonical=True)
     return coo.asformat(format or "csr")
 
 
@@ -225,7 +225,7 @@ def diags_array(
     if not parts:
         return coo_array((m, n), dtype=target).asformat(format or "csr")
     # By ascending offset, so a stable compression leaves rows sorted; no position twice.
-    data, rows, cols = (mx.concatenate(list(p)) for p in zip(*parts, strict=True))
+    data, rows, cols = (_values.concatenate(list(p)) for p in zip(*parts, strict=True))
     if format in ("csr", "csc", None):
         cls = container(format or "csr")
         major, minor = cls._swap((rows, cols))
@@ -258,14 +258,14 @@ def _stacked(values: list[Any], offsets: list[int], counts: list[int], width: in
     _dense.expect((len(values), width), dtype)
     for v, k, count in zip(values, offsets, counts, strict=True):
         x = _dense.to_mlx(v, dtype)
-        x = mx.broadcast_to(x, (count,)) if x.size == 1 else x[:count]
-        rows.append(mx.pad(x, (max(k, 0), width - max(k, 0) - count)))
-    return mx.stack(rows)
+        x = _values.broadcast_to(x, (count,)) if x.size == 1 else x[:count]
+        rows.append(_values.pad(x, (max(k, 0), width - max(k, 0) - count)))
+    return _values.stack(rows)
 
 
 def _filled(values: list[Any], offsets: list[int], counts: list[int], width: int, dtype: mx.Dtype) -> mx.array:
     """`_stacked` of ndarrays and small arrays, written once into a buffer that nothing else sees yet."""
-    data = _native.uninitialized((len(values), width), mx.zeros(0, dtype=dtype))
+    data = _dense.uninitialized((len(values), width), dtype)
     with np.errstate(invalid="ignore", over="ignore"):
         for row, x, k, count in zip(_dense.view(data), values, offsets, counts, strict=True):
             v, first = _dense.view(x) if _dense.is_mlx(x) else x, max(k, 0)
@@ -306,7 +306,7 @@ def _diagonal(
             return _dense.to_mlx(v[where], dtype), first + max(-k, 0), first + max(k, 0)
     x = _dense.to_mlx(values, dtype)
     _dense.expect((count,), mx.int64)
-    x = mx.broadcast_to(x, (count,)) if x.size == 1 else x[:count]
+    x = _values.broadcast_to(x, (count,)) if x.size == 1 else x[:count]
     first = mx.arange(count, dtype=index)
     return x, first + max(-k, 0), first + max(k, 0)
 

@@ -9,7 +9,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from . import _dense, _dtypes, _native, runtime
+from . import _dense, _dtypes, _native, _values, runtime
 from ._base import as_sparse, issparse, sparray
 from ._coo_index import _coo_indexed
 from ._coo_nd import _nd_array, unravelled
@@ -188,7 +188,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         index = self._index_dtype()
         grid = np.unravel_index(np.arange(x.size), self._shape)
         self._coords = tuple(_dense.to_index(c, index, "coords") for c in grid)
-        self._data = _dense.to_mlx(mx.reshape(x, (-1,)), dtype)
+        self._data = _dense.to_mlx(_values.reshape(x, (-1,)), dtype)
 
     def _index_dtype(self, coords: Any = ()) -> mx.Dtype:
         """That of index arrays for this shape: int64 above two dimensions, as in SciPy."""
@@ -353,7 +353,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
     def _diagonal(self, k: int) -> mx.array:
         M, N = self.shape
         if k <= -M or k >= N:
-            return mx.zeros(0, dtype=self._data.dtype)
+            return _values.zeros(0, self._data.dtype)
         return _native.diagonal(self._structure, self._data, k, None)
 
     def _setdiag(self, values: mx.array, k: int) -> None:
@@ -375,7 +375,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
             d = self._grouped(range(self.ndim - 1), (self.ndim - 1,))._todense(stream)
         else:
             d = _native.todense(self._structure, self._data, stream)
-        return d if self.ndim == 2 else mx.reshape(d, self.shape, stream=stream)
+        return d if self.ndim == 2 else _values.reshape(d, self.shape, stream=stream)
 
     # ---- formats and shapes -----------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from . import _dense, _dtypes, _native
+from . import _dense, _dtypes, _native, _values
 from ._base import as_sparse, issparse
 from ._index import ARRAYS, NEW_AXIS, Index, _indexed, stored
 
@@ -88,7 +88,7 @@ class _coo_indexed(_indexed):
 
     def _taken(self, at: np.ndarray) -> mx.array:
         if _native.is_tracer(self._data):
-            return mx.take(self._data, _dense.to_mlx(at.astype(np.int32)))
+            return _values.take(self._data, _dense.to_mlx(at.astype(np.int32)))
         return _dense.to_mlx(_dense.view(self._data)[at], self._data.dtype)
 
     def _distinct(self) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from . import _dense, _dtypes, _native
+from . import _dense, _dtypes, _native, _values
 from ._base import _as_operand, as_sparse, issparse
 from ._data import _data_array
 
@@ -160,9 +160,11 @@ class _nd_array(_data_array):
         shape = tuple(self._shape[a] for a in kept)
         count = math.prod(shape)
         _dense.expect(shape, self._data.dtype)
-        data = self._entries().astype(_dtypes.sum_dtype(self._data.dtype), stream=stream)
-        total = mx.reshape(_native.minor_sum(data, self._key(kept, count > _dtypes.INT32_MAX), count, stream), shape)
-        return total if dtype is None or dtype == total.dtype else total.astype(dtype, stream=stream)
+        data = _dense.cast(self._entries(), _dtypes.sum_dtype(self._data.dtype), stream)
+        total = _values.reshape(
+            _native.minor_sum(data, self._key(kept, count > _dtypes.INT32_MAX), count, stream), shape
+        )
+        return total if dtype is None or dtype == total.dtype else _dense.cast(total, dtype, stream)
 
     # ---- element-wise -----------------------------------------------------------------------------------------
 
@@ -183,7 +185,7 @@ class _nd_array(_data_array):
         if op == "minus":
             other = -other
         dtype = _dtypes.result_type(self._data.dtype, other._data.dtype)
-        data = mx.concatenate([self._data.astype(dtype), other._data.astype(dtype)])
+        data = _values.concatenate([_dense.cast(A._data, dtype) for A in (self, other)])
         coords = tuple(mx.concatenate([a, b]) for a, b in zip(self._coords, other._coords, strict=True))
         return self._from_parts(data, coords, self._shape)
 
@@ -210,7 +212,7 @@ class _nd_array(_data_array):
             dtype = _dtypes.result_type(self._data.dtype, other.dtype)
             x = _dense.to_mlx(other, dtype)
         key = self._key(tuple(range(self.ndim)), math.prod(self._shape) > _dtypes.INT32_MAX)
-        return self._with_data(self._data.astype(dtype) * mx.take(mx.reshape(x, (-1,)), key))
+        return self._with_data(_dense.cast(self._data, dtype) * _values.take(_values.reshape(x, (-1,)), key))
 
     def _map_scalar(self, f: Any, traced: Any = None) -> Any:
         if self.ndim < 3:
@@ -333,7 +335,7 @@ class _nd_array(_data_array):
             return self._ungrouped(A @ x.tocoo(copy=False)._grouped(theirs, x_rest), shape, x_shape)
         xp: Any = mx if _dense.is_mlx(x) else np
         X = xp.reshape(xp.transpose(x, (*theirs, *x_rest)), (A.shape[1], math.prod(x_shape)))
-        return self._finish(mx.reshape(A._dense_product(X, transposed=False), shape + x_shape), x)
+        return self._finish(_values.reshape(A._dense_product(X, transposed=False), shape + x_shape), x)
 
 
 class _Batched:
@@ -374,8 +376,8 @@ class _Batched:
             return A._ungrouped(A @ X, row_shape, col_shape).transpose(order).reshape(shape)
         xp: Any = mx if _dense.is_mlx(x) else np
         X = xp.reshape(xp.transpose(xp.reshape(x, self.x), self.mine + rows + cols), (A.shape[1], math.prod(col_shape)))
-        y = mx.transpose(mx.reshape(A._dense_product(X, transposed=False), row_shape + col_shape), order)
-        return A._finish(mx.reshape(y, shape), x)
+        y = _values.transpose(_values.reshape(A._dense_product(X, transposed=False), row_shape + col_shape), order)
+        return A._finish(_values.reshape(y, shape), x)
 
 
 def _contracted_axes(a_ndim: int, b_ndim: int, axes: Any) -> tuple[list[int], list[int]]:

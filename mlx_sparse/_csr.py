@@ -45,7 +45,7 @@ class _csr_base(_cs_array):
     Differences from SciPy
     ----------------------
     `data`, `indices` and `indptr` are `mx.array` unless ``runtime.dense_namespace`` is "numpy". Index bounds are
-    checked at construction. complex128 becomes complex64.
+    checked at construction.
     """
 
     _format = "csr"

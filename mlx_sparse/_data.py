@@ -9,7 +9,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from . import _dense, _dtypes, _native
+from . import _dense, _dtypes, _native, _values
 from ._base import _spbase
 from ._classes import ARRAYS
 from ._shape import check_input
@@ -160,7 +160,7 @@ class _data_array(_spbase):
 
         In numpy mode a writable view, and the same one while it is held.
         """
-        if not _dense.numpy_mode():
+        if not _dense.numpy_mode() and not (name == "_data" and _dense.is_wide(self._raw(name))):
             return _each(_native.handle, self._raw(name))
         with _dense.exposing:  # whoever asks at the same time sees the same view
             self._separate(name)
@@ -299,7 +299,7 @@ class _data_array(_spbase):
         return self._with_data(data)
 
     def astype(self, dtype: Any, casting: str = "unsafe", copy: bool = True, *, stream: Any = None) -> Any:
-        """This array with values cast to `dtype` (complex128 becomes complex64)."""
+        """This array with values cast to `dtype`."""
         target = _dtypes.mlx_dtype(dtype)
         if target == self._data.dtype:
             return self.copy() if copy else self
@@ -315,7 +315,7 @@ class _data_array(_spbase):
     def conjugate(self, copy: bool = True, *, stream: Any = None) -> Any:
         """Complex conjugate; a real array itself (copied if `copy`)."""
         if self._is_complex:
-            return self._with_data(mx.conj(self._data, stream=stream))
+            return self._with_data(_values.conj(self._data, stream=stream))
         return self.copy() if copy else self
 
     def conj(self, copy: bool = True, *, stream: Any = None) -> Any:
@@ -325,12 +325,12 @@ class _data_array(_spbase):
     @property
     def real(self) -> Any:
         """Real part."""
-        return self._with_data(mx.real(self._data) if self._is_complex else self._data)
+        return self._with_data(_values.real(self._data) if self._is_complex else self._data)
 
     @property
     def imag(self) -> Any:
         """Imaginary part."""
-        return self._with_data(mx.imag(self._data) if self._is_complex else mx.zeros_like(self._data))
+        return self._with_data(_values.imag(self._data) if self._is_complex else _values.zeros_like(self._data))
 
     def __neg__(self) -> Any:
         if self._data.dtype == mx.bool_:
@@ -357,7 +357,7 @@ class _data_array(_spbase):
         if _dense.numpy_mode():
             values = _dense.mapped(lambda v: np.around(v, ndigits), A._data, A._data.dtype, A is not self)
             return A._with_data(values)
-        return A._with_data(mx.round(A._data, ndigits))
+        return A._with_data(_values.round(A._data, ndigits))
 
     def __imul__(self, other: Any) -> Any:
         if not _dense.is_scalar(other):
@@ -396,7 +396,7 @@ class _data_array(_spbase):
             dtype = _dtypes.result_type(self._data.dtype, other)
         else:
             dtype = _dtypes.mlx_dtype((np.zeros(1, host) * other).dtype)
-        return self._with_data(self._data.astype(dtype) * _dense.to_mlx(other, dtype))
+        return self._with_data(_dense.cast(self._data, dtype) * _dense.to_mlx(other, dtype))
 
     def power(self, n: Any, dtype: Any = None) -> Any:
         """Element-wise power by a scalar `n` > 0; the matrix power is `linalg.matrix_power`.
@@ -423,8 +423,8 @@ class _data_array(_spbase):
             exponent = _dense.python_scalar(n)
             return base._with_data(_dense.mapped(lambda v: v**exponent, base._data, target, base is not self))
         if _dense.python_scalar(n) == 2:  # several times quicker than a power of any kind
-            return base._with_data(mx.square(base._data.astype(target)))
-        return base._with_data(mx.power(base._data.astype(target), _dense.to_mlx(n, target)))
+            return base._with_data(_values.square(_dense.cast(base._data, target)))
+        return base._with_data(_values.power(_dense.cast(base._data, target), _dense.to_mlx(n, target)))
 
     def _unary(self, name: str) -> Any:
         A = self._unique()
@@ -438,7 +438,7 @@ class _data_array(_spbase):
             target = _dtypes.mlx_dtype(ufunc(np.zeros(1, host)).dtype)
         if (
             _dense.numpy_mode()
-            or target == mx.complex64
+            or _dtypes.is_complex(target)
             and name not in _COMPLEX_IN_MLX
             or _dense.numpy_is_quicker(self._data)
         ):
@@ -449,7 +449,7 @@ class _data_array(_spbase):
             if name == "sign":
                 return self._with_data(mx.sign(self._data))
             return self._with_data(self._data)  # rounding an integer changes nothing
-        return self._with_data(_UNARY[name](self._data.astype(target)))
+        return self._with_data(_UNARY[name](_dense.cast(self._data, target)))
 
 
 # MLX has no complex kernel for the others: NumPy computes them on the host.

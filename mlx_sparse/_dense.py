@@ -1,7 +1,8 @@
 """The boundary between dense arrays and sparse ones: MLX, NumPy and array-API arrays in, MLX or NumPy out.
 
-Buffers of sparse arrays are always `mx.array`. NumPy sees them through views (no copy); arrays from elsewhere are
-copied once on the way in, because a shared buffer could change under a graph node.
+Buffers of sparse arrays are `mx.array` (values of a dtype that MLX lacks a `_native.WideArray`: see `_values`). NumPy
+sees them through views (no copy); arrays from elsewhere are copied once on the way in, because a shared buffer could
+change under a graph node.
 """
 
 from __future__ import annotations
@@ -40,7 +41,13 @@ if hasattr(os, "register_at_fork"):
 
 
 def is_mlx(x: Any) -> bool:
-    return isinstance(x, mx.array)
+    """Whether `x` is what buffers are."""
+    return isinstance(x, (mx.array, _native.WideArray))
+
+
+def is_wide(x: Any) -> bool:
+    """Whether users get an ndarray for `x` in mlx mode, too, since there is no `mx.array` of it."""
+    return type(x) is _native.WideArray
 
 
 def is_dense(x: Any) -> bool:
@@ -94,7 +101,7 @@ def view(a: mx.array) -> np.ndarray:
 
 def in_namespace(a: mx.array) -> Any:
     """What the user gets for a dense result that no dense operand decides: see `runtime.dense_namespace`."""
-    if runtime.dense_namespace == "mlx":
+    if runtime.dense_namespace == "mlx" and not is_wide(a):
         return _native.handle(a)
     v = view(a)
     return v if v.ndim else v[()]
@@ -179,13 +186,22 @@ def expect(shape: Iterable[int], dtype: mx.Dtype) -> None:
         raise OverflowError(f"MLX has no arrays of shape {shape}: dimensions must be below 2**31")
 
 
-def full(shape: int | tuple[int, ...], value: float, dtype: mx.Dtype, stream: Any = None) -> mx.array:
+def uninitialized(shape: int | tuple[int, ...], dtype: mx.Dtype) -> Any:
+    """Memory of this shape, to be written to through a view."""
+    shape = shape if isinstance(shape, tuple) else (shape,)
+    if dtype is _dtypes.complex128:
+        return _native.wide(shape)
+    return _native.uninitialized(shape, mx.zeros(0, dtype=dtype))
+
+
+def full(shape: int | tuple[int, ...], value: float, dtype: mx.Dtype, stream: Any = None) -> Any:
     """`value` throughout `shape`: written at once if that is quicker than a node, else lazy."""
     shape = shape if isinstance(shape, tuple) else (shape,)
     n = math.prod(shape)
-    if n < _SHORT and stream is None and mx.default_device().type == mx.DeviceType.cpu:
+    wide = dtype is _dtypes.complex128
+    if wide or n < _SHORT and stream is None and mx.default_device().type == mx.DeviceType.cpu:
         if n == 0 or dtype != mx.bfloat16:
-            made = _native.uninitialized(shape, mx.zeros(0, dtype=dtype))
+            made = uninitialized(shape, dtype)
             if n:
                 view(made).fill(value)
             return made
@@ -204,7 +220,7 @@ def mapped(f: Any, a: mx.array, dtype: Any = None, reuse: bool = False) -> mx.ar
     if v.size <= _PIECE or short or not v.flags.c_contiguous:
         return to_mlx(f(v), dtype)
     target = _dtypes.mlx_dtype(f(v.flat[:1]).dtype) if dtype is None else dtype
-    made = a if reuse and target == a.dtype else _native.uninitialized(v.shape, mx.zeros(0, dtype=target))
+    made = a if reuse and target == a.dtype else uninitialized(v.shape, target)
     elements, out = v.reshape(-1), view(made).reshape(-1)
     for low in range(0, v.size, _PIECE):
         at = slice(low, low + _PIECE)
@@ -223,8 +239,10 @@ def like(a: mx.array, operand: Any) -> Any:
     return settled(a) if is_mlx(operand) else view(a)
 
 
-def settled(a: mx.array) -> mx.array:
+def settled(a: Any) -> Any:
     """`a`, evaluated if users hold views of buffers: what they write must not reach what was asked for before."""
+    if is_wide(a):
+        return view(a)
     if exposed and not _native.is_tracer(a):
         _native.evaluate(a)
     return a
@@ -236,7 +254,7 @@ def numpy_mode() -> bool:
 
 
 def out_dtype(dtype: mx.Dtype) -> Any:
-    return _dtypes.numpy_dtype(dtype) if numpy_mode() else dtype
+    return _dtypes.numpy_dtype(dtype) if numpy_mode() or dtype is _dtypes.complex128 else dtype
 
 
 def as_dense(x: Any) -> Any:
@@ -300,13 +318,14 @@ def to_mlx(x: Any, dtype: Any = None, stream: Any = None) -> mx.array:
     An `mx.array` is held by a handle of its own, and cast lazily to another dtype; everything else is copied.
     """
     if is_mlx(x):
-        return settled(_native.handle(x) if dtype is None or x.dtype == dtype else cast(x, dtype, stream))
+        made = _native.handle(x) if dtype is None or x.dtype == dtype else cast(x, dtype, stream)
+        return made if is_wide(made) else settled(made)
     if isinstance(x, (list, tuple)) and dtype is not None and _dtypes.is_integral(dtype):
         x = _integers(x, _dtypes.numpy_dtype(dtype))
     a = np.asarray(as_dense(x))
     if a.size == 0:  # mx.array reads past the end of an empty buffer
         return full(a.shape, 0, _dtypes.mlx_dtype(a.dtype) if dtype is None else dtype, stream)
-    target = _dtypes.mlx_dtype(a.dtype) if dtype is None else dtype
+    target: Any = _dtypes.mlx_dtype(a.dtype) if dtype is None else dtype
     host = _dtypes.numpy_dtype(target)
     if a.dtype != host:
         with np.errstate(invalid="ignore", over="ignore"):
@@ -318,16 +337,22 @@ def to_mlx(x: Any, dtype: Any = None, stream: Any = None) -> mx.array:
         a = a.astype(a.dtype.newbyteorder("="))
     if a.nbytes >= _LARGE:
         expect(a.shape, target)
+    if target is _dtypes.complex128:
+        wide = uninitialized(a.shape, target)
+        view(wide)[...] = a
+        return wide
     if target == mx.float64:
         return mx.array(_contiguous(a), dtype=target)
     made = mx.array(_contiguous(a))
     return made if made.dtype == target else made.astype(target, stream=stream)
 
 
-def cast(x: mx.array, dtype: mx.Dtype, stream: Any = None) -> mx.array:
+def cast(x: Any, dtype: Any, stream: Any = None) -> Any:
     """`x` as `dtype`, as NumPy casts: a lost imaginary part warns, and a complex number is True unless it is zero."""
     if x.dtype == dtype:
         return x
+    if is_wide(x) or dtype is _dtypes.complex128:
+        return to_mlx(view(x), dtype, stream)
     if x.dtype == mx.complex64 and dtype != mx.complex64:
         if dtype == mx.bool_:
             return mx.not_equal(x, mx.array(0, dtype=mx.complex64), stream=stream)
@@ -349,14 +374,14 @@ def _integers(x: Any, host: np.dtype) -> Any:
 def freeze(x: Any) -> Any:
     """`x`, with every `mx.array` in it as a (dtype name, ndarray) pair that can be pickled."""
     if is_mlx(x):
-        return _Frozen((str(x.dtype).removeprefix("mlx.core."), np.array(view(x))))
+        return _Frozen((_dtypes.name(x.dtype), np.array(view(x))))
     return tuple(freeze(v) for v in x) if type(x) is tuple else x
 
 
 def thaw(x: Any) -> Any:
     """What `freeze` made, as it was."""
     if isinstance(x, _Frozen):
-        return to_mlx(x[1], getattr(mx, "bool_" if x[0] == "bool" else x[0]))
+        return to_mlx(x[1], _dtypes.named(x[0]))
     return tuple(thaw(v) for v in x) if type(x) is tuple else x
 
 

@@ -9,7 +9,7 @@ from warnings import warn
 import mlx.core as mx
 import numpy as np
 
-from . import _dense, _dtypes, _native
+from . import _dense, _dtypes, _native, _values
 from ._base import SparseEfficiencyWarning, _as_operand, as_sparse, issparse, sparray
 from ._data import _data_array, traced
 from ._reduce import total_of
@@ -53,7 +53,7 @@ class _dia_base(_data_array):
 
     Differences from SciPy
     ----------------------
-    `data` and `offsets` are `mx.array` unless ``runtime.dense_namespace`` is "numpy". complex128 becomes complex64.
+    `data` and `offsets` are `mx.array` unless ``runtime.dense_namespace`` is "numpy".
     """
 
     _format = "dia"
@@ -129,7 +129,7 @@ class _dia_base(_data_array):
         index = _dense.to_index(offsets, dtype, "offsets")
         if traced(coo._data):
             flat = _native.minor_sum(coo._data, _dense.to_mlx(diagonal * length + col), len(offsets) * length, None)
-            return cls._from_parts(mx.reshape(flat, (len(offsets), length)), index, (M, N))
+            return cls._from_parts(_values.reshape(flat, (len(offsets), length)), index, (M, N))
         values = _dense.view(coo._data)
         data = np.zeros((len(offsets), length), dtype=values.dtype)
         data[diagonal, col] = values
@@ -213,7 +213,7 @@ class _dia_base(_data_array):
         col = mx.arange(self._data.shape[1], dtype=self._offsets.dtype)
         row = col - self._offsets[:, None]
         inside = (row >= 0) & (row < M) & (col < N)
-        return mx.where(inside, self._data, mx.zeros(1, dtype=self._data.dtype))
+        return _values.where(self._data, inside)
 
     def _stored(self) -> Any:
         """Coordinate form with an entry for every stored one, zeros included. Lazy in the values."""
@@ -227,7 +227,11 @@ class _dia_base(_data_array):
         index = self._offsets.dtype
         coords = tuple(_dense.to_index(np.concatenate(c), index, "coords") for c in (rows, cols))
         at = np.concatenate(flat)
-        data = mx.take(mx.reshape(self._data, (-1,)), _dense.to_mlx(at)) if at.size else mx.zeros(0, self._data.dtype)
+        data = (
+            _values.take(_values.reshape(self._data, (-1,)), _dense.to_mlx(at))
+            if at.size
+            else _values.zeros(0, self._data.dtype)
+        )
         return self._classes["coo"]._from_parts(data, coords, self._shape, canonical=True)
 
     # ---- products ---------------------------------------------------------------------------------------------
@@ -252,9 +256,15 @@ class _dia_base(_data_array):
         offsets = np.unique(sums[(sums > -M) & (sums < length)])
         if not len(offsets) or not length or 0 in self._shape:
             return self.__class__((M, N), dtype=dtype)
-        a, b, k = self._data.astype(dtype), other._data.astype(dtype), _dense.to_index(offsets, index, "offsets")
+        a, b, k = (
+            _dense.cast(self._data, dtype),
+            _dense.cast(other._data, dtype),
+            _dense.to_index(offsets, index, "offsets"),
+        )
         if traced(a, b):
-            data = _meet_lazy(self._entries().astype(dtype), other._entries().astype(dtype), ka, kb, offsets, length)
+            data = _meet_lazy(
+                _dense.cast(self._entries(), dtype), _dense.cast(other._entries(), dtype), ka, kb, offsets, length
+            )
         else:
             left = (a, self._offsets.astype(index), self._shape_as_2d)
             right = (b, other._offsets.astype(index), other._shape_as_2d)
@@ -273,7 +283,7 @@ class _dia_base(_data_array):
         if op == "minus" and dtype == mx.bool_:
             raise TypeError("boolean arrays cannot be subtracted; use A != B for where they differ")
         ka, kb = self._k, other._k
-        a, b = self._data.astype(dtype), other._data.astype(dtype)
+        a, b = _dense.cast(self._data, dtype), _dense.cast(other._data, dtype)
         join = operator.or_ if dtype == mx.bool_ else operator.sub if op == "minus" else operator.add
         if np.array_equal(ka, kb) and a.shape == b.shape:
             if not _dense.numpy_is_quicker(a, b):
@@ -297,7 +307,7 @@ class _dia_base(_data_array):
             else:
                 row = _fitted(b[right[v]], length)
                 rows.append(-row if op == "minus" else row)
-        data = mx.stack(rows) if rows else mx.zeros((0, length), dtype=dtype)
+        data = _values.stack(rows) if rows else _values.zeros((0, length), dtype)
         return self._from_parts(data, _dense.to_index(k, self._offsets.dtype, "offsets"), self._shape)
 
     def multiply(self, other: Any) -> Any:
@@ -317,8 +327,8 @@ class _dia_base(_data_array):
                 return self._from_parts(
                     _joined(self._data, other._data, pairs, length, np.multiply), offsets, self._shape
                 )
-            a = mx.take(self._data[:, :length], mx.array(mine), axis=0).astype(dtype)
-            b = mx.take(other._data[:, :length], mx.array(theirs), axis=0).astype(dtype)
+            a = _dense.cast(_values.take(self._data[:, :length], mx.array(mine), axis=0), dtype)
+            b = _dense.cast(_values.take(other._data[:, :length], mx.array(theirs), axis=0), dtype)
             return self._from_parts(a * b if dtype != mx.bool_ else a & b, offsets, self._shape)
         x = _as_operand(other) if _dense.is_dense(other) else NotImplemented
         if x is NotImplemented or x.ndim > 2 or 0 in self._shape or 1 in self._shape or 0 in x.shape:
@@ -337,7 +347,7 @@ class _dia_base(_data_array):
         else:
             dtype = _dtypes.result_type(self._data.dtype, x.dtype)
             x = _dense.to_mlx(x, dtype)
-        x = mx.reshape(x, (1, -1)) if x.ndim == 1 else x
+        x = _values.reshape(x, (1, -1)) if x.ndim == 1 else x
         rows, cols = x.shape
         if rows not in (1, M) or cols not in (1, N):
             raise ValueError(f"inconsistent shapes {self.shape} and {tuple(x.shape)}")
@@ -345,8 +355,8 @@ class _dia_base(_data_array):
         col = np.arange(length)
         row = (col - self._k[:, None]) % M if rows > 1 else np.zeros((len(self._k), 1), np.int64)
         at = np.broadcast_to(row * cols + (col if cols > 1 else 0), (len(self._k), length))
-        factor = mx.take(mx.reshape(x, (-1,)), _dense.to_mlx(np.ascontiguousarray(at)))
-        data = self._data[:, :length].astype(dtype)
+        factor = _values.take(_values.reshape(x, (-1,)), _dense.to_mlx(np.ascontiguousarray(at)))
+        data = _dense.cast(self._data[:, :length], dtype)
         return self._with_data(data & factor if dtype == mx.bool_ else data * factor)
 
     # ---- reductions and dense parts ---------------------------------------------------------------------------
@@ -357,18 +367,18 @@ class _dia_base(_data_array):
         if len(self._k) > _MANY and not traced(self._data):  # which a product adds up one after the other
             return self.tocsr()._sum(axes, dtype, stream)
         wide = _dtypes.sum_dtype(self._data.dtype)
-        data = self._data.astype(_dtypes.accumulator(wide), stream=stream)
+        data = _dense.cast(self._data, _dtypes.accumulator(wide), stream)
         ones = _dense.full(self._shape[0 if axes == (0,) else 1], 1, data.dtype)
         total = self._product(data, ones, axes == (0,), stream)  # the product knows what lies outside
         if len(axes) == 2:
             total = total_of(total, stream)
         dtype = wide if dtype is None else dtype
-        return total if dtype == total.dtype else total.astype(dtype, stream=stream)
+        return total if dtype == total.dtype else _dense.cast(total, dtype, stream)
 
     def _diagonal(self, k: int) -> mx.array:
         M, N = self.shape
         if k <= -M or k >= N:
-            return mx.zeros(0, dtype=self._data.dtype)
+            return _values.zeros(0, self._data.dtype)
         first, last = max(0, k), min(M + k, N)
         at = np.flatnonzero(self._k == k)
         if not at.size:
@@ -380,7 +390,7 @@ class _dia_base(_data_array):
                 return _dense.to_mlx(held, self._data.dtype)
         found = self._data[int(at[0]), first:last]
         short = last - first - found.size
-        return mx.pad(found, (0, short)) if short else found
+        return _values.pad(found, (0, short)) if short else found
 
     def _setdiag(self, values: mx.array, k: int) -> None:
         first, last = max(k, 0), max(k, 0) + values.size
@@ -388,11 +398,11 @@ class _dia_base(_data_array):
         height, length = self._data.shape
         grow = 0 if at.size else 1
         _dense.expect((height + grow, max(last, length)), self._data.dtype)
-        data = mx.pad(self._data, [(0, grow), (0, max(0, last - length))])
+        data = _values.pad(self._data, [(0, grow), (0, max(0, last - length))])
         d = int(at[0]) if at.size else height
         old = data[d]
-        row = mx.concatenate([old[:first], values, old[last:]])
-        self._data = mx.concatenate([data[:d], row[None], data[d + 1 :]])
+        row = _values.concatenate([old[:first], values, old[last:]])
+        self._data = _values.concatenate([data[:d], row[None], data[d + 1 :]])
         if grow:
             self._offsets = mx.concatenate([self._offsets, mx.array([int(k)], dtype=self._offsets.dtype)])
         self._bind()
@@ -440,15 +450,15 @@ class _dia_base(_data_array):
         _dense.expect((self._offsets.size, width), self._data.dtype)
         data, pieces = self._data, []
         if data.shape[1] < width:
-            data = mx.pad(data, [(0, 0), (0, width - data.shape[1])])
+            data = _values.pad(data, [(0, 0), (0, width - data.shape[1])])
         for d, k in enumerate(self._k):
             shift = int(k) % width if width else 0
             first = data[d, shift : shift + M]
             pieces += [first, data[d, : M - first.size]]
         moved = (
-            mx.reshape(mx.concatenate(pieces), (self._offsets.size, M))
+            _values.reshape(_values.concatenate(pieces), (self._offsets.size, M))
             if pieces
-            else mx.zeros((0, M), dtype=data.dtype)
+            else _values.zeros((0, M), data.dtype)
         )
         return self._from_parts(moved, -self._offsets, (N, M))
 
@@ -507,7 +517,7 @@ def _joined(a: mx.array, b: mx.array, pairs: list[tuple[Any, Any]], length: int,
 
 def _fitted(row: mx.array, length: int) -> mx.array:
     """`row`, cut or filled with zeros to `length`."""
-    return row[:length] if row.size >= length else mx.pad(row, (0, length - row.size))
+    return row[:length] if row.size >= length else _values.pad(row, (0, length - row.size))
 
 
 def _pairs(a: Any, b: Any, ka: np.ndarray, kb: np.ndarray, k: int, length: int) -> Any:
@@ -527,8 +537,8 @@ def _meet_lazy(a: mx.array, b: mx.array, ka: Any, kb: Any, offsets: np.ndarray, 
     """The values of a product of diagonals as a graph of shifted products, for traced values."""
     rows = []
     for k in offsets:
-        row = mx.zeros(length, dtype=a.dtype)
+        row = _values.zeros(length, a.dtype)
         for i, j, lo, hi, shift in _pairs(a, b, ka, kb, int(k), length):
-            row = row + mx.pad(a[i, lo - shift : hi - shift] * b[j, lo:hi], (lo, length - hi))
+            row = row + _values.pad(a[i, lo - shift : hi - shift] * b[j, lo:hi], (lo, length - hi))
         rows.append(row)
-    return mx.stack(rows)
+    return _values.stack(rows)

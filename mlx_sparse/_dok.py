@@ -52,7 +52,7 @@ class _dok_base(_entrywise, dict):  # type: ignore[misc]
 
     Differences from SciPy
     ----------------------
-    complex128 becomes complex64. Products, sums and element-wise operations with arrays convert to csr first.
+    Products, sums and element-wise operations with arrays convert to csr first.
     """
 
     _format = "dok"
@@ -407,7 +407,7 @@ class _dok_base(_entrywise, dict):  # type: ignore[misc]
         return self._of_dict(dict(self._dict), self._shape, self._dtype)
 
     def astype(self, dtype: Any, casting: str = "unsafe", copy: bool = True) -> Any:
-        """This array with values cast to `dtype` (complex128 becomes complex64)."""
+        """This array with values cast to `dtype`."""
         target = _dtypes.mlx_dtype(dtype)
         if target == self._dtype:
             return self.copy() if copy else self

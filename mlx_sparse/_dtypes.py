@@ -7,6 +7,22 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
+
+class WideDtype:
+    """A value dtype that MLX lacks, in the place of an `mx.Dtype`: `_native.WideArray` has it."""
+
+    size = 16  # bytes
+
+    def __repr__(self) -> str:
+        return "complex128"
+
+    def __reduce__(self) -> str:
+        return "complex128"
+
+
+complex128: mx.Dtype = WideDtype()  # type: ignore[assignment]
+_KINDS: Any = (mx.Dtype, WideDtype)
+
 _PAIRS = [
     (mx.bool_, np.bool_),
     (mx.uint8, np.uint8),
@@ -21,46 +37,68 @@ _PAIRS = [
     (mx.float32, np.float32),
     (mx.float64, np.float64),
     (mx.complex64, np.complex64),
+    (complex128, np.complex128),
 ]
 _TO_NUMPY = {m: np.dtype(n) for m, n in _PAIRS}
 _TO_MLX = {np.dtype(n): m for m, n in _PAIRS}
+# What becomes of a dtype that only the CPU has when it comes from NumPy and the default device is another.
+_NARROW: dict[mx.Dtype, mx.Dtype] = {mx.float64: mx.float32, complex128: mx.complex64}
 INT32_MAX = 2**31 - 1
+
+
+def on_cpu() -> bool:
+    """Whether the default device has the dtypes that only the CPU has."""
+    return mx.default_device().type == mx.DeviceType.cpu
 
 
 def default_float() -> mx.Dtype:
     """float64 where the default device can hold it, else float32."""
-    return mx.float64 if mx.default_device().type == mx.DeviceType.cpu else mx.float32
+    return mx.float64 if on_cpu() else mx.float32
+
+
+def default_complex() -> mx.Dtype:
+    """complex128 where the default device can hold it, else complex64."""
+    return complex128 if on_cpu() else mx.complex64
 
 
 def mlx_dtype(dtype: Any) -> mx.Dtype:
-    """MLX value dtype for an MLX dtype, a NumPy dtype or anything `numpy.dtype` accepts.
+    """Value dtype for an MLX dtype, a NumPy dtype or anything `numpy.dtype` accepts.
 
-    complex128 becomes complex64 (MLX has no complex128); float64 becomes float32 when the default device is a GPU.
+    float64 becomes float32, and complex128 complex64, when the default device is a GPU.
     """
-    if isinstance(dtype, mx.Dtype):
+    found: mx.Dtype
+    if isinstance(dtype, _KINDS):
         found = dtype
     else:
         dt = np.dtype(dtype)
-        if dt == np.complex128:
-            return mx.complex64
         if dt.kind in "iu" and dt not in _TO_MLX:  # platform aliases such as longlong
             dt = np.dtype(f"{dt.kind}{dt.itemsize}")
         if dt.newbyteorder("=") not in _TO_MLX:
             raise ValueError(
                 f"mlx_sparse does not support dtype {dt}. The supported types are: bool, (u)int8 to (u)int64, float16, "
-                "bfloat16, float32, float64 (CPU) and complex64."
+                "bfloat16, float32, complex64, and on the CPU float64 and complex128."
             )
         found = _TO_MLX[dt.newbyteorder("=")]
-        if found == mx.float64:
-            return default_float()
-    if found == mx.float64 and mx.default_device().type != mx.DeviceType.cpu:
-        raise ValueError("dtype float64 exists only on the CPU; use float32, or use_cpu()")
+        if found in _NARROW and not on_cpu():
+            return _NARROW[found]
+    if found in _NARROW and not on_cpu():
+        raise ValueError(f"dtype {name(found)} exists only on the CPU; use {name(_NARROW[found])}, or use_cpu()")
     return found
+
+
+def name(dtype: mx.Dtype) -> str:
+    """Its name without its module's."""
+    return repr(dtype).removeprefix("mlx.core.")
+
+
+def named(text: str) -> mx.Dtype:
+    """The dtype of that name."""
+    return complex128 if text == name(complex128) else getattr(mx, "bool_" if text == "bool" else text)
 
 
 def numpy_dtype(dtype: Any) -> np.dtype:
     """NumPy dtype of the same values; bfloat16, which NumPy lacks, is float32."""
-    if isinstance(dtype, mx.Dtype):
+    if isinstance(dtype, _KINDS):
         return np.dtype(np.float32) if dtype == mx.bfloat16 else _TO_NUMPY[dtype]
     return np.dtype(dtype)
 
@@ -68,7 +106,7 @@ def numpy_dtype(dtype: Any) -> np.dtype:
 def is_shared(dtype: np.dtype) -> bool:
     """True for the NumPy dtypes that arrays of the default device can have as they are, byte for byte."""
     found = _TO_MLX.get(dtype)
-    return found is not None and (found != mx.float64 or default_float() == mx.float64)
+    return found is not None and (found not in _NARROW or on_cpu())
 
 
 def result_type(*operands: Any) -> mx.Dtype:
@@ -76,19 +114,25 @@ def result_type(*operands: Any) -> mx.Dtype:
     bf16 = [o for o in operands if o == mx.bfloat16] if any(isinstance(o, mx.Dtype) for o in operands) else []
     if bf16:
         rest = [o for o in operands if not (isinstance(o, mx.Dtype) and o == mx.bfloat16)]
-        weak = all(isinstance(o, (bool, int, float)) or (isinstance(o, mx.Dtype) and _is_integer(o)) for o in rest)
+        weak = all(isinstance(o, (bool, int, float)) or (isinstance(o, mx.Dtype) and is_integral(o)) for o in rest)
         if weak:
             return mx.bfloat16
-    return mlx_dtype(np.result_type(*(numpy_dtype(o) if isinstance(o, mx.Dtype) else o for o in operands)))
-
-
-def _is_integer(dtype: mx.Dtype) -> bool:
-    return mx.issubdtype(dtype, mx.integer) or dtype == mx.bool_
+    return mlx_dtype(np.result_type(*(numpy_dtype(o) if isinstance(o, _KINDS) else o for o in operands)))
 
 
 def is_integral(dtype: mx.Dtype) -> bool:
     """True for integers and booleans."""
-    return _is_integer(dtype)
+    return numpy_dtype(dtype).kind in "biu"
+
+
+def is_complex(dtype: mx.Dtype) -> bool:
+    """True for complex numbers."""
+    return numpy_dtype(dtype).kind == "c"
+
+
+def part(dtype: mx.Dtype) -> mx.Dtype:
+    """What the real and the imaginary part of a number are held in."""
+    return mx.float32 if dtype == mx.complex64 else mx.float64 if dtype is complex128 else dtype
 
 
 def accumulator(dtype: mx.Dtype) -> mx.Dtype:
@@ -98,11 +142,8 @@ def accumulator(dtype: mx.Dtype) -> mx.Dtype:
 
 def sum_dtype(dtype: mx.Dtype) -> mx.Dtype:
     """What a sum of `dtype` is held in: integers widen to 64 bits as NumPy's do."""
-    if dtype == mx.bool_ or mx.issubdtype(dtype, mx.signedinteger):
-        return mx.int64
-    if mx.issubdtype(dtype, mx.unsignedinteger):
-        return mx.uint64
-    return dtype
+    kind = numpy_dtype(dtype).kind
+    return mx.int64 if kind in "bi" else mx.uint64 if kind == "u" else dtype
 
 
 def index_dtype(dtypes: Any = (), maxval: int | None = None) -> mx.Dtype:

@@ -142,7 +142,7 @@ class _entrywise(_indexed, _spbase):
 
     @property
     def _is_complex(self) -> bool:
-        return self._dtype == mx.complex64
+        return _dtypes.is_complex(self._dtype)
 
     # ---- entries ----------------------------------------------------------------------------------------------
 

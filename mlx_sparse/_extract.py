@@ -7,7 +7,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from . import _dense, _dtypes, _native, _scipy_release
+from . import _dense, _dtypes, _native, _scipy_release, _values
 from ._base import as_sparse, issparse
 from ._coo import coo_array
 from ._kinds import array_if, as_array, is_array
@@ -64,7 +64,7 @@ def _part(A: Any, low: int | None, high: int | None, format: str | None) -> Any:
     keep = row + high >= col if low is None else row + low <= col
     where = _dense.to_mlx(np.flatnonzero(keep))
     coords = tuple(mx.take(c, where) for c in coo._coords)
-    new = coo_array._from_parts(mx.take(coo._data, where), coords, coo.shape, coo.has_canonical_format)
+    new = coo_array._from_parts(_values.take(coo._data, where), coords, coo.shape, coo.has_canonical_format)
     return array_if(array, new.asformat(format))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from . import _dense
+from . import _dense, _values
 from ._base import _spbase
 from ._coo import coo_array
 from ._csc import csc_array
@@ -149,7 +149,7 @@ def _col_sums(A: Any) -> Any:
 
 def _norms(A: Any, axis: int) -> Any:
     cs = A.tocsr()._canonical()
-    magnitude = mx.abs(cs._data)
+    magnitude = _values.abs(cs._data)
     return _dense.in_namespace(mx.sqrt(cs._axis_sum(mx.square(magnitude), axis, None)))
 
 

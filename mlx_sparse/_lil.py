@@ -58,7 +58,7 @@ class _lil_base(_entrywise):
 
     Differences from SciPy
     ----------------------
-    complex128 becomes complex64. Products, sums and element-wise operations convert to csr first.
+    Products, sums and element-wise operations convert to csr first.
     """
 
     _format = "lil"
@@ -310,7 +310,7 @@ class _lil_base(_entrywise):
         return self._of_lists(rows, data, self._shape, self._dtype)
 
     def astype(self, dtype: Any, casting: str = "unsafe", copy: bool = True) -> Any:
-        """This array with values cast to `dtype` (complex128 becomes complex64)."""
+        """This array with values cast to `dtype`."""
         if dtype is None:  # NumPy would read float64
             raise TypeError("dtype must be a data type; got None")
         if _dtypes.mlx_dtype(dtype) == self._dtype:

@@ -231,12 +231,12 @@ def _extreme_of_all(A: Any, name: str, explicit: bool) -> Any:
     data = A._entries()
     bare = explicit or data.size == math.prod(A.shape)
     numpy_mode = _dense.numpy_mode()
-    if numpy_mode or data.dtype == mx.complex64 or _dense.numpy_is_quicker(data):
+    if numpy_mode or _dtypes.is_complex(data.dtype) or _dense.numpy_is_quicker(data):
         host = _dense.view(data).ravel()
         zero = host.dtype.type(0)
         m = zero if host.size == 0 else ufunc.reduce(host)
         m = m if bare or host.size == 0 else ufunc(zero, m)
-        return m if numpy_mode else mx.array(np.asarray(m), dtype=data.dtype)
+        return m if numpy_mode else _dense.in_namespace(_dense.to_mlx(m, data.dtype))
     zero = mx.zeros((), dtype=data.dtype)
     if data.size == 0:
         return zero

@@ -7,7 +7,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from . import _dense, _dtypes, _native
+from . import _dense, _dtypes, _native, _values
 from ._base import _as_operand, as_sparse, issparse
 from ._data import traced
 
@@ -24,7 +24,7 @@ def multiply(a: Any, other: Any) -> Any:
     if not _dense.is_mlx(x):
         x = _dense.to_mlx(x)
         a = a.astype(_dtypes.result_type(a._data.dtype, x.dtype), copy=False)
-        x = x.astype(a._data.dtype)
+        x = _dense.cast(x, a._data.dtype)
     elif x.dtype != a._data.dtype:
         raise TypeError(
             f"the dense operand's dtype {x.dtype} differs from the sparse array's dtype {a._data.dtype}; "
@@ -77,7 +77,7 @@ def _broadcast_shape(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
 def _flat(x: mx.array) -> mx.array:
     if x.ndim == 1:
         return x
-    return _dense.to_mlx(_dense.view(x).ravel(), x.dtype) if _dense.numpy_is_quicker(x) else mx.reshape(x, (-1,))
+    return _dense.to_mlx(_dense.view(x).ravel(), x.dtype) if _dense.numpy_is_quicker(x) else _values.reshape(x, (-1,))
 
 
 def _times(data: mx.array, factor: mx.array) -> mx.array:
@@ -99,17 +99,17 @@ def _diagonal_of(vector: Any, coo: Any) -> Any:
 def _scaled(a: Any, one: Any) -> Any:
     """`a` times the only element of `one`, in the graph."""
     dtype = _dtypes.result_type(a._data.dtype, one._data.dtype)
-    return a.astype(dtype, copy=False)._mul_scalar(mx.reshape(one._todense(None), ()).astype(dtype))
+    return a.astype(dtype, copy=False)._mul_scalar(_dense.cast(_values.reshape(one._todense(None), ()), dtype))
 
 
 def _multiply_dense(a: Any, x: mx.array) -> Any:
     """Sparse (coo) product with a dense array of rank <= 2. Lazy in the values."""
     if x.size == 1:
-        return a._mul_scalar(mx.reshape(x, ()))
+        return a._mul_scalar(_values.reshape(x, ()))
     coo = a.tocoo(copy=False)
     if a.ndim == 1 and coo.shape == x.shape:
-        return coo._with_data(coo._data * mx.take(x, coo._coords[0]))
-    x2 = x if x.ndim == 2 else mx.reshape(x, (1, -1))
+        return coo._with_data(coo._data * _values.take(x, coo._coords[0]))
+    x2 = x if x.ndim == 2 else _values.reshape(x, (1, -1))
     (m, n), (p, q) = a._shape_as_2d, (x2.shape[0], x2.shape[1])
     row, col = coo._row, coo._coords[-1]
     if (m, n) == (p, q) and a.ndim == 2:
@@ -120,10 +120,10 @@ def _multiply_dense(a: Any, x: mx.array) -> Any:
         return coo._with_data(_times(coo._data, _native.sddmm(coo._structure, u, v, None)))
     _dense.expect((max(p, q) * coo.nnz,), a._data.dtype)
     if m == 1 and q in (1, n):  # one sparse row against every row of x
-        values = x2 * coo._data if q == 1 else mx.take(x2, col, axis=1) * coo._data
+        values = x2 * coo._data if q == 1 else _values.take(x2, col, axis=1) * coo._data
         rows = mx.repeat(mx.arange(p, dtype=row.dtype), coo.nnz)
-        return coo._from_parts(mx.reshape(values, (-1,)), (rows, mx.tile(col, p)), (p, n))
+        return coo._from_parts(_values.reshape(values, (-1,)), (rows, mx.tile(col, p)), (p, n))
     # one sparse column against every column of x
-    values = coo._data[:, None] * (x2 if p == 1 else mx.take(x2, row, axis=0))
+    values = coo._data[:, None] * (x2 if p == 1 else _values.take(x2, row, axis=0))
     cols = mx.tile(mx.arange(q, dtype=row.dtype), coo.nnz)
-    return coo._from_parts(mx.reshape(values, (-1,)), (mx.repeat(row, q), cols), (m, q))
+    return coo._from_parts(_values.reshape(values, (-1,)), (mx.repeat(row, q), cols), (m, q))

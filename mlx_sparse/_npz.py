@@ -15,7 +15,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from . import _dense, _dtypes, _native
+from . import _dense, _dtypes
 from ._base import as_sparse
 from ._classes import container
 from ._kinds import is_array
@@ -58,7 +58,7 @@ def _read_into_mlx(path: Any, member: zipfile.ZipInfo) -> mx.array | None:
             return None
         f.seek(start)
         checksum, read = zlib.crc32(f.read(header)), header
-        out = _native.uninitialized(shape, mx.array(0, _dtypes.mlx_dtype(dtype)))
+        out = _dense.uninitialized(shape, _dtypes.mlx_dtype(dtype))
         flat: Any = _dense.view(out)
         content = memoryview(flat).cast("B")
         for i in range(0, len(content), _PIECE):

@@ -139,13 +139,13 @@ def _random(shape: Any, density: float, dtype: Any, rng: Any, sampler: Any) -> c
     coords = _positions(rng, shape, count)
     if sampler is not None:
         values = sampler(size=count)
-    elif mx.issubdtype(target, mx.integer):
+    elif _dtypes.is_integral(target) and target != mx.bool_:
         info = np.iinfo(_dtypes.numpy_dtype(target))
         draw = rng.integers if hasattr(rng, "integers") else rng.randint
         values = draw(info.min, info.max, count, dtype=info.dtype)
     else:
         values = rng.uniform(size=count)
-        if target == mx.complex64:
+        if _dtypes.is_complex(target):
             values = values + rng.uniform(size=count) * 1j
     data = _dense.to_mlx(values, target)
     if data.shape != (count,):

@@ -9,7 +9,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from . import _dense, _dtypes, _native, _scipy_release
+from . import _dense, _dtypes, _native, _scipy_release, _values
 
 _SHORT_SUM = 1024  # values that MLX may add up one after the other
 
@@ -72,12 +72,12 @@ class _reduced:
 
     def _sum(self, axes: tuple[int, ...], dtype: mx.Dtype | None, stream: Any) -> mx.array:
         wide = _dtypes.sum_dtype(self._data.dtype)
-        data = self._entries().astype(wide, stream=stream)
+        data = _dense.cast(self._entries(), wide, stream)
         if len(axes) < self.ndim:
             total = self._axis_sum(data, axes[0], stream)
         else:
             total = total_of(data, stream)
-        return total if dtype is None or dtype == total.dtype else total.astype(dtype, stream=stream)
+        return total if dtype is None or dtype == total.dtype else _dense.cast(total, dtype, stream)
 
     def mean(self, axis: Any = None, dtype: Any = None, out: Any = None, *, stream: Any = None) -> Any:
         """Mean over `axis` (None: all), zeros included. Lazy; integers give the default float dtype."""
@@ -85,7 +85,7 @@ class _reduced:
         count = math.prod(self.shape[a] for a in axes)
         given = self._data.dtype
         inner = _dtypes.default_float() if _dtypes.is_integral(given) else _dtypes.accumulator(given)
-        data = self._entries().astype(inner, stream=stream)
+        data = _dense.cast(self._entries(), inner, stream)
         if stream is None and _dense.numpy_is_quicker(data):
             data = _dense.to_mlx(_dense.view(data) * _dtypes.numpy_dtype(inner).type(1.0 / count), inner)
         else:
@@ -93,14 +93,14 @@ class _reduced:
         total = self._with_data(data, padded=False)._sum(axes, None, stream)
         own = _dtypes.default_float() if _dtypes.is_integral(given) else given
         wanted = own if dtype is None else _dtypes.mlx_dtype(dtype)
-        total = total if wanted == total.dtype else total.astype(wanted, stream=stream)
+        total = total if wanted == total.dtype else _dense.cast(total, wanted, stream)
         found = store(total, out)
         return found if out is None else _scipy_release.filled(found, _dtypes.numpy_dtype(own))
 
     def trace(self, offset: int = 0) -> Any:
         """Sum of the diagonal `offset`. Lazy."""
         d = self._diagonal(offset)
-        return _dense.in_namespace(total_of(d.astype(_dtypes.sum_dtype(d.dtype)), None))
+        return _dense.in_namespace(total_of(_dense.cast(d, _dtypes.sum_dtype(d.dtype)), None))
 
     def diagonal(self, k: int = 0) -> Any:
         """The `k`-th diagonal (k > 0 above the main one), duplicates summed. Lazy."""
@@ -129,7 +129,7 @@ def total_of(data: mx.array, stream: Any) -> mx.array:
     """Sum of all values, in their dtype."""
     if stream is None and _dense.numpy_is_quicker(data):
         total = np.add.reduce(_dense.view(data), axis=None, dtype=_dtypes.numpy_dtype(data.dtype))
-        return mx.array(np.asarray(total), dtype=data.dtype)
+        return _dense.to_mlx(total, data.dtype)
     return _native.total(data, stream)
 
 
@@ -171,11 +171,11 @@ def diagonal_values(shape: tuple[int, ...], values: Any, k: Any, dtype: mx.Dtype
     _native.refuse_traced_within(values)
     x = _dense.to_mlx(values if _dense.is_mlx(values) else np.asarray(values), dtype)
     if x.ndim == 0:
-        return mx.broadcast_to(x, (count,)), k
+        return _values.broadcast_to(x, (count,)), k
     x = x[:count]
     if x.size != x.shape[0]:
         raise ValueError(f"values must be a scalar, 1-D or a column; got shape {np.shape(values)}")
-    return (x if x.ndim == 1 else mx.reshape(x, (-1,))), k
+    return (x if x.ndim == 1 else _values.reshape(x, (-1,))), k
 
 
 def diagonal_length(shape: tuple[int, ...], k: int) -> int:

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import mlx.core as mx
+import numpy as np
 import scipy.io as _scipy_io
 import scipy.sparse as _scipy_sparse
 
-from . import _dense, _native
+from . import _dense, _dtypes, _native
 from ._base import as_sparse, issparse
 from ._classes import container, from_scipy
 from ._kinds import is_array
@@ -27,9 +28,8 @@ _BUFFERS = {
     "dia": ("data", "offsets"),
 }
 _KEY = "mlx_sparse"
-# The file format has no name for it: its bits are written as those of the other.
-_AS_BITS = {mx.float64: mx.uint64}
-_BY_NAME = {str(dtype).rpartition(".")[2]: dtype for dtype in _AS_BITS}
+# The file format has no name for these: their bits are written as integers of 64 bits.
+_AS_BITS = {_dtypes.name(dtype): dtype for dtype in (mx.float64, _dtypes.complex128)}
 
 
 def mminfo(source: Any) -> tuple:
@@ -111,7 +111,7 @@ def save_safetensors(file: Any, arrays: Mapping[str, Any], metadata: Mapping[str
     arrays : mapping of names to arrays
         A sparse array in csr, csc, bsr, dia or coo format stands as its buffers, ``name.data``, ``name.indices`` and so
         on; others are converted to coo first. Dense arrays stand under their own name, so a model's parameters can
-        be among them. float64, which the file format lacks, is written as the bits of uint64.
+        be among them. float64 and complex128, which the file format lacks, are written as the bits of uint64.
     metadata : mapping of str to str, optional
         Further entries of the file's header. Formats and shapes stand there under "mlx_sparse".
 
@@ -138,9 +138,9 @@ def save_safetensors(file: Any, arrays: Mapping[str, Any], metadata: Mapping[str
         if name in buffers:
             raise ValueError(f"two arrays would be written as {name!r}")
         _native.refuse_traced(x)
-        if x.dtype in _AS_BITS:
-            bits[name] = str(x.dtype).rpartition(".")[2]
-            x = x.view(_AS_BITS[x.dtype]) if x.size else x.astype(_AS_BITS[x.dtype])
+        if (dtype := _dtypes.name(x.dtype)) in _AS_BITS:
+            bits[name] = dtype
+            x = _dense.to_mlx(_dense.view(x).view(np.uint64))
         buffers[name] = x
 
     for name, a in arrays.items():
@@ -158,7 +158,7 @@ def save_safetensors(file: Any, arrays: Mapping[str, Any], metadata: Mapping[str
                 put(f"{name}.coords.{axis}", c)
         else:
             for part in _BUFFERS[A.format]:
-                put(f"{name}.{part}", _dense.to_mlx(getattr(A, part)))
+                put(f"{name}.{part}", getattr(A, f"_{part}"))
     mx.save_safetensors(file, buffers, {**(metadata or {}), _KEY: json.dumps({"arrays": described, "bits": bits})})
 
 
@@ -202,10 +202,10 @@ def _described(buffers: dict[str, mx.array], metadata: dict[str, str]) -> tuple[
     found: dict[str, Any] = {}
     header = json.loads(metadata.pop(_KEY, '{"arrays": {}, "bits": {}}'))
     for name, dtype in header["bits"].items():
-        x, target = buffers[name], _BY_NAME[dtype]
-        if x.dtype != _AS_BITS[target]:
+        x = buffers[name]
+        if x.dtype != mx.uint64:
             raise ValueError(f"{name!r} has the dtype {x.dtype}, and should hold the bits of {dtype}")
-        buffers[name] = x.view(target) if x.size else x.astype(target)
+        buffers[name] = _dense.to_mlx(_dense.view(x).view(_dtypes.numpy_dtype(_AS_BITS[dtype])))
     for name, what in header["arrays"].items():
         shape, format = tuple(what["shape"]), what["format"]
         cls = container(format, matrix=not what["array"])
@@ -216,4 +216,4 @@ def _described(buffers: dict[str, mx.array], metadata: dict[str, str]) -> tuple[
             found[name] = cls(tuple(buffers.pop(f"{name}.{part}") for part in _BUFFERS[format]), shape=shape)
         else:
             raise ValueError(f"{name!r} has the unknown format {format!r}")
-    return {**buffers, **found}, metadata
+    return {**{name: _dense.settled(x) for name, x in buffers.items()}, **found}, metadata

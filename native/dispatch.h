@@ -1,9 +1,11 @@
 // The only dtype lists: runtime dtype -> template argument, and what each value type accumulates in.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <stdexcept>
 #include <type_traits>
+#include <utility>
 
 #include "mlx/dtype.h"
 #include "mlx/types/complex.h"
@@ -18,9 +20,38 @@ using mx::float16_t;
 
 template <class T> struct Tag { using type = T; };
 
-// f(Tag<T>{}) for the value type T of `dtype`.
+// Complex numbers of doubles, and the dtype of arrays of them, which MLX does not know: such arrays stay on the CPU, are
+// never traced, and no operation of MLX that looks at values may see them.
+struct WideComplex {
+  double re = 0, im = 0;
+
+  constexpr WideComplex() = default;
+  constexpr WideComplex(double re, double im) : re(re), im(im) {}
+  template <class S>
+  requires std::is_arithmetic_v<S>
+  constexpr WideComplex(S re) : re(static_cast<double>(re)) {}
+  WideComplex(complex64_t x) : re(x.real()), im(x.imag()) {}
+  constexpr double real() const { return re; }
+  constexpr double imag() const { return im; }
+  auto operator<=>(const WideComplex&) const = default; // NumPy's order: by real part, then imaginary part
+  WideComplex operator-(WideComplex x) const { return {re - x.re, im - x.im}; }
+};
+inline constexpr mx::Dtype complex128{static_cast<mx::Dtype::Val>(static_cast<int>(mx::Dtype::Val::complex64) + 1), 16};
+inline bool is_on_cpu_only(mx::Dtype dtype) { return dtype == mx::float64 || dtype == complex128; }
+inline bool is_complex(mx::Dtype dtype) { return dtype == mx::complex64 || dtype == complex128; }
+
+template <class T>
+inline constexpr bool is_complex_v = std::is_same_v<T, complex64_t> || std::is_same_v<T, WideComplex>;
+
+template <class T>
+mx::Dtype dtype_of() {
+  if constexpr (std::is_same_v<T, WideComplex>) return complex128;
+  else return mx::TypeToDtype<T>();
+}
+
+// f(Tag<T>{}) for the value type T of `dtype`, which is one of MLX's: what shaders are written for.
 template <class F>
-decltype(auto) dispatch_value(mx::Dtype dtype, F&& f) {
+decltype(auto) dispatch_shared(mx::Dtype dtype, F&& f) {
   switch (dtype.val()) {
     case mx::Dtype::Val::bool_: return f(Tag<bool>{});
     case mx::Dtype::Val::uint8: return f(Tag<uint8_t>{});
@@ -38,6 +69,13 @@ decltype(auto) dispatch_value(mx::Dtype dtype, F&& f) {
     case mx::Dtype::Val::complex64: return f(Tag<complex64_t>{});
   }
   throw std::invalid_argument("unsupported value dtype");
+}
+
+// f(Tag<T>{}) for the value type T of `dtype`.
+template <class F>
+decltype(auto) dispatch_value(mx::Dtype dtype, F&& f) {
+  if (dtype == complex128) return f(Tag<WideComplex>{});
+  return dispatch_shared(dtype, std::forward<F>(f));
 }
 
 // As dispatch_value, with unsigned types for signed ones: products and sums of integers wrap alike.
@@ -58,13 +96,14 @@ decltype(auto) dispatch_index(mx::Dtype dtype, F&& f) {
   throw std::invalid_argument("index dtype must be int32 or int64");
 }
 
-// f(Tag<U>{}) with an unsigned type of the same width: kernels that only move values need no more.
+// f(Tag<W>{}) with one type of the same width, unsigned up to 8 bytes: kernels that only move values need no more.
 template <class F>
 decltype(auto) dispatch_width(mx::Dtype dtype, F&& f) {
   switch (dtype.size()) {
     case 1: return f(Tag<uint8_t>{});
     case 2: return f(Tag<uint16_t>{});
     case 4: return f(Tag<uint32_t>{});
+    case 16: return f(Tag<WideComplex>{});
     default: return f(Tag<uint64_t>{});
   }
 }
@@ -75,7 +114,7 @@ using acc_t = std::conditional_t<std::is_same_v<T, float16_t> || std::is_same_v<
 
 // What linear systems are made of.
 template <class T>
-inline constexpr bool is_field_v = std::is_same_v<T, float> || std::is_same_v<T, double> || std::is_same_v<T, complex64_t>;
+inline constexpr bool is_field_v = std::is_same_v<T, float> || std::is_same_v<T, double> || is_complex_v<T>;
 
 // Small block shapes have kernels of their own where blocks come from discretised equations: others are not worth the
 // time to compile.
@@ -91,7 +130,11 @@ inline complex64_t mul(complex64_t a, complex64_t b) {
 template <class T>
 using wrapping_t = std::conditional_t<(sizeof(T) > 4), uint64_t, uint32_t>;
 
-template <class T, class = std::enable_if_t<!std::is_same_v<T, complex64_t>>>
+inline WideComplex mul(WideComplex a, WideComplex b) {
+  return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
+}
+
+template <class T, class = std::enable_if_t<!is_complex_v<T>>>
 inline T mul(T a, T b) {
   if constexpr (std::is_integral_v<T>) return static_cast<T>(static_cast<wrapping_t<T>>(a) * static_cast<wrapping_t<T>>(b));
   else return static_cast<T>(a * b);
@@ -105,5 +148,6 @@ inline T add(T a, T b) {
 }
 inline bool add(bool a, bool b) { return a || b; }
 inline complex64_t add(complex64_t a, complex64_t b) { return {a.real() + b.real(), a.imag() + b.imag()}; }
+inline WideComplex add(WideComplex a, WideComplex b) { return {a.re + b.re, a.im + b.im}; }
 
 } // namespace sp

@@ -27,6 +27,7 @@ LAYERS = {
         {"_native", "_built_with"},
         {"runtime", "_device", "_shape", "_dtypes"},
         {"_dense", "_safe_files"},
+        {"_values"},
         {"_scipy_release"},
         {"_reduce", "_classes", "_interop"},
         {"_base"},

@@ -152,7 +152,8 @@ def dispatch(s: Shader) -> str:
             args.append(name)
             continue
         if what in ("value", "index"):
-            out.append(f'  dispatch_{what}(launch.type("{name}"), [&](auto tag_{name}) {{')
+            types = "shared" if what == "value" else what
+            out.append(f'  dispatch_{types}(launch.type("{name}"), [&](auto tag_{name}) {{')
             out.append(f"  using {name} = typename decltype(tag_{name})::type;")
         else:
             cases = what.replace("|", ", ")

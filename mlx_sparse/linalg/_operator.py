@@ -153,7 +153,7 @@ class _Sparse(Operator):
 
 
 class _ScipySparse(Operator):
-    """A sparse array of SciPy's, which keeps complex128 on the host."""
+    """A sparse array of SciPy's, whose products with ndarrays are SciPy's."""
 
     def __init__(self, A: Any) -> None:
         self.operand = A.tocsr() if A.format in ("lil", "dok") else A

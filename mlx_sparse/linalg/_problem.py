@@ -129,7 +129,7 @@ def _on_host(A: Operator, M: Operator | None, b: np.ndarray) -> System:
     refuse_traced(A, "x of an ndarray b")
     known = np.asarray(A.host()(b)).dtype if A.dtype is None else A.dtype
     dtype = np.promote_types(inexact(known), inexact(b.dtype))
-    if A.sparse:  # whose values hold complex64 at most
+    if A.sparse:  # whose products have the dtypes of this package
         dtype = _dtypes.numpy_dtype(_dtypes.mlx_dtype(dtype))
     return System(A, M, b.astype(dtype, copy=False), None, dtype, _same)
 

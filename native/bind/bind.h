@@ -20,18 +20,18 @@ namespace sp {
 
 using namespace py::literals;
 
-// float64 values exist only on the CPU; MLX's own error would name an operation that the caller never wrote.
+// Values that exist only on the CPU; MLX's own error would name an operation that the caller never wrote.
 template <class... A>
 void check_stream(const A&... args) {
   bool wide = false, gpu = false;
   auto look = [&](const auto& a) {
     using T = std::decay_t<decltype(a)>;
-    if constexpr (std::is_same_v<T, mx::array>) wide = wide || a.dtype() == mx::float64;
-    else if constexpr (std::is_same_v<T, Compressed>) wide = wide || a.data.dtype() == mx::float64;
+    if constexpr (std::is_same_v<T, mx::array>) wide = wide || is_on_cpu_only(a.dtype());
+    else if constexpr (std::is_same_v<T, Compressed>) wide = wide || is_on_cpu_only(a.data.dtype());
     else if constexpr (std::is_same_v<T, mx::Stream>) gpu = a.device == mx::Device::gpu;
   };
   (look(args), ...);
-  if (wide && gpu) throw py::value_error("float64 values exist only on the CPU; cast to float32, or pass stream=mx.cpu");
+  if (wide && gpu) throw py::value_error("float64 and complex128 values exist only on the CPU; cast them to 32 bits, or pass stream=mx.cpu");
 }
 
 inline Compressed evaluated_at_once(Compressed c) {

@@ -46,7 +46,7 @@ void bind_segment(py::module_& m) {
       .def_readonly("ids", &Segments::ids)
       .def_property_readonly("by_ids", [](const Segments& given) { return !given.offsets; })
       .def("with_ids", &with_ids, "rows"_a, "stream"_a);
-  m.def("uses_shaders", &uses_shaders, "stream"_a);
+  m.def("uses_shaders", py::overload_cast<mx::Stream>(&uses_shaders), "stream"_a);
   m.def("segment_offsets", lazy(&segment_offsets), "given"_a, "lengths"_a, "rows"_a, "stream"_a);
   m.def("segment_reduce", lazy(&segment_reduce), "kind"_a, "x"_a, "segments"_a, "stream"_a);
   m.def("segment_weight", lazy(&segment_weight), "kind"_a, "x"_a, "y"_a, "segments"_a, "stream"_a);

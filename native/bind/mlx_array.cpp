@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include "mlx/version.h"
+#include "primitives/evaluate.h"
+#include "primitives/wait.h"
 
 namespace sp {
 
@@ -124,6 +126,52 @@ PyObject* compare(PyObject* left, PyObject* right, int op) {
 }
 
 } // namespace
+
+namespace {
+
+// What NumPy sees, without a copy. The array is there: whoever asks has evaluated it.
+py::buffer_info buffer_of(const WideArray& a) {
+  static double nothing[2];
+  std::vector<py::ssize_t> shape, strides;
+  for (int d = 0; d < static_cast<int>(a.array.ndim()); ++d) {
+    shape.push_back(a.array.shape(d));
+    strides.push_back(static_cast<py::ssize_t>(a.array.strides(d) * a.array.itemsize()));
+  }
+  if (!a.array.is_available()) throw py::buffer_error("this array is not evaluated");
+  void* data = a.array.size() ? const_cast<char*>(a.array.data<char>()) : reinterpret_cast<char*>(nothing);
+  return {data, static_cast<py::ssize_t>(a.array.itemsize()), "Zd",
+          static_cast<py::ssize_t>(a.array.ndim()), std::move(shape), std::move(strides)};
+}
+
+py::tuple shape_of(const WideArray& a) {
+  py::tuple shape(a.array.ndim());
+  for (size_t d = 0; d < a.array.ndim(); ++d) shape[d] = a.array.shape(static_cast<int>(d));
+  return shape;
+}
+
+} // namespace
+
+void bind_wide_array(py::module_& m) {
+  py::class_<WideArray> bound(m, "WideArray", py::buffer_protocol());
+  bound.def_buffer(&buffer_of)
+      .def_property_readonly("shape", &shape_of)
+      .def_property_readonly("ndim", [](const WideArray& a) { return a.array.ndim(); })
+      .def_property_readonly("size", [](const WideArray& a) { return a.array.size(); })
+      .def("reshape", [](const WideArray& a, const std::vector<int64_t>& shape) {
+        mx::Shape dims;
+        for (auto n : shape) dims.push_back(n == -1 ? -1 : to_dim(n));
+        auto shaped = mx::reshape(a.array, std::move(dims), mx::Device::cpu);
+        if (a.array.is_available()) wait_for({shaped});
+        return shaped;
+      }, py::arg("shape"));
+  mlx_python().wide_type = reinterpret_cast<PyTypeObject*>(bound.ptr());
+  m.def("wide", [](const std::vector<int64_t>& shape) {
+    expect_memory(bytes_of(shape, complex128));
+    mx::Shape dims;
+    for (auto n : shape) dims.push_back(to_dim(n));
+    return fresh(std::move(dims), complex128);
+  }, py::arg("shape"), "An uninitialized WideArray.");
+}
 
 void defer_to(py::object base) {
   auto* type = mlx_python().array_type;

@@ -12,11 +12,17 @@
 
 #include "mlx/mlx.h"
 #include "mlx/primitives.h"
+#include "dispatch.h"
 
 namespace sp {
 
 namespace py = pybind11;
 namespace mx = mlx::core;
+
+// In Python, an array of a dtype that MLX's own classes do not know: see mlx_sparse/_values.py.
+struct WideArray {
+  mx::array array;
+};
 
 struct MlxPython {
   PyTypeObject* array_type = nullptr;
@@ -24,6 +30,7 @@ struct MlxPython {
   PyObject* make = nullptr;   // mx.array
   PyObject* abs = nullptr;    // mx.abs, the cheapest way to resolve a Python stream argument
   PyObject* proto = nullptr;
+  PyTypeObject* wide_type = nullptr; // of WideArray
 };
 MlxPython& mlx_python();
 
@@ -44,10 +51,12 @@ inline mx::array* array_slot(PyObject* self) {
 }
 
 inline mx::array* as_array(PyObject* obj) {
-  return PyObject_TypeCheck(obj, mlx_python().array_type) ? array_slot(obj) : nullptr;
+  if (PyObject_TypeCheck(obj, mlx_python().array_type)) return array_slot(obj);
+  return Py_TYPE(obj) == mlx_python().wide_type ? &py::cast<WideArray&>(py::handle(obj)).array : nullptr;
 }
 
 inline py::object to_python(mx::array value) {
+  if (value.dtype() == complex128) return py::cast(WideArray{std::move(value)});
   PyObject* fresh = PyObject_CallNoArgs(mlx_python().copy);
   if (!fresh) throw py::error_already_set();
   *array_slot(fresh) = std::move(value);
@@ -64,6 +73,8 @@ inline mx::Stream to_stream(const py::object& stream) {
   if (!node) throw py::error_already_set();
   return array_slot(node.ptr())->primitive().stream();
 }
+
+void bind_wide_array(py::module_& m);
 
 // From now on `mx.array OP x` lets an instance x of `base` answer through its reflected operator, as NumPy's arrays do.
 void defer_to(py::object base);

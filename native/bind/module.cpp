@@ -25,6 +25,7 @@ bool numpy_is_quicker(const py::args& arrays) {
   size_t work = 0;
   for (auto& item : arrays) {
     const auto* a = as_array(item.ptr());
+    if (a && a->dtype() == complex128) return true; // MLX has no operation for it
     if (!a || !a->is_available() || a->is_tracer() || a->dtype() == mx::bfloat16) return false;
     work += a->size();
   }
@@ -175,7 +176,8 @@ static void bind_runtime(py::module_& m) {
 PYBIND11_MODULE(_native, m) {
   sp::verify_layout();
   sp::find_signal_thread();
-  sp::bind_structure(m); // first: the others' signatures name its classes
+  sp::bind_wide_array(m); // first: the others' signatures name these classes
+  sp::bind_structure(m);
   sp::bind_canonical(m);
   sp::bind_blocks(m);
   sp::bind_assemble(m);

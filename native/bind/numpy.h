@@ -8,11 +8,18 @@
 
 namespace sp {
 
+// What NumPy calls the dtypes that both have; 0 for bfloat16.
+inline char numpy_kind(mx::Dtype dtype) {
+  if (dtype == mx::bfloat16) return 0;
+  if (dtype == mx::bool_) return 'b';
+  if (is_complex(dtype)) return 'c';
+  return mx::issubdtype(dtype, mx::floating) ? 'f' : mx::issubdtype(dtype, mx::signedinteger) ? 'i' : 'u';
+}
+
 // NumPy's dtype of the same values; none for bfloat16, which NumPy lacks.
 inline std::optional<py::dtype> numpy_dtype(mx::Dtype dtype) {
-  if (dtype == mx::bfloat16) return std::nullopt;
-  const char kind = dtype == mx::bool_ ? 'b' : dtype == mx::complex64 ? 'c'
-                  : mx::issubdtype(dtype, mx::floating) ? 'f' : mx::issubdtype(dtype, mx::signedinteger) ? 'i' : 'u';
+  const char kind = numpy_kind(dtype);
+  if (!kind) return std::nullopt;
   return py::dtype(kind + std::to_string(dtype.size()));
 }
 
@@ -20,7 +27,7 @@ inline std::optional<py::dtype> numpy_dtype(mx::Dtype dtype) {
 inline std::optional<mx::Dtype> mlx_dtype(const py::dtype& dtype) {
   if (dtype.byteorder() != '=' && dtype.byteorder() != '|') return std::nullopt;
   for (auto known : {mx::bool_, mx::uint8, mx::uint16, mx::uint32, mx::uint64, mx::int8, mx::int16, mx::int32, mx::int64,
-                     mx::float16, mx::float32, mx::float64, mx::complex64}) {
+                     mx::float16, mx::float32, mx::float64, mx::complex64, complex128}) {
     if (dtype.equal(*numpy_dtype(known))) return known;
   }
   return std::nullopt;

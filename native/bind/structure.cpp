@@ -1,7 +1,6 @@
 // Structures, and the operations whose results have sizes that their operands' shapes tell.
-#include <pybind11/numpy.h>
-
 #include "bind/bind.h"
+#include "bind/numpy.h"
 #include "primitives/convert.h"
 #include "primitives/dense.h"
 #include "primitives/diagonal.h"
@@ -79,17 +78,6 @@ Structure diagonals(int64_t n_major, int64_t n_minor, int64_t length, const mx::
 Structure unplanned(Structure a) {
   a.pattern.plan = nullptr;
   return a;
-}
-
-// What NumPy calls the dtypes that both have; 0 for bfloat16.
-char numpy_kind(mx::Dtype dtype) {
-  switch (dtype.val()) {
-    case mx::Dtype::Val::bool_: return 'b';
-    case mx::Dtype::Val::float16: case mx::Dtype::Val::float32: case mx::Dtype::Val::float64: return 'f';
-    case mx::Dtype::Val::complex64: return 'c';
-    case mx::Dtype::Val::bfloat16: return 0;
-    default: return mx::issubdtype(dtype, mx::signedinteger) ? 'i' : 'u';
-  }
 }
 
 bool ready_on_host(const mx::array& a) { return a.is_available() && a.flags().row_contiguous; }

@@ -12,8 +12,10 @@
 namespace sp {
 
 template <class T>
-bool nonzero(T x) { return x != T{}; }
-inline bool nonzero(complex64_t x) { return (x.real() != 0) | (x.imag() != 0); }
+bool nonzero(T x) {
+  if constexpr (is_complex_v<T>) return (x.real() != 0) | (x.imag() != 0);
+  else return x != T{};
+}
 
 // How many elements stand before each of `parts` equal pieces of [0, n) and in all, where count(lo, hi) counts a range.
 template <class Count>

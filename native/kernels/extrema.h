@@ -14,20 +14,20 @@ namespace sp {
 template <class T>
 inline bool is_nan(T x) {
   if constexpr (std::is_integral_v<T>) return false;
+  else if constexpr (is_complex_v<T>) return is_nan(x.real()) || is_nan(x.imag());
   else return !(static_cast<acc_t<T>>(x) == static_cast<acc_t<T>>(x));
 }
-inline bool is_nan(complex64_t x) { return is_nan(x.real()) || is_nan(x.imag()); }
 
 // Whether x lies strictly beyond y; false when either is a NaN.
 template <bool MAX, class T>
 inline bool beyond(T x, T y) {
-  const auto a = static_cast<acc_t<T>>(x), b = static_cast<acc_t<T>>(y);
-  return MAX ? a > b : a < b;
-}
-template <bool MAX>
-inline bool beyond(complex64_t x, complex64_t y) {
-  if (is_nan(x) || is_nan(y)) return false;
-  return beyond<MAX>(x.real(), y.real()) || (x.real() == y.real() && beyond<MAX>(x.imag(), y.imag()));
+  if constexpr (is_complex_v<T>) {
+    if (is_nan(x) || is_nan(y)) return false;
+    return beyond<MAX>(x.real(), y.real()) || (x.real() == y.real() && beyond<MAX>(x.imag(), y.imag()));
+  } else {
+    const auto a = static_cast<acc_t<T>>(x), b = static_cast<acc_t<T>>(y);
+    return MAX ? a > b : a < b;
+  }
 }
 
 // The extreme of the two, as numpy.maximum (fmax where NaN is ignored) gives it.
@@ -43,7 +43,7 @@ template <bool MAX, bool IGNORE_NAN, class T>
 T slice_extreme(const T* data, size_t n) {
   constexpr size_t LANES = 64 / sizeof(T);
   T best = data[0];
-  if constexpr (!std::is_same_v<T, complex64_t> && std::is_same_v<T, acc_t<T>>) {
+  if constexpr (!is_complex_v<T> && std::is_same_v<T, acc_t<T>>) {
     auto further = [](T x, T y) { return MAX ? (x < y ? y : x) : (y < x ? y : x); };
     bool any = false;
     size_t e = 0;

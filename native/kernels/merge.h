@@ -123,7 +123,7 @@ auto merge_apply(T x, T y) {
   else if constexpr (op == MergeOp::maximum) return x < y ? y : x;
   else if constexpr (op == MergeOp::minimum) return y < x ? y : x;
   else if constexpr (op == MergeOp::ne) {
-    if constexpr (std::is_same_v<T, complex64_t>) return (x.real() != y.real()) | (x.imag() != y.imag());
+    if constexpr (is_complex_v<T>) return (x.real() != y.real()) | (x.imag() != y.imag());
     else return x != y;
   }
   else if constexpr (op == MergeOp::lt) return x < y;
@@ -133,7 +133,7 @@ auto merge_apply(T x, T y) {
   else {
     static_assert(op == MergeOp::minus);
     if constexpr (std::is_same_v<T, bool>) return x != y;
-    else if constexpr (std::is_same_v<T, complex64_t>) return T{x.real() - y.real(), x.imag() - y.imag()};
+    else if constexpr (is_complex_v<T>) return T{x.real() - y.real(), x.imag() - y.imag()};
     else return static_cast<T>(x - y);
   }
 }
@@ -143,11 +143,12 @@ template <class T>
 T masked(const T& x, unsigned keep) {
   using W = std::conditional_t<sizeof(T) == 1, uint8_t, std::conditional_t<sizeof(T) == 2, uint16_t,
             std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>>>;
+  if constexpr (sizeof(T) > sizeof(W)) return {masked(x.real(), keep), masked(x.imag(), keep)};
   W bits;
-  std::memcpy(&bits, &x, sizeof(T));
+  std::memcpy(&bits, &x, sizeof(W));
   bits = static_cast<W>(bits & (W{0} - static_cast<W>(keep)));
   T out;
-  std::memcpy(static_cast<void*>(&out), &bits, sizeof(T));
+  std::memcpy(static_cast<void*>(&out), &bits, sizeof(W));
   return out;
 }
 

@@ -33,7 +33,7 @@ template <class T>
 struct SegmentMean : SegmentSum<T> {
   static T finish(const wide_t<T>& s, size_t n) {
     const auto count = static_cast<double>(n ? n : 1);
-    if constexpr (std::is_same_v<T, complex64_t>) return rounded<T>(WideComplex{s.re / count, s.im / count});
+    if constexpr (is_complex_v<T>) return rounded<T>(WideComplex{s.re / count, s.im / count});
     else return rounded<T>(s / count);
   }
 };

@@ -9,13 +9,6 @@
 
 namespace sp {
 
-struct WideComplex {
-  double re = 0, im = 0;
-  bool operator==(const WideComplex&) const = default;
-};
-inline WideComplex add(WideComplex a, WideComplex b) { return {a.re + b.re, a.im + b.im}; }
-inline WideComplex mul(WideComplex a, WideComplex b) { return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re}; }
-
 template <class T> struct Wide { using type = T; };
 template <> struct Wide<float> { using type = double; };
 template <> struct Wide<float16_t> { using type = double; };
@@ -26,16 +19,16 @@ using wide_t = typename Wide<T>::type;
 
 template <class T>
 inline wide_t<T> widen(T x) {
-  if constexpr (std::is_same_v<T, complex64_t>) return {x.real(), x.imag()};
-  else if constexpr (std::is_same_v<wide_t<T>, double>) return static_cast<double>(static_cast<acc_t<T>>(x));
+  if constexpr (std::is_same_v<wide_t<T>, double>) return static_cast<double>(static_cast<acc_t<T>>(x));
   else return x;
 }
 
 // A sum, or another state that is a number, as a value.
 template <class T, class A>
 inline T rounded(A x) {
-  if constexpr (std::is_same_v<A, WideComplex>) return T(static_cast<float>(x.re), static_cast<float>(x.im));
-  else return static_cast<T>(static_cast<acc_t<T>>(x));
+  if constexpr (std::is_same_v<T, complex64_t> && std::is_same_v<A, WideComplex>) {
+    return T(static_cast<float>(x.re), static_cast<float>(x.im));
+  } else return static_cast<T>(static_cast<acc_t<T>>(x));
 }
 
 // join(state, later) of `count` rows of k states, neighbours first; the result stands in the first row.
@@ -143,6 +136,21 @@ class RunningSum<double> {
 
  private:
   double sum_ = 0, rest_ = 0;
+};
+
+template <>
+class RunningSum<WideComplex> {
+ public:
+  RunningSum() = default;
+  explicit RunningSum(WideComplex first) : re_(first.re), im_(first.im) {}
+  void add(WideComplex x) {
+    re_.add(x.re);
+    im_.add(x.im);
+  }
+  WideComplex value() const { return {re_.value(), im_.value()}; }
+
+ private:
+  RunningSum<double> re_, im_;
 };
 
 } // namespace sp

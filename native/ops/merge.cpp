@@ -150,7 +150,7 @@ Compressed merge(MergeOp op, const Compressed& a, const Compressed& b, bool a_ca
   return with_value(a, [&](auto i, auto t) {
     using I = typename decltype(i)::type;
     using T = typename decltype(t)::type;
-    if constexpr (std::is_same_v<T, float> || std::is_same_v<T, double> || std::is_same_v<T, complex64_t>) {
+    if constexpr (is_field_v<T>) {
       if (at_once) return merge_at_once<T, I>(op, a, b);
     }
     auto merged = [&](auto u) {

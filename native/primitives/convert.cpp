@@ -130,7 +130,7 @@ mx::array partition(const mx::array& indptr, int64_t chunks, int chunk, mx::Stre
 }
 
 Compressed transpose(const Compressed& a, int64_t n_minor, mx::Stream s) {
-  if (uses_shaders(s) || a.data.is_tracer()) {
+  if (uses_shaders(s, a.data.dtype()) || a.data.is_tracer()) {
     return by_key(a.data, a.indices, expand(a.indptr, a.indices.size(), s), n_minor, s);
   }
   auto out = std::make_shared<Compress>(s, false, n_minor)->make({a.data, a.indices, a.indptr});
@@ -138,7 +138,7 @@ Compressed transpose(const Compressed& a, int64_t n_minor, mx::Stream s) {
 }
 
 Compressed coo_to_cs(const mx::array& data, const mx::array& major, const mx::array& minor, int64_t n_major, mx::Stream s) {
-  if (uses_shaders(s) || data.is_tracer()) return by_key(data, major, minor, n_major, s);
+  if (uses_shaders(s, data.dtype()) || data.is_tracer()) return by_key(data, major, minor, n_major, s);
   auto out = std::make_shared<Compress>(s, true, n_major)->make({data, minor, major});
   return {out[0], out[1], out[2]};
 }

@@ -101,7 +101,7 @@ class DenseForm : public Node {
 } // namespace
 
 mx::array todense(const Structure& a, const mx::array& data, mx::Stream s) {
-  if (uses_shaders(s) && a.pattern.layout == Layout::coordinate) {
+  if (uses_shaders(s, data.dtype()) && a.pattern.layout == Layout::coordinate) {
     auto cs = coo_to_cs(data, a.outer, a.inner, a.pattern.n_major, s);
     return todense({{Layout::compressed, a.pattern.n_major, a.pattern.n_minor, nullptr}, cs.indptr, cs.indices}, cs.data, s);
   }
@@ -109,7 +109,7 @@ mx::array todense(const Structure& a, const mx::array& data, mx::Stream s) {
 }
 
 mx::array sample(const Structure& a, const mx::array& dense, mx::Stream s) {
-  if (!uses_shaders(s)) return node<DenseForm>({dense, a.outer, a.inner}, s, true, a.pattern);
+  if (!uses_shaders(s, dense.dtype())) return node<DenseForm>({dense, a.outer, a.inner}, s, true, a.pattern);
   auto major = a.pattern.layout == Layout::compressed ? expand(a.outer, a.entries(), s) : a.outer;
   auto width = mx::array(a.pattern.n_minor, mx::int64);
   auto position = mx::add(mx::multiply(mx::astype(major, mx::int64, s), width, s), a.inner, s);

@@ -107,7 +107,7 @@ mx::array diagonal_graph(const Structure& a, const mx::array& data, int64_t k, m
 } // namespace
 
 mx::array diagonal(const Structure& a, const mx::array& data, int64_t k, mx::Stream s) {
-  if (uses_shaders(s)) return diagonal_graph(a, data, k, s);
+  if (uses_shaders(s, data.dtype())) return diagonal_graph(a, data, k, s);
   return node<Diagonal>({data, a.outer, a.inner}, s, false, a.pattern, k);
 }
 

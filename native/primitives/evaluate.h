@@ -23,6 +23,8 @@ namespace sp {
 // True while shaders run on the host in place of the CPU kernels (runtime.EXECUTOR = "shader").
 bool& shaders_on_host();
 inline bool uses_shaders(mx::Stream s) { return s.device == mx::Device::gpu || shaders_on_host(); }
+// No shading language has doubles in pairs.
+inline bool uses_shaders(mx::Stream s, mx::Dtype values) { return uses_shaders(s) && values != complex128; }
 
 // Memory for an output. A large one from malloc asks for large pages, as NumPy's do: most of the time of its first use
 // goes to page faults otherwise. Throws OutOfMemory where MLX's allocator gives null.
@@ -144,7 +146,7 @@ inline mx::array as_rows(const mx::array& x, mx::Stream s) {
   return mx::reshape(x, {to_dim(rows), x.shape(-1)}, s);
 }
 
-inline mx::array conj(const mx::array& a, mx::Stream s) {
+inline mx::array conj(const mx::array& a, mx::Stream s) { // of what has derivatives
   return a.dtype() == mx::complex64 ? mx::conjugate(a, s) : a;
 }
 

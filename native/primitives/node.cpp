@@ -1,5 +1,6 @@
 #include "node.h"
 
+#include <algorithm>
 #include <string_view>
 #include <unordered_set>
 
@@ -60,7 +61,8 @@ Arrays Node::make(Arrays inputs) {
 }
 
 void Node::eval_cpu(const Arrays& inputs, Arrays& outputs) {
-  if (shaders_ && has_shader() && !evaluating_here) return shader(inputs, outputs);
+  const bool wide = std::ranges::any_of(inputs, [](auto& a) { return a.dtype() == complex128; });
+  if (shaders_ && !wide && has_shader() && !evaluating_here) return shader(inputs, outputs);
   run_on_cpu(stream(), inputs, outputs, [self = shared_from_this()](auto& in, auto& out) { self->kernel(in, out); });
 }
 

@@ -29,7 +29,7 @@ class PerSlice : public Node {
   }
   std::vector<Output> results(const Arrays& in) const override {
     const auto dtype = dispatch_value(in[0].dtype(), [](auto t) -> mx::Dtype {
-      return mx::TypeToDtype<typename K::template Result<typename decltype(t)::type>>();
+      return dtype_of<typename K::template Result<typename decltype(t)::type>>();
     });
     return {{{to_dim(pattern_.n_major)}, dtype}};
   }

@@ -53,14 +53,14 @@ mx::array product(ProductKind kind, const Structure& a, const mx::array& data, c
   if (kind == ProductKind::rmatmul && a.pattern.layout == Layout::coordinate) {
     return product(ProductKind::matmul, swapped(a), data, x, s);
   }
-  if (uses_shaders(s)) return shader_product(kind, a, data, x, s);
+  if (uses_shaders(s, data.dtype())) return shader_product(kind, a, data, x, s);
   return node<Product>({data, a.outer, a.inner, x}, s, kind, a.pattern);
 }
 
 mx::array sddmm(const Structure& a, const mx::array& u, const mx::array& v, bool per_batch, mx::Stream s) {
   const auto layout = a.pattern.layout;
   const bool compressed = layout == Layout::compressed || layout == Layout::block;
-  if (!uses_shaders(s) || !compressed) {
+  if (!uses_shaders(s, u.dtype()) || !compressed) {
     return node<Product>({a.outer, a.inner, u, v}, s, ProductKind::sddmm, a.pattern, per_batch);
   }
   auto major = expand(a.outer, a.entries(), s); // shaders want the row of each entry, or block

@@ -72,7 +72,7 @@ mx::array major_sum(const mx::array& data, const mx::array& indptr, mx::Stream s
 }
 
 mx::array minor_sum(const mx::array& data, const mx::array& indices, int64_t n_minor, mx::Stream s) {
-  if (!uses_shaders(s)) return node<AxisSum>({data, indices}, s, false, n_minor);
+  if (!uses_shaders(s, data.dtype())) return node<AxisSum>({data, indices}, s, false, n_minor);
   auto sorted = sort_by_key(indices, n_minor, s);
   return major_sum(permute(data, sorted.order, s), sorted.offsets, s);
 }
@@ -80,7 +80,6 @@ mx::array minor_sum(const mx::array& data, const mx::array& indices, int64_t n_m
 // One slice of everything: MLX adds long arrays up by one thread, and float32 without care. On a GPU it uses a tree.
 mx::array total(const mx::array& data, mx::Stream s) {
   const auto n = static_cast<int64_t>(data.size());
-  if (n == 0) return mx::sum(data, s);
   if (s.device == mx::Device::gpu) return mx::astype(mx::sum(mx::astype(data, acc_dtype(data.dtype()), s), s), data.dtype(), s);
   return mx::squeeze(major_sum(mx::flatten(data, s), mx::array({int64_t{0}, n}), s), s);
 }

@@ -30,7 +30,7 @@ void order_on_cpu(SegmentKind kind, SegmentPattern<int32_t> segments, const mx::
   auto run = [&]<class Op>(Tag<Op>) {
     segment_reduce<Op>(segments, x.data<T>(), x.shape(1), out.data<typename Op::Out>());
   };
-  constexpr bool ordered = !std::is_same_v<T, complex64_t>, floating = ordered && !std::is_integral_v<T>;
+  constexpr bool ordered = !is_complex_v<T>, floating = ordered && !std::is_integral_v<T>;
   if constexpr (floating || !ordered) if (kind == SegmentKind::mean) return run(Tag<SegmentMean<T>>{});
   if constexpr (floating) if (kind == SegmentKind::logsumexp) return run(Tag<SegmentLogSumExp<T>>{});
   if constexpr (ordered) {
@@ -50,7 +50,7 @@ void ring_by_ids_on_cpu(SegmentPattern<int32_t> segments, const mx::array& x, mx
 template <class T>
 void order_by_ids_on_cpu(SegmentKind kind, SegmentPattern<int32_t> segments, const mx::array& x, mx::array& out) {
   auto run = [&]<class Op>(Tag<Op>) { segment_reduce_by_ids<Op>(segments, x.data<T>(), x.shape(1), out.data<T>()); };
-  if constexpr (!std::is_same_v<T, complex64_t>) {
+  if constexpr (!is_complex_v<T>) {
     if (kind == SegmentKind::max) return run(Tag<SegmentExtreme<T, true>>{});
     if (kind == SegmentKind::min) return run(Tag<SegmentExtreme<T, false>>{});
   }
@@ -62,7 +62,7 @@ template <class F>
 void dispatch_floating(mx::Dtype dtype, F&& f) {
   dispatch_value(dtype, [&](auto t) {
     using T = typename decltype(t)::type;
-    if constexpr (!std::is_same_v<T, complex64_t>) f(t);
+    if constexpr (!is_complex_v<T>) f(t);
     else throw std::invalid_argument("complex numbers have no order");
   });
 }

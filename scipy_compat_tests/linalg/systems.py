@@ -13,8 +13,8 @@ ALL_FORMATS = ("bsr", "coo", "csc", "csr", "dia", "dok", "lil")
 
 
 def dtypes(device):
-    """Dtypes that the device holds: float64 exists on the CPU only."""
-    return "fF" if device == "gpu" else "fdF"
+    """Dtypes that the device holds: float64 and complex128 exist on the CPU only."""
+    return "fF" if device == "gpu" else "fdFD"
 
 
 def hermitian(n, dtype, seed=0):
@@ -79,13 +79,13 @@ def ours(S, format="csr"):
 
 
 def as_namespace(v, namespace):
-    if namespace == "numpy":
+    if namespace == "numpy" or v.dtype == np.complex128:  # which MLX lacks
         return v
     return mx.array(v, dtype=mx.float64) if v.dtype == np.float64 else mx.array(v)
 
 
 def check_namespace(x, namespace):
-    assert type(x) is (np.ndarray if namespace == "numpy" else mx.array)
+    assert type(x) is (np.ndarray if namespace == "numpy" or x.dtype == np.complex128 else mx.array)
 
 
 def residual(S, x, b):

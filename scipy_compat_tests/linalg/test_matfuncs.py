@@ -29,7 +29,7 @@ def sample(n, dtype, scale=1.0, density=0.3, seed=7):
     rng = np.random.default_rng(seed)
     S = scipy.sparse.random_array((n, n), density=min(1.0, density + 1 / n), rng=rng).tocsr()
     S.data -= 0.5
-    if dtype == "F":
+    if dtype in "FD":
         S = S + 1j * scipy.sparse.random_array((n, n), density=0.2, rng=rng).tocsr()
     return (S * (scale / max(abs(S).sum(axis=0).max(), 1e-3))).astype(dtype).tocsr()
 
@@ -261,7 +261,8 @@ def test_integers_and_dtypes():
     A = sp.csr_array(np.diag(np.arange(4)))
     np.testing.assert_allclose(expm_multiply(A, np.ones(4, int)), np.exp(np.arange(4)), rtol=1e-5)
     A = sp.csr_array(np.diag(np.arange(4)).astype(np.float32))
-    assert expm_multiply(A, np.full(4, 1j)).dtype == np.complex64
+    assert expm_multiply(A, np.full(4, np.complex64(1j))).dtype == np.complex64
+    assert expm_multiply(A, np.full(4, 1j)).dtype == (np.complex64 if mx.default_device() == mx.gpu else np.complex128)
 
 
 def test_trace(dtype):

@@ -25,7 +25,7 @@ def rtol(dtype):
 def matrix(dtype, m=N, n=9):
     S = scipy.sparse.random_array((m, n), density=0.4, rng=np.random.default_rng(3), dtype=np.float64).tocsr()
     S.data = S.data * 4 - 2
-    if dtype == "F":
+    if dtype in "FD":
         S = S + 1j * scipy.sparse.random_array((m, n), density=0.4, rng=np.random.default_rng(4)).tocsr()
     return S.astype(dtype)
 

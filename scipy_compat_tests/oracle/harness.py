@@ -1,7 +1,7 @@
 """Twin runs: one expression over scipy.sparse and over mlx_sparse, and everything visible of the results compared.
 
-Dense results are ndarrays here (numpy mode). SciPy's complex128 corresponds to complex64, and on a GPU its float64 to
-float32: the table of `upstream.narrow` says so for all tests.
+Dense results are ndarrays here (numpy mode). On a GPU SciPy's float64 corresponds to float32 and its complex128 to
+complex64: the table of `upstream.narrow` says so for all tests.
 """
 
 import contextlib
@@ -16,9 +16,11 @@ import mlx_sparse
 from scipy_compat_tests.upstream.narrow import Narrow
 
 FORMATS = ("coo", "csr", "csc")
-DTYPES = ("float32", "complex64", "int32", "float64", "bool")
-ALL_DTYPES = tuple("bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float32 float64 complex64".split())
-RTOL = {"float16": 2e-3, "float32": 2e-6, "complex64": 4e-6, "float64": 1e-12}
+DTYPES = ("float32", "complex64", "int32", "float64", "complex128", "bool")
+ALL_DTYPES = tuple(
+    "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float32 float64 complex64 complex128".split()
+)
+RTOL = {"float16": 2e-3, "float32": 2e-6, "complex64": 4e-6, "float64": 1e-12, "complex128": 2e-12}
 
 # case -> (rows, columns, values, shape, index dtype)
 CASES = {

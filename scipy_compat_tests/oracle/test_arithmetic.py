@@ -1,5 +1,6 @@
 """Operators, element-wise methods and products over sparse, dense and scalar operands on both sides."""
 
+import itertools
 import operator
 
 import numpy as np
@@ -8,7 +9,21 @@ import scipy.sparse
 
 import mlx_sparse
 
-from .harness import ALL_DTYPES, CASES, CASES_1D, DTYPES, FORMATS, build, dense, frozen, outcome, sweep, twin
+from .harness import (
+    ALL_DTYPES,
+    CASES,
+    CASES_1D,
+    DTYPES,
+    FORMATS,
+    RTOL,
+    build,
+    dense,
+    frozen,
+    narrow,
+    outcome,
+    sweep,
+    twin,
+)
 
 formats = pytest.mark.parametrize("fmt", FORMATS)
 BINARY = {
@@ -54,16 +69,18 @@ def test_every_pair_of_dtypes(name):
     if name != "truediv":
         sweep(apply, ALL_DTYPES, ALL_DTYPES)
         return
-    real = [t for t in ALL_DTYPES if t != "complex64"]
+    real = [t for t in ALL_DTYPES if not t.startswith("complex")]
+    pairs = [t for t in ALL_DTYPES if t not in real]
     sweep(apply, ALL_DTYPES, real)
-    sweep(apply, ("complex64",), ("complex64",))
-    for a in real:  # SciPy drops the imaginary part of real / complex
-        quotient = outcome(lambda sp, a=a: apply(sp, a, "complex64"), mlx_sparse)
-        x, y = (build(mlx_sparse, "csr", c, t).toarray() for c, t in (("plain", a), ("unsorted", "complex64")))
+    sweep(apply, pairs, pairs)
+    for a, b in itertools.product(real, pairs):  # SciPy drops the imaginary part of real / complex
+        quotient = outcome(lambda sp, a=a, b=b: apply(sp, a, b), mlx_sparse)
+        x, y = (build(mlx_sparse, "csr", c, t).toarray() for c, t in (("plain", a), ("unsorted", b)))
         with np.errstate(all="ignore"):
             expected = x / y
-        assert quotient.dtype == "complex64"
-        np.testing.assert_allclose(quotient[y != 0], expected[y != 0], rtol=4e-6)
+        dtype = narrow().type(np.result_type(np.float64 if x.dtype.kind in "biu" else x.dtype, b))
+        assert quotient.dtype == dtype
+        np.testing.assert_allclose(quotient[y != 0], expected[y != 0], rtol=RTOL[np.dtype(dtype).name])
 
 
 @formats
@@ -78,10 +95,10 @@ def test_with_scalar(fmt, name):
 @formats
 @pytest.mark.parametrize("name", every)
 def test_with_dense(fmt, name):
-    dtypes = [t for t in DTYPES if name != "truediv" or t != "complex64"]
+    dtypes = [t for t in DTYPES if name != "truediv" or not t.startswith("complex")]
     sweep(lambda sp, case, dtype: every[name](build(sp, fmt, case, dtype), dense(case, dtype)), CASES, dtypes)
     if name == "truediv":  # which parts of z / 0 are inf and which nan differs
-        sweep(lambda sp, case: build(sp, fmt, case, "complex64") / (dense(case, "complex64") + 1), CASES)
+        sweep(lambda sp, case, t: build(sp, fmt, case, t) / (dense(case, t) + 1), CASES, ("complex64", "complex128"))
     sweep(lambda sp, case: every[name](build(sp, fmt, case, "float32"), dense(case, "float64")), CASES)
     if name not in ("multiply", "maximum", "minimum"):
         sweep(

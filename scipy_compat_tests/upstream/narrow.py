@@ -1,9 +1,9 @@
 """The one rule for types that MLX, or its GPU, lacks.
 
-A wide type stands for the narrow one that mlx_sparse holds instead: complex128 is complex64 everywhere, and float64 is
-float32 when the executor is a GPU. For an upstream module this means:
+A wide type stands for the narrow one that mlx_sparse holds instead: longdouble is float64, and when the executor is a
+GPU float64 is float32 and complex128 complex64. For an upstream module this means:
 
-1. ``np.complex128`` (and the other wide names, and the words ``"complex128"`` in its source) are the narrow types;
+1. ``np.longdouble`` (and the other wide names, and such words as ``"complex128"`` in its source) are the narrow types;
 2. NumPy's creation functions return narrow arrays;
 3. the assertions of ``numpy.testing`` narrow both operands, dtypes included, before they compare; values of a narrow
    type are compared with a tolerance of at least `RTOL` and `ATOL` (`DECIMAL` digits at most), by exact ones as well;
@@ -18,10 +18,10 @@ import numpy.testing as real_testing
 
 RTOL, ATOL, DECIMAL = 2e-5, 2e-5, 4
 
-_COMPLEX = {np.complex128: np.complex64, np.clongdouble: np.complex64}
 _TABLES = {
-    False: {**_COMPLEX, np.longdouble: np.float64},
-    True: {**_COMPLEX, np.longdouble: np.float32, np.float64: np.float32},
+    False: {np.longdouble: np.float64, np.clongdouble: np.complex128},
+    True: {t: np.float32 for t in (np.longdouble, np.float64)}
+    | {t: np.complex64 for t in (np.clongdouble, np.complex128)},
 }
 _CREATE = frozenset(
     "array asarray asanyarray ascontiguousarray zeros zeros_like ones ones_like empty full full_like eye identity "
@@ -37,7 +37,7 @@ class Narrow:
     def __init__(self, gpu=False):
         self.table = _TABLES[gpu]
         self.words = {np.dtype(wide).name: np.dtype(to).name for wide, to in self.table.items()}
-        self.targets = {np.dtype(np.complex64)} | ({np.dtype(np.float32)} if gpu else set())
+        self.targets = {np.dtype(np.complex64), np.dtype(np.float32)} if gpu else set()
         self.testing = _View(real_testing, self._assertion)
         self.numpy = _View(np, self._numpy_name)
 

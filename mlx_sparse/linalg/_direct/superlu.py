@@ -108,10 +108,7 @@ class SuperLU:
             raise TypeError(f"rhs must be a dense array; got {type(rhs).__name__}. Use toarray or spsolve")
         rhs = _dense.as_dense(rhs)
         if not _dense.is_mlx(rhs):
-            rhs = _dense.narrow(rhs)
-            if self._dtypes[-1] == mx.complex64 and rhs.dtype.kind != "c":  # MLX has no wider complex numbers
-                rhs = rhs.astype(np.complex64)
-            return self._lu.solve(rhs, trans)
+            return self._lu.solve(_dense.narrow(rhs), trans)
         check_dtype(rhs, *self._dtypes)
         if trans not in ("N", "T", "H"):
             raise ValueError(f"trans must be N, T, or H; got {trans!r}")

@@ -58,7 +58,7 @@ def expm(A: Any) -> Any:
 
     Differences from SciPy
     ----------------------
-    complex128 becomes complex64 in sparse arrays, and float16 and bfloat16 are computed in float32.
+    float16 and bfloat16 are computed in float32.
     """
     refuse_traced(A, "expm(A)")
     if issparse(A):

@@ -83,8 +83,7 @@ def expm_multiply(
 
     Differences from SciPy
     ----------------------
-    complex128 becomes complex64 with a sparse `A`. `start` may be greater than `stop`, and points on both sides of zero
-    are reached from zero.
+    `start` may be greater than `stop`, and points on both sides of zero are reached from zero.
     """
     if (start is None) != (stop is None):
         raise TypeError("start and stop must be given together")

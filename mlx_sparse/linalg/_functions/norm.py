@@ -10,7 +10,7 @@ import mlx.core as mx
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, svds
 
-from ... import _dense, _dtypes, _scipy_release
+from ... import _dense, _dtypes, _scipy_release, _values
 from ..._base import as_sparse, issparse
 from ..._reduce import total_of
 from .._operator import as_operator
@@ -155,21 +155,21 @@ def _frobenius(A: Any) -> mx.array:
     return mx.sqrt(total_of(_squares(A), None)).astype(_real(A))
 
 
-def _values(A: Any) -> mx.array:
+def _stored(A: Any) -> Any:
     """The entries of `A`, duplicates summed; booleans as integers."""
     data = A._unique()._entries()
     return data.astype(mx.int64) if data.dtype == mx.bool_ else data
 
 
 def _magnitudes(A: Any) -> mx.array:
-    return mx.abs(_values(A))
+    return _values.abs(_stored(A))
 
 
 def _squares(A: Any) -> mx.array:
     """|a|^2 in the dtype that their sum is held in; its derivative exists everywhere."""
-    data = _values(A)
-    if data.dtype == mx.complex64:
-        return mx.square(mx.real(data)) + mx.square(mx.imag(data))
+    data = _stored(A)
+    if A._is_complex:
+        return mx.square(_values.real(data)) + mx.square(_values.imag(data))
     return mx.square(data.astype(_accumulator(A)))
 
 
@@ -186,7 +186,7 @@ def _real(A: Any) -> mx.Dtype:
     dtype = A._data.dtype
     if _dtypes.is_integral(dtype):
         return _dtypes.default_float()
-    return mx.float32 if dtype == mx.complex64 else dtype
+    return _dtypes.part(dtype)
 
 
 def _accumulator(A: Any) -> mx.Dtype:

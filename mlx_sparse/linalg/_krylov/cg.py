@@ -83,8 +83,7 @@ def cg(
 
     Differences from SciPy
     ----------------------
-    Several right-hand sides are solved at once. complex128 systems with an `A` of this package are solved in complex64,
-    float16 and bfloat16 ones in float32.
+    Several right-hand sides are solved at once. float16 and bfloat16 systems are solved in float32.
     """
     if atol is None or isinstance(atol, str) or atol < 0:
         raise ValueError(f"atol must be a real, non-negative number; got {atol!r}")
