@@ -189,7 +189,7 @@ def expect(shape: Iterable[int], dtype: mx.Dtype) -> None:
 def uninitialized(shape: int | tuple[int, ...], dtype: mx.Dtype) -> Any:
     """Memory of this shape, to be written to through a view."""
     shape = shape if isinstance(shape, tuple) else (shape,)
-    if dtype is _dtypes.complex128:
+    if _dtypes.is_wide(dtype):
         return _native.wide(shape)
     return _native.uninitialized(shape, mx.zeros(0, dtype=dtype))
 
@@ -198,7 +198,7 @@ def full(shape: int | tuple[int, ...], value: float, dtype: mx.Dtype, stream: An
     """`value` throughout `shape`: written at once if that is quicker than a node, else lazy."""
     shape = shape if isinstance(shape, tuple) else (shape,)
     n = math.prod(shape)
-    wide = dtype is _dtypes.complex128
+    wide = _dtypes.is_wide(dtype)
     if wide or n < _SHORT and stream is None and mx.default_device().type == mx.DeviceType.cpu:
         if n == 0 or dtype != mx.bfloat16:
             made = uninitialized(shape, dtype)
@@ -254,7 +254,7 @@ def numpy_mode() -> bool:
 
 
 def out_dtype(dtype: mx.Dtype) -> Any:
-    return _dtypes.numpy_dtype(dtype) if numpy_mode() or dtype is _dtypes.complex128 else dtype
+    return _dtypes.numpy_dtype(dtype) if numpy_mode() or _dtypes.is_wide(dtype) else dtype
 
 
 def as_dense(x: Any) -> Any:
@@ -337,7 +337,7 @@ def to_mlx(x: Any, dtype: Any = None, stream: Any = None) -> mx.array:
         a = a.astype(a.dtype.newbyteorder("="))
     if a.nbytes >= _LARGE:
         expect(a.shape, target)
-    if target is _dtypes.complex128:
+    if _dtypes.is_wide(target):
         wide = uninitialized(a.shape, target)
         view(wide)[...] = a
         return wide
@@ -351,7 +351,11 @@ def cast(x: Any, dtype: Any, stream: Any = None) -> Any:
     """`x` as `dtype`, as NumPy casts: a lost imaginary part warns, and a complex number is True unless it is zero."""
     if x.dtype == dtype:
         return x
-    if is_wide(x) or dtype is _dtypes.complex128:
+    if is_wide(x) or _dtypes.is_wide(dtype):
+        if _native.is_tracer(x):
+            raise ValueError(
+                f"{_dtypes.name(dtype)} values have no derivative: MLX lacks them; complex64 values have one"
+            )
         return to_mlx(view(x), dtype, stream)
     if x.dtype == mx.complex64 and dtype != mx.complex64:
         if dtype == mx.bool_:

@@ -120,6 +120,11 @@ def result_type(*operands: Any) -> mx.Dtype:
     return mlx_dtype(np.result_type(*(numpy_dtype(o) if isinstance(o, _KINDS) else o for o in operands)))
 
 
+def is_wide(dtype: mx.Dtype) -> bool:
+    """True for what MLX lacks: arrays of it are `_native.WideArray`."""
+    return dtype is complex128
+
+
 def is_integral(dtype: mx.Dtype) -> bool:
     """True for integers and booleans."""
     return numpy_dtype(dtype).kind in "biu"

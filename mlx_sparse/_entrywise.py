@@ -124,12 +124,12 @@ class _entrywise(_indexed, _spbase):
         for name in self._containers:
             getattr(self, name)  # asked for: they stand in for what the array was made of
         state = {k: v for k, v in self.__dict__.items() if k not in ("_dtype", "_host", "_scalar", "_plain", "_origin")}
-        return {**state, "dtype": str(self._dtype).removeprefix("mlx.core.")}
+        return {**state, "dtype": _dtypes.name(self._dtype)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         name = state.pop("dtype")
         self.__dict__.update(state)
-        self._set_dtype(getattr(mx, "bool_" if name == "bool" else name))
+        self._set_dtype(_dtypes.named(name))
 
     @property
     def dtype(self) -> Any:

@@ -73,13 +73,13 @@ def squeeze(x: Any, axis: int, stream: Any = None) -> Any:
 
 
 def zeros(shape: Any, dtype: mx.Dtype, stream: Any = None) -> Any:
-    if dtype is _dtypes.complex128:
+    if _dtypes.is_wide(dtype):
         return _dense.full(shape, 0, dtype)
     return mx.zeros(shape, dtype=dtype, stream=stream)
 
 
 def ones(shape: Any, dtype: mx.Dtype, stream: Any = None) -> Any:
-    if dtype is _dtypes.complex128:
+    if _dtypes.is_wide(dtype):
         return _dense.full(shape, 1, dtype)
     return mx.ones(shape, dtype=dtype, stream=stream)
 

@@ -37,8 +37,14 @@ struct WideComplex {
   WideComplex operator-(WideComplex x) const { return {re - x.re, im - x.im}; }
 };
 inline constexpr mx::Dtype complex128{static_cast<mx::Dtype::Val>(static_cast<int>(mx::Dtype::Val::complex64) + 1), 16};
-inline bool is_on_cpu_only(mx::Dtype dtype) { return dtype == mx::float64 || dtype == complex128; }
-inline bool is_complex(mx::Dtype dtype) { return dtype == mx::complex64 || dtype == complex128; }
+// Whether MLX and the shading languages lack it.
+inline bool is_wide(mx::Dtype dtype) { return dtype == complex128; }
+inline bool is_on_cpu_only(mx::Dtype dtype) { return dtype == mx::float64 || is_wide(dtype); }
+inline bool is_complex(mx::Dtype dtype) { return dtype == mx::complex64 || is_wide(dtype); }
+// What NumPy has as well.
+inline constexpr mx::Dtype shared_with_numpy[] = {mx::bool_, mx::uint8, mx::uint16, mx::uint32, mx::uint64, mx::int8,
+                                                  mx::int16, mx::int32, mx::int64, mx::float16, mx::float32,
+                                                  mx::float64, mx::complex64, complex128};
 
 template <class T>
 inline constexpr bool is_complex_v = std::is_same_v<T, complex64_t> || std::is_same_v<T, WideComplex>;

@@ -31,7 +31,7 @@ void check_stream(const A&... args) {
     else if constexpr (std::is_same_v<T, mx::Stream>) gpu = a.device == mx::Device::gpu;
   };
   (look(args), ...);
-  if (wide && gpu) throw py::value_error("float64 and complex128 values exist only on the CPU; cast them to 32 bits, or pass stream=mx.cpu");
+  if (wide && gpu) throw py::value_error("double precision exists only on the CPU; cast to float32 or complex64, or pass stream=mx.cpu");
 }
 
 inline Compressed evaluated_at_once(Compressed c) {

@@ -56,7 +56,7 @@ inline mx::array* as_array(PyObject* obj) {
 }
 
 inline py::object to_python(mx::array value) {
-  if (value.dtype() == complex128) return py::cast(WideArray{std::move(value)});
+  if (is_wide(value.dtype())) return py::cast(WideArray{std::move(value)});
   PyObject* fresh = PyObject_CallNoArgs(mlx_python().copy);
   if (!fresh) throw py::error_already_set();
   *array_slot(fresh) = std::move(value);

@@ -25,7 +25,7 @@ bool numpy_is_quicker(const py::args& arrays) {
   size_t work = 0;
   for (auto& item : arrays) {
     const auto* a = as_array(item.ptr());
-    if (a && a->dtype() == complex128) return true; // MLX has no operation for it
+    if (a && is_wide(a->dtype())) return true; // MLX has no operation for it
     if (!a || !a->is_available() || a->is_tracer() || a->dtype() == mx::bfloat16) return false;
     work += a->size();
   }

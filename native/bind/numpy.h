@@ -26,8 +26,7 @@ inline std::optional<py::dtype> numpy_dtype(mx::Dtype dtype) {
 // MLX's dtype of the same values; none where it has none.
 inline std::optional<mx::Dtype> mlx_dtype(const py::dtype& dtype) {
   if (dtype.byteorder() != '=' && dtype.byteorder() != '|') return std::nullopt;
-  for (auto known : {mx::bool_, mx::uint8, mx::uint16, mx::uint32, mx::uint64, mx::int8, mx::int16, mx::int32, mx::int64,
-                     mx::float16, mx::float32, mx::float64, mx::complex64, complex128}) {
+  for (auto known : shared_with_numpy) {
     if (dtype.equal(*numpy_dtype(known))) return known;
   }
   return std::nullopt;

@@ -24,7 +24,7 @@ namespace sp {
 bool& shaders_on_host();
 inline bool uses_shaders(mx::Stream s) { return s.device == mx::Device::gpu || shaders_on_host(); }
 // No shading language has doubles in pairs.
-inline bool uses_shaders(mx::Stream s, mx::Dtype values) { return uses_shaders(s) && values != complex128; }
+inline bool uses_shaders(mx::Stream s, mx::Dtype values) { return uses_shaders(s) && !is_wide(values); }
 
 // Memory for an output. A large one from malloc asks for large pages, as NumPy's do: most of the time of its first use
 // goes to page faults otherwise. Throws OutOfMemory where MLX's allocator gives null.

@@ -61,7 +61,7 @@ Arrays Node::make(Arrays inputs) {
 }
 
 void Node::eval_cpu(const Arrays& inputs, Arrays& outputs) {
-  const bool wide = std::ranges::any_of(inputs, [](auto& a) { return a.dtype() == complex128; });
+  const bool wide = std::ranges::any_of(inputs, [](auto& a) { return is_wide(a.dtype()); });
   if (shaders_ && !wide && has_shader() && !evaluating_here) return shader(inputs, outputs);
   run_on_cpu(stream(), inputs, outputs, [self = shared_from_this()](auto& in, auto& out) { self->kernel(in, out); });
 }

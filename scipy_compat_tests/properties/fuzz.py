@@ -15,7 +15,7 @@ ALL_FORMATS = {"coo": (1, 2), "csr": (1, 2), "csc": (2,), "bsr": (2,), "dia": (2
 FORMATS = {f: dims for f, dims in ALL_FORMATS.items() if hasattr(mlx_sparse, f"{f}_array")}
 INDEXED = hasattr(mlx_sparse.csr_array, "__getitem__")
 
-VALUES = ("float64", "float32", "int32", "int8", "uint16", "int64", "bool", "complex64")
+VALUES = ("float64", "float32", "int32", "int8", "uint16", "int64", "bool", "complex64", "complex128")
 INDEX = ("int32", "int32", "int64", "int16", "uint8", "uint32")
 GARBAGE = ("None", "3", "1.5", "'abc'", "object()", "{}", "[]", "()", "[[]]", "[[[1]]]", "[[1, 2], [3]]", "(1, 2, 3)",
            "(2, -1)", "(2.0, 3)", "(1.5, 2)", "('a', 'b')", "np.float64(2)", "np.array(5)", "lambda: 0", "(None, None)",

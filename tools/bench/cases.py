@@ -40,6 +40,7 @@ FLOORS = {
     "spmv-float64-mlx": Floor(2.0, 0.8),
     "spmv-float32-numpy": Floor(2.0, 0.8),
     "spmv-float64-numpy": Floor(2.0, 0.8),
+    "spmv-complex128-numpy": Floor(1.8, 0.8),
     "spmm32-float32": Floor(3.0),
     "spmm32-float64": Floor(3.0),
     "transposed-spmv-float32": Floor(1.5),
@@ -48,6 +49,8 @@ FLOORS = {
     "matmul-poisson-float64": Floor(1.6),
     "matmul-random-float32": Floor(1.6),
     "matmul-random-float64": Floor(1.6),
+    "matmul-poisson-complex128": Floor(1.8),
+    "matmul-random-complex128": Floor(1.8),
     "coo-to-csr-shuffled": Floor(1.5),
     "coo-to-csr-sorted": Floor(1.5),
     "csr-to-csc": Floor(1.5),
@@ -67,7 +70,7 @@ def _scipy_csr(csr: matrices.Csr) -> scipy.sparse.csr_array:
 def _our_csr(csr: matrices.Csr, **options: bool) -> sp.csr_array:
     data, indices, indptr, n = csr
     A = sp.csr_array((data, indices, indptr), shape=(n, n), **options)
-    mx.eval(A.data, A.indices, A.indptr)
+    mx.eval([x for x in (A.data, A.indices, A.indptr) if isinstance(x, mx.array)])
     return A
 
 
@@ -175,6 +178,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "spmv-float64-mlx": lambda: product("float64", "mlx"),
     "spmv-float32-numpy": lambda: product("float32", "numpy"),
     "spmv-float64-numpy": lambda: product("float64", "numpy"),
+    "spmv-complex128-numpy": lambda: product("complex128", "numpy"),
     "spmm32-float32": lambda: product("float32", "mlx", 32),
     "spmm32-float64": lambda: product("float64", "mlx", 32),
     "transposed-spmv-float32": lambda: product("float32", "mlx", transposed=True),
@@ -183,6 +187,8 @@ CASES: dict[str, Callable[[], Case]] = {
     "matmul-poisson-float64": lambda: matmul(_poisson, "float64"),
     "matmul-random-float32": lambda: matmul(_random, "float32"),
     "matmul-random-float64": lambda: matmul(_random, "float64"),
+    "matmul-poisson-complex128": lambda: matmul(_poisson, "complex128"),
+    "matmul-random-complex128": lambda: matmul(_random, "complex128"),
     "coo-to-csr-shuffled": lambda: coo_to_csr("shuffled"),
     "coo-to-csr-sorted": lambda: coo_to_csr("sorted"),
     "csr-to-csc": csr_to_csc,
