@@ -45,7 +45,7 @@ class _cs_indexed(_indexed):
 
     def _get_one(self, i: int, j: int) -> Any:
         major, minor = self._swap((i, j))
-        numpy = _dense.numpy_mode()
+        numpy = _dense.numpy_mode() or _dense.is_wide(self._data)
         x = _native.element(self._trio, major, minor, self._sorted is True, numpy)
         if x is None:
             return _dense.in_namespace(_values.reshape(self._sampled(np.array([major]), np.array([minor])), ()))

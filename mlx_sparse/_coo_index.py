@@ -97,7 +97,7 @@ class _coo_indexed(_indexed):
         total = _dense.view(self._data).sum()
         if _dense.numpy_mode():
             return total.astype(_dtypes.numpy_dtype(self._data.dtype))
-        return _dense.to_mlx(total, self._data.dtype)
+        return _dense.in_namespace(_dense.to_mlx(total, self._data.dtype))
 
     # ---- writing ----------------------------------------------------------------------------------------------
 

@@ -16,6 +16,13 @@ def is_traced(a: mx.array) -> bool:
     return _native.is_tracer(a)
 
 
+def to_mlx(x: Any, stream: Any = None) -> mx.array:
+    """`x` as an `mx.array`. Complex numbers are in single precision, as MLX holds them."""
+    x = _dense.as_dense(x)
+    narrow = isinstance(x, np.ndarray) and x.dtype.kind == "c"
+    return _dense.to_mlx(x, mx.complex64 if narrow else None, stream)
+
+
 def index_array(name: str, value: Any, length: int | None = None) -> mx.array:
     """`value` as a rank-1 array of int32 or int64, of `length` elements if given; ValueError names `name` otherwise."""
     if not _dense.is_mlx(value):

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import _dense, _dtypes
 from .._csr import csr_array
-from ._checks import check_range, index_array, is_traced
+from ._checks import check_range, index_array, is_traced, to_mlx
 from ._distances import gather, root
 from ._neighbors import k_nearest_neighbors, radius_neighbors, read_lengths, read_points
 from ._ragged import _Ragged, row_index
@@ -76,7 +76,7 @@ class _Clouds(_Ragged):
 
     def expand(self, values: Any) -> mx.array:
         """For every point the row of its cloud in `values` (B, ...), shape (T, ...)."""
-        values = _dense.to_mlx(values)
+        values = to_mlx(values)
         if values.ndim == 0 or values.shape[0] != self.batch_size:
             raise ValueError(f"values must have a row for each of {self.batch_size} clouds; got {values.shape}")
         return gather(values, self.indices, ordered=True)

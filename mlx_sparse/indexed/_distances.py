@@ -133,7 +133,7 @@ def check_points(a: Any, b: Any) -> tuple[mx.array, mx.array]:
     if _dense.is_mlx(a) and _dense.is_mlx(b) and a.dtype != b.dtype:
         raise TypeError(f"a and b must have one dtype; got {a.dtype} and {b.dtype}; cast one of them with astype")
     dtype = _dtypes.result_type(a.dtype, b.dtype)
-    if dtype == mx.complex64:
+    if _dtypes.is_complex(dtype):
         raise TypeError("points must be real; got complex64")
     if _dtypes.is_integral(dtype):
         dtype = _dtypes.default_float()

@@ -7,7 +7,7 @@ from typing import Any
 import mlx.core as mx
 
 from .. import _dense, _dtypes, _native
-from ._checks import common_dtype, index_array, inspected, is_sorted, is_traced
+from ._checks import common_dtype, index_array, inspected, is_sorted, is_traced, to_mlx
 
 __all__ = [
     "sparse_matrix_vector_multiplication_reduction",
@@ -160,7 +160,7 @@ def sparse_vector_vector_outer_product_reduction(
 
 def _operands(a: Any, b: Any, a_rank: int, b_rank: int) -> tuple[mx.array, mx.array]:
     both = _dense.is_mlx(a) and _dense.is_mlx(b)
-    a, b = _dense.to_mlx(a), _dense.to_mlx(b)
+    a, b = to_mlx(a), to_mlx(b)
     if both and a.dtype != b.dtype:
         raise TypeError(f"a has dtype {a.dtype} and b has dtype {b.dtype}; cast one of them")
     for name, value, rank in (("a", a, a_rank), ("b", b, b_rank)):

@@ -9,7 +9,7 @@ import mlx.core as mx
 import numpy as np
 
 from .. import _dense, _dtypes, _native
-from ._checks import check_range, index_array, is_traced
+from ._checks import check_range, index_array, is_traced, to_mlx
 from ._distances import gather
 from ._segment_forms import offsets_to_lengths, offsets_to_segment_ids
 
@@ -34,7 +34,7 @@ class _Ragged:
         self._offsets = _dense.to_index(self._ends, _dtypes.index_dtype(maxval=self.total_points), "offsets")
 
     def _per_point(self, name: str, values: Any) -> mx.array:
-        values = _dense.to_mlx(values)
+        values = to_mlx(values)
         if values.ndim == 0 or values.shape[0] != self.total_points:
             raise ValueError(f"{name} must have a row for each of {self.total_points} points; got {values.shape}")
         return values
@@ -93,7 +93,7 @@ class _Ragged:
                 raise ValueError(f"clouds[{i}] must have shape (points, {parts[0].shape[-1]}); got {part.shape}")
         attached = None
         if features is not None:
-            attached = [_dense.to_mlx(f) for f in features]
+            attached = [to_mlx(f) for f in features]
             if len(attached) != len(parts):
                 raise ValueError(f"features must be as many as clouds, {len(parts)}; got {len(attached)}")
             for i, (part, values) in enumerate(zip(parts, attached, strict=True)):
@@ -142,7 +142,7 @@ class _Ragged:
         else:
             inside = np.ones((B, L), np.bool_)
         if features is not None:
-            features = _dense.to_mlx(features)
+            features = to_mlx(features)
             if features.shape[:2] != (B, L):
                 raise ValueError(f"features must have shape ({B}, {L}, ...); got {tuple(features.shape)}")
             features = features.reshape(B * L, *features.shape[2:])
@@ -284,7 +284,7 @@ class _Ragged:
 
 
 def floats(name: str, x: Any) -> mx.array:
-    x = _dense.to_mlx(x)
+    x = to_mlx(x)
     if x.dtype == mx.complex64:
         raise TypeError(f"{name} must be real; got complex64")
     return x.astype(_dtypes.default_float()) if _dtypes.is_integral(x.dtype) else x

@@ -7,7 +7,8 @@ from typing import Any
 
 import mlx.core as mx
 
-from .. import _dense, _dtypes, _native
+from .. import _dtypes, _native
+from ._checks import to_mlx
 from ._segment_forms import counts, segments_of
 
 __all__ = ["segment_argmax", "segment_argmin", "segment_reduce", "segment_softmax"]
@@ -219,7 +220,7 @@ def segment_argmin(
 
 
 def _rows(x: Any, stream: Any) -> mx.array:
-    x = _dense.to_mlx(x, stream=stream)
+    x = to_mlx(x, stream)
     if x.ndim == 0:
         raise ValueError("x must have at least 1 dimension; got a scalar")
     return x
