@@ -230,7 +230,7 @@ def test_wider_numbers_are_refused():
 # ---- everything public, against the same in complex64 ----------------------------------------------------------------
 
 SPECIAL = ["csr_array:duplicates", "coo_array:duplicates", "csr_array:1", "coo_array:1", "dok_array:1", "coo_array:3"]
-# What the dtype itself decides: how a pickle looks, dtypes as text, and whether MLX or NumPy compares an element with a tuple.
+# What the dtype itself decides: pickles, dtypes as text, and whether MLX or NumPy compares an element with a tuple.
 OTHERWISE = {
     "__contains__",
     "__getstate__",
