@@ -404,7 +404,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         shape = self.shape[:-1] + ((N,) if o_ndim == 2 else ())
         if shape == ():
             total = _dense.cast(_native.total(res._data, None), dtype)
-            return _dense.in_namespace(total)
+            return _dense.view(total) if _dense.numpy_mode() or _dense.is_wide(total) else total
         return res if len(shape) == 2 else res.tocoo(copy=False).reshape(shape)
 
     @property
