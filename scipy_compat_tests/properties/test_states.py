@@ -36,12 +36,11 @@ MEANT = {
     # One row times a vector gives a scalar for SciPy's coo_array; for its other formats, and here, a vector.
     r"@": r"^coo: result: type \w+ against ndarray|vector::_M_default_append",
     # Sums of diagonals get their dtype from whichever operand has more of them.
-    r"[+-]=? B": r"^dia: A: dtype",
+    r"[+-]=? B": r"^dia: (A: dtype|result: SciPy gives UFuncTypeError)",
     # Booleans that share a place are added up before or after they become numbers, by the route.
     r"stack": r"^(csr|coo): (Arrays are not equal|Not equal to tolerance)",
-    # The format of a product of 1-D arrays of two formats; a difference that cannot be kept in a boolean.
+    # The format of a product of 1-D arrays of two formats.
     r"multiply": r"type \w{3}_array against \w{3}_array",
-    r"A - B": r"^dia: result: SciPy gives UFuncTypeError",
     # Its coo arrays take an (n, 1) right-hand side for a row, and no new shape for a list of positions.
     r"\] = \[\[1\], \[2\]\]": r"^coo: ",
     r"\] = ": r"SciPy gives (ValueError: .*(remapp|broadcast)|AttributeError: module 'numpy' has no)",
