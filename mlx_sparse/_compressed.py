@@ -88,19 +88,6 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         """An array over these buffers, unchecked; over copies of those that users can write to."""
         if _dense.exposed:
             data, indices, indptr = _dense.unexposed(data, indices, indptr)
-        return cls._over(data, indices, indptr, shape, sorted, canonical)
-
-    @classmethod
-    def _over(
-        cls,
-        data: mx.array,
-        indices: mx.array,
-        indptr: mx.array,
-        shape: tuple[int, ...],
-        sorted: bool | None = None,
-        canonical: bool | None = None,
-    ) -> Any:
-        """An array over these buffers, whoever else sees them."""
         new = cls.__new__(cls)
         new._data, new._indices, new._indptr, new._shape = data, indices, indptr, shape
         new._sorted, new._canonical_format = (True if canonical else sorted), canonical
@@ -261,9 +248,6 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
 
     def _getnnz(self, axis: int | None = None) -> int:
         return int(self._indices.size)
-
-    def _entries(self) -> mx.array:
-        return self._data
 
     def _with_data(self, data: mx.array, padded: bool = True) -> Any:
         n = data.size
@@ -558,6 +542,8 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         if self.ndim == 1:
             return self.copy() if copy else self
         source = self.copy() if copy else self
-        new = self._other()._over(*source._trio, self.shape[::-1], self._sorted, self._canonical_format)
-        new._structure = source._structure
+        other = self._other()
+        new = other.__new__(other)
+        new._adopt(source)
+        new._shape, new._structure = self._shape[::-1], source._structure
         return new

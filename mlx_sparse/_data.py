@@ -86,7 +86,7 @@ class _data_array(_spbase):
 
     - an array that hands out a view of a buffer takes a copy first if anything else sees that buffer (`_attribute`);
     - an array that is made over a buffer of which someone holds a view takes a copy (`_from_parts`); only transposes
-      and reshaped arrays share it (`_over`), as in SciPy.
+      and reshaped arrays share it (`_over` of coo), as in SciPy.
 
     Views of a buffer reach the array that handed them out until an in-place method gives that array another one.
     Reading `_data` and its like inside the package is no exposure. What users assign stands in `_pending` until
@@ -232,6 +232,10 @@ class _data_array(_spbase):
         refs = (*self._kin, weakref.ref(self), weakref.ref(other))
         held = {id(A): A for A in (ref() for ref in refs) if A is not None}
         self._kin = other._kin = tuple(map(weakref.ref, held.values()))
+
+    def _entries(self) -> mx.array:
+        """The values, zero where they stand for no element."""
+        return self._data
 
     def _bind(self) -> None:
         """Describe the structure to the native layer."""
