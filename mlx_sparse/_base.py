@@ -532,11 +532,13 @@ class _spbase(_interoperable, _reduced):
         if traced and _native.is_tracer(given._data):
             cs = given._canonical()
             return cs._with_data(traced(cs._data))
-        cs = given._without_duplicates()
-        res = cs._with_data(_dense.mapped(f, cs._data, reuse=cs is not given))
-        res.eliminate_zeros()
-        res.sum_duplicates()  # which sorts what is left
-        return res
+        found = []
+        for cs in given._pieces():
+            res = cs._with_data(_dense.mapped(f, cs._data, reuse=cs is not given))
+            res.eliminate_zeros()
+            res.sum_duplicates()  # which sorts what is left
+            found.append(res)
+        return found[0] if len(found) == 1 else given._stacked(found)
 
     # ---- comparisons ------------------------------------------------------------------------------------------
 

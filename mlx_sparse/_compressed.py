@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import mlx.core as mx
@@ -16,6 +17,7 @@ from ._multiply import multiply
 from ._shape import all_integers as _all_integers
 from ._shape import check_shape, given_shape, is_shape
 
+_PIECE = 1 << 14  # entries that are put in order at a time
 MERGE_OPS = dict(_native.MergeOp.__members__)  # by the names that element-wise operations have in Python
 
 
@@ -86,19 +88,6 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         """An array over these buffers, unchecked; over copies of those that users can write to."""
         if _dense.exposed:
             data, indices, indptr = _dense.unexposed(data, indices, indptr)
-        return cls._over(data, indices, indptr, shape, sorted, canonical)
-
-    @classmethod
-    def _over(
-        cls,
-        data: mx.array,
-        indices: mx.array,
-        indptr: mx.array,
-        shape: tuple[int, ...],
-        sorted: bool | None = None,
-        canonical: bool | None = None,
-    ) -> Any:
-        """An array over these buffers, whoever else sees them."""
         new = cls.__new__(cls)
         new._data, new._indices, new._indptr, new._shape = data, indices, indptr, shape
         new._sorted, new._canonical_format = (True if canonical else sorted), canonical
@@ -260,9 +249,6 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
     def _getnnz(self, axis: int | None = None) -> int:
         return int(self._indices.size)
 
-    def _entries(self) -> mx.array:
-        return self._data
-
     def _with_data(self, data: mx.array, padded: bool = True) -> Any:
         n = data.size
         indices = self._indices if padded or n == self._indices.size else self._indices[:n]
@@ -335,7 +321,8 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
 
     def eliminate_zeros(self) -> None:
         """Drop stored entries whose value is zero, rebinding this array's buffers. Refuses traced values."""
-        self._rebind(*_native.eliminate_zeros(self._trio))
+        if _dense.count_nonzero(_dense.view(self._data)) < self._data.size:
+            self._rebind(*_native.eliminate_zeros(self._trio))
 
     def _canonical(self) -> Any:
         """This array if it is canonical, else a canonical copy: operators never change their operands."""
@@ -350,30 +337,84 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
 
     def _without_duplicates(self) -> Any:
         """This array if it has no duplicates, in any order, else a canonical copy: for what looks at values alone."""
-        if self.has_canonical_format or not _native.has_duplicates(self._indices, self._indptr):
-            return self
-        return self._canonical()
+        return self._canonical() if self._has_duplicates() else self
+
+    def _has_duplicates(self) -> bool:
+        return not self.has_canonical_format and _native.has_duplicates(self._indices, self._indptr)
+
+    def _pieces(self, ordered: bool = False) -> Iterator[Any]:
+        """This array if it has no duplicates (with `ordered`: if it is canonical), else canonical copies of its slices.
+
+        Only some of the slices at a time are copied, unless values are traced.
+        """
+        if self.has_canonical_format or not ordered and not self._has_duplicates():
+            yield self
+        elif self._is_short():
+            yield self._canonical()
+        else:
+            for low, n in self._runs():
+                trio = _native.canonical_slices(self._trio, low, n)
+                yield self._from_parts(*trio, self._swap((n, self._minor)), canonical=True)
+
+    def _is_short(self) -> bool:
+        """Whether a copy is as good as pieces."""
+        return self._indices.size <= _PIECE or self._indptr.size == 2 or traced(self._data) or self.format == "bsr"
+
+    def _runs(self) -> Iterator[tuple[int, int]]:
+        """Where pieces of about `_PIECE` entries begin, and how many slices they have."""
+        p, low = _dense.view(self._indptr), 0
+        while low + 1 < p.size:
+            end = p.dtype.type(min(int(p[low]) + _PIECE, int(p[-1])))  # of another dtype it would be a copy of p
+            n = max(1, int(np.searchsorted(p, end, "right")) - 1 - low)
+            yield low, n
+            low += n
+
+    def _stacked(self, pieces: list[Any]) -> Any:
+        """What was made of pieces, canonical, one after the other."""
+        wide = self._indices.dtype == mx.int64
+        trio = _native.stack([A._trio for A in pieces], [self._minor] * len(pieces), True, wide)
+        return self._from_parts(*trio, self._shape, canonical=True)
+
+    def _unique_as(self, dtype: mx.Dtype, stream: Any) -> Any:
+        if self._is_short() or self.has_canonical_format or dtype == mx.bfloat16 or stream is not None:
+            return super()._unique_as(dtype, stream)
+        size, index = self._indices.size, self._indices.dtype
+        buffers = (size, dtype), (size, index), (self._indptr.size, index)
+        made = [_dense.uninitialized(n, d) for n, d in buffers]
+        values, indices, indptr = map(_dense.view, made)
+        indptr[0] = count = 0
+        for low, n in self._runs():
+            given, columns, bounds = _native.major_range(self._trio, low, n, 1, False)
+            piece = _dense.to_mlx(_dense.view(given), dtype), columns, bounds
+            *found, ends = map(_dense.view, _native.canonical_slices(piece, 0, n))
+            end = count + found[0].size
+            values[count:end], indices[count:end] = found
+            indptr[low + 1 : low + n + 1] = ends[1:] + count
+            count = end
+        return self._from_parts(made[0][:count], made[1][:count], made[2], self._shape, canonical=True)
 
     def count_nonzero(self, axis: int | None = None) -> Any:
         """Number of entries whose value is not zero, in all or along `axis`."""
-        A = self._without_duplicates()
         if axis is None:
-            return np.intp(_dense.count_nonzero(_dense.view(A._entries())))
+            return np.intp(sum(_dense.count_nonzero(_dense.view(A._entries())) for A in self._pieces()))
         if self.ndim == 1:
-            return A.tocoo().count_nonzero(axis)
+            return self.tocoo().count_nonzero(axis)
         axis = axis + 2 if axis < 0 else axis
         if axis not in (0, 1):
             raise ValueError(f"axis out of bounds; got {axis} for 2 dimensions")
-        stored = _dense.view(A._entries()) != 0
-        if self._swap((0, 1))[axis] == 0:
-            indices = _dense.view(A._indices)[: stored.size]
-            counts = np.bincount(indices if stored.all() else indices[stored], minlength=self._minor)
-        elif stored.all():
-            counts = np.diff(_dense.view(A._indptr))
-        else:
-            before = np.concatenate([[0], np.cumsum(stored)])
-            counts = np.diff(before[_dense.view(A._indptr)])
-        return _dense.in_namespace(_dense.to_mlx(counts))
+        along_major = self._swap((0, 1))[0] == axis
+        found: list[np.ndarray] = []
+        for A in self._pieces():
+            stored = _dense.view(A._entries()) != 0
+            every = stored.all()
+            if along_major:
+                indices = _dense.view(A._indices)[: stored.size]
+                counts = np.bincount(indices if every else indices[stored], minlength=self._minor)
+                found = [found[0] + counts] if found else [counts]
+            else:
+                p = _dense.view(A._indptr)
+                found.append(np.diff(p if every else np.append(0, np.cumsum(stored))[p]))
+        return _dense.in_namespace(_dense.to_mlx(np.concatenate(found)))
 
     # ---- products ---------------------------------------------------------------------------------------------
 
@@ -501,6 +542,8 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         if self.ndim == 1:
             return self.copy() if copy else self
         source = self.copy() if copy else self
-        new = self._other()._over(*source._trio, self.shape[::-1], self._sorted, self._canonical_format)
-        new._structure = source._structure
+        other = self._other()
+        new = other.__new__(other)
+        new._adopt(source)
+        new._shape, new._structure = self._shape[::-1], source._structure
         return new

@@ -278,9 +278,6 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         counts = np.bincount(key if keep is None else key[keep], minlength=math.prod(shape))
         return _dense.in_namespace(_dense.to_mlx(counts.reshape(shape)))
 
-    def _entries(self) -> mx.array:
-        return self._data
-
     def _with_data(self, data: mx.array, padded: bool = True) -> Any:
         return self._from_parts(data, self._coords, self._shape, self.has_canonical_format)
 

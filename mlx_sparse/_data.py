@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import weakref
+from copy import deepcopy
 from typing import Any
 
 import mlx.core as mx
@@ -85,7 +86,7 @@ class _data_array(_spbase):
 
     - an array that hands out a view of a buffer takes a copy first if anything else sees that buffer (`_attribute`);
     - an array that is made over a buffer of which someone holds a view takes a copy (`_from_parts`); only transposes
-      and reshaped arrays share it (`_over`), as in SciPy.
+      and reshaped arrays share it (`_over` of coo), as in SciPy.
 
     Views of a buffer reach the array that handed them out until an in-place method gives that array another one.
     Reading `_data` and its like inside the package is no exposure. What users assign stands in `_pending` until
@@ -232,6 +233,10 @@ class _data_array(_spbase):
         held = {id(A): A for A in (ref() for ref in refs) if A is not None}
         self._kin = other._kin = tuple(map(weakref.ref, held.values()))
 
+    def _entries(self) -> mx.array:
+        """The values, zero where they stand for no element."""
+        return self._data
+
     def _bind(self) -> None:
         """Describe the structure to the native layer."""
 
@@ -241,6 +246,16 @@ class _data_array(_spbase):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self._bind()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        self._settle()
+        memo[id(self)] = new = type(self).__new__(type(self))
+        new._take_over(self, True, None)
+        new._bind()
+        for name, x in self.__dict__.items():  # what users keep in it
+            if name not in new.__dict__ and name != "_kin":
+                setattr(new, name, deepcopy(x, memo))
+        return new
 
     @property
     def data(self) -> Any:
@@ -306,11 +321,15 @@ class _data_array(_spbase):
         source, host = _dtypes.numpy_dtype(self._data.dtype), _dtypes.numpy_dtype(target)
         if not np.can_cast(source, host, casting):  # type: ignore[arg-type]
             raise TypeError(f"Cannot cast array data from {source!r} to {host!r} according to the rule {casting!r}")
+        if copy and _dense.numpy_mode():  # SciPy sums duplicates then
+            return self._unique_as(target, stream)
         if stream is None and target != mx.bfloat16 and _dense.numpy_is_quicker(self._data):
-            new = self._with_data(_dense.to_mlx(_dense.view(self._data), target))
-        else:
-            new = self._with_data(_dense.cast(self._data, target, stream))
-        return new._unique() if copy and _dense.numpy_mode() else new  # SciPy sums duplicates then
+            return self._with_data(_dense.to_mlx(_dense.view(self._data), target))
+        return self._with_data(_dense.cast(self._data, target, stream))
+
+    def _unique_as(self, dtype: mx.Dtype, stream: Any) -> Any:
+        """A copy of another dtype, in which duplicates are summed."""
+        return self.astype(dtype, copy=False, stream=stream)._unique()
 
     def conjugate(self, copy: bool = True, *, stream: Any = None) -> Any:
         """Complex conjugate; a real array itself (copied if `copy`)."""
@@ -362,14 +381,22 @@ class _data_array(_spbase):
     def __imul__(self, other: Any) -> Any:
         if not _dense.is_scalar(other):
             return NotImplemented
-        return self._set_scaled(self._mul_scalar(other))
+        return self._scale(other)
 
     def __itruediv__(self, other: Any) -> Any:
         if not _dense.is_scalar(other):
             return NotImplemented
-        return self._set_scaled(self._mul_scalar(1.0 / other))
+        return self._scale(1.0 / other)
 
-    def _set_scaled(self, scaled: Any) -> Any:
+    def _scale(self, factor: Any) -> Any:
+        nothing: Any = None
+        in_place = _dense.numpy_mode() and not _dense.is_mlx(factor) and _dense.ready(self._data)
+        if in_place and _native.sole(self, "_data", 0, nothing):
+            v = _dense.view(self._data)
+            with np.errstate(all="ignore"):
+                np.multiply(v, factor, out=v, casting="same_kind")
+            return self
+        scaled = self._mul_scalar(factor)
         ours, theirs = (_dtypes.numpy_dtype(a._data.dtype) for a in (self, scaled))
         if not np.can_cast(theirs, ours, "same_kind"):
             raise TypeError(f"Cannot cast the scaled values from {theirs!r} to {ours!r} in place")

@@ -115,6 +115,10 @@ class _lil_base(_entrywise):
             new._origin = None
         return new
 
+    def __getstate__(self) -> dict[str, Any]:
+        _native.refuse_traced_within(self.data.tolist())  # which MLX pickles as constants
+        return super().__getstate__()
+
     def _fill(self, origin: Any) -> tuple[Any, ...]:
         indices, values = _dense.view(origin._indices).tolist(), _dense.view(origin._data).tolist()
         bounds = _dense.view(origin._indptr)
@@ -161,7 +165,8 @@ class _lil_base(_entrywise):
     def _get_one(self, i: int, j: int) -> Any:
         row = self.rows[i]
         at = bisect_left(row, j)
-        return self._scalar(self.data[i][at]) if at < len(row) and row[at] == j else self._scalar(0)
+        x = self.data[i][at] if at < len(row) and row[at] == j else 0
+        return self._cast(x) if _dense.is_mlx(x) else self._scalar(x)  # users fill the lists
 
     def _set_one(self, i: int, j: int, x: Any) -> None:
         _insert(self.rows[i], self.data[i], int(j), x)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import mlx.core as mx
 import numpy as np
 
-from . import _dense, _dtypes, _native
+from . import _dense, _dtypes, _native, _values
 from ._base import sparray
 from ._classes import ARRAYS
 from ._reduce import ordered_axes
@@ -121,7 +121,7 @@ class _minmax:
         if any(self.shape[a] == 0 for a in (range(self.ndim) if axes is None else axes)):
             raise ValueError("zero-size array to reduction operation")
         if axes is None:
-            return _extreme_of_all(self._without_duplicates(), name, explicit)
+            return _extreme_of_all(self, name, explicit)
         is_max, ignore_nan, *_ = _KINDS[name]
         best = self._axis_extreme(axes, is_max, ignore_nan, explicit)
         kept = tuple(n for a, n in enumerate(self.shape) if a not in axes)
@@ -149,8 +149,9 @@ class _minmax:
         made = tuple(_dense.to_index(c, index, "coords") for c in np.unravel_index(keys, kept))
         return ARRAYS["coo"]._from_parts(values, made, kept, canonical=True)  # matrices reshape it to theirs
 
-    def _without_duplicates(self) -> Any:
-        return self._unique()
+    def _pieces(self, ordered: bool = False) -> Iterator[Any]:
+        """The entries without duplicates (with `ordered` in order too): all, or those of some slices at a time."""
+        yield self._unique()
 
     # ---- positions --------------------------------------------------------------------------------------------
 
@@ -165,9 +166,9 @@ class _minmax:
         A, along = self, axes[0]
         if self.ndim != 2:
             A, along = _folded(self.tocoo(copy=False)._unique(), axes), 1
-        cs = (A.tocsc() if along == 0 else A.tocsr())._canonical()
+        cs = A.tocsc() if along == 0 else A.tocsr()
         kernel = _native.MajorWhere(name == "argmax", bool(explicit))
-        found = _native.major_where(kernel, cs._structure, cs._data, None)
+        found = _joined([_native.major_where(kernel, B._structure, B._data, None) for B in cs._pieces(ordered=True)])
         if self.ndim != 2:
             return _dense.in_namespace(mx.reshape(found, tuple(n for a, n in enumerate(self.shape) if a not in axes)))
         if isinstance(self, sparray):
@@ -203,20 +204,24 @@ class _cs_minmax(_minmax):
     """The family for compressed formats."""
 
     _swap: Any
+    _getnnz: Any
     _without_duplicates: Any
 
     def _axis_extreme(self, axes: tuple[int, ...], is_max: bool, ignore_nan: bool, explicit: bool) -> Any:
         if self.format not in ("csr", "csc"):  # blocks
             return super()._axis_extreme(axes, is_max, ignore_nan, explicit)
         major, minor = self._swap(self.shape)
-        A = self._without_duplicates()
-        data = A._entries()
-        if max(major, minor) > 4 * data.size + 4096:
+        if max(major, minor) > 4 * self._getnnz() + 4096:
             return super()._axis_extreme(axes, is_max, ignore_nan, explicit)
+        rule = is_max, ignore_nan, explicit
         if self._swap((0, 1))[1] == axes[0]:
-            return None, _native.major_extreme(data, A._indptr, minor, is_max, ignore_nan, explicit)
-        indices = A._indices[: data.size]
-        return None, _native.minor_extreme(data, indices, minor, major, is_max, ignore_nan, explicit)
+            return None, _joined([_native.major_extreme(A._data, A._indptr, minor, *rule) for A in self._pieces()])
+        A = self._without_duplicates()
+        return None, _native.minor_extreme(A._data, A._indices[: A._data.size], minor, major, *rule)
+
+
+def _joined(found: list[mx.array]) -> mx.array:
+    return found[0] if len(found) == 1 else _values.concatenate(found)
 
 
 def _checked_axes(axis: Any, ndim: int) -> tuple[int, ...] | None:
@@ -226,29 +231,38 @@ def _checked_axes(axis: Any, ndim: int) -> tuple[int, ...] | None:
 
 
 def _extreme_of_all(A: Any, name: str, explicit: bool) -> Any:
-    """The extreme of A's elements; A has no duplicates."""
-    is_max, ignore_nan, ufunc, reduce = _KINDS[name]
-    data = A._entries()
-    bare = explicit or data.size == math.prod(A.shape)
-    numpy_mode = _dense.numpy_mode()
-    if numpy_mode or _dtypes.is_complex(data.dtype) or _dense.numpy_is_quicker(data):
-        host = _dense.view(data).ravel()
-        zero = host.dtype.type(0)
-        m = zero if host.size == 0 else ufunc.reduce(host)
-        m = m if bare or host.size == 0 else ufunc(zero, m)
-        return m if numpy_mode else _dense.in_namespace(_dense.to_mlx(m, data.dtype))
-    zero = mx.zeros((), dtype=data.dtype)
-    if data.size == 0:
-        return zero
-    if ignore_nan and mx.issubdtype(data.dtype, mx.floating):
-        last = mx.array(-math.inf if is_max else math.inf, dtype=data.dtype)
-        nan = mx.isnan(data)
-        m = mx.where(mx.all(nan), mx.array(math.nan, dtype=data.dtype), reduce(mx.where(nan, last, data)))
-        if not bare:
-            m = mx.where(mx.isnan(m), zero, m)
-    else:
-        m = _reduced_flat(reduce, data)
-    return m if bare else (mx.maximum if is_max else mx.minimum)(m, zero)
+    """The extreme of A's elements: of its entries, and of 0 where some are not stored."""
+    is_max, ignore_nan, ufunc, _ = _KINDS[name]
+    numpy_mode, stored, found = _dense.numpy_mode(), 0, []
+    for B in A._pieces():
+        data = B._entries()
+        stored += data.size
+        if data.size == 0:
+            continue
+        summed = B is not A and not _native.is_tracer(data)  # so it has been looked at
+        if numpy_mode or summed or _dtypes.is_complex(data.dtype) or _dense.numpy_is_quicker(data):
+            found.append(ufunc.reduce(_dense.view(data).ravel()))
+        else:
+            found.append(_lazy_extreme(data, name))
+    bare = explicit or stored == math.prod(A.shape)
+    if len(found) == 1 and _dense.is_mlx(found[0]):
+        m = found[0]
+        if ignore_nan and not bare and mx.issubdtype(m.dtype, mx.floating):
+            m = mx.where(mx.isnan(m), mx.zeros((), dtype=m.dtype), m)
+        return m if bare else (mx.maximum if is_max else mx.minimum)(m, mx.zeros((), dtype=m.dtype))
+    dtype = A._data.dtype
+    host = np.array(found, _dtypes.numpy_dtype(dtype))
+    m = ufunc.reduce(host if bare and host.size else np.append(host, host.dtype.type(0)))
+    return m if numpy_mode else _dense.in_namespace(_dense.to_mlx(m, dtype))
+
+
+def _lazy_extreme(data: mx.array, name: str) -> mx.array:
+    is_max, ignore_nan, _, reduce = _KINDS[name]
+    if not ignore_nan or not mx.issubdtype(data.dtype, mx.floating):
+        return _reduced_flat(reduce, data)
+    nan, last = mx.isnan(data), -math.inf if is_max else math.inf
+    found = reduce(mx.where(nan, mx.array(last, dtype=data.dtype), data))
+    return mx.where(mx.all(nan), mx.array(math.nan, dtype=data.dtype), found)
 
 
 def _reduced_flat(reduce: Any, data: mx.array) -> mx.array:

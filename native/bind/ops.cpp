@@ -111,6 +111,7 @@ void bind_canonical(py::module_& m) {
   m.def("is_canonical", unlocked(&is_canonical), "indices"_a, "indptr"_a);
   m.def("sort_indices", unlocked(&sort_indices), "a"_a);
   m.def("sum_duplicates", unlocked(&sum_duplicates), "a"_a);
+  m.def("canonical_slices", unlocked(&canonical_slices), "a"_a, "first"_a, "n"_a);
   m.def("numpy_to_canonical", &numpy_to_canonical, "data"_a, "major"_a, "minor"_a, "n_major"_a);
   m.def("coo_to_canonical", unlocked(&coo_to_canonical), "data"_a, "major"_a, "minor"_a, "n_major"_a);
   m.def("eliminate_zeros", unlocked(&eliminate_zeros), "a"_a);

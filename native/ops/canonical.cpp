@@ -3,6 +3,7 @@
 #include "kernels/canonical.h"
 #include "kernels/convert.h"
 #include "kernels/duplicates.h"
+#include "kernels/merge_pieces.h"
 #include "ops/filter.h"
 #include "ops/values.h"
 
@@ -98,24 +99,10 @@ Compressed sort_indices(const Compressed& given) {
 
 Compressed sum_duplicates(const Compressed& a) {
   if (a.data.is_tracer()) return sum_duplicates_traced(a);
-  const bool sorted = is_sorted(a.indices, a.indptr);
+  if (!is_sorted(a.indices, a.indptr)) return canonical_slices(a, 0, static_cast<int64_t>(a.n_major()));
   return with_value(a, [&](auto i, auto t) {
     using I = typename decltype(i)::type;
     using T = typename decltype(t)::type;
-    if (!sorted) { // in a copy, which is all the memory that it takes
-      const Output indptr = indptr_for(a.n_major(), a.indptr.dtype());
-      const std::vector<Output> results{indptr, {a.indices.shape(), a.indices.dtype()}, {a.data.shape(), a.data.dtype()}};
-      return compressed(cut(run({parts(a), results, [](const Arrays& in, Arrays& out) {
-        for (size_t k = 0; k < in.size(); ++k) {
-          char* to = out_ptr<char>(out[k]);
-          const char* from = ptr<char>(in[k]);
-          parallel_for(in[k].nbytes(), plan_parts(in[k].size()), [=](size_t lo, size_t hi) {
-            std::memcpy(to + lo, from + lo, hi - lo);
-          });
-        }
-        cs_canonicalize<T, I>(in[0].size() - 1, out_of<T, I>(out));
-      }})));
-    }
     const Pass count{pattern(a), {indptr_for(a.n_major(), a.indptr.dtype())}, [](const Arrays& in, Arrays& out) {
                        cs_count_unique<I>(pattern_of<I>(in), out_ptr<I>(out[0]), nullptr);
                      }};
@@ -123,6 +110,22 @@ Compressed sum_duplicates(const Compressed& a) {
                       cs_sum_duplicates<T, I>(view_of<T, I>(in), out_of<T, I>(out));
                     }};
     return compressed(sized(count, fill));
+  });
+}
+
+Compressed canonical_slices(const Compressed& a, int64_t first, int64_t n) {
+  if (first < 0 || n < 0 || first + n > static_cast<int64_t>(a.n_major())) throw std::out_of_range("slices that do not exist");
+  return with_value(a, [&](auto i, auto t) {
+    using I = typename decltype(i)::type;
+    using T = typename decltype(t)::type;
+    const auto* indptr = ptr<I>(evaluated(a.indptr)) + first;
+    const std::vector<Output> results = room_for(n, static_cast<size_t>(indptr[n] - indptr[0]), a);
+    return compressed(cut(run({parts(a), results, [=](const Arrays& in, Arrays& out) {
+      auto slices = view_of<T, I>(in);
+      slices.n_major = static_cast<size_t>(n);
+      slices.indptr += first;
+      cs_canonical_pieces<T, I>(slices, out_of<T, I>(out));
+    }})));
   });
 }
 

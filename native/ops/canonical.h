@@ -23,6 +23,8 @@ bool is_canonical(const mx::array& indices, const mx::array& indptr);
 
 Compressed sort_indices(const Compressed& a);
 Compressed sum_duplicates(const Compressed& a);
+// The slices first .. first + n in canonical form; not of traced values.
+Compressed canonical_slices(const Compressed& a, int64_t first, int64_t n);
 // Coordinates in any order -> canonical compressed form.
 Compressed coo_to_canonical(const mx::array& data, const mx::array& major, const mx::array& minor, int64_t n_major);
 Compressed triplets_to_canonical(const Triplets& coo, int64_t n_major);

@@ -37,16 +37,18 @@ bool cancels(const mx::array& a, const mx::array& b, size_t n) {
   return merge_both<op>(std::min(n, values.size()), ptr<T>(in[0]), ptr<T>(in[1]), values.data()) != 0;
 }
 
-// Sums and differences of the usual value types in one pass.
+// Sums and differences of the usual value types in one pass; none of one structure where there are zeros among them.
 template <MergeOp op, class T, class I>
-Compressed merge_at_once(const Compressed& a, const Compressed& b) {
-  if (const auto same = same_structure<I>(a, b); same && !cancels<op, T>(a.data, b.data, *same)) {
+std::optional<Compressed> merge_at_once(const Compressed& a, const Compressed& b) {
+  if (const auto same = same_structure<I>(a, b)) {
     const size_t n = *same;
+    if (cancels<op, T>(a.data, b.data, n)) return std::nullopt;
     size_t zeros = 0;
     const auto values = run({{a.data, b.data}, {room_for(n, a.data.dtype())}, [&](const Arrays& in, Arrays& out) {
                                zeros = merge_same<op, T>(n, ptr<T>(in[0]), ptr<T>(in[1]), out_ptr<T>(out[0]));
                              }});
-    if (zeros == 0) return {values[0], first_entries(copy_of(a.indices), n), copy_of(a.indptr)};
+    if (zeros) return std::nullopt;
+    return Compressed{values[0], first_entries(copy_of(a.indices), n), copy_of(a.indptr)};
   }
   const size_t room = a.indices.size() + b.indices.size();
   return compressed(cut(run({joined(parts(a), parts(b)),
@@ -56,7 +58,7 @@ Compressed merge_at_once(const Compressed& a, const Compressed& b) {
 }
 
 template <class T, class I>
-Compressed merge_at_once(MergeOp op, const Compressed& a, const Compressed& b) {
+std::optional<Compressed> merge_at_once(MergeOp op, const Compressed& a, const Compressed& b) {
   return op == MergeOp::plus ? merge_at_once<MergeOp::plus, T, I>(a, b) : merge_at_once<MergeOp::minus, T, I>(a, b);
 }
 
@@ -151,7 +153,9 @@ Compressed merge(MergeOp op, const Compressed& a, const Compressed& b, bool a_ca
     using I = typename decltype(i)::type;
     using T = typename decltype(t)::type;
     if constexpr (is_field_v<T>) {
-      if (at_once) return merge_at_once<T, I>(op, a, b);
+      if (at_once) {
+        if (auto found = merge_at_once<T, I>(op, a, b)) return *found;
+      }
     }
     auto merged = [&](auto u) {
       using U = typename decltype(u)::type;

@@ -1,5 +1,7 @@
 """Arrays made of dense arrays that are traced: all elements are stored, so derivatives are those of the dense form."""
 
+import pickle
+
 import mlx.core as mx
 import numpy as np
 import pytest
@@ -109,10 +111,13 @@ def test_lists_of_traced_arrays():
 
         return call
 
-    def in_lists(v):
-        L = sp.lil_array((3, 3), dtype=np.float32)
-        L.rows[0], L.data[0] = [0, 1], [v[0], 1.0]
-        return L.tocsr() @ mx.ones(3)
+    def in_lists(read):
+        def call(v):
+            L = sp.lil_array((3, 3), dtype=np.float32)
+            L.rows[0], L.data[0] = [0, 1], [v[0], 1.0]
+            return read(L)
+
+        return call
 
     def three(v):
         return [v[0], 1.0, v[1]]
@@ -138,7 +143,11 @@ def test_lists_of_traced_arrays():
         "assignment": in_place("__setitem__", (0, slice(None)), three),
         "update": in_place("update", lambda v: {(0, 0): v[0]}),
         "setdefault": in_place("setdefault", (0, 0), lambda v: v[0]),
-        "lists of lil": in_lists,
+        "lists of lil": in_lists(lambda L: L.tocsr() @ mx.ones(3)),
+        "an element of lil": in_lists(lambda L: mx.array(L[0, 0])),
+        "an element of a row of lil": in_lists(lambda L: mx.array(L[0:2, 0:2][0, 0])),
+        "an element of a view of lil": in_lists(lambda L: mx.array(L.getrowview(0)[0, 0])),
+        "pickled lil": in_lists(lambda L: pickle.loads(pickle.dumps(L)).data[0][0]),
     }
     for name, call in calls.items():
         with pytest.raises(ValueError, match="no derivative"):
