@@ -15,6 +15,15 @@ template <class T>
 bool nonzero(T x) { return x != T{}; }
 inline bool nonzero(complex64_t x) { return (x.real() != 0) | (x.imag() != 0); }
 
+// The bits of a value as W, an unsigned type of its width, some of which are set if and only if it is not zero: all but
+// the signs of floats.
+template <class W>
+W nonzero_bits(mx::Dtype dtype) {
+  if (dtype == mx::complex64) return static_cast<W>(0x7fffffff7fffffffull);
+  const W all = static_cast<W>(~W{0});
+  return mx::issubdtype(dtype, mx::floating) ? static_cast<W>(all >> 1) : all;
+}
+
 // How many elements stand before each of `parts` equal pieces of [0, n) and in all, where count(lo, hi) counts a range.
 template <class Count>
 std::vector<size_t> counted_before(size_t n, int parts, Count&& count) {
@@ -55,11 +64,12 @@ void compact_rows(size_t n, const std::vector<size_t>& before, Keep keep, size_t
 // Which entries of a compressed structure are kept, as a functor: kept(m, e) of entry e of slice m, and place(e), the
 // minor index that a kept one gets. by_slice: whether kept looks at m.
 
-template <class T, class I>
+template <class W, class I>
 struct NonzeroEntries {
   static constexpr bool by_slice = false;
-  CsView<T, I> a;
-  bool kept(size_t, size_t e) const { return nonzero(a.data[e]); }
+  CsView<W, I> a;
+  W nonzero; // nonzero_bits
+  bool kept(size_t, size_t e) const { return (a.data[e] & nonzero) != 0; }
   I place(size_t e) const { return a.indices[e]; }
 };
 

@@ -99,13 +99,14 @@ Compressed sort_indices(const Compressed& given) {
 Compressed sum_duplicates(const Compressed& a) {
   if (a.data.is_tracer()) return sum_duplicates_traced(a);
   const bool sorted = is_sorted(a.indices, a.indptr);
-  return with_value(a, [&](auto i, auto t) {
+  return with_width(a, [&](auto i, auto w) {
     using I = typename decltype(i)::type;
-    using T = typename decltype(t)::type;
+    using W = typename decltype(w)::type;
+    const auto sum = sum_equal_of<I>(a.data.dtype());
     if (!sorted) { // in a copy, which is all the memory that it takes
       const Output indptr = indptr_for(a.n_major(), a.indptr.dtype());
       const std::vector<Output> results{indptr, {a.indices.shape(), a.indices.dtype()}, {a.data.shape(), a.data.dtype()}};
-      return compressed(cut(run({parts(a), results, [](const Arrays& in, Arrays& out) {
+      return compressed(cut(run({parts(a), results, [=](const Arrays& in, Arrays& out) {
         for (size_t k = 0; k < in.size(); ++k) {
           char* to = out_ptr<char>(out[k]);
           const char* from = ptr<char>(in[k]);
@@ -113,14 +114,14 @@ Compressed sum_duplicates(const Compressed& a) {
             std::memcpy(to + lo, from + lo, hi - lo);
           });
         }
-        cs_canonicalize<T, I>(in[0].size() - 1, out_of<T, I>(out));
+        cs_canonicalize(in[0].size() - 1, out_of<W, I>(out), sum);
       }})));
     }
     const Pass count{pattern(a), {indptr_for(a.n_major(), a.indptr.dtype())}, [](const Arrays& in, Arrays& out) {
                        cs_count_unique<I>(pattern_of<I>(in), out_ptr<I>(out[0]), nullptr);
                      }};
-    const Pass fill{parts(a), entries_like(a), [](const Arrays& in, Arrays& out) {
-                      cs_sum_duplicates<T, I>(view_of<T, I>(in), out_of<T, I>(out));
+    const Pass fill{parts(a), entries_like(a), [=](const Arrays& in, Arrays& out) {
+                      cs_sum_duplicates(view_of<W, I>(in), sum, out_of<W, I>(out));
                     }};
     return compressed(sized(count, fill));
   });
@@ -140,25 +141,27 @@ Compressed coo_to_canonical(const mx::array& data, const mx::array& major, const
 Compressed triplets_to_canonical(const Triplets& coo, int64_t n_major) {
   const std::vector<Output> results{indptr_for(n_major, coo.index), room_for(coo.n, coo.index), room_for(coo.n, coo.dtype)};
   return dispatch_index(coo.index, [&](auto i) {
-    return dispatch_value(coo.dtype, [&](auto t) {
+    return dispatch_width(coo.dtype, [&](auto w) {
       using I = typename decltype(i)::type;
-      using T = typename decltype(t)::type;
+      using W = typename decltype(w)::type;
       const auto *major = static_cast<const I*>(coo.major), *minor = static_cast<const I*>(coo.minor);
       const CooPattern<I> entries{coo.n, static_cast<size_t>(n_major), 0, major, minor};
-      const CooView<T, I> a{entries, static_cast<const T*>(coo.data)};
+      const CooView<W, I> a{entries, static_cast<const W*>(coo.data)};
+      const auto sum = sum_equal_of<I>(coo.dtype);
       return compressed(cut(run({{}, results, [=](const Arrays&, Arrays& out) {
-        coo_to_cs(a, out_of<T, I>(out));
-        cs_canonicalize<T, I>(n_major, out_of<T, I>(out));
+        coo_to_cs(a, out_of<W, I>(out));
+        cs_canonicalize(n_major, out_of<W, I>(out), sum);
       }})));
     });
   });
 }
 
 Compressed eliminate_zeros(const Compressed& a) {
-  return with_value(a, [&](auto i, auto t) {
+  return with_width(a, [&](auto i, auto w) {
     using I = typename decltype(i)::type;
-    using T = typename decltype(t)::type;
-    return filtered<T, I>(a, {}, [](const Arrays& in) { return NonzeroEntries<T, I>{view_of<T, I>(in)}; });
+    using W = typename decltype(w)::type;
+    const auto nonzero = nonzero_bits<W>(a.data.dtype());
+    return filtered<W, I>(a, {}, [=](const Arrays& in) { return NonzeroEntries<W, I>{view_of<W, I>(in), nonzero}; });
   });
 }
 
