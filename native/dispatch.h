@@ -84,13 +84,24 @@ decltype(auto) dispatch_value(mx::Dtype dtype, F&& f) {
   return dispatch_shared(dtype, std::forward<F>(f));
 }
 
-// As dispatch_value, with unsigned types for signed ones: products and sums of integers wrap alike.
+// Unsigned types for signed ones: products and sums of integers wrap alike.
+template <class T> struct Unsigned { using type = T; };
+template <class T>
+requires (std::is_integral_v<T> && std::is_signed_v<T>)
+struct Unsigned<T> { using type = std::make_unsigned_t<T>; };
+
+// As dispatch_value, with unsigned types for signed ones.
 template <class F>
-void dispatch_unsigned(mx::Dtype dtype, F&& f) {
-  dispatch_value(dtype, [&](auto t) {
+decltype(auto) dispatch_unsigned(mx::Dtype dtype, F&& f) {
+  return dispatch_value(dtype, [&](auto t) { return f(Tag<typename Unsigned<typename decltype(t)::type>::type>{}); });
+}
+
+// As dispatch_value, with bytes for bools, which are ordered alike.
+template <class F>
+decltype(auto) dispatch_ordered(mx::Dtype dtype, F&& f) {
+  return dispatch_value(dtype, [&](auto t) {
     using T = typename decltype(t)::type;
-    if constexpr (std::is_integral_v<T> && std::is_signed_v<T>) f(Tag<std::make_unsigned_t<T>>{});
-    else f(t);
+    return f(Tag<std::conditional_t<std::is_same_v<T, bool>, uint8_t, T>>{});
   });
 }
 

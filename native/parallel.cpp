@@ -46,7 +46,7 @@ inline void relax() {
 class Pool {
  public:
   // True when the job ran; false when another thread holds the pool.
-  bool run(int parts, int threads, const std::function<void(int)>& body) {
+  bool run(int parts, int threads, FunctionRef<void(int)> body) {
     std::unique_lock<std::mutex> owner(owner_, std::try_to_lock);
     if (!owner.owns_lock()) return false;
     threads = std::min(threads, 1 + grow(threads - 1));
@@ -79,7 +79,7 @@ class Pool {
   }
 
  private:
-  void work(const std::function<void(int)>& body, int parts) {
+  void work(FunctionRef<void(int)> body, int parts) {
     const bool outer = inside_pool;
     inside_pool = true;
     for (int p; (p = next_.fetch_add(1, std::memory_order_relaxed)) < parts;) {
@@ -130,7 +130,7 @@ class Pool {
   std::vector<std::thread> workers_;
   std::atomic<uint64_t> epoch_{0};
   std::atomic<int> next_{0}, pending_{0}, sleeping_{0};
-  const std::function<void(int)>* body_ = nullptr;
+  const FunctionRef<void(int)>* body_ = nullptr;
   Interruptible* call_ = nullptr; // that the job belongs to
   int parts_ = 0, helpers_ = 0; // the first helpers_ workers take part
   std::exception_ptr error_;
@@ -157,13 +157,18 @@ int n_threads() {
 
 void set_n_threads(int n) { configured.store(std::max(1, n)); }
 
-void run_parts(int parts, const std::function<void(int)>& body) {
+void run_parts(int parts, FunctionRef<void(int)> body) {
   const int threads = std::min(parts, planned_threads());
   if (threads > 1 && !inside_pool && pool_slot()->run(parts, threads, body)) return;
   for (int p = 0; p < parts; ++p) {
     check_interrupt();
     body(p);
   }
+}
+
+void parallel_for(size_t n, int parts, RangeRef body) {
+  if (parts <= 1) return body(size_t{0}, n);
+  run_parts(parts, [&](int p) { body(n * p / parts, n * (p + 1) / parts); });
 }
 
 double triad(size_t n) {

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
+#include <memory>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "interrupt.h"
@@ -16,10 +18,31 @@ int n_threads();
 void set_n_threads(int n); // n >= 1
 int available_cores();
 
+// A function that is called through a pointer, and not kept: loops that are handed to others are compiled once.
+template <class Signature>
+class FunctionRef;
+
+template <class R, class... A>
+class FunctionRef<R(A...)> {
+ public:
+  template <class F>
+  requires (!std::is_same_v<std::remove_cvref_t<F>, FunctionRef>)
+  FunctionRef(F&& f)
+      : f_(const_cast<void*>(static_cast<const void*>(std::addressof(f)))), call_([](void* f, A... args) -> R {
+          return (*static_cast<std::remove_reference_t<F>*>(f))(std::forward<A>(args)...);
+        }) {}
+  R operator()(A... args) const { return call_(f_, std::forward<A>(args)...); }
+
+ private:
+  void* f_;
+  R (*call_)(void*, A...);
+};
+using RangeRef = FunctionRef<void(size_t lo, size_t hi)>;
+
 // Runs body(0) ... body(parts - 1) on planned_threads() of the pool at most; the caller takes part. Returns when all are
 // done; the first exception is rethrown. Nested calls, and calls while another thread holds the pool, run serially in place.
 // Before each part it looks whether the call was interrupted.
-void run_parts(int parts, const std::function<void(int)>& body);
+void run_parts(int parts, FunctionRef<void(int)> body);
 
 // At most this many workers for what the current thread plans; 0: no limit.
 inline thread_local int thread_limit = 0;
@@ -43,8 +66,8 @@ inline int plan_parts(size_t work, int limit = 0) {
 
 // f(m, end) over pieces of the slices first .. last, some 0.3 ms each where an entry costs `steps`, with a look for an
 // interrupt before each.
-template <class I, class F>
-void in_pieces(const I* indptr, size_t first, size_t last, size_t steps, F&& f) {
+template <class I>
+void in_pieces(const I* indptr, size_t first, size_t last, size_t steps, RangeRef f) {
   constexpr size_t kPiece = size_t{1} << 18;
   const size_t entries = 1 + kPiece / (steps + 1);
   for (size_t m = first; m < last;) {
@@ -60,14 +83,7 @@ void in_pieces(const I* indptr, size_t first, size_t last, size_t steps, F&& f) 
 }
 
 // body(lo, hi) over equal slices of [0, n).
-template <class F>
-void parallel_for(size_t n, int parts, F&& body) {
-  if (parts <= 1) {
-    body(size_t{0}, n);
-    return;
-  }
-  run_parts(parts, [&](int p) { body(n * p / parts, n * (p + 1) / parts); });
-}
+void parallel_for(size_t n, int parts, RangeRef body);
 
 // parts + 1 boundaries of [0, n_major) such that every part holds about the same (entries + slices).
 template <class I>

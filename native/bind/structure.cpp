@@ -52,23 +52,23 @@ void settle_coordinates(const py::sequence& index, const py::object& data) {
   settle_parts(arrays, data);
 }
 
-Structure compressed(int64_t n_major, int64_t n_minor, const mx::array& indices, const mx::array& indptr,
+Structure compressed_structure(int64_t n_major, int64_t n_minor, const mx::array& indices, const mx::array& indptr,
                      const py::object& data) {
   settle_parts(Parts{&indices, &indptr}, data);
   return {{Layout::compressed, n_major, n_minor, std::make_shared<Plan>()}, indptr, indices};
 }
 
-Structure coordinate(int64_t n_major, int64_t n_minor, const mx::array& major, const mx::array& minor) {
+Structure coordinate_structure(int64_t n_major, int64_t n_minor, const mx::array& major, const mx::array& minor) {
   return {{Layout::coordinate, n_major, n_minor, std::make_shared<Plan>()}, major, minor};
 }
 
-Structure block(std::pair<int64_t, int64_t> shape, std::pair<int64_t, int64_t> size, const mx::array& indices,
+Structure block_structure(std::pair<int64_t, int64_t> shape, std::pair<int64_t, int64_t> size, const mx::array& indices,
                 const mx::array& indptr, const py::object& data) {
   settle_parts(Parts{&indices, &indptr}, data);
   return {{Layout::block, shape.first, shape.second, std::make_shared<Plan>(), size.first, size.second}, indptr, indices};
 }
 
-Structure diagonals(int64_t n_major, int64_t n_minor, int64_t length, const mx::array& offsets,
+Structure diagonal_structure(int64_t n_major, int64_t n_minor, int64_t length, const mx::array& offsets,
                     const py::object& data) {
   settle_parts(Parts{&offsets}, data);
   return {{Layout::diagonal, n_major, n_minor, std::make_shared<Plan>(), 1, length}, offsets, offsets};
@@ -145,10 +145,10 @@ void bind_structure(py::module_& m) {
       .value("matmul", ProductKind::matmul)
       .value("rmatmul", ProductKind::rmatmul);
   py::class_<Structure>(m, "Structure")
-      .def_static("compressed", &compressed, "n_major"_a, "n_minor"_a, "indices"_a, "indptr"_a, "data"_a = py::none())
-      .def_static("coordinate", &coordinate, "n_major"_a, "n_minor"_a, "major"_a, "minor"_a)
-      .def_static("block", &block, "shape"_a, "blocksize"_a, "indices"_a, "indptr"_a, "data"_a = py::none())
-      .def_static("diagonal", &diagonals, "n_major"_a, "n_minor"_a, "length"_a, "offsets"_a, "data"_a = py::none())
+      .def_static("compressed", &compressed_structure, "n_major"_a, "n_minor"_a, "indices"_a, "indptr"_a, "data"_a = py::none())
+      .def_static("coordinate", &coordinate_structure, "n_major"_a, "n_minor"_a, "major"_a, "minor"_a)
+      .def_static("block", &block_structure, "shape"_a, "blocksize"_a, "indices"_a, "indptr"_a, "data"_a = py::none())
+      .def_static("diagonal", &diagonal_structure, "n_major"_a, "n_minor"_a, "length"_a, "offsets"_a, "data"_a = py::none())
       .def("unplanned", &unplanned)
       .def_property_readonly("planned", [](const Structure& a) { return a.pattern.plan != nullptr; });
   m.def("settle", &settle_coordinates, "index"_a, "data"_a = py::none(),

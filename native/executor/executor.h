@@ -4,10 +4,10 @@
 
 #include <atomic>
 #include <cstring>
-#include <functional>
 #include <type_traits>
 
 #include "../dispatch.h"
+#include "../parallel.h"
 #include "kernels.h"
 #include "mlx/array.h"
 
@@ -111,6 +111,6 @@ void dispatch_constant(int value, F&& f) {
 }
 
 // body(group) for every threadgroup, spread over the pool: groups share nothing.
-void each_group(const HostLaunch& launch, const std::function<void(HostGroup&)>& body);
+void each_group(const HostLaunch& launch, FunctionRef<void(HostGroup&)> body);
 
 } // namespace sp

@@ -7,7 +7,6 @@
 #include <string>
 #include <variant>
 
-#include "../parallel.h"
 
 namespace sp {
 
@@ -62,7 +61,7 @@ void unknown_constant(int value) {
   throw std::invalid_argument("shader constant " + std::to_string(value) + " is not in its signature");
 }
 
-void each_group(const HostLaunch& launch, const std::function<void(HostGroup&)>& body) {
+void each_group(const HostLaunch& launch, FunctionRef<void(HostGroup&)> body) {
   const size_t nx = launch.groups[0], ny = launch.groups[1], nz = launch.groups[2], n = nx * ny * nz;
   parallel_for(n, plan_parts(n * 4096), [&](size_t lo, size_t hi) {
     for (size_t g = lo; g < hi; ++g) {

@@ -8,6 +8,7 @@
 
 #include "../dispatch.h"
 #include "../parallel.h"
+#include "compact.h"
 #include "convert.h"
 #include "view.h"
 
@@ -116,25 +117,25 @@ void bsr_transpose(BsrView<W, I> a, CsOut<W, I> out) {
 
 // Diagonals by ascending offset -> single entries, compressed by rows and in order, without zeros.
 // counts: out_indptr[i + 1] = entries of row i; when they have been summed, a second pass moves them.
-template <class T, class I>
-void dia_count(int64_t M, const std::vector<DiagonalRows<T>>& diagonals, I* out_indptr) {
+template <class W, class I>
+void dia_count(int64_t M, const std::vector<DiagonalRows<W>>& diagonals, Nonzero<W> nonzero, I* out_indptr) {
   parallel_for(static_cast<size_t>(M), plan_parts(static_cast<size_t>(M) * (diagonals.size() / 4 + 1)), [&](size_t lo, size_t hi) {
     constexpr int64_t tile = 4096;
     for (int64_t from = static_cast<int64_t>(lo); from < static_cast<int64_t>(hi); from += tile) {
       const int64_t until = std::min<int64_t>(from + tile, static_cast<int64_t>(hi));
       std::fill(out_indptr + from + 1, out_indptr + until + 1, I{0});
       for (auto& d : diagonals) {
-        const T* values = d.values;
+        const W* values = d.values;
         for (int64_t i = std::max(from, d.lo), stop = std::min(until, d.hi); i < stop; ++i) {
-          out_indptr[i + 1] += static_cast<I>(values[i] != T{});
+          out_indptr[i + 1] += static_cast<I>(nonzero(values[i]));
         }
       }
     }
   });
 }
 
-template <class T, class I>
-void dia_to_cs(int64_t M, const std::vector<DiagonalRows<T>>& diagonals, CsOut<T, I> out) {
+template <class W, class I>
+void dia_to_cs(int64_t M, const std::vector<DiagonalRows<W>>& diagonals, Nonzero<W> nonzero, CsOut<W, I> out) {
   const size_t work = static_cast<size_t>(out.indptr[M]) + static_cast<size_t>(M);
   parallel_for(static_cast<size_t>(M), plan_parts(2 * work), [&](size_t first, size_t last) {
     Watch watch;
@@ -143,8 +144,8 @@ void dia_to_cs(int64_t M, const std::vector<DiagonalRows<T>>& diagonals, CsOut<T
       size_t at = static_cast<size_t>(out.indptr[i]);
       for (auto& d : diagonals) {
         if (i < d.lo || i >= d.hi) continue;
-        const T value = d.values[i];
-        if (value == T{}) continue;
+        const W value = d.values[i];
+        if (!nonzero(value)) continue;
         out.indices[at] = static_cast<I>(i + d.offset);
         out.data[at++] = value;
       }
@@ -233,12 +234,8 @@ size_t bsr_merge(BsrView<T, I> lhs, BsrView<T, I> rhs, bool both, CsOut<T, I> ou
   std::atomic<size_t> total{0};
   parallel_for(n_brows, plan_parts(blocks * area_ + n_brows), [&](size_t lo, size_t hi) {
     const size_t area = area0 ? area0 : area_;
+    const std::unique_ptr<T[]> zeros(new T[area]());
     size_t count = 0;
-    auto fill = [&](T* __restrict to, auto&& value) {
-      bool any = false;
-      for (size_t j = 0; j < area; ++j) any |= (to[j] = value(j)) != T{};
-      count += any;
-    };
     for (size_t m = lo; m < hi; ++m) {
       I p = ap[m], q = bp[m], at = out.indptr[m];
       const I p_end = ap[m + 1], q_end = bp[m + 1];
@@ -247,11 +244,12 @@ size_t bsr_merge(BsrView<T, I> lhs, BsrView<T, I> rhs, bool both, CsOut<T, I> ou
         const bool right = p == p_end || (q < q_end && bi[q] <= ai[p]);
         if (!both || (left && right)) {
           out.indices[at] = left ? ai[p] : bi[q];
-          T* to = out.data + static_cast<size_t>(at++) * area;
-          const T *x = a + static_cast<size_t>(p) * area, *y = b + static_cast<size_t>(q) * area;
-          if (left && right) fill(to, [=](size_t j) { return op(x[j], y[j]); });
-          else if (left) fill(to, [=](size_t j) { return op(x[j], T{}); });
-          else fill(to, [=](size_t j) { return op(T{}, y[j]); });
+          T* __restrict to = out.data + static_cast<size_t>(at++) * area;
+          const T* __restrict x = left ? a + static_cast<size_t>(p) * area : zeros.get();
+          const T* __restrict y = right ? b + static_cast<size_t>(q) * area : zeros.get();
+          bool any = false;
+          for (size_t j = 0; j < area; ++j) any |= (to[j] = op(x[j], y[j])) != T{};
+          count += any;
         }
         p += left;
         q += right;

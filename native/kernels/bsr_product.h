@@ -201,10 +201,12 @@ void blocks_times(size_t lo, size_t hi, BsrView<T, I> a, const T* x, size_t k, A
   }
   const size_t R = a.R;
   size_t r = 0;
-  for (; r + 4 <= R; r += 4) block_rows<4>(lo, hi, from_row(a, r), x, k, sum + r * k);
-  if (r + 3 <= R) block_rows<3>(lo, hi, from_row(a, r), x, k, sum + r * k), r += 3;
-  for (; r + 2 <= R; r += 2) block_rows<2>(lo, hi, from_row(a, r), x, k, sum + r * k);
-  if (r < R) block_rows<1>(lo, hi, from_row(a, r), x, k, sum + r * k);
+  if constexpr (!std::is_integral_v<T>) { // blocks of integers are not worth the time to compile
+    for (; r + 4 <= R; r += 4) block_rows<4>(lo, hi, from_row(a, r), x, k, sum + r * k);
+    if (r + 3 <= R) block_rows<3>(lo, hi, from_row(a, r), x, k, sum + r * k), r += 3;
+    for (; r + 2 <= R; r += 2) block_rows<2>(lo, hi, from_row(a, r), x, k, sum + r * k);
+  }
+  for (; r < R; ++r) block_rows<1>(lo, hi, from_row(a, r), x, k, sum + r * k);
 }
 
 // y of one block row of more than kWholeSlice blocks.

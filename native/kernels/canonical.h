@@ -224,14 +224,45 @@ void cs_unique_places(CsPattern<I> a, const I* map, const I* out_indptr, I* out_
   });
 }
 
-// Second phase: one entry per distinct index of a sorted slice, values summed in input order (RunningSum).
-// out_indptr comes from cs_count_unique. No aliasing. Cost: O(nnz).
+// One entry for each distinct index of n sorted ones, values summed in input order (RunningSum); returns how many. In
+// place is allowed.
 template <class T, class I>
-void cs_sum_duplicates(CsView<T, I> a, CsOut<T, I> out) {
+size_t sum_equal(size_t n, const I* indices, const void* values, I* out_indices, void* out_values) {
+  const T* data = static_cast<const T*>(values);
+  T* out = static_cast<T*>(out_values);
+  size_t slot = 0;
+  for (size_t e = 0; e < n; ++slot) {
+    const I index = indices[e];
+    T value = data[e++];
+    if (e < n && indices[e] == index) {
+      RunningSum<T> sum(value);
+      do sum.add(data[e]); while (++e < n && indices[e] == index);
+      value = sum.value();
+    }
+    out_indices[slot] = index;
+    out[slot] = value;
+  }
+  return slot;
+}
+
+// sum_equal for values of this dtype: all else here only moves them, so that types of one width W share it.
+template <class I>
+using SumEqual = size_t (*)(size_t n, const I* indices, const void* values, I* out_indices, void* out_values);
+template <class I>
+SumEqual<I> sum_equal_of(mx::Dtype dtype) {
+  SumEqual<I> found;
+  dispatch_unsigned(dtype, [&](auto t) { found = &sum_equal<typename decltype(t)::type, I>; });
+  return found;
+}
+
+// Second phase: one entry per distinct index of a sorted slice. out_indptr comes from cs_count_unique. No aliasing.
+// Cost: O(nnz).
+template <class W, class I>
+void cs_sum_duplicates(CsView<W, I> a, SumEqual<I> sum, CsOut<W, I> out) {
   const I *indptr = a.indptr, *indices = a.indices, *out_indptr = out.indptr;
-  const T* data = a.data;
+  const W* data = a.data;
   I* out_indices = out.indices;
-  T* out_data = out.data;
+  W* out_data = out.data;
   const int parts = plan_parts(2 * a.nnz() + a.n_major);
   const auto bounds = balance(indptr, a.n_major, parts);
   run_parts(parts, [&](int p) {
@@ -247,55 +278,43 @@ void cs_sum_duplicates(CsView<T, I> a, CsOut<T, I> out) {
         i = same - 1;
         continue;
       }
-      const size_t end = static_cast<size_t>(indptr[i + 1]);
-      watch(2 * (end - from) + 1);
-      size_t slot = to;
-      for (size_t e = from; e < end; ++slot) {
-        const I index = indices[e];
-        RunningSum<T> sum(data[e++]);
-        for (; e < end && indices[e] == index; ++e) sum.add(data[e]);
-        out_indices[slot] = index;
-        out_data[slot] = sum.value();
-      }
+      const size_t n = static_cast<size_t>(indptr[i + 1]) - from;
+      watch(2 * n + 1);
+      sum(n, indices + from, data + from, out_indices + to, out_data + to);
     }
   });
 }
 
 // One slice with sorted, distinct indices, written from slot `to` on (to <= from; in place); returns its new length.
-template <class T, class I>
-size_t canonical_slice(size_t from, size_t n, size_t to, I* indices, T* data, SliceOrder<I>& order, std::vector<T>& values) {
-  if (slice_in_order(indices + from, indices + from + n, true)) {
-    if (to != from) {
-      std::memmove(indices + to, indices + from, n * sizeof(I));
-      std::memmove(static_cast<void*>(data + to), data + from, n * sizeof(T));
-    }
-    return n;
+template <class W, class I>
+size_t canonical_slice(size_t from, size_t n, size_t to, CsOut<W, I> a, SumEqual<I> sum, SliceOrder<I>& order,
+                       std::vector<W>& values) {
+  I* indices = a.indices + from;
+  W* data = a.data + from;
+  bool distinct = slice_in_order(indices, indices + n, true);
+  if (!distinct && !slice_in_order(indices, indices + n, false)) {
+    values.assign(data, data + n);
+    distinct = true;
+    order.run(indices, n, [&](size_t rank, size_t position, I index) {
+      distinct &= rank == 0 || index != indices[rank - 1];
+      indices[rank] = index;
+      data[rank] = values[position];
+    });
   }
-  if (n == 0) return 0;
-  values.assign(data + from, data + from + n);
-  size_t slot = to;
-  RunningSum<T> sum;
-  I last{};
-  order.run(indices + from, n, [&](size_t rank, size_t position, I index) {
-    if (rank > 0 && index == last) {
-      sum.add(values[position]);
-    } else {
-      if (rank > 0) ++slot;
-      indices[slot] = index;
-      sum = RunningSum<T>(values[position]);
-    }
-    data[slot] = sum.value();
-    last = index;
-  });
-  return slot + 1 - to;
+  if (!distinct) return sum(n, indices, data, a.indices + to, a.data + to);
+  if (to != from) {
+    std::memmove(a.indices + to, indices, n * sizeof(I));
+    std::memmove(a.data + to, data, n * sizeof(W));
+  }
+  return n;
 }
 
 // Sorts each slice and sums its duplicates in place, for buffers that nothing else can see; returns the number of
-// entries left. Values are summed in input order (RunningSum). Cost: O(nnz log slice).
-template <class T, class I>
-size_t cs_canonicalize(size_t n_major, CsOut<T, I> a) {
+// entries left. Cost: O(nnz log slice).
+template <class W, class I>
+size_t cs_canonicalize(size_t n_major, CsOut<W, I> a, SumEqual<I> sum) {
   I *indptr = a.indptr, *indices = a.indices;
-  T* data = a.data;
+  W* data = a.data;
   const int parts = plan_parts(2 * static_cast<size_t>(indptr[n_major]) + n_major);
   const auto bounds = balance(indptr, n_major, parts);
   std::vector<size_t> first(parts), kept(parts);
@@ -303,14 +322,14 @@ size_t cs_canonicalize(size_t n_major, CsOut<T, I> a) {
   const size_t nnz = static_cast<size_t>(indptr[n_major]);
   run_parts(parts, [&](int p) {
     SliceOrder<I> order;
-    std::vector<T> values;
+    std::vector<W> values;
     Watch watch;
     size_t slot = first[p], from = first[p];
     for (size_t i = bounds[p]; i < bounds[p + 1]; ++i) {
       // The next part's first entry of indptr is being rewritten by its owner.
       const size_t end = i + 1 < bounds[p + 1] ? static_cast<size_t>(indptr[i + 1]) : p + 1 < parts ? first[p + 1] : nnz;
       watch(4 * (end - from) + 1);
-      const size_t length = canonical_slice(from, end - from, slot, indices, data, order, values);
+      const size_t length = canonical_slice(from, end - from, slot, a, sum, order, values);
       indptr[i] = static_cast<I>(length);
       slot += length;
       from = end;
@@ -321,7 +340,7 @@ size_t cs_canonicalize(size_t n_major, CsOut<T, I> a) {
   for (int p = 1; p < parts; total += kept[p++]) {
     if (total == first[p]) continue;
     std::memmove(indices + total, indices + first[p], kept[p] * sizeof(I));
-    std::memmove(static_cast<void*>(data + total), data + first[p], kept[p] * sizeof(T));
+    std::memmove(data + total, data + first[p], kept[p] * sizeof(W));
   }
   size_t at = 0;
   for (size_t i = 0; i < n_major; ++i) {

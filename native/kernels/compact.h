@@ -17,6 +17,27 @@ bool nonzero(T x) {
   else return x != T{};
 }
 
+// Whether a value, as W of its width, is not zero: by its bits without the signs of floats.
+template <class W>
+struct Nonzero {
+  W bits;
+  bool operator()(W value) const { return (value & bits) != 0; }
+};
+template <>
+struct Nonzero<WideComplex> {
+  bool operator()(WideComplex value) const { return nonzero(value); }
+};
+
+template <class W>
+Nonzero<W> nonzero_of(mx::Dtype dtype) {
+  if constexpr (std::is_same_v<W, WideComplex>) return {};
+  else {
+    if (dtype == mx::complex64) return {static_cast<W>(0x7fffffff7fffffffull)};
+    const W all = static_cast<W>(~W{0});
+    return {mx::issubdtype(dtype, mx::floating) ? static_cast<W>(all >> 1) : all};
+  }
+}
+
 // How many elements stand before each of `parts` equal pieces of [0, n) and in all, where count(lo, hi) counts a range.
 template <class Count>
 std::vector<size_t> counted_before(size_t n, int parts, Count&& count) {
@@ -57,10 +78,11 @@ void compact_rows(size_t n, const std::vector<size_t>& before, Keep keep, size_t
 // Which entries of a compressed structure are kept, as a functor: kept(m, e) of entry e of slice m, and place(e), the
 // minor index that a kept one gets. by_slice: whether kept looks at m.
 
-template <class T, class I>
+template <class W, class I>
 struct NonzeroEntries {
   static constexpr bool by_slice = false;
-  CsView<T, I> a;
+  CsView<W, I> a;
+  Nonzero<W> nonzero;
   bool kept(size_t, size_t e) const { return nonzero(a.data[e]); }
   I place(size_t e) const { return a.indices[e]; }
 };

@@ -31,16 +31,16 @@ inline bool beyond(T x, T y) {
 }
 
 // The extreme of the two, as numpy.maximum (fmax where NaN is ignored) gives it.
-template <bool MAX, bool IGNORE_NAN, class T>
-inline T extreme(T x, T y) {
-  if constexpr (IGNORE_NAN) return beyond<MAX>(y, x) || is_nan(x) ? y : x;
-  else return !is_nan(x) && (beyond<MAX>(y, x) || is_nan(y)) ? y : x;
+template <bool MAX, class T>
+inline T extreme(bool ignore_nan, T x, T y) {
+  if constexpr (std::is_integral_v<T>) return beyond<MAX>(y, x) ? y : x;
+  else return beyond<MAX>(y, x) || (ignore_nan ? is_nan(x) : is_nan(y) && !is_nan(x)) ? y : x;
 }
 
 // The extreme of data[0 .. n), n > 0. Numbers and NaNs are told apart in separate lanes, without a branch, so that the
 // inner loop becomes one vector operation for each.
-template <bool MAX, bool IGNORE_NAN, class T>
-T slice_extreme(const T* data, size_t n) {
+template <bool MAX, class T>
+T slice_extreme(bool ignore_nan, const T* data, size_t n) {
   constexpr size_t LANES = 64 / sizeof(T);
   T best = data[0];
   if constexpr (!is_complex_v<T> && std::is_same_v<T, acc_t<T>>) {
@@ -70,14 +70,14 @@ T slice_extreme(const T* data, size_t n) {
     if (!any) return best;
     best = data[0]; // the careful way
   }
-  for (size_t e = 1; e < n; ++e) best = extreme<MAX, IGNORE_NAN>(best, data[e]);
+  for (size_t e = 1; e < n; ++e) best = extreme<MAX>(ignore_nan, best, data[e]);
   return best;
 }
 
 // out[m] = extreme of slice m, whose n_minor positions hold 0 where no entry is stored (explicit_only: the stored entries
 // alone; 0 for an empty slice). Canonical slices in any order. Cost nnz + n_major.
-template <bool MAX, bool IGNORE_NAN, class T, class I>
-void cs_major_extreme(CsView<T, I> a, bool explicit_only, T* out) {
+template <bool MAX, class T, class I>
+void cs_major_extreme(CsView<T, I> a, bool ignore_nan, bool explicit_only, T* out) {
   const I* indptr = a.indptr;
   const T* data = a.data;
   const size_t n_minor = a.n_minor;
@@ -90,18 +90,28 @@ void cs_major_extreme(CsView<T, I> a, bool explicit_only, T* out) {
         out[m] = T{};
         continue;
       }
-      const T best = slice_extreme<MAX, IGNORE_NAN>(data + lo, hi - lo);
-      out[m] = explicit_only || hi - lo == n_minor ? best : extreme<MAX, IGNORE_NAN>(best, T{});
+      const T best = slice_extreme<MAX>(ignore_nan, data + lo, hi - lo);
+      out[m] = explicit_only || hi - lo == n_minor ? best : extreme<MAX>(ignore_nan, best, T{});
     }
   });
 }
 
+// Entries by minor index, each of n_minor of which has `length` positions.
+template <class T, class I>
+struct MinorEntries {
+  size_t nnz, n_minor, length;
+  const I* indices;
+  const T* data;
+};
+
 // out[c] = extreme over the entries p with indices[p] == c, each of which stands for one of `length` positions, the others
 // being 0 (explicit_only: entries alone; 0 where there is none). No two entries stand for one position; any order.
 // Cost nnz + n_minor, and for each part of the work its own n_minor values.
-template <bool MAX, bool IGNORE_NAN, class T, class I>
-void cs_minor_extreme(size_t nnz, size_t n_minor, size_t length, const I* indices, const T* data, bool explicit_only,
-                      T* out) {
+template <bool MAX, class T, class I>
+void cs_minor_extreme(MinorEntries<T, I> a, bool ignore_nan, bool explicit_only, T* out) {
+  const size_t nnz = a.nnz, n_minor = a.n_minor, length = a.length;
+  const I* indices = a.indices;
+  const T* data = a.data;
   const int parts = n_minor * 4 <= nnz ? plan_parts(2 * nnz) : 1; // else merging costs more than it saves
   std::unique_ptr<T[]> others(parts > 1 ? new T[n_minor * (parts - 1)] : nullptr);
   std::unique_ptr<I[]> counts(new I[n_minor * parts]());
@@ -111,7 +121,7 @@ void cs_minor_extreme(size_t nnz, size_t n_minor, size_t length, const I* indice
     I* seen = counts.get() + n_minor * p;
     for (size_t e = nnz * p / parts; e < nnz * (p + 1) / parts; ++e) {
       const size_t c = static_cast<size_t>(indices[e]);
-      best[c] = seen[c]++ ? extreme<MAX, IGNORE_NAN>(best[c], data[e]) : data[e];
+      best[c] = seen[c]++ ? extreme<MAX>(ignore_nan, best[c], data[e]) : data[e];
     }
   });
   parallel_for(n_minor, plan_parts(n_minor * parts), [&](size_t lo, size_t hi) {
@@ -121,11 +131,11 @@ void cs_minor_extreme(size_t nnz, size_t n_minor, size_t length, const I* indice
       for (int p = 1; p < parts; ++p) {
         const I more = counts[n_minor * p + c];
         if (!more) continue;
-        best = seen ? extreme<MAX, IGNORE_NAN>(best, best_of(p)[c]) : best_of(p)[c];
+        best = seen ? extreme<MAX>(ignore_nan, best, best_of(p)[c]) : best_of(p)[c];
         seen += more;
       }
       const bool bare = explicit_only || !seen || static_cast<size_t>(seen) == length;
-      out[c] = bare ? best : extreme<MAX, IGNORE_NAN>(best, T{});
+      out[c] = bare ? best : extreme<MAX>(ignore_nan, best, T{});
     }
   });
 }
@@ -133,13 +143,14 @@ void cs_minor_extreme(size_t nnz, size_t n_minor, size_t length, const I* indice
 // out[m] = minor index of the first extreme of slice m, implicit zeros included (explicit_only: among the stored entries;
 // 0 for an empty slice). Sorted slices without duplicates. A NaN counts as extreme among the entries but loses to an
 // implicit zero, as in SciPy. Cost nnz + n_major.
-template <bool MAX, class T, class I>
-void cs_major_where(CsView<T, I> a, bool explicit_only, int64_t* out) {
+template <class T, class I>
+void cs_major_where(CsView<T, I> a, bool max, bool explicit_only, int64_t* out) {
   const I *indptr = a.indptr, *indices = a.indices;
   const T* data = a.data;
   const size_t n_minor = a.n_minor;
   const int parts = plan_parts(a.nnz() + a.n_major);
   const auto bounds = balance(indptr, a.n_major, parts);
+  const auto further = [=](T x, T y) { return max ? beyond<true>(x, y) : beyond<false>(x, y); };
   run_parts(parts, [=, &bounds](int p) {
     for (size_t m = bounds[p]; m < bounds[p + 1]; ++m) {
       const size_t lo = static_cast<size_t>(indptr[m]), hi = static_cast<size_t>(indptr[m + 1]);
@@ -147,9 +158,9 @@ void cs_major_where(CsView<T, I> a, bool explicit_only, int64_t* out) {
       if (lo == hi) continue;
       size_t at = lo;
       for (size_t e = lo + 1; e < hi && !is_nan(data[at]); ++e) {
-        if (beyond<MAX>(data[e], data[at]) || is_nan(data[e])) at = e;
+        if (further(data[e], data[at]) || is_nan(data[e])) at = e;
       }
-      if (explicit_only || hi - lo == n_minor || beyond<MAX>(data[at], T{})) {
+      if (explicit_only || hi - lo == n_minor || further(data[at], T{})) {
         out[m] = static_cast<int64_t>(indices[at]);
         continue;
       }
@@ -161,7 +172,7 @@ void cs_major_where(CsView<T, I> a, bool explicit_only, int64_t* out) {
   });
 }
 
-// cs_major_where for either order, as per_slice takes it.
+// cs_major_where as per_slice takes it.
 struct MajorWhere {
   static constexpr const char* name = "cs_major_where";
   static constexpr bool has_shader = false;
@@ -172,8 +183,7 @@ struct MajorWhere {
 
   template <class T, class I>
   void operator()(CsView<T, I> a, int64_t* out) const {
-    if (max) cs_major_where<true>(a, explicit_only, out);
-    else cs_major_where<false>(a, explicit_only, out);
+    cs_major_where(a, max, explicit_only, out);
   }
 };
 

@@ -41,21 +41,21 @@ void walk_dense(size_t lo, size_t hi, DenseView<T> x, F&& visit) {
 }
 
 // Elements of each slice that are not zero, in out_indptr + 1. Cost: n_major * n_minor.
-template <class T, class I>
-void cs_count_dense(DenseView<T> x, I* out_indptr) {
+template <class W, class I>
+void cs_count_dense(DenseView<W> x, Nonzero<W> nonzero, I* out_indptr) {
   parallel_for(x.n_major, plan_parts(x.n_major * x.n_minor), [=](size_t lo, size_t hi) {
     std::fill(out_indptr + lo + 1, out_indptr + hi + 1, I{0});
-    walk_dense(lo, hi, x, [=](size_t i, size_t, const T& v) { out_indptr[i + 1] += nonzero(v); });
+    walk_dense(lo, hi, x, [=](size_t i, size_t, W v) { out_indptr[i + 1] += nonzero(v); });
   });
 }
 
 // Their indices and values: canonical.
-template <class T, class I>
-void cs_fromdense(DenseView<T> x, CsOut<T, I> out) {
+template <class W, class I>
+void cs_fromdense(DenseView<W> x, Nonzero<W> nonzero, CsOut<W, I> out) {
   parallel_for(x.n_major, plan_parts(x.n_major * x.n_minor), [=](size_t lo, size_t hi) {
     std::unique_ptr<I[]> next(new I[hi - lo]);
     std::copy(out.indptr + lo, out.indptr + hi, next.get());
-    walk_dense(lo, hi, x, [&](size_t i, size_t j, const T& v) {
+    walk_dense(lo, hi, x, [&](size_t i, size_t j, W v) {
       if (!nonzero(v)) return;
       const I slot = next[i - lo]++;
       out.indices[slot] = static_cast<I>(j);

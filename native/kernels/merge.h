@@ -183,75 +183,78 @@ size_t merge_both(size_t n, const T* a, const T* b, U* out) {
   return zeros;
 }
 
-// The values of both operands.
-template <class T>
+// The values of both operands, of one type.
 struct MergeOperands {
-  const T* a;
+  const void* a;
   size_t nnz_a;
-  const T* b;
+  const void* b;
   size_t nnz_b;
 };
 
 // Step 2. out[k] = op(a or 0, b or 0) for the n entries that tags describe; U is bool for comparisons, else T. Marks
 // zero results in tags and returns how many there are. Cost: O(n).
 template <MergeOp op, class T, class U>
-size_t merge_values(size_t n, uint8_t* tags, MergeOperands<T> from, U* out) {
+size_t merge_values(size_t n, uint8_t* tags, MergeOperands from, U* out) {
   constexpr size_t block = 16;
   constexpr uint64_t both = 0x0303030303030303ull;
-  const int parts = plan_parts(2 * n);
-  const auto cuts = cut_tags(n, tags, parts);
-  std::vector<size_t> zeros(parts, 0);
-  run_parts(parts, [&](int p) {
-    const T *x = from.a + cuts[p].a, *y = from.b + cuts[p].b, *x_end = from.a + from.nnz_a, *y_end = from.b + from.nnz_b;
-    size_t total = 0;
-    for (size_t k = cuts[p].k, end; k < cuts[p + 1].k; k = end) {
-      end = std::min(k + block, cuts[p + 1].k);
-      size_t zero = 0;
-      uint64_t head[2] = {0, 0};
-      if (end == k + block) std::memcpy(head, tags + k, block);
-      if (head[0] == both && head[1] == both) {
-        zero = merge_both<op>(block, x, y, out + k);
-        x += block;
-        y += block;
-      } else if (x_end - x > std::ptrdiff_t(block) && y_end - y > std::ptrdiff_t(block)) {
-        zero = merge_block<op>(k, end, tags, x, y, out);
-      } else { // an operand ends here: read from copies that may be overrun
-        T u[block + 1] = {}, v[block + 1] = {};
-        std::copy(x, x + std::min<std::ptrdiff_t>(block, x_end - x), u);
-        std::copy(y, y + std::min<std::ptrdiff_t>(block, y_end - y), v);
-        const T *from_u = u, *from_v = v;
-        zero = merge_block<op>(k, end, tags, from_u, from_v, out);
-        x += from_u - u;
-        y += from_v - v;
-      }
-      total += zero;
-      if (!zero) continue;
-      for (size_t e = k; e < end; ++e) tags[e] = static_cast<uint8_t>((tags[e] & 3) | (nonzero(out[e]) ? 0 : kZero));
-    }
-    zeros[p] = total;
-  });
+  const T *x = static_cast<const T*>(from.a), *const x_end = x + from.nnz_a;
+  const T *y = static_cast<const T*>(from.b), *const y_end = y + from.nnz_b;
   size_t total = 0;
-  for (size_t z : zeros) total += z;
+  for (size_t k = 0, end; k < n; k = end) {
+    end = std::min(k + block, n);
+    size_t zero = 0;
+    uint64_t head[2] = {0, 0};
+    if (end == k + block) std::memcpy(head, tags + k, block);
+    if (head[0] == both && head[1] == both) {
+      zero = merge_both<op>(block, x, y, out + k);
+      x += block;
+      y += block;
+    } else if (x_end - x > std::ptrdiff_t(block) && y_end - y > std::ptrdiff_t(block)) {
+      zero = merge_block<op>(k, end, tags, x, y, out);
+    } else { // an operand ends here: read from copies that may be overrun
+      T u[block + 1] = {}, v[block + 1] = {};
+      std::copy(x, x + std::min<std::ptrdiff_t>(block, x_end - x), u);
+      std::copy(y, y + std::min<std::ptrdiff_t>(block, y_end - y), v);
+      const T *from_u = u, *from_v = v;
+      zero = merge_block<op>(k, end, tags, from_u, from_v, out);
+      x += from_u - u;
+      y += from_v - v;
+    }
+    total += zero;
+    if (!zero) continue;
+    for (size_t e = k; e < end; ++e) tags[e] = static_cast<uint8_t>((tags[e] & 3) | (nonzero(out[e]) ? 0 : kZero));
+  }
   return total;
 }
 
 template <class T>
-size_t merge_values(MergeOp op, size_t n, uint8_t* tags, MergeOperands<T> from, void* out) {
+size_t merge_values(MergeOp op, size_t n, uint8_t* tags, MergeOperands from, void* out) {
+  // What works alike on other types of the width shares their code: wrapping, and equality.
+  using R = typename Unsigned<T>::type;
   auto* y = static_cast<T*>(out);
+  auto* r = static_cast<R*>(out);
   auto* flag = static_cast<bool*>(out);
   switch (op) {
-    case MergeOp::plus: return merge_values<MergeOp::plus>(n, tags, from, y);
-    case MergeOp::minus: return merge_values<MergeOp::minus>(n, tags, from, y);
-    case MergeOp::multiply: return merge_values<MergeOp::multiply>(n, tags, from, y);
-    case MergeOp::maximum: return merge_values<MergeOp::maximum>(n, tags, from, y);
-    case MergeOp::minimum: return merge_values<MergeOp::minimum>(n, tags, from, y);
-    case MergeOp::ne: return merge_values<MergeOp::ne>(n, tags, from, flag);
-    case MergeOp::lt: return merge_values<MergeOp::lt>(n, tags, from, flag);
-    case MergeOp::gt: return merge_values<MergeOp::gt>(n, tags, from, flag);
-    case MergeOp::le: return merge_values<MergeOp::le>(n, tags, from, flag);
-    case MergeOp::ge: return merge_values<MergeOp::ge>(n, tags, from, flag);
+    case MergeOp::plus: return merge_values<MergeOp::plus, R>(n, tags, from, r);
+    case MergeOp::minus: return merge_values<MergeOp::minus, R>(n, tags, from, r);
+    case MergeOp::multiply: return merge_values<MergeOp::multiply, R>(n, tags, from, r);
+    case MergeOp::maximum: return merge_values<MergeOp::maximum, T>(n, tags, from, y);
+    case MergeOp::minimum: return merge_values<MergeOp::minimum, T>(n, tags, from, y);
+    case MergeOp::ne: return merge_values<MergeOp::ne, R>(n, tags, from, flag);
+    case MergeOp::lt: return merge_values<MergeOp::lt, T>(n, tags, from, flag);
+    case MergeOp::gt: return merge_values<MergeOp::gt, T>(n, tags, from, flag);
+    case MergeOp::le: return merge_values<MergeOp::le, T>(n, tags, from, flag);
+    case MergeOp::ge: return merge_values<MergeOp::ge, T>(n, tags, from, flag);
   }
   return 0;
+}
+
+// merge_values for values of this dtype.
+using MergeValues = size_t (*)(MergeOp op, size_t n, uint8_t* tags, MergeOperands from, void* out);
+inline MergeValues merge_values_of(mx::Dtype dtype) {
+  MergeValues found;
+  dispatch_value(dtype, [&](auto t) { found = &merge_values<typename decltype(t)::type>; });
+  return found;
 }
 
 // indptr of the entries that are not marked zero; returns their number. In place is allowed.

@@ -41,17 +41,24 @@ class InOrder {
   size_t end_ = 0;
 };
 
-template <class T, class I>
+template <class W, class I>
 struct MergeOperand {
-  CsView<T, I> entries;
+  CsView<W, I> entries;
   bool canonical;
 };
 
+// What is done with values of one type: all else here only moves them, so that types of one width W share it.
+template <class I>
+struct MergeValueType {
+  MergeValues combine;
+  SumEqual<I> sum;
+};
+
 // Some slices of an operand in canonical form: the operand's own, or sorted and summed copies.
-template <class T, class I>
+template <class W, class I>
 class CanonicalSlices {
  public:
-  explicit CanonicalSlices(MergeOperand<T, I> from) : from_(from) {}
+  CanonicalSlices(MergeOperand<W, I> from, SumEqual<I> sum) : from_(from), sum_(sum) {}
 
   void read(size_t lo, size_t hi) {
     const auto& a = from_.entries;
@@ -65,16 +72,17 @@ class CanonicalSlices {
     }
     if (count > room_) {
       own_indices_.reset(new I[count]);
-      own_data_.reset(new T[count]);
+      own_data_.reset(new W[count]);
       room_ = count;
     }
     std::copy_n(a.indices + from, count, own_indices_.get());
     std::copy_n(a.data + from, count, own_data_.get());
     lengths_.resize(hi - lo);
     size_t end = 0;
+    const CsOut<W, I> own{nullptr, own_indices_.get(), own_data_.get()};
     for (size_t i = lo; i < hi; ++i) {
       const size_t n = a.end(i) - a.begin(i);
-      lengths_[i - lo] = canonical_slice(a.begin(i) - from, n, end, own_indices_.get(), own_data_.get(), order_, values_);
+      lengths_[i - lo] = canonical_slice(a.begin(i) - from, n, end, own, sum_, order_, values_);
       end += lengths_[i - lo];
     }
     indices = own_indices_.get();
@@ -93,17 +101,18 @@ class CanonicalSlices {
 
   // The next index, the first value that no window has taken, and how many values there are from it on at least.
   const I* indices = nullptr;
-  const T* data = nullptr;
+  const W* data = nullptr;
   size_t left = 0;
 
  private:
-  MergeOperand<T, I> from_;
+  MergeOperand<W, I> from_;
+  SumEqual<I> sum_;
   size_t first_ = 0, room_ = 0;
   std::unique_ptr<I[]> own_indices_;
-  std::unique_ptr<T[]> own_data_;
+  std::unique_ptr<W[]> own_data_;
   std::vector<size_t> lengths_;
   SliceOrder<I> order_;
-  std::vector<T> values_;
+  std::vector<W> values_;
 };
 
 constexpr size_t kMergeWindow = 8192; // entries of a union at a time
@@ -126,12 +135,12 @@ std::vector<size_t> merge_pieces(CsPattern<I> a, CsPattern<I> b) {
   return starts;
 }
 
-// Merges pieces: one for each worker. U is bool for comparisons, else T.
-template <class T, class I, class U>
+// Merges pieces: one for each worker. U is the width of the results.
+template <class W, class I, class U>
 class PieceMerger {
  public:
-  PieceMerger(MergeOp op, MergeOperand<T, I> a, MergeOperand<T, I> b, I* out_indptr)
-      : op_(op), x_(a), y_(b), out_indptr_(out_indptr) {
+  PieceMerger(MergeOp op, MergeValueType<I> type, MergeOperand<W, I> a, MergeOperand<W, I> b, I* out_indptr)
+      : op_(op), combine_(type.combine), x_(a, type.sum), y_(b, type.sum), out_indptr_(out_indptr) {
     const size_t entries = std::min(kMergeWindow, a.entries.nnz() + b.entries.nnz());
     indices_.reset(new I[entries]);
     tags_.reset(new uint8_t[entries]);
@@ -189,8 +198,8 @@ class PieceMerger {
     const U* values = values_.get();
     const I* indices = indices_.get();
     const uint8_t* tags = tags_.get();
-    const MergeOperands<T> from{x_.data, from_x_ + x_.left, y_.data, from_y_ + y_.left};
-    const size_t zeros = merge_values<T>(op_, filled_, tags_.get(), from, values_.get());
+    const MergeOperands from{x_.data, from_x_ + x_.left, y_.data, from_y_ + y_.left};
+    const size_t zeros = combine_(op_, filled_, tags_.get(), from, values_.get());
     size_t k = 0;
     auto keep = [&](size_t end) {
       size_t n = written_;
@@ -223,7 +232,8 @@ class PieceMerger {
   }
 
   MergeOp op_;
-  CanonicalSlices<T, I> x_, y_;
+  MergeValues combine_;
+  CanonicalSlices<W, I> x_, y_;
   I* out_indptr_;
   std::unique_ptr<I[]> indices_;
   std::unique_ptr<uint8_t[]> tags_;
@@ -237,11 +247,11 @@ class PieceMerger {
 
 // C = op(A, B) without the entries that are zero (NaN is kept), canonical. Buffers have room for nnz_a + nnz_b, of which
 // no more than the result is touched. No aliasing. Cost: O(nnz_a + nnz_b + n_major), with sorting where that is needed.
-template <class T, class I, class U>
-void cs_merge_pieces(MergeOp op, MergeOperand<T, I> a, MergeOperand<T, I> b, CsOut<U, I> out) {
+template <class W, class I, class U>
+void cs_merge_pieces(MergeOp op, MergeValueType<I> type, MergeOperand<W, I> a, MergeOperand<W, I> b, CsOut<U, I> out) {
   const size_t n_major = a.entries.n_major, entries = a.entries.nnz() + b.entries.nnz();
   if (entries + n_major <= kMergePiece) {
-    if (n_major) PieceMerger<T, I, U>(op, a, b, out.indptr).run(0, n_major, out.indices, out.data);
+    if (n_major) PieceMerger<W, I, U>(op, type, a, b, out.indptr).run(0, n_major, out.indices, out.data);
     lengths_to_indptr(n_major, out.indptr);
     return;
   }
@@ -249,7 +259,7 @@ void cs_merge_pieces(MergeOp op, MergeOperand<T, I> a, MergeOperand<T, I> b, CsO
   InOrder order;
   run_parts(plan_parts(4 * entries + n_major), [&](int) {
     try {
-      PieceMerger<T, I, U> merger(op, a, b, out.indptr);
+      PieceMerger<W, I, U> merger(op, type, a, b, out.indptr);
       std::unique_ptr<I[]> indices(new I[kMergePiece]);
       std::unique_ptr<U[]> data(new U[kMergePiece]);
       for (size_t piece; (piece = order.next()) + 1 < starts.size();) {
@@ -274,14 +284,14 @@ void cs_merge_pieces(MergeOp op, MergeOperand<T, I> a, MergeOperand<T, I> b, CsO
 
 // A, which may be some slices of an array, in canonical form. Buffers have room for its entries; no more than the result
 // is touched. No aliasing. Cost: O(nnz log slice).
-template <class T, class I>
-void cs_canonical_pieces(CsView<T, I> a, CsOut<T, I> out) {
+template <class W, class I>
+void cs_canonical_pieces(CsView<W, I> a, SumEqual<I> sum, CsOut<W, I> out) {
   const size_t n_major = a.n_major;
   const auto starts = merge_pieces<I>(a, a);
   InOrder order;
   run_parts(plan_parts(4 * (a.nnz() - a.begin(0)) + n_major), [&](int) {
     try {
-      CanonicalSlices<T, I> slices({a, false});
+      CanonicalSlices<W, I> slices({a, false}, sum);
       for (size_t piece; (piece = order.next()) + 1 < starts.size();) {
         const size_t lo = starts[piece], hi = starts[piece + 1];
         check_interrupt();

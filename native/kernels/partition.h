@@ -20,15 +20,20 @@ struct Cut {
 constexpr size_t kWholeSlice = 4096;
 inline size_t block_count(size_t entries) { return (entries + kWholeSlice - 1) / kWholeSlice; }
 
-// fold(lo, hi, k states) for each block of the entries lo .. hi.
-template <class State, class Fold>
-void fold_blocks(size_t lo, size_t hi, size_t k, State* states, Fold&& fold) {
+// fold(lo, hi, k states) adds a block of entries to states.
+template <class State>
+using Fold = FunctionRef<void(size_t lo, size_t hi, State* states)>;
+
+// fold for each block of the entries lo .. hi.
+template <class State>
+void fold_blocks(size_t lo, size_t hi, size_t k, State* states, Fold<std::type_identity_t<State>> fold) {
   for (; lo < hi; lo += kWholeSlice, states += k) fold(lo, std::min(hi, lo + kWholeSlice), states);
 }
 
 // The k states of one slice of the entries lo .. hi.
-template <class State, class Fold, class Join>
-std::unique_ptr<State[]> fold_slice(size_t lo, size_t hi, size_t k, State start, Fold&& fold, Join&& join) {
+template <class State, class Join>
+std::unique_ptr<State[]> fold_slice(size_t lo, size_t hi, size_t k, State start, Fold<std::type_identity_t<State>> fold,
+                                    Join&& join) {
   const size_t blocks = block_count(hi - lo);
   std::unique_ptr<State[]> states(new State[blocks * k]);
   std::fill_n(states.get(), blocks * k, start);
@@ -38,8 +43,8 @@ std::unique_ptr<State[]> fold_slice(size_t lo, size_t hi, size_t k, State start,
 }
 
 // y[0 .. k) = the sums over one long slice.
-template <class A, class T, class Piece>
-void sum_long_slice(size_t lo, size_t hi, size_t k, T* y, Piece&& piece) {
+template <class A, class T>
+void sum_long_slice(size_t lo, size_t hi, size_t k, T* y, Fold<A> piece) {
   const auto sums = fold_slice(lo, hi, k, A{}, piece, [](A& sum, const A& more) { sum = add(sum, more); });
   for (size_t j = 0; j < k; ++j) y[j] = rounded<T>(sums[j]);
 }
@@ -78,8 +83,7 @@ class Carries {
   }
 
   // rows(lo, hi) does slices, long ones as fold_slice does; piece(lo, hi, states) folds one block into k states.
-  template <class Rows, class Piece>
-  void run(int p, Rows&& rows, Piece&& piece) {
+  void run(int p, RangeRef rows, Fold<State> piece) {
     const Cut from = cuts_[p], to = cuts_[p + 1];
     State* states = states_.get() + k_ * first_[p];
     if (inside(p)) fold_blocks(from.entry, head_end(p), k_, states, piece);
@@ -126,8 +130,8 @@ class Carries {
 };
 
 // Sums, held in A: rows and piece as in Carries::run, on `parts` workers.
-template <class A, class T, class I, class Rows, class Piece>
-void for_slices(const I* indptr, size_t n_major, int parts, size_t k, T* y, Rows&& rows, Piece&& piece) {
+template <class A, class T, class I>
+void for_slices(const I* indptr, size_t n_major, int parts, size_t k, T* y, RangeRef rows, Fold<A> piece) {
   auto pieces = [&](size_t first, size_t last) { in_pieces(indptr, first, last, k / 8, rows); };
   if (parts <= 1) return pieces(size_t{0}, n_major);
   Carries<A, I> carries(indptr, n_major, parts, k, A{});

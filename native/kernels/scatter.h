@@ -60,6 +60,16 @@ Buffer<A> started(size_t n) {
   return buffer;
 }
 
+// range(e0, e1, j0, j1, sink) adds columns j0 .. j1 of entries e0 .. e1 at sink.at(out_index[e], k), which may be null
+// for a `partial` sink.
+template <class A>
+struct RangeAdder {
+  template <class Range>
+  RangeAdder(const Range& range) : direct(range), zoned(range) {}
+  FunctionRef<void(size_t e0, size_t e1, size_t j0, size_t j1, Direct<A>)> direct;
+  FunctionRef<void(size_t e0, size_t e1, size_t j0, size_t j1, Zoned<A>)> zoned;
+};
+
 // Where entries go: entry e of nnz to row out_index[e] of n_out, k columns each. workers: how many are worth starting;
 // in_bytes: the size of the operands, a quarter of which wide copies of y may take.
 template <class I>
@@ -97,20 +107,20 @@ bool is_local(const ScatterPlan<I>& plan) {
   return travelled <= 6 * plan.n_out;
 }
 
-// range over entries lo .. hi, piece by piece: between them the user may stop it.
-template <class Range, class Sink>
-void in_order(size_t lo, size_t hi, size_t j0, size_t j1, Range&& range, const Sink& sink) {
+// Entries lo .. hi, piece by piece: between them the user may stop it.
+template <class A>
+void in_order(size_t lo, size_t hi, size_t j0, size_t j1, RangeAdder<A> range, Direct<A> sink) {
   const size_t piece = 1 + (size_t{1} << 18) / (1 + (j1 - j0) / 8);
   for (size_t e = lo; e < hi; e += piece) {
     check_interrupt();
-    range(e, std::min(hi, e + piece), j0, j1, sink);
+    range.direct(e, std::min(hi, e + piece), j0, j1, sink);
   }
 }
 
 // The entries in order, for every output: what one worker does alone. Several take some columns of all entries or, of a
 // local structure, have a zone of outputs each and look at the chunks of entries that reach into it.
-template <class Op, class I, class Range, class A>
-void scatter_in_order(const ScatterPlan<I>& plan, Columns<A> to, bool local, Range&& range) {
+template <class Op, class I, class A>
+void scatter_in_order(const ScatterPlan<I>& plan, Columns<A> to, bool local, RangeAdder<A> range) {
   const size_t nnz = plan.nnz, n_out = plan.n_out, width = to.width();
   const I* out_index = plan.out_index;
   const int n = nnz < 2 * kScatterChunk ? 1 : plan.workers, shares = static_cast<int>(std::min<size_t>(n, width / 8));
@@ -142,15 +152,15 @@ void scatter_in_order(const ScatterPlan<I>& plan, Columns<A> to, bool local, Ran
       if (most < low || least >= high) continue;
       check_interrupt();
       const size_t from = c * kScatterChunk, until = std::min(nnz, from + kScatterChunk);
-      if (least >= low && most < high) range(from, until, to.j0, to.j1, to.sink(to.y));
-      else range(from, until, to.j0, to.j1, Zoned<A>{to.y - to.j0, width, low, high - low, spare});
+      if (least >= low && most < high) range.direct(from, until, to.j0, to.j1, to.sink(to.y));
+      else range.zoned(from, until, to.j0, to.j1, Zoned<A>{to.y - to.j0, width, low, high - low, spare});
     }
   });
 }
 
 // A copy of y for each of `copies` equal parts of the entries, joined one after the other. blocked: in blocks within.
-template <class Op, class I, class Range, class A>
-void scatter_copies(const ScatterPlan<I>& plan, Columns<A> to, int copies, bool blocked, Range&& range) {
+template <class Op, class I, class A>
+void scatter_copies(const ScatterPlan<I>& plan, Columns<A> to, int copies, bool blocked, RangeAdder<A> range) {
   const size_t nnz = plan.nnz, size = plan.n_out * to.width();
   const size_t block = blocked ? std::max<size_t>(4096, 64 * plan.n_out) : nnz;
   std::vector<Buffer<A>> rows(copies);
@@ -175,11 +185,10 @@ void scatter_copies(const ScatterPlan<I>& plan, Columns<A> to, int copies, bool 
   });
 }
 
-// y[out_index[e], :] += what range adds for entry e; y is overwritten. range(e0, e1, j0, j1, sink) adds columns j0 .. j1
-// of entries e0 .. e1 at sink.at(out_index[e], k), which may be null for a `partial` sink. Copies of y cost what it takes
-// to add them up, so there are several entries an output for each of them.
-template <class Op, class I, class Range, class A>
-void scatter_columns(const ScatterPlan<I>& plan, Columns<A> to, Range&& range) {
+// y[out_index[e], :] += what range adds for entry e; y is overwritten. Copies of y cost what it takes to add them up,
+// so there are several entries an output for each of them.
+template <class Op, class I, class A>
+void scatter_columns(const ScatterPlan<I>& plan, Columns<A> to, RangeAdder<A> range) {
   const size_t each = plan.nnz / plan.n_out;
   const bool blocked = each >= kBlockedEntries, local = !blocked && is_local(plan);
   const int copies = static_cast<int>(std::min<size_t>({16, std::max<size_t>(each / 5, each >= 4 ? 2 : 1), plan.nnz / kScatterChunk}));
@@ -188,8 +197,8 @@ void scatter_columns(const ScatterPlan<I>& plan, Columns<A> to, Range&& range) {
 }
 
 // As scatter_columns for any T. What is held in another type than T goes through a copy of some columns of y at a time.
-template <class T, class Op = Adding<T>, class I, class Range>
-void scatter(ScatterPlan<I> plan, T* y, Range&& range) {
+template <class T, class Op = Adding<T>, class I>
+void scatter(ScatterPlan<I> plan, T* y, RangeAdder<typename Op::A> range) {
   using A = typename Op::A;
   const size_t n_out = plan.n_out, k = plan.k;
   if constexpr (std::is_same_v<A, T>) {

@@ -163,15 +163,16 @@ Compressed fromdense(const Dense& x, bool by_rows, bool wide) {
   const int64_t major = by_rows ? x.row_step : x.column_step, minor = by_rows ? x.column_step : x.row_step;
   const auto index = index_dtype(wide);
   return dispatch_index(index, [&](auto i) {
-    return dispatch_value(x.dtype, [&](auto t) {
+    return dispatch_width(x.dtype, [&](auto w) {
       using I = typename decltype(i)::type;
-      using T = typename decltype(t)::type;
-      const DenseView<T> dense{n_major, n_minor, static_cast<const T*>(x.data), major, minor};
+      using W = typename decltype(w)::type;
+      const DenseView<W> dense{n_major, n_minor, static_cast<const W*>(x.data), major, minor};
+      const auto nonzero = nonzero_of<W>(x.dtype);
       const Pass count{{}, {indptr_for(n_major, index)}, [=](const Arrays&, Arrays& out) {
-                         cs_count_dense(dense, out_ptr<I>(out[0]));
+                         cs_count_dense(dense, nonzero, out_ptr<I>(out[0]));
                        }};
       const Pass fill{{}, {{{kEntries}, index}, {{kEntries}, x.dtype}}, [=](const Arrays&, Arrays& out) {
-                        cs_fromdense(dense, out_of<T, I>(out));
+                        cs_fromdense(dense, nonzero, out_of<W, I>(out));
                       }};
       return compressed(sized(count, fill));
     });

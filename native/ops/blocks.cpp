@@ -14,14 +14,6 @@ Output blocks_for(int n, int64_t R, int64_t C, mx::Dtype dtype) {
   return {{n, to_dim(R), to_dim(C)}, dtype};
 }
 
-// f(Tag<I>, Tag<T>) with unsigned types for signed ones.
-template <class F>
-void with_unsigned(const mx::array& indices, const mx::array& data, F&& f) {
-  with_index(indices, [&](auto i) {
-    dispatch_unsigned(data.dtype(), [&](auto t) { f(i, t); });
-  });
-}
-
 // How many blocks of each block row hold an entry of a, given as its pattern.
 template <class I>
 Pass blocks_count(const Arrays& a, int64_t n_minor, int64_t R, int64_t C) {
@@ -133,17 +125,20 @@ std::pair<Compressed, bool> merge_blocks(MergeOp op, const Compressed& a, const 
   if (a.data.is_tracer() || b.data.is_tracer()) return {merge_traced(op, a, b), false};
   const bool both = op == MergeOp::multiply;
   const int64_t R = a.data.shape(1), C = a.data.shape(2);
-  Pass count{joined(pattern(a), pattern(b)), {indptr_for(a.n_major(), a.indptr.dtype())}, nullptr};
+  const Pass count{joined(pattern(a), pattern(b)), {indptr_for(a.n_major(), a.indptr.dtype())},
+                   [&](const Arrays& in, Arrays& out) {
+                     with_index(a.indices, [&](auto i) {
+                       using I = typename decltype(i)::type;
+                       bsr_merge_count(pattern_of<I>(in), pattern_of<I>(in, 0, 2), both, out_ptr<I>(out[0]));
+                     });
+                   }};
   const Output values = blocks_for(kEntries, R, C, a.data.dtype());
   Pass fill{joined(parts(a), parts(b)), {{{kEntries}, a.indices.dtype()}, values}, nullptr};
   bool zeros = false;
-  with_unsigned(a.indices, a.data, [&](auto i, auto t) {
-    using I = typename decltype(i)::type;
-    using T = typename decltype(t)::type;
-    count.kernel = [=](const Arrays& in, Arrays& out) {
-      bsr_merge_count(pattern_of<I>(in), pattern_of<I>(in, 0, 2), both, out_ptr<I>(out[0]));
-    };
-    fill.kernel = [&, op](const Arrays& in, Arrays& out) {
+  fill.kernel = [&](const Arrays& in, Arrays& out) {
+    with_unsigned(a, [&](auto i, auto t) {
+      using I = typename decltype(i)::type;
+      using T = typename decltype(t)::type;
       with_block_op<T>(op, [&](auto combine) {
         auto pass = [&]<size_t area>() {
           const auto left = blocks_of<T, I>(in), right = blocks_of<T, I>(in, 0, 3);
@@ -159,24 +154,27 @@ std::pair<Compressed, bool> merge_blocks(MergeOp op, const Compressed& a, const 
         }
         pass.template operator()<0>();
       });
-    };
-  });
+    });
+  };
   auto merged = compressed(sized(count, fill));
   return {std::move(merged), zeros};
 }
 
 Compressed matmul_blocks(const Compressed& a, const Compressed& b, int64_t n_block_columns) {
   const int64_t R = a.data.shape(1), n = a.data.shape(2), C = b.data.shape(2);
-  Pass count{joined(pattern(a), pattern(b)), {indptr_for(a.n_major(), a.indptr.dtype())}, nullptr};
+  const Pass count{joined(pattern(a), pattern(b)), {indptr_for(a.n_major(), a.indptr.dtype())},
+                   [&](const Arrays& in, Arrays& out) {
+                     with_index(a.indices, [&](auto i) {
+                       using I = typename decltype(i)::type;
+                       bsr_matmul_count(pattern_of<I>(in), pattern_of<I>(in, n_block_columns, 2), out_ptr<I>(out[0]));
+                     });
+                   }};
   const Output values = blocks_for(kEntries, R, C, a.data.dtype());
   Pass fill{joined(parts(a), parts(b)), {{{kEntries}, a.indices.dtype()}, values}, nullptr};
-  with_unsigned(a.indices, a.data, [&](auto i, auto t) {
-    using I = typename decltype(i)::type;
-    using T = typename decltype(t)::type;
-    count.kernel = [=](const Arrays& in, Arrays& out) {
-      bsr_matmul_count(pattern_of<I>(in), pattern_of<I>(in, n_block_columns, 2), out_ptr<I>(out[0]));
-    };
-    fill.kernel = [=](const Arrays& in, Arrays& out) {
+  fill.kernel = [&](const Arrays& in, Arrays& out) {
+    with_unsigned(a, [&](auto i, auto t) {
+      using I = typename decltype(i)::type;
+      using T = typename decltype(t)::type;
       const auto left = blocks_of<T, I>(in);
       const auto right = blocks_of<T, I>(in, n_block_columns, 3);
       bsr_matmul_structure<I>(left, right, ptr<I>(out[0]), out_ptr<I>(out[1]));
@@ -191,8 +189,8 @@ Compressed matmul_blocks(const Compressed& a, const Compressed& b, int64_t n_blo
         }
       }
       pass.template operator()<0>();
-    };
-  });
+    });
+  };
   return compressed(sized(count, fill));
 }
 
@@ -223,16 +221,17 @@ DiaView<T, I> diagonals_of(const Arrays& in, const Diagonals& a, size_t at) {
 } // namespace
 
 Compressed dia_to_cs(const Diagonals& a) {
-  return with_value({a.data, a.offsets, a.offsets}, [&](auto i, auto t) {
+  return with_width({a.data, a.offsets, a.offsets}, [&](auto i, auto w) {
     using I = typename decltype(i)::type;
-    using T = typename decltype(t)::type;
+    using W = typename decltype(w)::type;
     const Arrays operands{a.offsets, a.data};
+    const auto nonzero = nonzero_of<W>(a.data.dtype());
     const Pass count{operands, {indptr_for(a.n_rows, a.offsets.dtype())}, [=](const Arrays& in, Arrays& out) {
-                       dia_count(a.n_rows, rows_by_offset(diagonals_of<T, I>(in, a, 0)), out_ptr<I>(out[0]));
+                       dia_count(a.n_rows, rows_by_offset(diagonals_of<W, I>(in, a, 0)), nonzero, out_ptr<I>(out[0]));
                      }};
     const std::vector<Output> entries{{{kEntries}, a.offsets.dtype()}, {{kEntries}, a.data.dtype()}};
     const Pass fill{operands, entries, [=](const Arrays& in, Arrays& out) {
-                      dia_to_cs(a.n_rows, rows_by_offset(diagonals_of<T, I>(in, a, 0)), out_of<T, I>(out));
+                      dia_to_cs(a.n_rows, rows_by_offset(diagonals_of<W, I>(in, a, 0)), nonzero, out_of<W, I>(out));
                     }};
     return compressed(sized(count, fill));
   });
@@ -241,7 +240,7 @@ Compressed dia_to_cs(const Diagonals& a) {
 mx::array matmul_diagonals(const Diagonals& a, const Diagonals& b, const mx::array& offsets, int64_t length) {
   const Output values{to_shape({static_cast<int64_t>(offsets.size()), length}, a.data.dtype()), a.data.dtype()};
   return run({{a.offsets, a.data, b.offsets, b.data, offsets}, {values}, [&](const Arrays& in, Arrays& out) {
-                with_unsigned(offsets, a.data, [&](auto i, auto t) {
+                with_unsigned({a.data, offsets, offsets}, [&](auto i, auto t) {
                   using I = typename decltype(i)::type;
                   using T = typename decltype(t)::type;
                   const DiaPattern<I> product{a.n_rows, b.n_columns, length, in[4].size(), ptr<I>(in[4])};

@@ -100,14 +100,15 @@ Compressed sort_indices(const Compressed& given) {
 Compressed sum_duplicates(const Compressed& a) {
   if (a.data.is_tracer()) return sum_duplicates_traced(a);
   if (!is_sorted(a.indices, a.indptr)) return canonical_slices(a, 0, static_cast<int64_t>(a.n_major()));
-  return with_value(a, [&](auto i, auto t) {
+  return with_width(a, [&](auto i, auto w) {
     using I = typename decltype(i)::type;
-    using T = typename decltype(t)::type;
+    using W = typename decltype(w)::type;
+    const auto sum = sum_equal_of<I>(a.data.dtype());
     const Pass count{pattern(a), {indptr_for(a.n_major(), a.indptr.dtype())}, [](const Arrays& in, Arrays& out) {
                        cs_count_unique<I>(pattern_of<I>(in), out_ptr<I>(out[0]), nullptr);
                      }};
-    const Pass fill{parts(a), entries_like(a), [](const Arrays& in, Arrays& out) {
-                      cs_sum_duplicates<T, I>(view_of<T, I>(in), out_of<T, I>(out));
+    const Pass fill{parts(a), entries_like(a), [=](const Arrays& in, Arrays& out) {
+                      cs_sum_duplicates(view_of<W, I>(in), sum, out_of<W, I>(out));
                     }};
     return compressed(sized(count, fill));
   });
@@ -115,16 +116,17 @@ Compressed sum_duplicates(const Compressed& a) {
 
 Compressed canonical_slices(const Compressed& a, int64_t first, int64_t n) {
   if (first < 0 || n < 0 || first + n > static_cast<int64_t>(a.n_major())) throw std::out_of_range("slices that do not exist");
-  return with_value(a, [&](auto i, auto t) {
+  return with_width(a, [&](auto i, auto w) {
     using I = typename decltype(i)::type;
-    using T = typename decltype(t)::type;
+    using W = typename decltype(w)::type;
+    const auto sum = sum_equal_of<I>(a.data.dtype());
     const auto* indptr = ptr<I>(evaluated(a.indptr)) + first;
     const std::vector<Output> results = room_for(n, static_cast<size_t>(indptr[n] - indptr[0]), a);
     return compressed(cut(run({parts(a), results, [=](const Arrays& in, Arrays& out) {
-      auto slices = view_of<T, I>(in);
+      auto slices = view_of<W, I>(in);
       slices.n_major = static_cast<size_t>(n);
       slices.indptr += first;
-      cs_canonical_pieces<T, I>(slices, out_of<T, I>(out));
+      cs_canonical_pieces<W, I>(slices, sum, out_of<W, I>(out));
     }})));
   });
 }
@@ -143,25 +145,27 @@ Compressed coo_to_canonical(const mx::array& data, const mx::array& major, const
 Compressed triplets_to_canonical(const Triplets& coo, int64_t n_major) {
   const std::vector<Output> results{indptr_for(n_major, coo.index), room_for(coo.n, coo.index), room_for(coo.n, coo.dtype)};
   return dispatch_index(coo.index, [&](auto i) {
-    return dispatch_value(coo.dtype, [&](auto t) {
+    return dispatch_width(coo.dtype, [&](auto w) {
       using I = typename decltype(i)::type;
-      using T = typename decltype(t)::type;
+      using W = typename decltype(w)::type;
       const auto *major = static_cast<const I*>(coo.major), *minor = static_cast<const I*>(coo.minor);
       const CooPattern<I> entries{coo.n, static_cast<size_t>(n_major), 0, major, minor};
-      const CooView<T, I> a{entries, static_cast<const T*>(coo.data)};
+      const CooView<W, I> a{entries, static_cast<const W*>(coo.data)};
+      const auto sum = sum_equal_of<I>(coo.dtype);
       return compressed(cut(run({{}, results, [=](const Arrays&, Arrays& out) {
-        coo_to_cs(a, out_of<T, I>(out));
-        cs_canonicalize<T, I>(n_major, out_of<T, I>(out));
+        coo_to_cs(a, out_of<W, I>(out));
+        cs_canonicalize(n_major, out_of<W, I>(out), sum);
       }})));
     });
   });
 }
 
 Compressed eliminate_zeros(const Compressed& a) {
-  return with_value(a, [&](auto i, auto t) {
+  return with_width(a, [&](auto i, auto w) {
     using I = typename decltype(i)::type;
-    using T = typename decltype(t)::type;
-    return filtered<T, I>(a, {}, [](const Arrays& in) { return NonzeroEntries<T, I>{view_of<T, I>(in)}; });
+    using W = typename decltype(w)::type;
+    const auto nonzero = nonzero_of<W>(a.data.dtype());
+    return filtered<W, I>(a, {}, [=](const Arrays& in) { return NonzeroEntries<W, I>{view_of<W, I>(in), nonzero}; });
   });
 }
 

@@ -28,6 +28,14 @@ decltype(auto) with_value(const Compressed& a, F&& f) {
   });
 }
 
+// The same with unsigned types for signed ones.
+template <class F>
+decltype(auto) with_unsigned(const Compressed& a, F&& f) {
+  return with_index(a.indices, [&](auto i) {
+    return dispatch_unsigned(a.data.dtype(), [&](auto t) { return f(i, t); });
+  });
+}
+
 // T may be another type of the same width.
 template <class T> const T* ptr(const mx::array& a) { return reinterpret_cast<const T*>(a.data<char>()); }
 template <class T> T* out_ptr(mx::array& a) { return reinterpret_cast<T*>(a.data<char>()); }

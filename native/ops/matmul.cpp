@@ -21,9 +21,9 @@ Arrays product_of(const Arrays& operands, size_t n_minor, bool values) {
   const auto index = a.dtype();
   const Output steps{b.shape(), mx::uint8};
   const Pass count{operands, {indptr_for(a.size() - 1, index), steps}, [=](const Arrays& in, Arrays& out) {
-                     auto input = input_of<T, I>(in, n_minor, values);
-                     slice_steps<I>(input.b, out_ptr<uint8_t>(out[1]));
-                     input.b_steps = ptr<uint8_t>(out[1]);
+                     const auto a = pattern_of<I>(in), b = pattern_of<I>(in, n_minor, values ? 3 : 2);
+                     slice_steps(b, out_ptr<uint8_t>(out[1]));
+                     const SpgemmInput<uint8_t, I> input{{a, nullptr}, {b, nullptr}, ptr<uint8_t>(out[1])};
                      spgemm_symbolic(input, out_ptr<I>(out[0]) + 1);
                    }};
   Pass fill{operands, {{{kEntries}, index}}, [=](const Arrays& in, Arrays& out) {
@@ -52,7 +52,7 @@ Compressed matmul_sparse(const Compressed& a, const Compressed& b, int64_t n_min
       return Compressed{values, found[1], found[0]};
     });
   }
-  return with_value(a, [&](auto i, auto t) {
+  return with_unsigned(a, [&](auto i, auto t) {
     using I = typename decltype(i)::type;
     using T = typename decltype(t)::type;
     return compressed(product_of<T, I>(joined(parts(a), parts(b)), n_minor, true));

@@ -149,25 +149,29 @@ Compressed merge(MergeOp op, const Compressed& a, const Compressed& b, bool a_ca
   if (!is_comparison(op) && (a.data.is_tracer() || b.data.is_tracer())) return merge_traced(op, a, b);
   const auto dtype = is_comparison(op) ? mx::bool_ : a.data.dtype();
   const bool at_once = (op == MergeOp::plus || op == MergeOp::minus) && a_canonical && b_canonical;
-  return with_value(a, [&](auto i, auto t) {
+  if (at_once) {
+    const auto merged = with_value(a, [&](auto i, auto t) -> std::optional<Compressed> {
+      using T = typename decltype(t)::type;
+      if constexpr (is_field_v<T>) return merge_at_once<T, typename decltype(i)::type>(op, a, b);
+      else return std::nullopt;
+    });
+    if (merged) return *merged;
+  }
+  return with_width(a, [&](auto i, auto w) {
     using I = typename decltype(i)::type;
-    using T = typename decltype(t)::type;
-    if constexpr (is_field_v<T>) {
-      if (at_once) {
-        if (auto found = merge_at_once<T, I>(op, a, b)) return *found;
-      }
-    }
+    using W = typename decltype(w)::type;
+    const MergeValueType<I> type{merge_values_of(a.data.dtype()), sum_equal_of<I>(a.data.dtype())};
     auto merged = [&](auto u) {
       using U = typename decltype(u)::type;
       const size_t room = a.indices.size() + b.indices.size();
       const std::vector<Output> results{indptr_for(a.n_major(), a.indptr.dtype()), room_for(room, a.indices.dtype()),
                                         room_for(room, dtype)};
       return compressed(fitted(cut(run({joined(parts(a), parts(b)), results, [=](const Arrays& in, Arrays& out) {
-        const MergeOperand<T, I> x{view_of<T, I>(in), a_canonical}, y{view_of<T, I>(in, 0, 3), b_canonical};
-        cs_merge_pieces<T, I, U>(op, x, y, out_of<U, I>(out));
+        const MergeOperand<W, I> x{view_of<W, I>(in), a_canonical}, y{view_of<W, I>(in, 0, 3), b_canonical};
+        cs_merge_pieces<W, I, U>(op, type, x, y, out_of<U, I>(out));
       }})), room));
     };
-    return is_comparison(op) ? merged(Tag<bool>{}) : merged(Tag<T>{});
+    return is_comparison(op) ? merged(Tag<uint8_t>{}) : merged(Tag<W>{});
   });
 }
 

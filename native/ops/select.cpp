@@ -212,7 +212,7 @@ mx::array sample_traced(const Compressed& a, Pairs at, bool sorted) {
 mx::array sample_at(const Compressed& a, Places major, Places minor, bool sorted) {
   const Pairs at{major.n, major.at, minor.at};
   if (a.data.is_tracer()) return sample_traced(a, at, sorted);
-  return with_value(a, [&](auto i, auto t) {
+  return with_unsigned(a, [&](auto i, auto t) {
     using I = typename decltype(i)::type;
     using T = typename decltype(t)::type;
     return run({parts(a), {room_for(at.n, a.data.dtype())}, [=](const Arrays& in, Arrays& out) {
@@ -223,7 +223,7 @@ mx::array sample_at(const Compressed& a, Places major, Places minor, bool sorted
 
 void element(const Compressed& given, int64_t major, int64_t minor, bool sorted, void* out) {
   const auto a = evaluated(given);
-  with_value(a, [&](auto i, auto t) {
+  with_unsigned(a, [&](auto i, auto t) {
     using I = typename decltype(i)::type;
     using T = typename decltype(t)::type;
     const I* p = ptr<I>(a.indptr);

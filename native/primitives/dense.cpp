@@ -66,10 +66,10 @@ class DenseForm : public Node {
   template <class I>
   static void todense_one(const HostStructure& a, const mx::array& data, size_t from, mx::array& out, size_t to) {
     const Strides strides{a.pattern.n_minor, 1};
-    dispatch_value(data.dtype(), [&](auto t) {
+    dispatch_unsigned(data.dtype(), [&](auto t) {
       using T = typename decltype(t)::type;
-      const T* values = data.data<T>() + from;
-      T* dense = out.data<T>() + to;
+      const T* values = reinterpret_cast<const T*>(data.data<char>()) + from;
+      T* dense = reinterpret_cast<T*>(out.data<char>()) + to;
       if (a.pattern.layout == Layout::compressed) cs_todense(CsView<T, I>{cs_pattern<I>(a), values}, dense, strides);
       else coo_todense(CooView<T, I>{coo_pattern<I>(a), values}, dense, strides);
     });

@@ -44,13 +44,24 @@ std::vector<Output> Node::outputs(const Arrays& inputs) const {
   return all;
 }
 
-Arrays Node::make(Arrays inputs) {
+std::vector<Output> Node::expected(const Arrays& inputs) {
   for (auto& in : inputs) in.is_available(); // lets go of a past event here, as threads that evaluate must not do at once
-  auto outputs = this->outputs(inputs);
+  auto all = outputs(inputs);
   if (stream().device == mx::Device::cpu) {
-    for (auto& out : outputs) expect_memory(bytes_of(out.shape, out.dtype));
+    for (auto& out : all) expect_memory(bytes_of(out.shape, out.dtype));
   }
-  if (outputs.size() == 1) return {mx::array(std::move(outputs[0].shape), outputs[0].dtype, shared_from_this(), std::move(inputs))};
+  return all;
+}
+
+mx::array Node::make_first(Arrays inputs) {
+  if (siblings_) return make(std::move(inputs))[0];
+  auto out = std::move(expected(inputs)[0]);
+  return mx::array(std::move(out.shape), out.dtype, shared_from_this(), std::move(inputs));
+}
+
+Arrays Node::make(Arrays inputs) {
+  if (!siblings_) return {make_first(std::move(inputs))};
+  auto outputs = expected(inputs);
   std::vector<mx::Shape> shapes;
   std::vector<mx::Dtype> dtypes;
   for (auto& out : outputs) {

@@ -18,6 +18,8 @@ class Node : public mx::Primitive, public std::enable_shared_from_this<Node> {
  public:
   // The outputs of this node over `inputs`: its results and, behind them, its scratch.
   Arrays make(Arrays inputs);
+  // The first of them, which a node without siblings makes without lists.
+  mx::array make_first(Arrays inputs);
 
   void eval_cpu(const Arrays& inputs, Arrays& outputs) final;
   void eval_gpu(const Arrays& inputs, Arrays& outputs) final;
@@ -68,6 +70,7 @@ class Node : public mx::Primitive, public std::enable_shared_from_this<Node> {
 
  private:
   std::vector<Output> outputs(const Arrays& inputs) const;
+  std::vector<Output> expected(const Arrays& inputs); // outputs that there is memory for
   void refuse_structure(int input) const;
   void answer_the_rest(Arrays& all, const Arrays& inputs);
   Arrays over_slices(const Arrays& inputs, const Axes& axes);
@@ -78,7 +81,7 @@ class Node : public mx::Primitive, public std::enable_shared_from_this<Node> {
 // The first output of a new node of class N.
 template <class N, class... Args>
 mx::array node(Arrays inputs, Args&&... args) {
-  return std::make_shared<N>(std::forward<Args>(args)...)->make(std::move(inputs))[0];
+  return std::make_shared<N>(std::forward<Args>(args)...)->make_first(std::move(inputs));
 }
 
 } // namespace sp

@@ -54,7 +54,10 @@ mx::array product(ProductKind kind, const Structure& a, const mx::array& data, c
     return product(ProductKind::matmul, swapped(a), data, x, s);
   }
   if (uses_shaders(s, data.dtype())) return shader_product(kind, a, data, x, s);
-  return node<Product>({data, a.outer, a.inner, x}, s, kind, a.pattern);
+  Arrays inputs; // not from a list, which would copy each handle twice
+  inputs.reserve(4);
+  for (const auto* in : {&data, &a.outer, &a.inner, &x}) inputs.push_back(*in);
+  return node<Product>(std::move(inputs), s, kind, a.pattern);
 }
 
 mx::array sddmm(const Structure& a, const mx::array& u, const mx::array& v, bool per_batch, mx::Stream s) {

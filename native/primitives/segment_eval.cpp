@@ -84,7 +84,7 @@ void SegmentReduce::kernel(const Arrays& in, Arrays& out) const {
   if (!by_ids_ && is_ring(kind_)) {
     return dispatch_unsigned(in[0].dtype(), [&]<class T>(Tag<T>) { ring_on_cpu<T>(kind_, segments, in[0], out[0]); });
   }
-  dispatch_value(in[0].dtype(), [&]<class T>(Tag<T>) {
+  dispatch_ordered(in[0].dtype(), [&]<class T>(Tag<T>) {
     (by_ids_ ? order_by_ids_on_cpu<T> : order_on_cpu<T>)(kind_, segments, in[0], out[0]);
   });
 }
