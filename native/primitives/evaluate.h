@@ -123,7 +123,7 @@ inline mx::array evaluated_at_once(mx::array a, size_t most = kSerialWork) {
   if (!a.has_primitive() || a.primitive().stream().device != mx::Device::cpu || shaders_on_host()) return a;
   size_t work = 0;
   for (auto& in : a.inputs()) {
-    if (!in.is_available() || in.is_tracer()) return a;
+    if (!is_there(in) || in.is_tracer()) return a;
     work += in.size();
   }
   auto outputs = a.outputs();
