@@ -1,6 +1,7 @@
 // What every primitive's evaluation shares: contiguous inputs, fresh outputs, tasks on the CPU stream.
 #pragma once
 
+#include <atomic>
 #include <cstring>
 #include <stdexcept>
 #include <utility>
@@ -21,7 +22,7 @@
 namespace sp {
 
 // True while shaders run on the host in place of the CPU kernels (runtime.EXECUTOR = "shader").
-bool& shaders_on_host();
+std::atomic<bool>& shaders_on_host();
 inline bool uses_shaders(mx::Stream s) { return s.device == mx::Device::gpu || shaders_on_host(); }
 
 // Memory for an output. A large one from malloc asks for large pages, as NumPy's do: most of the time of its first use
