@@ -1,13 +1,9 @@
 #include "memory.h"
 
 #include <cstdio>
-#include <string_view>
-#include <unordered_set>
-#include <vector>
 
 #include "mlx/device.h"
 #include "mlx/memory.h"
-#include "mlx/primitives.h"
 
 #if defined(__linux__) || defined(__APPLE__)
 #include <sys/mman.h>
@@ -60,11 +56,15 @@ size_t all_memory() {
   return std::numeric_limits<size_t>::max();
 }
 
+bool beyond_all_memory(size_t bytes) {
+  static const size_t all = all_memory();
+  return bytes > all;
+}
+
 // Whether the system would give so much: it knows the limits of the process and its own. Costs microseconds, since
 // nothing is written there.
 bool can_be_had(size_t bytes) {
-  static const size_t all = all_memory();
-  if (bytes > all) return false;
+  if (beyond_all_memory(bytes)) return false;
   if (bytes == 0) return true; // which mmap refuses
 #ifdef SP_HAS_MMAP
   void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
@@ -74,10 +74,23 @@ bool can_be_had(size_t bytes) {
   return true;
 }
 
-// Views, whose elements may be more than their memory holds.
-bool is_view(const mx::array& a) {
-  const std::string_view name = a.primitive().name();
-  return name == "Broadcast" || name == "BroadcastAxes" || name == "AsStrided";
+#ifdef SP_HAS_MMAP
+const pid_t loaded_by = getpid();
+bool forked() { return getpid() != loaded_by; }
+#else
+bool forked() { return false; }
+#endif
+
+// Whether MLX gave back what was freed and kept for reuse. It waits until every stream is idle, which in a forked child
+// those of the parent never are; starts a thread for each stream that has none; and throws what failed on another's.
+bool clear_cache() {
+  if (forked()) return false;
+  try {
+    mx::clear_cache();
+    return true;
+  } catch (const std::exception&) {
+    return false;
+  }
 }
 
 } // namespace
@@ -85,22 +98,7 @@ bool is_view(const mx::array& a) {
 void ask_for_memory(size_t bytes) {
   // A GPU's memory is its own, and its allocator throws.
   if (mx::default_device() == mx::Device::gpu || can_be_had(bytes)) return;
-  mx::clear_cache(); // what was freed and kept for reuse
-  if (!can_be_had(bytes)) throw OutOfMemory(bytes);
-}
-
-void expect_evaluation(const mx::array& a) {
-  if (a.is_available()) return;
-  std::vector<mx::array> todo{a};
-  std::unordered_set<std::uintptr_t> seen;
-  while (!todo.empty()) {
-    const auto next = todo.back();
-    todo.pop_back();
-    if (!next.has_primitive() || next.is_available() || !seen.insert(next.id()).second) continue;
-    const size_t bytes = bytes_of(next.shape(), next.dtype());
-    if (bytes >= kPendingBytes && !is_view(next)) ask_for_memory(bytes);
-    todo.insert(todo.end(), next.inputs().begin(), next.inputs().end());
-  }
+  if (beyond_all_memory(bytes) || !clear_cache() || !can_be_had(bytes)) throw OutOfMemory(bytes);
 }
 
 } // namespace sp

@@ -57,7 +57,4 @@ inline void expect_memory(size_t bytes) {
 // MLX's own operations, unlike those here, do not look at what they get: more of them are asked for.
 constexpr size_t kPendingBytes = size_t{16} << 20;
 
-// The same for each array that has to be computed before `a` is there.
-void expect_evaluation(const mlx::core::array& a);
-
 } // namespace sp

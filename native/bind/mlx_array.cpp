@@ -137,7 +137,7 @@ py::buffer_info buffer_of(const WideArray& a) {
     shape.push_back(a.array.shape(d));
     strides.push_back(static_cast<py::ssize_t>(a.array.strides(d) * a.array.itemsize()));
   }
-  if (!a.array.is_available()) throw py::buffer_error("this array is not evaluated");
+  if (!is_there(a.array)) throw py::buffer_error("this array is not evaluated");
   void* data = a.array.size() ? const_cast<char*>(a.array.data<char>()) : reinterpret_cast<char*>(nothing);
   return {data, static_cast<py::ssize_t>(a.array.itemsize()), "Zd",
           static_cast<py::ssize_t>(a.array.ndim()), std::move(shape), std::move(strides)};
@@ -161,7 +161,7 @@ void bind_wide_array(py::module_& m) {
         mx::Shape dims;
         for (auto n : shape) dims.push_back(n == -1 ? -1 : to_dim(n));
         auto shaped = mx::reshape(a.array, std::move(dims), mx::Device::cpu);
-        if (a.array.is_available()) wait_for({shaped});
+        if (is_there(a.array)) wait_for({shaped});
         return shaped;
       }, py::arg("shape"));
   mlx_python().wide_type = reinterpret_cast<PyTypeObject*>(bound.ptr());

@@ -26,7 +26,7 @@ bool numpy_is_quicker(const py::args& arrays) {
   for (auto& item : arrays) {
     const auto* a = as_array(item.ptr());
     if (a && is_wide(a->dtype())) return true; // MLX has no operation for it
-    if (!a || !a->is_available() || a->is_tracer() || a->dtype() == mx::bfloat16) return false;
+    if (!a || !is_there(*a) || a->is_tracer() || a->dtype() == mx::bfloat16) return false;
     work += a->size();
   }
   return work < kSerialWork / 4 && mx::default_device() == mx::Device::cpu && !shaders_on_host();
@@ -117,11 +117,11 @@ void evaluate(const py::args& arrays) {
     if (!a) throw py::type_error("evaluate takes mx.array");
     refuse_traced(*a);
     if (a->status() == mx::array::Status::available) continue;
-    expect_evaluation(*a);
     pending.push_back(*a);
   }
   if (pending.empty()) return;
   without_lock([&] {
+    for (auto& a : pending) expect_evaluation(a);
     wait_for(std::move(pending));
     return true;
   });

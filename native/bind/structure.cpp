@@ -27,7 +27,7 @@ void settle_parts(const Index& index, const py::object& data) {
   Arrays pending;
   size_t bytes = 0, largest = 0;
   auto add = [&](const mx::array& a, bool now) {
-    if (a.status() == mx::array::Status::available || a.is_available()) return;
+    if (is_there(a)) return;
     if (now) pending.push_back(a);
     bytes += a.nbytes();
     largest = std::max(largest, a.nbytes());
@@ -80,7 +80,7 @@ Structure unplanned(Structure a) {
   return a;
 }
 
-bool ready_on_host(const mx::array& a) { return a.is_available() && a.flags().row_contiguous; }
+bool ready_on_host(const mx::array& a) { return is_there(a) && a.flags().row_contiguous; }
 
 // A @ x or A.T @ x for an ndarray, straight to the kernel: an eval costs more than a small product. None when this
 // short cut does not apply (other dtype, strided or batched x, a GPU, unevaluated buffers, the wrong length).

@@ -37,8 +37,8 @@ int HostLaunch::constant(const char* name) const {
   return std::holds_alternative<bool>(arg) ? int(std::get<bool>(arg)) : std::get<int>(arg);
 }
 
-bool& host_reverse_lanes() {
-  static bool reverse = false;
+std::atomic<bool>& host_reverse_lanes() {
+  static std::atomic<bool> reverse = false;
   return reverse;
 }
 

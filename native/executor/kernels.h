@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <string>
 #include <utility>
 #include <vector>
@@ -35,7 +36,7 @@ using HostKernel = void (*)(const HostLaunch&);
 
 // Whether the threads of every group run from the last to the first (`pytest --device shader-reversed`). A shader whose
 // threads meet at barriers only gives the same result.
-bool& host_reverse_lanes();
+std::atomic<bool>& host_reverse_lanes();
 
 #include "host_kernels_list.inc"
 

@@ -1,6 +1,7 @@
 // What every primitive's evaluation shares: contiguous inputs, fresh outputs, tasks on the CPU stream.
 #pragma once
 
+#include <atomic>
 #include <cstring>
 #include <stdexcept>
 #include <utility>
@@ -21,7 +22,7 @@
 namespace sp {
 
 // True while shaders run on the host in place of the CPU kernels (runtime.EXECUTOR = "shader").
-bool& shaders_on_host();
+std::atomic<bool>& shaders_on_host();
 inline bool uses_shaders(mx::Stream s) { return s.device == mx::Device::gpu || shaders_on_host(); }
 // No shading language has doubles in pairs.
 inline bool uses_shaders(mx::Stream s, mx::Dtype values) { return uses_shaders(s) && !is_wide(values); }
@@ -125,7 +126,7 @@ inline mx::array evaluated_at_once(mx::array a, size_t most = kSerialWork) {
   if (!a.has_primitive() || a.primitive().stream().device != mx::Device::cpu || shaders_on_host()) return a;
   size_t work = 0;
   for (auto& in : a.inputs()) {
-    if (!in.is_available() || in.is_tracer()) return a;
+    if (!is_there(in) || in.is_tracer()) return a;
     work += in.size();
   }
   auto outputs = a.outputs();

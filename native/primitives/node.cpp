@@ -45,7 +45,7 @@ std::vector<Output> Node::outputs(const Arrays& inputs) const {
 }
 
 std::vector<Output> Node::expected(const Arrays& inputs) {
-  for (auto& in : inputs) in.is_available(); // lets go of a past event here, as threads that evaluate must not do at once
+  for (auto& in : inputs) is_there(in); // lets go of a past event before threads evaluate
   auto all = outputs(inputs);
   if (stream().device == mx::Device::cpu) {
     for (auto& out : all) expect_memory(bytes_of(out.shape, out.dtype));

@@ -6,8 +6,8 @@
 
 namespace sp {
 
-bool& shaders_on_host() {
-  static bool on = false;
+std::atomic<bool>& shaders_on_host() {
+  static std::atomic<bool> on = false;
   return on;
 }
 

@@ -8,10 +8,12 @@
 #include <mutex>
 #include <set>
 #include <stdexcept>
+#include <string_view>
 #include <thread>
 #include <unordered_set>
 
 #include "../interrupt.h"
+#include "../memory.h"
 #include "mlx/primitives.h"
 #include "mlx/scheduler.h"
 #include "node.h"
@@ -20,7 +22,8 @@ namespace sp {
 
 namespace {
 
-// Threads that wait for one array must not both change its state.
+// Threads that wait for one array must not both change its state, nor one of them walk the graph that another evaluates.
+// Not to be waited for with the interpreter's lock in hand, which what is evaluated meanwhile may need.
 std::mutex* graph = new std::mutex; // leaked: threads may outlive static destruction
 
 // In a forked child: the first of the streams that are its own. In any other process 0.
@@ -99,7 +102,35 @@ void forget_error(mx::Stream s) {
   }
 }
 
+// Views, whose elements may be more than their memory holds.
+bool is_view(const mx::array& a) {
+  const std::string_view name = a.primitive().name();
+  return name == "Broadcast" || name == "BroadcastAxes" || name == "AsStrided";
+}
+
 } // namespace
+
+bool is_there(const mx::array& a) {
+  if (a.status() == mx::array::Status::available) return true;
+  const std::unique_lock lock(*graph, std::try_to_lock);
+  return lock && a.is_available();
+}
+
+void expect_evaluation(const mx::array& a) {
+  if (a.status() == mx::array::Status::available) return;
+  size_t most = 0;
+  std::vector<mx::array> todo{a};
+  std::unordered_set<std::uintptr_t> seen;
+  for (const std::lock_guard lock(*graph); !todo.empty();) {
+    const auto next = todo.back();
+    todo.pop_back();
+    if (next.is_available() || !next.has_primitive() || !seen.insert(next.id()).second) continue;
+    const size_t bytes = bytes_of(next.shape(), next.dtype());
+    if (!is_view(next)) most = std::max(most, bytes);
+    todo.insert(todo.end(), next.inputs().begin(), next.inputs().end());
+  }
+  if (most >= kPendingBytes) ask_for_memory(most);
+}
 
 void wait_for(std::vector<mx::array> arrays) {
   if (first_stream != 0) refuse_work_of_parent(arrays);
@@ -131,11 +162,11 @@ void wait_for(std::vector<mx::array> arrays) {
 void settle(const std::vector<mx::array>& arrays) {
   std::vector<mx::array> pending;
   for (auto& a : arrays) {
-    if (a.is_available() || a.is_tracer()) continue;
+    if (is_there(a) || a.is_tracer()) continue;
     if (a.has_primitive() && dynamic_cast<const Node*>(&a.primitive())) {
       evaluated_at_once(a, std::numeric_limits<size_t>::max());
     }
-    if (!a.is_available()) pending.push_back(a);
+    if (!is_there(a)) pending.push_back(a);
   }
   if (!pending.empty()) wait_for(std::move(pending));
 }

@@ -9,6 +9,13 @@ namespace sp {
 
 namespace mx = mlx::core;
 
+// Whether `a` has been evaluated; perhaps "no" while another thread waits for arrays. is_available() lets go of a past
+// event, which two threads must not do at once.
+bool is_there(const mx::array& a);
+
+// expect_memory for each array that has to be computed before `a` is there.
+void expect_evaluation(const mx::array& a);
+
 // Evaluates. Within an Interruptible call the wait can be interrupted; the stream then ends what it has begun.
 void wait_for(std::vector<mx::array> arrays);
 

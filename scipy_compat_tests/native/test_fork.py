@@ -1,5 +1,7 @@
 """A forked child computes, or says why it cannot; it never hangs."""
 
+import sys
+
 import pytest
 
 from scipy_compat_tests.native.children import run
@@ -166,3 +168,25 @@ if pid:
     assert status == 0, status
 """
     run(CHILD + code, device)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits a process as Linux does")
+@pytest.mark.parametrize("n", [2**14, 2**30])
+def test_a_child_is_told_that_memory_is_short(n):
+    """MLX keeps freed memory, and gives it back when threads are idle that a child does not have."""
+    code = f"""
+import resource
+mx.eval(mx.ones(10**6) + 1)
+assert mx.get_cache_memory()
+A = sp.coo_array(([1.0], ([0], [0])), shape=({n}, {n}))
+def work():
+    resource.setrlimit(resource.RLIMIT_AS, (2**30,) * 2)
+    try:
+        A.toarray()
+    except MemoryError as error:
+        assert str(8 * {n}**2) in str(error)
+    else:
+        raise AssertionError("no MemoryError")
+in_child(work)
+"""
+    run(CHILD + code)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import mlx_sparse as sp
+from scipy_compat_tests.native.children import run
 from scipy_compat_tests.oracle.harness import numpy_mode
 
 HERE = Path(__file__).parent
@@ -36,6 +37,30 @@ def child(script, *args, timeout=300):
 @pytest.mark.parametrize("mode", ["mlx", "numpy"])
 def test_what_cannot_be_had_is_a_memory_error(mode):
     child("exhaust_memory.py", mode)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits a process as Linux does")
+def test_memory_is_short_in_a_process_of_many_streams():
+    """MLX starts a thread for each before it gives back what it keeps, and there is no room for their stacks."""
+    run("""
+import resource
+mx.eval(mx.ones(10**6) + 1)
+assert mx.get_cache_memory()
+for _ in range(60):
+    thread = threading.Thread(target=lambda: mx.default_stream(mx.cpu))
+    thread.start()
+    thread.join()
+A = sp.coo_array(([1.0], ([0], [0])), shape=(2**14, 2**14))
+pages = int(open("/proc/self/statm").read().split()[0])
+resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 2**27,) * 2)
+for _ in range(3):
+    try:
+        A.toarray()
+    except MemoryError as error:
+        assert str(2**31) in str(error)
+    else:
+        raise AssertionError("no MemoryError")
+""")
 
 
 def test_message_names_the_bytes():

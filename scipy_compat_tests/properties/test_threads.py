@@ -411,6 +411,18 @@ def test_blocks_of_settings_overlap():
     assert runtime.info()["options"] == before
 
 
+def test_settings_while_others_compute(size):
+    """What is set is read where the interpreter's lock is not held."""
+    A = evaluated(made("csr", size))
+
+    def work(k):
+        for _ in range(20):
+            with runtime.context(executor=runtime.EXECUTOR, n_threads=2 + k):
+                assert_same(host(A.tocsc()), dense(size))
+
+    at_once(work)
+
+
 def test_settings_are_the_process_s():
     with runtime.context(dense_namespace="numpy"):
         assert in_a_thread(lambda: type(sp.eye_array(3).diagonal())) is np.ndarray
