@@ -164,6 +164,7 @@ METHODS = {
     "__delitem__": [in_place("__delitem__", (0, 0))],
     "__getitem__": READS,
     "__pow__": [lambda A, o: A**2, lambda A, o: A**3, lambda A, o: A**o.s],
+    "__deepcopy__": [lambda A, o: copy.deepcopy(A)],
     "__reduce_ex__": [unpickled, lambda A, o: copy.deepcopy(A), lambda A, o: copy.copy(A)],
     "__round__": [lambda A, o: round(A), lambda A, o: round(A, 1)],
     "__setitem__": WRITES,
