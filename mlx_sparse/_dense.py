@@ -347,6 +347,11 @@ def to_mlx(x: Any, dtype: Any = None, stream: Any = None) -> mx.array:
     return made if made.dtype == target else made.astype(target, stream=stream)
 
 
+def scalar(x: Any, dtype: Any) -> Any:
+    """A number of NumPy's as a 0-d buffer."""
+    return to_mlx(x, dtype) if _dtypes.is_wide(dtype) else mx.array(np.asarray(x), dtype=dtype)
+
+
 def cast(x: Any, dtype: Any, stream: Any = None) -> Any:
     """`x` as `dtype`, as NumPy casts: a lost imaginary part warns, and a complex number is True unless it is zero."""
     if x.dtype == dtype:

@@ -41,6 +41,9 @@ _PAIRS = [
 ]
 _TO_NUMPY = {m: np.dtype(n) for m, n in _PAIRS}
 _TO_MLX = {np.dtype(n): m for m, n in _PAIRS}
+_INTEGRAL = {m for m, n in _TO_NUMPY.items() if n.kind in "biu"}
+_COMPLEX = {m for m, n in _TO_NUMPY.items() if n.kind == "c"}
+_SUMS = {m: mx.uint64 if _TO_NUMPY[m].kind == "u" else mx.int64 for m in _INTEGRAL}
 # What becomes of a dtype that only the CPU has when it comes from NumPy and the default device is another.
 _NARROW: dict[mx.Dtype, mx.Dtype] = {mx.float64: mx.float32, complex128: mx.complex64}
 INT32_MAX = 2**31 - 1
@@ -127,12 +130,12 @@ def is_wide(dtype: mx.Dtype) -> bool:
 
 def is_integral(dtype: mx.Dtype) -> bool:
     """True for integers and booleans."""
-    return numpy_dtype(dtype).kind in "biu"
+    return dtype in _INTEGRAL
 
 
 def is_complex(dtype: mx.Dtype) -> bool:
     """True for complex numbers."""
-    return numpy_dtype(dtype).kind == "c"
+    return dtype in _COMPLEX
 
 
 def part(dtype: mx.Dtype) -> mx.Dtype:
@@ -147,8 +150,7 @@ def accumulator(dtype: mx.Dtype) -> mx.Dtype:
 
 def sum_dtype(dtype: mx.Dtype) -> mx.Dtype:
     """What a sum of `dtype` is held in: integers widen to 64 bits as NumPy's do."""
-    kind = numpy_dtype(dtype).kind
-    return mx.int64 if kind in "bi" else mx.uint64 if kind == "u" else dtype
+    return _SUMS.get(dtype, dtype)
 
 
 def index_dtype(dtypes: Any = (), maxval: int | None = None) -> mx.Dtype:

@@ -240,7 +240,7 @@ def _extreme_of_all(A: Any, name: str, explicit: bool) -> Any:
         if data.size == 0:
             continue
         summed = B is not A and not _native.is_tracer(data)  # so it has been looked at
-        if numpy_mode or summed or _dtypes.is_complex(data.dtype) or _dense.numpy_is_quicker(data):
+        if numpy_mode or summed or _dense.numpy_is_quicker(data) or _dtypes.is_complex(data.dtype):
             found.append(ufunc.reduce(_dense.view(data).ravel()))
         else:
             found.append(_lazy_extreme(data, name))
@@ -251,9 +251,10 @@ def _extreme_of_all(A: Any, name: str, explicit: bool) -> Any:
             m = mx.where(mx.isnan(m), mx.zeros((), dtype=m.dtype), m)
         return m if bare else (mx.maximum if is_max else mx.minimum)(m, mx.zeros((), dtype=m.dtype))
     dtype = A._data.dtype
-    host = np.array(found, _dtypes.numpy_dtype(dtype))
-    m = ufunc.reduce(host if bare and host.size else np.append(host, host.dtype.type(0)))
-    return m if numpy_mode else _dense.in_namespace(_dense.to_mlx(m, dtype))
+    zero = _dtypes.numpy_dtype(dtype).type(0)
+    m = found[0] if len(found) == 1 else ufunc.reduce(found) if found else zero
+    m = m if bare and found else ufunc(zero, m)
+    return m if numpy_mode or _dtypes.is_wide(dtype) else _dense.scalar(m, dtype)
 
 
 def _lazy_extreme(data: mx.array, name: str) -> mx.array:

@@ -129,7 +129,7 @@ def total_of(data: mx.array, stream: Any) -> mx.array:
     """Sum of all values, in their dtype."""
     if stream is None and _dense.numpy_is_quicker(data):
         total = np.add.reduce(_dense.view(data), axis=None, dtype=_dtypes.numpy_dtype(data.dtype))
-        return _dense.to_mlx(total, data.dtype)
+        return _dense.scalar(total, data.dtype)
     return _native.total(data, stream)
 
 
