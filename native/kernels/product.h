@@ -71,7 +71,7 @@ SP_NO_PACKING void slices_dot(size_t first, size_t last, CsView<T, I> A, const T
   size_t lo = static_cast<size_t>(indptr[first]);
   for (size_t m = first; m < last; ++m) {
     const size_t hi = static_cast<size_t>(indptr[m + 1]);
-    if constexpr (std::is_floating_point_v<T>) {
+    if constexpr (std::is_floating_point_v<T> || std::is_same_v<T, WideComplex>) {
       const I* j = indices + lo;
       const T* a = data + lo;
       prefetch(reinterpret_cast<const char*>(a) + 1024);
