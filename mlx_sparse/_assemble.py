@@ -158,7 +158,7 @@ def _joined_entries(
 
 def _concatenated(parts: list[tuple[mx.array, int]], dtype: mx.Dtype) -> mx.array:
     """Arrays one after the other, each with a number added. Lazy."""
-    return mx.concatenate([_shifted(x, by, dtype) for x, by in parts])
+    return _values.concatenate([_shifted(x, by, dtype) for x, by in parts])
 
 
 def _written(parts: list[tuple[mx.array, int]], dtype: mx.Dtype) -> mx.array:
@@ -176,7 +176,7 @@ def _written(parts: list[tuple[mx.array, int]], dtype: mx.Dtype) -> mx.array:
 
 
 def _shifted(x: mx.array, by: int, index: mx.Dtype) -> mx.array:
-    x = x.astype(index)
+    x = _dense.cast(x, index)
     return x + mx.array(by, dtype=index) if by else x
 
 
