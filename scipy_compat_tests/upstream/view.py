@@ -11,13 +11,15 @@ import scipy
 import scipy.sparse
 
 PACKAGE = "scipy.sparse"
+_OPERATORS = f"{PACKAGE}.linalg._interface"  # where tests look for the classes of sums and products
 
 
 class SparseView(types.ModuleType):
     """`scipy.sparse` or a module below it.
 
     A public name of the package that mlx_sparse has is mlx_sparse's, also when it is imported from a private module;
-    so is a public name of `scipy.sparse.linalg` and `scipy.sparse.csgraph`. All else is SciPy's.
+    so is a public name of `scipy.sparse.linalg` and `scipy.sparse.csgraph`, and a class of `_OPERATORS`. All else is
+    SciPy's.
     """
 
     def __init__(self, name, ours, narrow):
@@ -41,6 +43,8 @@ class SparseView(types.ModuleType):
 
     def own(self, name):
         """mlx_sparse's object of that name, or None where SciPy's stands."""
+        if self.__name__ == _OPERATORS and isinstance(getattr(self._real, name, None), type):
+            return getattr(self._ours.linalg._interface, name, None)
         if name.startswith("_"):
             return None
         for public, ours in _public(self.__name__, self._ours):
