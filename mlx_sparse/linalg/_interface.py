@@ -515,7 +515,7 @@ def _conj(x: Any) -> Any:
         return mx.conj(x) if x.dtype == mx.complex64 else x
     if issparse(x):
         return x.conj(copy=False)
-    return np.conj(x) if np.iscomplexobj(x) else x
+    return x.conjugate() if np.iscomplexobj(x) else x  # of a Python scalar a Python scalar
 
 
 def _swapped(x: Any) -> Any:
