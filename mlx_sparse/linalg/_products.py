@@ -185,7 +185,7 @@ class Products(_scipy.LinearOperator):
         if adjoint:
             m, n = n, m
         if X.ndim not in RANKS:
-            raise ValueError(f"expected a 2-D array or matrix; got {X.ndim}-D")
+            raise ValueError(f"Expected {'at least ' * BATCHES}2-d array or matrix, not {X.ndim}-d")
         if X.shape[-2] != n:
             raise ValueError(f"Dimension mismatch: {self.shape}, {tuple(X.shape)}")
         product = self._rmatmat if adjoint else self._matmat

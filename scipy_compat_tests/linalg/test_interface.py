@@ -387,11 +387,12 @@ def test_solvers_bind_mlx_products():
 @pytest.mark.parametrize("mode", ["mlx", "numpy"])
 def test_functions_of_scipy(mode, device):
     S, b = spd("f" if device == "gpu" else "d"), vector(40, "d")
+    rtol = 1e-3 if device == "gpu" else 1e-6
     with sp.runtime.context(dense_namespace=mode):
         for A in forms(S):
             for solve in (scipy_linalg.cg, scipy_linalg.gmres, scipy_linalg.bicgstab, scipy_linalg.minres):
-                x, info = solve(A, b, rtol=1e-5)
-                assert info == 0 and np.linalg.norm(S @ x - b) < 1e-4 * np.linalg.norm(b)
+                x, info = solve(A, b, rtol=rtol)
+                assert info == 0 and np.linalg.norm(S @ x - b) < 10 * rtol * np.linalg.norm(b)
             found = scipy_linalg.eigsh(A, 2, return_eigenvectors=False)
             np.testing.assert_allclose(found, np.linalg.eigvalsh(S.toarray())[-2:], rtol=1e-4)
             assert scipy_linalg.aslinearoperator(A) is A
