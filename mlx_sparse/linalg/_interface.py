@@ -13,7 +13,7 @@ import mlx.core as mx
 import numpy as np
 import scipy.sparse.linalg as _scipy
 
-from .. import _dense, _dtypes
+from .. import _dense, _dtypes, _native
 from .._base import _spbase, issparse
 from ._operator import Matrix, Opaque, Operator, as_operator
 from ._products import BATCHES, Products, plain
@@ -333,6 +333,8 @@ class _ScaledLinearOperator(_Combined):
     def __init__(self, A: Any, alpha: Any) -> None:
         if isinstance(A, _ScaledLinearOperator):
             A, inner = A.args
+            if _dense.is_mlx(alpha) or _dense.is_mlx(inner):
+                alpha, inner = _python(alpha), _python(inner)
             alpha = alpha * inner
         known = _dtypes.numpy_dtype(alpha.dtype) if _dense.is_dense(alpha) else alpha
         super().__init__(np.result_type(np.dtype(A.dtype), known), A.shape)
@@ -367,7 +369,9 @@ class _PowerLinearOperator(_Combined):
         A, p = self.args
         for _ in range(p):
             x = getattr(A, name)(x)
-        return x if p or issparse(x) else x + 0  # never the operand itself
+        if p or issparse(x):
+            return x
+        return _native.handle(x) if _dense.is_mlx(x) else x.copy()
 
     def _adjoint(self) -> Any:
         A, p = self.args
@@ -526,7 +530,7 @@ def _swapped(x: Any) -> Any:
 
 
 def _python(alpha: Any) -> Any:
-    """A Python scalar for NumPy's: in MLX it leaves the dtype of an array as it is."""
+    """A Python scalar for NumPy's, which would take an `mx.array` for one of its own and lose what traces it."""
     return alpha.item() if isinstance(alpha, (np.generic, np.ndarray)) else alpha
 
 

@@ -214,7 +214,7 @@ def test_vectors_and_lists_are_rows():
     assert aslinearoperator(mx.ones(3)).A.shape == (1, 3)
 
 
-def test_dtype_is_found_by_one_product():
+def test_singleis_found_by_one_product():
     calls = []
 
     def function(dtype):
@@ -297,8 +297,20 @@ def test_values_and_scalars_are_differentiable():
         A = aslinearoperator(S.with_data(values))
         return mx.sum(form(A, scale) @ x * x)
 
-    forms = (lambda A, s: A * s, lambda A, s: A.H + A * s, lambda A, s: (A.T * s) @ A)
-    dense = (lambda A, s: A * s, lambda A, s: A.T + A * s, lambda A, s: (A.T * s) @ A)
+    forms = (
+        lambda A, s: A * s,
+        lambda A, s: A.H + A * s,
+        lambda A, s: (A.T * s) @ A,
+        lambda A, s: np.float32(2) * (A * s),
+        lambda A, s: (A / np.float32(2)) * s,
+    )
+    dense = (
+        lambda A, s: A * s,
+        lambda A, s: A.T + A * s,
+        lambda A, s: (A.T * s) @ A,
+        lambda A, s: 2 * A * s,
+        lambda A, s: A / 2 * s,
+    )
     for form, plain in zip(forms, dense, strict=True):
 
         def theirs(values, scale, plain=plain):
@@ -365,6 +377,18 @@ def test_solutions_are_differentiable_in_the_values_of_a_matrix_operator():
         np.testing.assert_allclose(np.asarray(mine), np.asarray(theirs), rtol=1e-4, atol=1e-6)
     with pytest.raises(ValueError, match="closes over"):
         mx.grad(loss(lambda A: 2 * aslinearoperator(A)))(A.data, b)
+
+
+@pytest.mark.parametrize("single", "fF")
+def test_solutions_are_differentiable_in_b(single):
+    S, b = spd(single), as_namespace(vector(40, single), "mlx")
+
+    def loss(A):
+        return lambda b: mx.sum(mx.sin(mx.real(linalg.cg(A, b, rtol=1e-6)[0])))
+
+    expected = np.asarray(mx.grad(loss(ours(S)))(b))
+    for A in (*forms(S), 3 * aslinearoperator(scipy_linalg.aslinearoperator(S)) - 2 * aslinearoperator(S)):
+        np.testing.assert_allclose(np.asarray(mx.grad(loss(A))(b)), expected, rtol=1e-3, atol=1e-5)
 
 
 def test_solvers_bind_mlx_products():
