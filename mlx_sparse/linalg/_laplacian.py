@@ -10,7 +10,7 @@ import mlx.core as mx
 import numpy as np
 
 from .. import _dense, _dtypes
-from .._coo import coo_array
+from .._dia import dia_array
 from .._shape import is_shape
 from ._interface import LinearOperator
 
@@ -109,18 +109,22 @@ class LaplacianNd(LinearOperator):
 
     def tosparse(self) -> Any:
         """The matrix: a dia array for one dimension, else a csr array."""
-        points = np.arange(self.shape[0]).reshape(self.grid_shape)
-        row, col = [points.ravel()], [points.ravel()]
+        n, stride = self.shape[0], self.shape[0]
+        diagonals = {0: np.full(self.grid_shape, -2 * len(self.grid_shape), np.int8)}  # by column, as dia keeps them
         for axis, d in enumerate(self.grid_shape):
-            for at in (np.arange(d) - 1, np.arange(d) + 1):
-                here = (at >= 0) & (at < d) if self.boundary_conditions == "dirichlet" else np.ones(d, bool)
-                at = at % max(d, 1) if self.boundary_conditions == "periodic" else np.clip(at, 0, max(d - 1, 0))
-                row.append(np.compress(here, points, axis).ravel())
-                col.append(np.take(points, at[here], axis).ravel())
-        values = np.ones(sum(map(len, row)), np.int8)
-        values[: self.shape[0]] = -2 * len(self.grid_shape)
-        L = coo_array((values, (np.concatenate(row), np.concatenate(col))), shape=self.shape)
-        return (L.todia() if len(self.grid_shape) == 1 else L.tocsr()).astype(self.dtype)
+            stride //= max(d, 1)
+            at = np.arange(d).reshape((d,) + (1,) * (len(self.grid_shape) - axis - 1))
+            ends = {"dirichlet": None, "neumann": 0, "periodic": stride * (d - 1)}[self.boundary_conditions]
+            places = [(stride, at > 0), (-stride, at < d - 1)]
+            if ends is not None:
+                places += [(ends, at == d - 1), (-ends, at == 0)]
+            for offset, here in places:
+                if here.any():
+                    diagonals.setdefault(offset, np.zeros(self.grid_shape, np.int8))
+                    diagonals[offset] += here
+        offsets = sorted(diagonals)
+        L = dia_array((np.stack([diagonals[k].ravel() for k in offsets]), offsets), shape=(n, n))
+        return (L if len(self.grid_shape) == 1 else L.tocsr()).astype(self.dtype)
 
     def toarray(self) -> np.ndarray:
         """The matrix as an ndarray, of shape (N, N)."""
