@@ -19,6 +19,8 @@ EVERY_FORMAT_COUNTS_ALONG_AXES = _RELEASE >= (1, 18)
 _NORMS_ARE_WIDE = _RELEASE >= (1, 18)
 # kron, kronsum, block_diag, tril and triu of dense operands alone warn that they will give arrays.
 _WARNS_OF_MATRICES = _RELEASE >= (1, 18)
+# LinearOperator: axes in front of its shape and of operands are a batch, so that `matvec` of a column warns.
+OPERATORS_HAVE_BATCHES = _RELEASE >= (1, 18)
 
 
 def norms_are_wide() -> bool:

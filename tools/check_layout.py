@@ -42,7 +42,9 @@ LAYERS = {
         {"linalg", "csgraph", "indexed"},
     ],
     f"{PACKAGE}/linalg": [
-        {"_operator"},
+        {"_operator", "_products"},
+        {"_interface"},
+        {"_laplacian"},
         {"_problem"},
         {"_vectors"},
         {"_solve"},

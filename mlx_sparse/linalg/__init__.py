@@ -8,11 +8,16 @@ from ._functions.expm_multiply import expm_multiply
 from ._functions.matfuncs import inv, matrix_power
 from ._functions.norm import norm
 from ._functions.onenormest import onenormest
+from ._interface import LinearOperator, aslinearoperator
 from ._krylov.cg import cg
+from ._laplacian import LaplacianNd
 
 __all__ = [
+    "LaplacianNd",
+    "LinearOperator",
     "MatrixRankWarning",
     "SuperLU",
+    "aslinearoperator",
     "cg",
     "expm",
     "expm_multiply",

@@ -32,6 +32,8 @@ class Operator:
         Whether that is a sparse array of this package: products with ndarrays follow the default device and its dtypes.
     explicit : bool
         Whether its entries are known, not only its products.
+    on_host : bool
+        Whether products are made over ndarrays alone, so that those with an `mx.array` have no derivative.
     """
 
     shape: tuple[int, ...]
@@ -40,6 +42,7 @@ class Operator:
     operand: Any
     sparse = False
     explicit = True
+    on_host = False
 
     def host(self, dtype: Any = None) -> Product:
         """x -> A x over ndarrays of `dtype` (default: as they come); conversions are made here, not in each product."""
@@ -77,6 +80,8 @@ def as_operator(A: Any) -> Operator:
         return A
     if isinstance(A, _spbase):
         return _Sparse(A)
+    if isinstance(A, LinearOperator) and hasattr(A, "_front"):  # of this package
+        return A._front()
     if issparse(A):
         return _ScipySparse(A)
     if _dense.is_dense(A):
@@ -84,7 +89,7 @@ def as_operator(A: Any) -> Operator:
             raise ValueError("array must have ndim <= 2")
         return _Dense(A)
     if hasattr(A, "shape") and (hasattr(A, "matvec") or hasattr(A, "__matmul__")):
-        return _Opaque(A)
+        return Opaque(A)
     raise TypeError(
         f"expected a sparse or dense array, or an object with shape and matvec or @; got {type(A).__name__}"
     )
@@ -194,13 +199,14 @@ class _Dense(Operator):
         return self if self.values is None else _Dense(values)
 
 
-class _Opaque(Operator):
+class Opaque(Operator):
     """A LinearOperator, or an object with `shape` and `matvec` or ``@``; without `matmat`, blocks go by columns."""
 
     explicit = False
 
     def __init__(self, A: Any, adjoint: bool = False) -> None:
         self.operand, self._adjoint = A, adjoint
+        self.on_host = isinstance(A, LinearOperator) and not hasattr(A, "_front")  # SciPy's
         self.shape = tuple(A.shape)[::-1] if adjoint else tuple(A.shape)
         self.dtype = None if getattr(A, "dtype", None) is None else _dtypes.numpy_dtype(A.dtype)
         vector, block = ("rmatvec", "rmatmat") if adjoint else ("matvec", "matmat")
@@ -218,7 +224,7 @@ class _Opaque(Operator):
         return self._product(finish, np.stack)
 
     def device(self, dtype: mx.Dtype) -> Product:
-        if isinstance(self.operand, LinearOperator):  # SciPy's works on ndarrays
+        if self.on_host:
             product = self.host()
             return lambda x: _dense.to_mlx(product(_dense.view(x)), dtype)
         return self._product(lambda y: _dense.to_mlx(y, dtype), mx.stack)
@@ -237,4 +243,27 @@ class _Opaque(Operator):
 
     @property
     def H(self) -> Operator:
-        return _Opaque(self.operand, not self._adjoint)
+        return Opaque(self.operand, not self._adjoint)
+
+
+class Matrix(Operator):
+    """A LinearOperator made of a matrix: with its products and values, but like any other one without entries."""
+
+    explicit = False
+
+    def __init__(self, operand: Any, matrix: Operator) -> None:
+        self.operand, self._matrix, self.values, self.sparse = operand, matrix, matrix.values, matrix.sparse
+        self.shape, self.dtype = matrix.shape, matrix.dtype
+
+    def host(self, dtype: Any = None) -> Product:
+        return self._matrix.host(dtype)
+
+    def device(self, dtype: mx.Dtype) -> Product:
+        return self._matrix.device(dtype)
+
+    @property
+    def H(self) -> Operator:
+        return Matrix(self.operand.H, self._matrix.H)
+
+    def with_values(self, values: mx.array) -> Operator:
+        return Matrix(self.operand, self._matrix.with_values(values))

@@ -4,6 +4,7 @@ import io
 
 import mlx.core as mx
 import numpy as np
+import scipy.sparse.linalg as scipy_linalg
 
 import mlx_sparse as sp
 from mlx_sparse import indexed, linalg
@@ -147,6 +148,7 @@ def segments(f):
     ]
 
 
+OPERATORS = (lambda A: A, lambda A: A.H, lambda A: A.T + A, lambda A: (2 * A) @ A, lambda A: A**2)
 REDUCTIONS = ("sum", "mean", "max", "min", "prod")
 CONVERTED = ("add", "subtract", "hstack", "vstack", "bmat", "block_array", "block_diag", "kron", "kronsum")
 METRICS = ("euclidean", "sqeuclidean", "manhattan", "cosine")
@@ -191,6 +193,22 @@ FUNCTIONS = {
     "random_array": [lambda A, o: sp.random_array((4, 4), density=0.375, rng=1, data_sampler=lambda size: o.v[:size])],
     **{name: written(sp.save_npz, sp.load_npz) for name in ("save_npz", "load_npz")},
     # ---- linalg
+    "linalg.LaplacianNd": [
+        lambda A, o: linalg.LaplacianNd((2, 2)) @ o.b,
+        lambda A, o: linalg.LaplacianNd((4,), boundary_conditions="periodic").rmatmat(o.D),
+    ],
+    "linalg.LinearOperator": [
+        *(lambda A, o, f=f: f(linalg.LinearOperator((4, 4), A.matvec, A.rmatvec)) @ o.b for f in OPERATORS),
+        lambda A, o: linalg.LinearOperator((4, 4), A.matvec, dtype=np.float64) @ np.ones(4),
+    ],
+    "linalg.aslinearoperator": [
+        *(lambda A, o, f=f: f(linalg.aslinearoperator(A)) @ o.D for f in OPERATORS),
+        lambda A, o: linalg.aslinearoperator(o.D).H.matvec(o.b),
+        lambda A, o: (linalg.aslinearoperator(o.D) * o.s).rmatmat(o.X),
+        lambda A, o: linalg.aslinearoperator(o.D) @ np.ones(4),
+        lambda A, o: linalg.aslinearoperator(CONSTANT_CSR.to_scipy()) @ o.b,
+        lambda A, o: linalg.aslinearoperator(scipy_linalg.aslinearoperator(CONSTANT_CSR.to_scipy())) @ o.b,
+    ],
     "linalg.cg": [
         lambda A, o: linalg.cg(spd(A), o.b, rtol=1e-13)[0],
         lambda A, o: linalg.cg(spd(A), np.ones(4), rtol=1e-13)[0],

@@ -111,6 +111,8 @@ def operators(S, namespace):
     yield as_namespace(S.toarray(), "mlx")
     yield np.asmatrix(S.toarray())
     yield scipy.sparse.linalg.aslinearoperator(S)
+    yield sp.linalg.aslinearoperator(A)
+    yield 2 * sp.linalg.aslinearoperator(A) - sp.linalg.aslinearoperator(S)
     yield type("Matvec", (Operator,), {})(A, "matvec")
     yield type("Matmul", (Operator,), {})(A, "__matmul__")
 

@@ -5,7 +5,10 @@ import pytest
 from scipy_compat_tests.upstream import ledger, loader, reach
 
 # Marks that SciPy's configuration defines.
-_MARKS = ("slow", "xslow", "fail_slow", "thread_unsafe", "xfail_on_32bit", "parallel_threads_limit", "timeout")
+_MARKS = (
+    *("slow", "xslow", "fail_slow", "thread_unsafe", "xfail_on_32bit", "parallel_threads_limit", "timeout"),
+    *("skip_xp_backends", "xfail_xp_backends"),
+)
 
 if not loader.supported():
     collect_ignore_glob = ["test_*.py"]
@@ -40,6 +43,14 @@ def pytest_collection_modifyitems(config, items):
         elif (reason := failing.reason(test)) is not None:
             runs = not reason.startswith(ledger.CRASH)
             item.add_marker(pytest.mark.xfail(strict=True, reason=reason, run=runs))
+
+
+@pytest.fixture
+def xp():
+    """The array library of tests that SciPy runs over several."""
+    from scipy._lib._array_api import np_compat
+
+    return np_compat
 
 
 @pytest.fixture(autouse=True)

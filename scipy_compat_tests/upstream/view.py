@@ -7,17 +7,21 @@ import builtins
 import importlib
 import types
 
+import pytest
 import scipy
 import scipy.sparse
 
 PACKAGE = "scipy.sparse"
+_OPERATORS = f"{PACKAGE}.linalg._interface"  # where tests look for the classes of sums and products
+_BACKENDS = "scipy._lib._array_api"
 
 
 class SparseView(types.ModuleType):
     """`scipy.sparse` or a module below it.
 
     A public name of the package that mlx_sparse has is mlx_sparse's, also when it is imported from a private module;
-    so is a public name of `scipy.sparse.linalg` and `scipy.sparse.csgraph`. All else is SciPy's.
+    so is a public name of `scipy.sparse.linalg` and `scipy.sparse.csgraph`, and a class of `_OPERATORS`. All else is
+    SciPy's.
     """
 
     def __init__(self, name, ours, narrow):
@@ -41,6 +45,8 @@ class SparseView(types.ModuleType):
 
     def own(self, name):
         """mlx_sparse's object of that name, or None where SciPy's stands."""
+        if self.__name__ == _OPERATORS and isinstance(getattr(self._real, name, None), type):
+            return getattr(self._ours.linalg._interface, name, None)
         if name.startswith("_"):
             return None
         for public, ours in _public(self.__name__, self._ours):
@@ -67,6 +73,25 @@ def _public(name, ours):
     return pairs
 
 
+class _Backends(types.ModuleType):
+    """SciPy's helpers of tests over several array libraries. What they know of its functions is not true of ours."""
+
+    def __getattr__(self, name):
+        return getattr(importlib.import_module(_BACKENDS), name)
+
+    @staticmethod
+    def make_xp_test_case(*functions):
+        return lambda test: test
+
+    @staticmethod
+    def make_xp_pytest_marks(*functions):
+        return []
+
+    @staticmethod
+    def make_xp_pytest_param(function, *args, additional_marks=()):
+        return pytest.param(function, *args, marks=additional_marks)
+
+
 class _Top(types.ModuleType):
     def __init__(self, sparse):
         super().__init__("scipy")
@@ -86,13 +111,15 @@ def builtins_over(sparse, narrow, tests):
     tests : callable
         Loads a sibling test module by its short name.
     """
-    top = _Top(sparse)
+    top, backends = _Top(sparse), _Backends(_BACKENDS)
 
     def find(name):
         if name in ("numpy", "scipy"):
             return narrow.numpy if name == "numpy" else top
         if name == "numpy.testing":
             return narrow.testing
+        if name == _BACKENDS:
+            return backends
         if name == PACKAGE:
             return sparse
         if name.startswith(PACKAGE + "."):

@@ -9,7 +9,6 @@ from warnings import warn
 
 import mlx.core as mx
 import numpy as np
-from scipy.sparse.linalg import LinearOperator
 
 from ... import _dense, _dtypes
 from ..._base import _spbase, as_sparse, issparse
@@ -172,7 +171,7 @@ class _Task:
             finish = self.finish
             self.lazy, self.finish = True, lambda x: finish(_dense.view(x))
         if self.lazy:
-            if isinstance(A.operand, LinearOperator):
+            if A.on_host:
                 refuse_traced(B, "a product with a LinearOperator, over ndarrays,")
             target = _dtypes.mlx_dtype(dtype)
             self.B, self.product = _dense.to_mlx(B, target), A.device(target)
@@ -182,10 +181,8 @@ class _Task:
         self.owned = not self.lazy and isinstance(self.B, np.ndarray) and A.explicit
 
     def _trace(self, A: Operator) -> complex:
-        if A.sparse:
-            return complex(_dense.view(total_of(A.operand._diagonal(0), None)))
         if A.explicit:
-            return complex(np.trace(_entries(A)))
+            return complex(_dense.view(total_of(A.operand._diagonal(0), None)) if A.sparse else np.trace(_entries(A)))
         warn(
             "Trace of LinearOperator not available, it will be estimated. Provide `traceA` to ensure performance.",
             stacklevel=4,
