@@ -8,12 +8,22 @@ from ._functions.expm_multiply import expm_multiply
 from ._functions.matfuncs import inv, matrix_power
 from ._functions.norm import norm
 from ._functions.onenormest import onenormest
+from ._info import SolverInfo
+from ._krylov.bicg import bicg
+from ._krylov.bicgstab import bicgstab
 from ._krylov.cg import cg
+from ._krylov.cgs import cgs
+from ._krylov.qmr import qmr
+from ._krylov.tfqmr import tfqmr
 
 __all__ = [
     "MatrixRankWarning",
+    "SolverInfo",
     "SuperLU",
+    "bicg",
+    "bicgstab",
     "cg",
+    "cgs",
     "expm",
     "expm_multiply",
     "factorized",
@@ -22,10 +32,12 @@ __all__ = [
     "matrix_power",
     "norm",
     "onenormest",
+    "qmr",
     "spbandwidth",
     "spilu",
     "splu",
     "spsolve",
     "spsolve_triangular",
+    "tfqmr",
     "use_solver",
 ]
