@@ -58,7 +58,7 @@ def test_a_column_stops_by_itself(solver, problem, dtype, namespace, n):
     scale = abs(np.asarray(X)).max()
     np.testing.assert_allclose(np.asarray(X), np.stack(alone, axis=1), rtol=0, atol=2e-5 * scale)
     for j, count in enumerate(steps):
-        for xk in iterates[max(count - 1, 0) :]:
+        for xk in iterates[max(count - (not solver.halves), 0) :]:
             np.testing.assert_array_equal(xk[:, j], np.asarray(X)[:, j])
     assert not np.asarray(X)[:, 1].any()
     np.testing.assert_array_equal(guess, 1)
@@ -69,9 +69,10 @@ def test_a_column_stops_by_itself(solver, problem, dtype, namespace, n):
 def test_first_guesses_and_preconditioners_of_columns(solver, problem, dtype, namespace):
     S, B = problem.matrix(N, dtype), vectors(N, dtype, 3)
     M = ours(scipy.sparse.diags_array(1 / S.diagonal()).tocsr().astype(dtype))
+    rtol = max(1e-5, tolerance(solver, problem, N, dtype) / 10)
     for x0 in (None, "Mb", as_namespace(vectors(N, dtype, 3), namespace)):
-        X, info = solver.iterate(ours(S), as_namespace(B, namespace), x0, M=M)
-        assert info == 0 and residual(S, X, B) < 1e-4
+        X, info = solver.iterate(ours(S), as_namespace(B, namespace), x0, M=M, rtol=rtol)
+        assert info == 0 and residual(S, X, B) < 10 * rtol
         check_namespace(X, namespace)
 
 
