@@ -375,7 +375,7 @@ class Lazy(_Single):
 
     def _check(self, checks: Any) -> None:
         for a, least, code in checks:
-            least, size = least.item() if _dense.is_mlx(least) else least, abs(a.item())
+            size, least = (abs(v.item() if _dense.is_mlx(v) else v) for v in (a, least))
             if not least < size < math.inf:
                 raise Breakdown(code if size <= least else None)
 
@@ -398,14 +398,15 @@ class LazyColumns(_Several, Lazy):
         return mx.where(self._live & (b != 0), super().ratio(a, b), 0)
 
     def above(self, a: mx.array, least: Any, code: int) -> mx.array:
-        size = mx.abs(a)
+        size = abs(a)
         self._live = self._live & (size > least) & (size < math.inf)
         super().above(size, least, code)
         return a
 
     def _check(self, checks: Any) -> None:
         for size, least, code in checks:
-            self._break(_dense.view(size), _dense.view(least) if _dense.is_mlx(least) else least, code)
+            size, least = (_dense.view(v) if _dense.is_mlx(v) else v for v in (size, least))
+            self._break(size, least, code)
 
     def done(self, met: Any) -> bool:
         finished = super().done(met)

@@ -89,7 +89,7 @@ def _scipys_one_sided(A, b, x0=None, M=None, **options):
 
 
 def _two_sided(A, b, M=None, **options):
-    return linalg.qmr(A, b, M1=M, M2=M and 2 * M, **options)
+    return linalg.qmr(A, b, M1=M, M2=None if M is None else 2 * M, **options)
 
 
 def _preconditioned_on_the_right(A, b, x0=None, M=None, callback=None, **options):

@@ -101,7 +101,7 @@ def _start(V: Any, x: Any, r: Any) -> tuple[Any, ...]:
     square, z = V.dot(r, r), V.M(r)
     (shadow,) = V.sweep((V.zeros(), 1, 1, r))
     rho = square if z is r else V.dot(r, z)
-    return x, square, r, shadow, V.zeros(), V.zeros(), math.inf, V.eps**2 * abs(rho)
+    return x, square, r, shadow, V.zeros(), V.zeros(), math.inf, V.eps**4 * abs(rho)
 
 
 def _step(V: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:

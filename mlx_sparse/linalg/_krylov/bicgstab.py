@@ -107,7 +107,7 @@ def _start(V: Any, x: Any, r: Any) -> tuple[Any, ...]:
 def _along_p(V: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
     x, _, r, shadow, p, v, rho_before, alpha, omega, least = state
     rho = V.above(V.dot(shadow, r), least, -10)
-    beta = V.ratio(rho * alpha, rho_before * omega)
+    beta = V.ratio(rho * alpha, rho_before * V.above(omega, 0, -11))
     _, p = V.sweep((p, 1, V.minus(omega), v), (p, beta, 1, r))
     z = V.M(p)
     v = V.A(z)
@@ -120,7 +120,7 @@ def _along_r(V: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
     x, _, r, *rest, _, least = state
     z = V.M(r)
     t = V.A(z)
-    omega = V.ratio(V.above(V.dot(t, r), 0, -11), V.above(V.dot(t, t), 0, -11))
+    omega = V.ratio(V.dot(t, r), V.above(V.dot(t, t), 0, -11))
     x, r, square = V.sweep((x, 1, omega, z), (r, 1, V.minus(omega), t), squared=True)
     return x, square, r, *rest, omega, least
 

@@ -55,8 +55,7 @@ def qmr(
         0 on convergence of every column; else the least code of a column that broke down, if one did; else `maxiter`:
         the tolerance was not reached in so many iterations. The codes:
         -10, -15 where one of the Lanczos vectors vanished, of `A` or of its adjoint; -13, -14 where the two, or the two
-        directions with `A` between them, became orthogonal; -11, -12 where a pivot or the reduction of the residual did
-        vanish.
+        directions with `A` between them, became orthogonal; -12 where the residual is reduced no more.
 
     Raises
     ------
@@ -129,12 +128,13 @@ def _step(V: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
         (q, -V.conj(V.ratio(rho * delta, epsilon)), V.ratio(1, xi), z),
     )
     t = V.A(p)
-    epsilon = V.above(V.dot(q, t), 0, -14)
-    beta = V.above(V.ratio(epsilon, delta), 0, -11)
+    epsilon = V.dot(q, t)
+    beta = V.ratio(epsilon, delta)
     v, v_square = V.sweep((v, -V.ratio(beta, rho), 1, t), squared=True)
     w, w_square = V.sweep((w, -V.conj(V.ratio(beta, xi)), 1, V.AH(q)), squared=True)
     y, z = V.M(v), V.M2H(w)
     rho_before, rho, xi = rho, _norm(V, y, v, v_square), _norm(V, z, w, w_square)
+    V.above(beta, V.eps * rho, -14)
     theta2_before, ratio = theta2, V.ratio(rho, abs(beta))
     theta2 = V.ratio(ratio * ratio, gamma2)
     gamma2_before, gamma2 = gamma2, V.above(V.ratio(1, 1 + theta2), V.eps**2, -12)

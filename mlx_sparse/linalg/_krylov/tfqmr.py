@@ -54,7 +54,7 @@ def tfqmr(
     info : int
         0 on convergence of every column; else the least code of a column that broke down, if one did; else `maxiter`:
         the tolerance was not reached in so many iterations. The codes:
-        -1 where the image of the direction became orthogonal to the first residual.
+        -1 where the residual or the image of the direction became orthogonal to the first residual.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def _start(V: Any, x: Any, r: Any) -> tuple[Any, ...]:
 
 def _even(V: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
     x, _, steps, shadow, w, u, z, az, v, d, rho, _, *quasi = state
-    alpha = V.ratio(rho, V.above(V.dot(shadow, v), 0, -1))
+    alpha = V.ratio(V.above(rho, 0, -1), V.above(V.dot(shadow, v), 0, -1))
     x, w, d, steps, bound, quasi = _advance(V, x, w, d, z, az, alpha, steps, *quasi)
     (u,) = V.sweep((u, 1, V.minus(alpha), v))
     z = V.M(u)
@@ -141,7 +141,7 @@ def _advance(V: Any, x: Any, w: Any, d: Any, z: Any, az: Any, alpha: Any, steps:
     """The part that both steps share: new x, w, d, number of steps, square of the bound, and what goes into these."""
     tau2, theta2, eta = quasi
     d, w, w_square = V.sweep((d, V.ratio(theta2 * eta, alpha), 1, z), (w, 1, V.minus(alpha), az), squared=True)
-    theta2, cosine2 = V.ratio(w_square, tau2), V.ratio(tau2, tau2 + w_square)
+    theta2, cosine2 = V.ratio(w_square, V.above(tau2, 0, -1)), V.ratio(tau2, tau2 + w_square)
     tau2, eta, steps = w_square * cosine2, cosine2 * alpha, steps + 1
     (x,) = V.sweep((x, 1, eta, d))
     return x, w, d, steps, tau2 * steps, (tau2, theta2, eta)
