@@ -2,7 +2,7 @@
 
 test_solution     residuals and SciPy's solution        test_conventions  namespaces, dtypes, options, callbacks
 test_batches      several right-hand sides              test_bad_input    refusals and failures
-test_gradients    derivatives and what has none
+test_gradients    derivatives and what has none         test_iteration    codes, SolverInfo, what interrupts
 """
 
 from collections.abc import Callable
@@ -125,6 +125,7 @@ def _with_unit_diagonal(S):
 _complete = partial(linalg.spilu, drop_tol=0, fill_factor=50)
 _twin = scipy.sparse.linalg
 _krylov = partial(Solver, formats=systems.ALL_FORMATS, direct=False)
+_tfqmr = partial(_krylov, lost=10)  # it goes by a bound of the residual
 _any = ("general", "semidefinite")
 _lu = partial(Solver, takes=("general",), formats=("csc",), gradients=("b",), one_column=True)
 _lower = partial(Solver, takes=("lower",), one_column=True)
@@ -142,8 +143,8 @@ SOLVERS = (
     _krylov("bicgstab-jacobi", ("general",), _iterative(linalg.bicgstab, _jacobi)),
     _krylov("qmr", _any, _iterative(_one_sided), iterate=_one_sided, twin=_scipys_one_sided, adjoint=True),
     _krylov("qmr-two", ("general",), _iterative(_two_sided, _jacobi), adjoint=True),
-    _krylov("tfqmr", _any, _iterative(linalg.tfqmr), iterate=linalg.tfqmr, twin=_preconditioned_on_the_right),
-    _krylov("tfqmr-jacobi", ("general",), _iterative(linalg.tfqmr, _jacobi)),
+    _tfqmr("tfqmr", _any, _iterative(linalg.tfqmr), iterate=linalg.tfqmr, twin=_preconditioned_on_the_right),
+    _tfqmr("tfqmr-jacobi", ("general",), _iterative(linalg.tfqmr, _jacobi)),
     Solver("spsolve", ("general",), lambda A, b, rtol: linalg.spsolve(A, b)),
     _lu("splu", solve=_factored(linalg.splu), make=linalg.splu),
     _lu("splu-T", solve=_factored(linalg.splu, "T"), inverted=lambda S: S.T),
