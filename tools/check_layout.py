@@ -42,7 +42,7 @@ LAYERS = {
         {"linalg", "csgraph", "indexed"},
     ],
     f"{PACKAGE}/linalg": [
-        {"_operator"},
+        {"_info", "_operator"},
         {"_problem"},
         {"_vectors"},
         {"_solve"},
