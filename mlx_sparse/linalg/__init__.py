@@ -8,17 +8,27 @@ from ._functions.expm_multiply import expm_multiply
 from ._functions.matfuncs import inv, matrix_power
 from ._functions.norm import norm
 from ._functions.onenormest import onenormest
+from ._info import SolverInfo
 from ._interface import LinearOperator, aslinearoperator
+from ._krylov.bicg import bicg
+from ._krylov.bicgstab import bicgstab
 from ._krylov.cg import cg
+from ._krylov.cgs import cgs
+from ._krylov.qmr import qmr
+from ._krylov.tfqmr import tfqmr
 from ._laplacian import LaplacianNd
 
 __all__ = [
     "LaplacianNd",
     "LinearOperator",
     "MatrixRankWarning",
+    "SolverInfo",
     "SuperLU",
     "aslinearoperator",
+    "bicg",
+    "bicgstab",
     "cg",
+    "cgs",
     "expm",
     "expm_multiply",
     "factorized",
@@ -27,10 +37,12 @@ __all__ = [
     "matrix_power",
     "norm",
     "onenormest",
+    "qmr",
     "spbandwidth",
     "spilu",
     "splu",
     "spsolve",
     "spsolve_triangular",
+    "tfqmr",
     "use_solver",
 ]

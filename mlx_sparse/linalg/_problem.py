@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import mlx.core as mx
@@ -86,6 +86,7 @@ class System:
     x: Any  # initial guess, owned by the solver; None means zero
     dtype: Any  # mx.Dtype where b is an mx.array, else np.dtype
     finish: Callable[[Any], Any]  # solution -> what the user gets
+    M2: Operator | None = None  # the preconditioner of the right, in methods that split it
 
     @property
     def lazy(self) -> bool:
@@ -95,8 +96,23 @@ class System:
         """x -> A x over the vectors of this system."""
         return A.device(self.dtype) if self.lazy else A.host(self.dtype)
 
+    def products(self, adjoint: bool) -> dict[str, Callable[[Any], Any] | None]:
+        """The products that a vector space has words for, `adjoint` ones too if these are asked for."""
+        operators = {"A": self.A, "M": self.M, "M2": self.M2}
+        if adjoint:
+            operators |= {f"{word}H": None if B is None else B.H for word, B in operators.items()}
+        return {word: None if B is None else self.product(B) for word, B in operators.items()}
 
-def make_system(A: Any, M: Any, x0: Any, b: Any) -> System:
+    @property
+    def H(self) -> System:
+        """The same right-hand side with the adjoints of all operators, and no guess."""
+        M, M2 = (None if B is None else B.H for B in (self.M, self.M2))
+        if M2 is not None:  # (M2 A M)^H = M^H A^H M2^H
+            M, M2 = M2, M
+        return replace(self, A=self.A.H, M=M, M2=M2, x=None)
+
+
+def make_system(A: Any, M: Any, x0: Any, b: Any, M2: Any = None) -> System:
     """Check shapes, settle the dtype and the namespace of a square linear system.
 
     Raises
@@ -106,17 +122,19 @@ def make_system(A: Any, M: Any, x0: Any, b: Any) -> System:
     ValueError
         `A` is not square, another shape does not match it, or `A` is traced and `b` an ndarray.
     """
-    A, M = as_operator(A), None if M is None else as_operator(M)
+    A, M, M2 = as_operator(A), None if M is None else as_operator(M), None if M2 is None else as_operator(M2)
     n = require_square(A)
     b = _dense.as_dense(b)
     if b.ndim not in (1, 2) or b.shape[0] != n:
         raise ValueError(f"shapes of A {A.shape} and b {tuple(b.shape)} are incompatible")
-    if M is not None and M.shape != (n, n):
-        raise ValueError(f"shapes of A {A.shape} and of the preconditioner M {M.shape} differ")
+    for B in (M, M2):
+        if B is not None and B.shape != (n, n):
+            raise ValueError(f"shapes of A {A.shape} and of the preconditioner {B.shape} differ")
     b = b if _dense.is_mlx(b) else np.asarray(b)
     b = b.reshape(-1) if b.ndim == 2 and b.shape[1] == 1 else b
     on_gpu = A.sparse and mx.default_device() != mx.Device(mx.cpu)
     system = (_on_device if _dense.is_mlx(b) or on_gpu else _on_host)(A, M, b)
+    system.M2 = M2
     system.x = _initial_guess(x0, system)
     return system
 
@@ -155,7 +173,9 @@ def _initial_guess(x0: Any, system: System) -> Any:
     if isinstance(x0, str):
         if x0 != "Mb":
             raise ValueError(f"x0 must be an array or 'Mb'; got {x0!r}")
-        x0 = system.b if system.M is None else system.product(system.M)(system.b)
+        x0 = system.b
+        for B in (system.M, system.M2):
+            x0 = x0 if B is None else system.product(B)(x0)
     shape, expected = np.shape(x0) if not _dense.is_mlx(x0) else tuple(x0.shape), tuple(system.b.shape)
     if shape != expected and not (len(expected) == 1 and shape == (*expected, 1)):
         raise ValueError(f"shapes of A {system.A.shape} and x0 {shape} are incompatible")

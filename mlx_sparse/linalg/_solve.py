@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 from warnings import warn
@@ -14,11 +14,13 @@ import numpy as np
 
 from .. import _dense, _dtypes
 from .._reduce import totals_along
+from ._info import SolverInfo, progress_bar
 from ._operator import Operator, constant, is_traced
-from ._problem import System, workers
+from ._problem import System, make_system, workers
 from ._vectors import Breakdown, space
 
 Callback = Callable[[Any], Any] | None
+Step = Callable[[Any, tuple[Any, ...]], tuple[Any, ...]]  # (V, state) -> state
 
 
 class Recurrence(NamedTuple):
@@ -27,8 +29,12 @@ class Recurrence(NamedTuple):
     """
 
     start: Callable[[Any, Any, Any], tuple[Any, ...]]  # (V, x, residual of x) -> state
-    step: Callable[[Any, tuple[Any, ...]], tuple[Any, ...]]  # (V, state) -> state
+    step: Step
     hermitian: bool = False  # it takes Hermitian operators only, which are their own adjoints
+    adjoint: bool = False  # it asks for products with adjoints
+    second: Step | None = None  # taken in turn with `step`
+    halves: bool = False  # whether these two together are one iteration, whose middle is tested too
+    tests_last: bool = False  # whether the iterate that `maxiter` allows as the last one may be found to be converged
 
 
 class Limits(NamedTuple):
@@ -42,11 +48,39 @@ class Limits(NamedTuple):
 @dataclass
 class Solution:
     x: Any
-    info: int  # 0, or the number of steps that did not suffice
-    history: list[Any]  # norms of the recurrence's residuals, one for each test: a number, or one for each column
+    info: int  # 0 on convergence; else the least code of a breakdown, or the number of iterations that did not suffice
+    codes: np.ndarray  # the same for each column
+    history: list[Any]  # norms of the recurrence's residuals, first and after each iteration: a number, or by column
 
 
-def solve(method: Recurrence, system: System, limits: Limits, callback: Callback = None) -> Solution:
+def solve_system(
+    method: Recurrence,
+    A: Any,
+    b: Any,
+    x0: Any,
+    *,
+    rtol: float,
+    atol: float,
+    maxiter: int | None,
+    M: Any,
+    M2: Any = None,
+    callback: Callback,
+    return_info: bool,
+    progress: bool,
+) -> tuple[Any, Any]:
+    """What the public functions of methods for square systems do: (x, info)."""
+    if atol is None or isinstance(atol, str) or atol < 0:
+        raise ValueError(f"atol must be a real, non-negative number; got {atol!r}")
+    system = make_system(A, M, x0, b, M2)
+    limits = Limits(float(rtol), float(atol), 10 * system.A.shape[0] if maxiter is None else maxiter)
+    found = solve(method, system, limits, callback, progress)
+    info = SolverInfo(found.info, found.codes, np.array(found.history)) if return_info else found.info
+    return system.finish(found.x), info
+
+
+def solve(
+    method: Recurrence, system: System, limits: Limits, callback: Callback = None, progress: bool = False
+) -> Solution:
     """Iterate until every column has converged. An `mx.array` x is differentiable in b and in the values of A.
 
     Raises
@@ -55,25 +89,28 @@ def solve(method: Recurrence, system: System, limits: Limits, callback: Callback
         Inside `mx.compile` and `mx.vmap`, where there are no values to test; and where derivatives with respect to what
         A closes over would be lost.
     """
-    A, M, b, x = system.A, system.M, system.b, system.x
-    if not system.lazy or not is_traced(b, x, A.values, M and M.values):
-        return _iterate(method, system, limits, callback)
+    A, M, M2, b, x = system.A, system.M, system.M2, system.b, system.x
+    if not system.lazy or not is_traced(b, x, A.values, M and M.values, M2 and M2.values):
+        return _iterate(method, system, limits, callback, progress)
     fixed = replace(
         system,
         A=A.constant(),
         M=None if M is None else M.constant(),
+        M2=None if M2 is None else M2.constant(),
         b=constant(b),
         x=None if x is None else constant(x),
     )
-    found = _iterate(method, fixed, limits, callback)
+    found = _iterate(method, fixed, limits, callback, progress)
     found.x = inverse_product(A, b, _inverse(method, fixed, limits), found.x)
     return found
 
 
-def _iterate(method: Recurrence, system: System, limits: Limits, callback: Callback) -> Solution:
+def _iterate(
+    method: Recurrence, system: System, limits: Limits, callback: Callback = None, progress: bool = False
+) -> Solution:
     b, x, size = system.b, system.x, _norms(system.b)
     if not (size if b.ndim == 1 else size.any()):
-        return Solution((mx if system.lazy else np).zeros_like(b), 0, [])
+        return Solution((mx if system.lazy else np).zeros_like(b), 0, np.zeros(b.shape[1:], int), [size])
     tolerance: Any
     if b.ndim == 1:
         tolerance = max(limits.atol, float(limits.rtol) * size)
@@ -81,28 +118,42 @@ def _iterate(method: Recurrence, system: System, limits: Limits, callback: Callb
         tolerance = np.where(size == 0, math.inf, np.maximum(limits.atol, limits.rtol * size))
         if x is not None:  # which is exact where b is zero
             x = mx.where(mx.array(size == 0), 0, x) if system.lazy else np.where(size == 0, 0, x)
-    V = space(b, system.product(system.A), None if system.M is None else system.product(system.M))
-    step, settle, norm_of, done = method.step, V.settle, V.norm, V.done
-    history: list[Any] = []
-    with workers():
+    V = space(b, system.products(method.adjoint))
+    settle, norm_of, done = V.settle, V.norm, V.done
+    steps = method.step, method.second or method.step
+    halves = 2 if method.halves else 1
+    norms: list[Any] = []
+    with workers(), progress_bar(limits.maxiter) if progress else nullcontext() as bar:
         if x is None:
             x = V.zeros()
             state = method.start(V, x, V.vector(b if system.lazy else b.copy()))
         else:
             r, x = V.vector(b - system.product(system.A)(x)), V.vector(x)
             state = settle(method.start(V, x, r))
-        with suppress(Breakdown):
-            for _ in range(limits.maxiter):
+        try:
+            for k in range(halves * limits.maxiter):
                 norm, x = norm_of(state[1]), state[0]
-                history.append(norm)
+                norms.append(norm)
                 if done(norm < tolerance):
-                    return Solution(V.array(x), 0, history)
-                state = step(V, state)
+                    break
+                state = steps[k % 2](V, state)
                 state = settle(state)  # by itself: MLX writes into buffers of the state before, which is gone by now
-                if callback:
-                    callback(system.finish(V.array(state[0])))
-            x = state[0]
-    return Solution(V.array(x), limits.maxiter, history)
+                if halves == 1 or k % 2:
+                    if callback:
+                        callback(system.finish(V.array(state[0])))
+                    if bar is not None:
+                        bar.update()
+            else:
+                x = state[0]
+                norms.append(norm_of(state[1]))
+                if method.tests_last:
+                    done(norms[-1] < tolerance)
+        except Breakdown as broken:
+            V.code = broken.code
+    codes = V.codes(limits.maxiter)
+    info = min(codes.min(), 0) or codes.max()
+    history = norms if halves == 1 else norms[::2] + (norms[-1:] if len(norms) % 2 == 0 else [])
+    return Solution(V.array(x), int(info), codes, history)
 
 
 def _norms(b: Any) -> Any:
@@ -127,13 +178,13 @@ def _inverse(method: Recurrence, system: System, limits: Limits) -> Inverse:
     """Solves as accurate, relative to their right-hand sides, as that of `system`."""
 
     def solved(b: mx.array, adjoint: bool) -> mx.array:
-        A, M, size = system.A, system.M, _norms(system.b)
+        size = _norms(system.b)
         rtol = np.maximum(limits.rtol, limits.atol / np.where(size == 0, math.inf, size))
-        if adjoint and not method.hermitian:
-            A, M = A.H, None if M is None else M.H
-        found = _iterate(method, replace(system, A=A, M=M, b=b, x=None), Limits(rtol, 0.0, limits.maxiter), None)
+        same = replace(system, x=None) if method.hermitian or not adjoint else system.H
+        found = _iterate(method, replace(same, b=b), Limits(rtol, 0.0, limits.maxiter))
         if found.info:
-            warn(f"a derivative is inaccurate: its linear system takes more than {found.info} steps", stacklevel=2)
+            why = "broke down" if found.info < 0 else f"takes more than {found.info} steps"
+            warn(f"a derivative is inaccurate: the method for its linear system {why}", stacklevel=2)
         return found.x
 
     return solved

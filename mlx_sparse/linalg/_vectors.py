@@ -3,19 +3,26 @@
 A recurrence sees its vectors and scalars through these words alone and decides nothing by their values, so that it can
 run in any space, and be written down once and replayed. Over a space V, for several right-hand sides column by column:
 
-    V.A(p), V.M(r)         products with the operator, and with the preconditioner (r itself if there is none)
+    V.A(p), V.M(r)         products with the operator, and with the preconditioner (r itself if there is none); V.M2 is
+                           that of the right in methods that split it. V.AH, V.MH, V.M2H: with the adjoints
+    V.residual(x)          b - A x, a new vector
     V.zeros()              a new vector
     V.dot(a, b)            a^H b
     V.ratio(a, b)          a / b; where b is 0, the method has broken down and the last iterate stands. For several
                            columns: 0 in those that have broken down or converged, which so stay as they are
-    V.minus(a)             -a
-    V.sweep(update, ...)   updates (y, a, b, x), each of which means y <- a y + b x, in one pass over memory; a and b
-                           are results of the other words, or 1. Updates of one vector follow each other and go on from
-                           one another; else none reads what another writes. Gives what every update made, and with
-                           `squared` the squared norm of the last, taken on the way
+    V.above(a, least, code)  a; unless |a| > least, the method has broken down as before, with this code
+    V.minus(a), V.conj(a), V.root(a)  -a; the conjugate; the square root of a number that is real
+    V.eps                  the distance from 1 to the next number
+    V.sweep(update, ...)   updates (y, a, b, x), each of which means y <- a y + b x, one after the other, in one pass
+                           over memory; a and b are scalars, or 1; where a is 0, y is overwritten. An update reads what
+                           those before it wrote. Gives what every update made, and with `squared` the squared norm of
+                           the last, taken on the way
 
-The loop that drives a recurrence also asks for `vector` and `array`, which wrap and unwrap, and for `settle`, `norm`
-and `done`, which look at values.
+Scalars, but those of V.minus, also take Python's + - * and abs. What V.A and V.M give may be their operand itself or
+share its memory, so no sweep writes to it.
+
+The loop that drives a recurrence also asks for `vector` and `array`, which wrap and unwrap, for `settle`, `norm` and
+`done`, which look at values, and for `codes`.
 """
 
 from __future__ import annotations
@@ -27,26 +34,85 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from .. import _dense, _native
+from .. import _dense, _dtypes, _native
 from .._reduce import totals_along
 from ._operator import constant, surely_traced
 
 Product = Callable[[Any], Any]
-_ONE = 1
+Products = dict[str, Product | None]  # by the words for them
+_ONE, _ZERO = 1, 0
 _BLOCK = 10_000  # elements that are updated together: they stay in cache, and a dot product of them wakes no threads
 
 
 class Breakdown(ArithmeticError):
-    """A method cannot go on from its last iterate."""
+    """A method cannot go on from its last iterate; `code` says why, if SciPy has one for it."""
+
+    def __init__(self, code: int | None = None) -> None:
+        self.code = code
 
 
-class Host:
+def _same(x: Any) -> Any:
+    return x
+
+
+class _Single:
+    """One right-hand side."""
+
+    code: int | None = None  # 0 once it has converged
+
+    def done(self, met: Any) -> bool:
+        """Whether nothing is left to do, if the tolerance is `met`; columns by which it is are frozen from here on."""
+        if met:
+            self.code = 0
+        return met
+
+    def codes(self, otherwise: int) -> np.ndarray:
+        """0 on convergence, the code of a breakdown, or else `otherwise`; for each column."""
+        return np.array(otherwise if self.code is None else self.code)
+
+
+class _Several:
+    """Columns, of which those that have converged or broken down are frozen."""
+
+    def __init__(self, columns: int) -> None:
+        self._open = np.ones(columns, bool)
+        self._codes = np.ones(columns, int)  # 1: none yet
+        self._norms = np.full(columns, np.nan)
+
+    def _break(self, size: np.ndarray, least: Any, code: int) -> None:
+        self._codes[self._open & (size <= least)] = code
+        self._open &= (size > least) & (size < math.inf)
+
+    def norm(self, square: Any) -> Any:
+        square = np.asarray(_dense.view(square) if _dense.is_mlx(square) else square).real
+        if np.isnan(square).all():
+            raise Breakdown
+        self._norms = np.where(self._open, np.sqrt(square), self._norms)
+        return self._norms
+
+    def done(self, met: Any) -> bool:
+        met = met & self._open
+        self._codes[met] = 0
+        self._open &= ~met
+        return not self._open.any()
+
+    def codes(self, otherwise: int) -> np.ndarray:
+        return np.where(self._codes > 0, otherwise, self._codes)
+
+
+class Host(_Single):
     """ndarrays of shape (n,), updated in place."""
 
-    def __init__(self, like: np.ndarray, A: Product, M: Product | None) -> None:
-        self._like, self.A, self._M = like, A, M
-        self._scratch = np.empty_like(like[:_BLOCK])
-        self.dot: Any = np.vdot if np.iscomplexobj(like) else np.dot
+    def __init__(self, b: np.ndarray, products: Products) -> None:
+        self._b, self.eps = b, float(np.finfo(b.dtype).eps)
+        self._scratch = np.empty_like(b[:_BLOCK])
+        self.dot: Any = np.vdot if np.iscomplexobj(b) else np.dot
+        for word, product in products.items():
+            setattr(self, word, _same if product is None else self._bound(product))
+        self._product: Any = products["A"]
+
+    def _bound(self, product: Product) -> Product:
+        return product
 
     def vector(self, x: np.ndarray) -> Any:
         return x
@@ -55,26 +121,41 @@ class Host:
         return v
 
     def zeros(self) -> Any:
-        return self.vector(np.zeros_like(self._like))
+        return self.vector(np.zeros_like(self._b))
 
-    def M(self, r: Any) -> Any:
-        return r if self._M is None else self._M(r)
+    def residual(self, x: Any) -> Any:
+        return self.vector(self._b - self._product(self.array(x)))
 
     def ratio(self, a: Any, b: Any) -> Any:
         if not b:
             raise Breakdown
         return a / b
 
+    def above(self, a: Any, least: Any, code: int) -> Any:
+        size = abs(a)
+        if not least < size < math.inf:
+            raise Breakdown(code if size <= least else None)
+        return a
+
     def minus(self, a: Any) -> Any:
         return -a
+
+    def conj(self, a: Any) -> Any:
+        return a.conjugate()
+
+    def root(self, a: Any) -> Any:
+        return math.sqrt(a.real)
 
     def sweep(self, *updates: Any, squared: bool = False) -> list[Any]:
         t, made = self._scratch, []
         for y, a, b, x in updates:
+            made.append(y)
+            if a is _ZERO:
+                np.multiply(x, b, y)
+                continue
             if a is not _ONE:
                 y *= a
             y += x if b is _ONE else np.multiply(x, b, t)
-            made.append(y)
         if squared:
             made.append(self.dot(y, y))
         return made
@@ -89,10 +170,6 @@ class Host:
             raise Breakdown
         return found
 
-    def done(self, met: Any) -> bool:
-        """Whether the tolerance is `met` by every column; those by which it is are frozen from here on."""
-        return met
-
 
 class _Blocks(list[np.ndarray]):
     """Views of the blocks of an ndarray."""
@@ -106,14 +183,13 @@ class HostBlocks(Host):
 
     _block = _BLOCK
 
-    def __init__(self, like: np.ndarray, A: Product, M: Product | None) -> None:
-        super().__init__(like, A, M)
-        rows = max(1, self._block * len(like) // like.size)
-        self._slices = [slice(at, min(at + rows, len(like))) for at in range(0, len(like), rows)]
+    def __init__(self, b: np.ndarray, products: Products) -> None:
+        super().__init__(b, products)
+        rows = max(1, self._block * len(b) // b.size)
+        self._slices = [slice(at, min(at + rows, len(b))) for at in range(0, len(b), rows)]
         self._inner, self.dot = self.dot, self._dot
-        self._wide: Any = complex if np.iscomplexobj(like) else float
-        self._product, self.A = A, self._applied
-        self._scratch = np.empty_like(like[:rows])
+        self._wide: Any = complex if np.iscomplexobj(b) else float
+        self._scratch = np.empty_like(b[:rows])
         self._scratches = [self._scratch[: part.stop - part.start] for part in self._slices]
 
     def vector(self, x: np.ndarray) -> Any:
@@ -124,18 +200,15 @@ class HostBlocks(Host):
     def array(self, v: Any) -> np.ndarray:
         return v.whole
 
-    def _applied(self, p: Any) -> Any:
-        return self.vector(self._product(p.whole))
-
-    def M(self, r: Any) -> Any:
-        return r if self._M is None else self.vector(self._M(r.whole))
+    def _bound(self, product: Product) -> Product:
+        return lambda p: self.vector(product(p.whole))
 
     def _dot(self, a: Any, b: Any) -> Any:
         return self._joined(map(self._inner, a, b))
 
     def _joined(self, parts: Any) -> Any:
         """The sum of results of `_inner`, in double precision."""
-        return self._like.dtype.type(sum(map(self._wide, parts)))
+        return self._b.dtype.type(sum(map(self._wide, parts)))
 
     def sweep(self, *updates: Any, squared: bool = False) -> list[Any]:
         square = self._update(updates, squared, range(len(self._slices)))
@@ -150,6 +223,9 @@ class HostBlocks(Host):
         for k in blocks:
             for y, a, b, x in updates:
                 yk = y[k]
+                if a is _ZERO:
+                    multiply(x[k], b, yk)
+                    continue
                 if a is not _ONE:
                     yk *= a
                 yk += x[k] if b is _ONE else multiply(x[k], b, scratch[k])
@@ -158,44 +234,45 @@ class HostBlocks(Host):
         return self._joined(squares)
 
 
-class HostColumns(HostBlocks):
+class HostColumns(_Several, HostBlocks):
     """ndarrays of shape (n, k), in blocks of rows; scalars have shape (k,)."""
 
     _block = 8_000  # a matrix-vector product of more elements would wake threads
 
-    def __init__(self, like: np.ndarray, A: Product, M: Product | None) -> None:
-        super().__init__(like, A, M)
-        self._open = np.ones(like.shape[1], bool)
-        ones = np.ones(len(self._scratch), like.dtype)
+    def __init__(self, b: np.ndarray, products: Products) -> None:
+        _Several.__init__(self, b.shape[1])
+        HostBlocks.__init__(self, b, products)
+        ones = np.ones(len(self._scratch), b.dtype)
         self._inner = lambda u, v: _column_sums(u.conj() * v, ones)
-        wide = np.promote_types(like.dtype, np.float64)
+        wide = np.promote_types(b.dtype, np.float64)
         self._wide = lambda part: part.astype(wide)
 
     def vector(self, x: np.ndarray) -> Any:
         return super().vector(np.ascontiguousarray(x))
 
     def _joined(self, parts: Any) -> Any:
-        return sum(map(self._wide, parts), np.zeros(self._open.shape)).astype(self._like.dtype)
+        return sum(map(self._wide, parts), np.zeros(self._open.shape)).astype(self._b.dtype)
 
     def ratio(self, a: Any, b: Any) -> Any:
-        return np.divide(a, b, out=np.zeros_like(a), where=self._open & (b != 0))
+        out = np.zeros(self._open.shape, np.result_type(a, b))
+        return np.divide(a, b, out=out, where=self._open & (b != 0))
+
+    def above(self, a: Any, least: Any, code: int) -> Any:
+        self._break(abs(a), least, code)
+        return a
+
+    def root(self, a: Any) -> Any:
+        return np.sqrt(a.real)
 
     def _update(self, updates: Any, squared: bool, blocks: range) -> Any:
         tall = [(y, self._tall(a), self._tall(b), x) for y, a, b, x in updates]
         last = len(self._scratches[-1])
-        short = [(y, *(a if a is _ONE else a[:last] for a in scalars), x) for y, *scalars, x in tall]
+        short = [(y, *(a[:last] if isinstance(a, np.ndarray) else a for a in scalars), x) for y, *scalars, x in tall]
         return super()._update(tall, squared, blocks[:-1]) + super()._update(short, squared, blocks[-1:])
 
     def _tall(self, a: Any) -> Any:
         """Scalars repeated along the rows of a block: NumPy runs over arrays of one shape as over one long vector."""
-        return a if a is _ONE else np.repeat(a[None], len(self._scratch), axis=0)
-
-    def norm(self, square: Any) -> Any:
-        return _roots(square.real)
-
-    def done(self, met: Any) -> bool:
-        self._open = ~met
-        return bool(met.all())
+        return np.repeat(a[None], len(self._scratch), axis=0) if isinstance(a, np.ndarray) else a
 
 
 def _column_sums(x: np.ndarray, ones: np.ndarray) -> np.ndarray:
@@ -207,12 +284,6 @@ def _column_sums(x: np.ndarray, ones: np.ndarray) -> np.ndarray:
     return total + x[16 * n :].sum(axis=0) if len(x) > 16 * n else total
 
 
-def _roots(squares: np.ndarray) -> np.ndarray:
-    if np.isnan(squares).all():
-        raise Breakdown
-    return np.sqrt(squares)
-
-
 class _Minus:
     """A scalar whose sign costs no node of the graph: `Lazy.sweep` subtracts."""
 
@@ -222,12 +293,19 @@ class _Minus:
         self.value = value
 
 
-class Lazy:
+class Lazy(_Single):
     """`mx.array` of shape (n,), evaluated once in every step."""
 
-    def __init__(self, like: mx.array, A: Product, M: Product | None) -> None:
-        self._like, self.A, self._M = like, A, M
-        self._complex = like.dtype == mx.complex64
+    def __init__(self, b: mx.array, products: Products) -> None:
+        self._b, self.eps = b, float(np.finfo(_dtypes.numpy_dtype(b.dtype)).eps)
+        self._complex = b.dtype == mx.complex64
+        self._checks: list[tuple[Any, Any, int]] = []  # what `above` is to look at once the step is evaluated
+        for word, product in products.items():
+            setattr(self, word, _same if product is None else self._bound(product, word))
+        self._product: Any = products["A"]
+
+    def _bound(self, product: Product, word: str) -> Product:
+        return product if word.startswith("A") else lambda r: constant(product(r))
 
     def vector(self, x: mx.array) -> mx.array:
         return x
@@ -236,34 +314,45 @@ class Lazy:
         return v
 
     def zeros(self) -> mx.array:
-        return mx.zeros_like(self._like)
+        return mx.zeros_like(self._b)
 
-    def M(self, r: mx.array) -> mx.array:
-        return r if self._M is None else constant(self._M(r))
+    def residual(self, x: mx.array) -> mx.array:
+        return self._b - self._product(x)
 
     def dot(self, a: mx.array, b: mx.array) -> mx.array:
         return totals_along((mx.conj(a) if self._complex else a) * b, 0)
 
     def ratio(self, a: Any, b: Any) -> mx.array:
-        if b is math.inf:  # the weight of what was before the first step; CUDA divides complex numbers by it into nan
-            return mx.zeros_like(a)
+        if type(b) is float and b == math.inf:  # the weight of what was before the first step; CUDA divides complex
+            return mx.zeros_like(a)  # numbers by it into nan
         return a / b  # nan where b is 0, which `norm` meets: to look for it here would cost as much as the vectors
+
+    def above(self, a: mx.array, least: Any, code: int) -> mx.array:
+        self._checks.append((a, least, code))
+        return a
 
     def minus(self, a: mx.array) -> Any:
         return _Minus(a)
 
+    def conj(self, a: mx.array) -> mx.array:
+        return mx.conj(a) if self._complex else a
+
+    def root(self, a: mx.array) -> mx.array:
+        return mx.sqrt(mx.real(a) if self._complex else a)
+
     def sweep(self, *updates: Any, squared: bool = False) -> list[Any]:
         made: list[Any] = []
-        before: Any = None
+        now: dict[int, mx.array] = {}  # by what it was before
         new: Any = None
-        for y, a, b, x in updates:
-            if y is before:
-                y = new
+        for old, a, b, x in updates:
+            y, x = now.get(id(old), old), now.get(id(x), x)
+            if a is _ZERO:
+                new = x if b is _ONE else b * x
             else:
-                before = y
-            if a is not _ONE:
-                y = a * y
-            new = y - b.value * x if type(b) is _Minus else y + x if b is _ONE else y + b * x
+                if a is not _ONE:
+                    y = a * y
+                new = y - b.value * x if type(b) is _Minus else y + x if b is _ONE else y + b * x
+            now[id(old)] = new
             made.append(new)
         if squared:
             made.append(self.dot(new, new))
@@ -271,14 +360,24 @@ class Lazy:
 
     def settle(self, state: Any) -> Any:
         mx.eval(*state)
-        if not _native.is_tracer(state[1]):
-            return state
-        if surely_traced(state[1]):
-            raise ValueError(
-                "the products of A depend on traced arrays that A closes over, and x has no derivative with respect to "
-                "them: give A as a sparse array (`with_data` takes traced values) or as an mx.array"
-            )
-        return tuple(constant(a) if _dense.is_mlx(a) else a for a in state)  # or what they are made of would be kept
+        if _native.is_tracer(state[1]):
+            if surely_traced(state[1]):
+                raise ValueError(
+                    "the products of A depend on traced arrays that A closes over, and x has no derivative with "
+                    "respect to them: give A as a sparse array (`with_data` takes traced values) or as an mx.array"
+                )
+            # or what they are made of would be kept
+            state = tuple(constant(a) if _dense.is_mlx(a) else a for a in state)
+        if self._checks:
+            checks, self._checks = self._checks, []
+            self._check(checks)
+        return state
+
+    def _check(self, checks: Any) -> None:
+        for a, least, code in checks:
+            size, least = (abs(v.item() if _dense.is_mlx(v) else v) for v in (a, least))
+            if not least < size < math.inf:
+                raise Breakdown(code if size <= least else None)
 
     def norm(self, square: mx.array) -> Any:
         found = math.sqrt(square.item().real)
@@ -286,32 +385,39 @@ class Lazy:
             raise Breakdown
         return found
 
-    def done(self, met: Any) -> bool:
-        return met
 
-
-class LazyColumns(Lazy):
+class LazyColumns(_Several, Lazy):
     """`mx.array` of shape (n, k); scalars have shape (k,)."""
 
-    def __init__(self, like: mx.array, A: Product, M: Product | None) -> None:
-        super().__init__(like, A, M)
-        self._open = mx.ones(like.shape[1], dtype=mx.bool_)
+    def __init__(self, b: mx.array, products: Products) -> None:
+        _Several.__init__(self, b.shape[1])
+        Lazy.__init__(self, b, products)
+        self._live = mx.array(self._open)  # and what a step that is not evaluated yet finds
 
     def ratio(self, a: Any, b: Any) -> mx.array:
-        return mx.where(self._open & (b != 0), super().ratio(a, b), 0)
+        return mx.where(self._live & (b != 0), super().ratio(a, b), 0)
 
-    def norm(self, square: mx.array) -> Any:
-        return _roots(_dense.view(square).real)
+    def above(self, a: mx.array, least: Any, code: int) -> mx.array:
+        size = abs(a)
+        self._live = self._live & (size > least) & (size < math.inf)
+        super().above(size, least, code)
+        return a
+
+    def _check(self, checks: Any) -> None:
+        for size, least, code in checks:
+            size, least = (_dense.view(v) if _dense.is_mlx(v) else v for v in (size, least))
+            self._break(size, least, code)
 
     def done(self, met: Any) -> bool:
-        self._open = mx.array(~met)
-        return bool(met.all())
+        finished = super().done(met)
+        self._live = mx.array(self._open)
+        return finished
 
 
-def space(like: Any, A: Product, M: Product | None) -> Any:
-    """The space of vectors shaped like `like`, in its namespace and dtype."""
-    if _dense.is_mlx(like):
-        return (Lazy if like.ndim == 1 else LazyColumns)(like, A, M)
-    if like.ndim == 2:
-        return HostColumns(like, A, M)
-    return (Host if like.size <= _BLOCK else HostBlocks)(like, A, M)
+def space(b: Any, products: Products) -> Any:
+    """The space of vectors shaped like the right-hand side `b`, in its namespace and dtype."""
+    if _dense.is_mlx(b):
+        return (Lazy if b.ndim == 1 else LazyColumns)(b, products)
+    if b.ndim == 2:
+        return HostColumns(b, products)
+    return (Host if b.size <= _BLOCK else HostBlocks)(b, products)

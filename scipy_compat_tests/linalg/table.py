@@ -2,7 +2,7 @@
 
 test_solution     residuals and SciPy's solution        test_conventions  namespaces, dtypes, options, callbacks
 test_batches      several right-hand sides              test_bad_input    refusals and failures
-test_gradients    derivatives and what has none
+test_gradients    derivatives and what has none         test_iteration    codes, SolverInfo, what interrupts
 """
 
 from collections.abc import Callable
@@ -55,6 +55,10 @@ class Solver:
     iterate: Callable[..., Any] | None = None  # (A, b, x0, rtol=, atol=, maxiter=, M=, callback=) -> (x, info)
     twin: Callable[..., Any] | None = None  # SciPy's `iterate`, whose callback takes xk
     make: Callable[..., Any] | None = None  # A -> what solves, where that is made beforehand
+    direct: bool = True  # whether it solves without iterating
+    adjoint: bool = False  # whether it asks for products with the adjoint
+    halves: bool = False  # whether it may end within an iteration, of which `callback` then learns nothing
+    lost: int = 1  # how many times as much as for others rounding may leave
 
     def __call__(self, A, b, rtol=1e-6):
         return self.solve(A, b, rtol)
@@ -71,6 +75,29 @@ def _iterative(iterate, preconditioner=None):
 
 def _jacobi(A):
     return sp.diags_array(1 / A.diagonal())
+
+
+def _one_sided(A, b, x0=None, M=None, **options):
+    return linalg.qmr(A, b, x0, M1=M, **options)
+
+
+def _scipys_one_sided(A, b, x0=None, M=None, **options):
+    M1, M2 = (
+        (None, None) if M is None else map(scipy.sparse.linalg.aslinearoperator, (M, scipy.sparse.eye_array(len(b))))
+    )
+    return scipy.sparse.linalg.qmr(A, b, x0, M1=M1, M2=M2, **options)
+
+
+def _two_sided(A, b, M=None, **options):
+    return linalg.qmr(A, b, M1=M, M2=None if M is None else 2 * M, **options)
+
+
+def _preconditioned_on_the_right(A, b, x0=None, M=None, callback=None, **options):
+    """SciPy's tfqmr of A M, where it is given M: its own use of M solves another system unless they commute."""
+    M = scipy.sparse.eye_array(A.shape[0], dtype=A.dtype) if M is None else M
+    observe = callback and (lambda y: callback(M @ y))
+    y, info = scipy.sparse.linalg.tfqmr(A @ M, b, x0, callback=observe, **options)
+    return M @ y, info
 
 
 def _incomplete(A):
@@ -97,7 +124,9 @@ def _with_unit_diagonal(S):
 
 _complete = partial(linalg.spilu, drop_tol=0, fill_factor=50)
 _twin = scipy.sparse.linalg
-_krylov = partial(Solver, formats=systems.ALL_FORMATS)
+_krylov = partial(Solver, formats=systems.ALL_FORMATS, direct=False)
+_tfqmr = partial(_krylov, lost=10)  # it goes by a bound of the residual
+_any = ("general", "semidefinite")
 _lu = partial(Solver, takes=("general",), formats=("csc",), gradients=("b",), one_column=True)
 _lower = partial(Solver, takes=("lower",), one_column=True)
 _upper = partial(Solver, takes=("upper",), one_column=True)
@@ -106,7 +135,16 @@ _spd = ("definite",)
 SOLVERS = (
     _krylov("cg", ("definite", "semidefinite"), _iterative(linalg.cg), iterate=linalg.cg, twin=_twin.cg),
     _krylov("cg-jacobi", _spd, _iterative(linalg.cg, _jacobi)),
-    Solver("cg-spilu", _spd, _iterative(linalg.cg, _incomplete), ("csc",), ("b",)),
+    Solver("cg-spilu", _spd, _iterative(linalg.cg, _incomplete), ("csc",), ("b",), direct=False),
+    _krylov("cgs", _any, _iterative(linalg.cgs), iterate=linalg.cgs, twin=_twin.cgs, lost=10),
+    _krylov("bicg", _any, _iterative(linalg.bicg), iterate=linalg.bicg, twin=_twin.bicg, adjoint=True),
+    _krylov("bicg-jacobi", ("general",), _iterative(linalg.bicg, _jacobi), adjoint=True),
+    _krylov("bicgstab", _any, _iterative(linalg.bicgstab), iterate=linalg.bicgstab, twin=_twin.bicgstab, halves=True),
+    _krylov("bicgstab-jacobi", ("general",), _iterative(linalg.bicgstab, _jacobi)),
+    _krylov("qmr", _any, _iterative(_one_sided), iterate=_one_sided, twin=_scipys_one_sided, adjoint=True),
+    _krylov("qmr-two", ("general",), _iterative(_two_sided, _jacobi), adjoint=True),
+    _tfqmr("tfqmr", _any, _iterative(linalg.tfqmr), iterate=linalg.tfqmr, twin=_preconditioned_on_the_right),
+    _tfqmr("tfqmr-jacobi", ("general",), _iterative(linalg.tfqmr, _jacobi)),
     Solver("spsolve", ("general",), lambda A, b, rtol: linalg.spsolve(A, b)),
     _lu("splu", solve=_factored(linalg.splu), make=linalg.splu),
     _lu("splu-T", solve=_factored(linalg.splu, "T"), inverted=lambda S: S.T),
@@ -135,6 +173,10 @@ def each(condition=lambda solver: True, **options):
     return pytest.mark.parametrize(("solver", "problem"), rows(condition, **options))
 
 
+def direct(solver):
+    return solver.direct
+
+
 def iterative(solver):
     return solver.iterate is not None
 
@@ -147,4 +189,4 @@ def eps(dtype):
 def tolerance(solver, problem, n, dtype):
     """What rounding may leave of the residual and of the solution, relative to b and to x."""
     condition = np.linalg.cond(solver.inverted(problem.matrix(n, dtype)).toarray())
-    return 100 * eps(dtype) * condition
+    return 100 * eps(dtype) * condition * solver.lost

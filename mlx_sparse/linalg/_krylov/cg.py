@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .._problem import make_system
-from .._solve import Callback, Limits, Recurrence, solve
+from .._solve import Callback, Recurrence, solve_system
 
 
 def cg(
@@ -19,7 +18,9 @@ def cg(
     maxiter: int | None = None,
     M: Any = None,
     callback: Callback = None,
-) -> tuple[Any, int]:
+    return_info: bool = False,
+    progress: bool = False,
+) -> tuple[Any, Any]:
     """Solve ``A x = b`` for a Hermitian positive definite `A` by the method of conjugate gradients.
 
     Parameters
@@ -39,6 +40,10 @@ def cg(
         Approximate inverse of `A`, Hermitian positive definite.
     callback : callable, optional
         ``callback(xk)`` after each iteration. With an ndarray `b`, xk is the array being iterated: copy it to keep it.
+    return_info : bool
+        Give a `SolverInfo` in place of `info`.
+    progress : bool
+        Show a bar while iterating; needs tqdm.
 
     Returns
     -------
@@ -85,12 +90,19 @@ def cg(
     ----------------------
     Several right-hand sides are solved at once. float16 and bfloat16 systems are solved in float32.
     """
-    if atol is None or isinstance(atol, str) or atol < 0:
-        raise ValueError(f"atol must be a real, non-negative number; got {atol!r}")
-    system = make_system(A, M, x0, b)
-    limits = Limits(float(rtol), float(atol), 10 * system.A.shape[0] if maxiter is None else maxiter)
-    found = solve(Recurrence(_start, _step, hermitian=True), system, limits, callback)
-    return system.finish(found.x), found.info
+    return solve_system(
+        _METHOD,
+        A,
+        b,
+        x0,
+        rtol=rtol,
+        atol=atol,
+        maxiter=maxiter,
+        M=M,
+        callback=callback,
+        return_info=return_info,
+        progress=progress,
+    )
 
 
 def _start(V: Any, x: Any, r: Any) -> tuple[Any, ...]:
@@ -106,3 +118,6 @@ def _step(V: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
     alpha = V.ratio(rho, V.dot(p, q))
     x, r, square = V.sweep((x, 1, alpha, p), (r, 1, V.minus(alpha), q), squared=True)
     return x, square, r, p, rho
+
+
+_METHOD = Recurrence(_start, _step, hermitian=True)

@@ -1,0 +1,149 @@
+"""Quasi-minimal residuals."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .._solve import Callback, Recurrence, solve_system
+
+
+def qmr(
+    A: Any,
+    b: Any,
+    x0: Any = None,
+    *,
+    rtol: float = 1e-5,
+    atol: float = 0.0,
+    maxiter: int | None = None,
+    M1: Any = None,
+    M2: Any = None,
+    callback: Callback = None,
+    return_info: bool = False,
+    progress: bool = False,
+) -> tuple[Any, Any]:
+    """Solve ``A x = b`` for a square `A` by the method of quasi-minimal residuals.
+
+    Parameters
+    ----------
+    A : sparse array, ndarray, mx.array, LinearOperator or any object with `shape` and `matvec` or ``@``, shape (n, n)
+        Products with its adjoint are needed too: `rmatvec` of an operator.
+    b : ndarray or mx.array, shape (n,), (n, 1) or (n, k)
+        Right-hand side, or several as columns. Integers become the default float dtype.
+    x0 : array_like, of the shape of `b`, or "Mb", optional
+        First guess; "Mb" means ``M2 @ (M1 @ b)``. Default: zero.
+    rtol, atol : float
+        Iteration stops once ``norm(r) < max(rtol * norm(b), atol)`` for the residual r of the recurrence. A column that
+        has got there stays as it is while the others go on.
+    maxiter : int, optional
+        Most iterations. Default: ``10 * n``.
+    M1, M2 : same kinds as `A`, optional
+        Approximate inverses of the factors of A = L U: of L on the left and of U on the right. Their adjoints are
+        needed too.
+    callback : callable, optional
+        ``callback(xk)`` after each iteration. With an ndarray `b`, xk is the array being iterated: copy it to keep it.
+    return_info : bool
+        Give a `SolverInfo` in place of `info`.
+    progress : bool
+        Show a bar while iterating; needs tqdm.
+
+    Returns
+    -------
+    x : ndarray or mx.array, shape (n,), or (n, k) for k > 1 columns
+        In the namespace of `b`. After a breakdown, the last iterate.
+    info : int
+        0 on convergence of every column; else the least code of a column that broke down, if one did; else `maxiter`:
+        the tolerance was not reached in so many iterations. The codes:
+        -10, -15 where one of the Lanczos vectors vanished, of `A` or of its adjoint; -13, -14 where the two, or the two
+        directions with `A` between them, became orthogonal; -12 where the residual is reduced no more.
+
+    Raises
+    ------
+    TypeError
+        `A`, `M1` or `M2` is no operator or lacks products with its adjoint, or `A` and an `mx.array` `b` differ in
+        dtype.
+    ValueError
+        `A` is not square, another shape does not match it, or `atol` is negative. Inside `mx.compile` and `mx.vmap`,
+        where values cannot be read; inside `mx.grad`, if derivatives of `A` would be lost.
+
+    Notes
+    -----
+    The method without look-ahead of R. W. Freund and N. M. Nachtigal, An implementation of the QMR method based on
+    coupled two-term recurrences, SIAM J. Sci. Comput. 15 (1994), as in R. Barrett et al., Templates for the Solution of
+    Linear Systems, SIAM 1994. Each iteration takes one product with each of `A`, `M1`, `M2` and their adjoints.
+
+    An `mx.array` x is differentiable with respect to `b` and the values of `A`, as that of `cg` is.
+
+    Examples
+    --------
+    >>> import numpy as np, mlx_sparse as sp
+    >>> A = sp.csr_array(np.array([[3.0, 2.0, 0.0], [1.0, -1.0, 0.0], [0.0, 5.0, 1.0]]))
+    >>> x, info = sp.linalg.qmr(A, A @ np.array([1.0, 2.0, 3.0]))
+    >>> x.round(4), info
+    (array([1., 2., 3.]), 0)
+
+    Differences from SciPy
+    ----------------------
+    Several right-hand sides are solved at once. float16 and bfloat16 systems are solved in float32. Breakdowns
+    are judged relative to the sizes of `A` and `b`.
+    """
+    return solve_system(
+        _METHOD,
+        A,
+        b,
+        x0,
+        rtol=rtol,
+        atol=atol,
+        maxiter=maxiter,
+        M=M1,
+        M2=M2,
+        callback=callback,
+        return_info=return_info,
+        progress=progress,
+    )
+
+
+def _start(V: Any, x: Any, r: Any) -> tuple[Any, ...]:
+    square, zeros = V.dot(r, r), V.zeros
+    (v,), (w,) = V.sweep((zeros(), 1, 1, r)), V.sweep((zeros(), 1, 1, r))
+    y, z = V.M(v), V.M2H(w)
+    rho, xi = _norm(V, y, v, square), _norm(V, z, w, square)
+    return x, square, r, v, y, rho, w, z, xi, zeros(), zeros(), zeros(), zeros(), math.inf, 0.0, 0.0, 1.0, -1.0
+
+
+def _norm(V: Any, y: Any, v: Any, square: Any) -> Any:
+    """That of y, which is v where there is no preconditioner; `square` is that of v."""
+    return V.root(square if y is v else V.dot(y, y))
+
+
+def _step(V: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
+    x, _, r, v, y, rho, w, z, xi, p, q, d, s, epsilon, beta, theta2, gamma2, eta = state
+    # v and w are kept as they are made: they would be unit vectors after division by rho and xi
+    V.above(rho, V.eps * abs(beta), -10)
+    V.above(xi, V.eps * abs(beta), -15)
+    delta = V.above(V.ratio(V.dot(z, y), rho * xi), V.eps, -13)
+    y, z = V.M2(y), V.MH(z)
+    p, q = V.sweep(
+        (p, -V.ratio(xi * delta, epsilon), V.ratio(1, rho), y),
+        (q, -V.conj(V.ratio(rho * delta, epsilon)), V.ratio(1, xi), z),
+    )
+    t = V.A(p)
+    epsilon = V.dot(q, t)
+    beta = V.ratio(epsilon, delta)
+    v, v_square = V.sweep((v, -V.ratio(beta, rho), 1, t), squared=True)
+    w, w_square = V.sweep((w, -V.conj(V.ratio(beta, xi)), 1, V.AH(q)), squared=True)
+    y, z = V.M(v), V.M2H(w)
+    rho_before, rho, xi = rho, _norm(V, y, v, v_square), _norm(V, z, w, w_square)
+    V.above(beta, V.eps * rho, -14)
+    theta2_before, ratio = theta2, V.ratio(rho, abs(beta))
+    theta2 = V.ratio(ratio * ratio, gamma2)
+    gamma2_before, gamma2 = gamma2, V.above(V.ratio(1, 1 + theta2), V.eps**2, -12)
+    eta = -V.ratio(eta * rho_before, beta) * V.ratio(gamma2, gamma2_before)
+    keep = V.ratio(theta2_before, 1 + theta2)
+    d, s, x, r, square = V.sweep(
+        (d, keep, eta, p), (s, keep, V.minus(eta), t), (x, 1, 1, d), (r, 1, 1, s), squared=True
+    )
+    return x, square, r, v, y, rho, w, z, xi, p, q, d, s, epsilon, beta, theta2, gamma2, eta
+
+
+_METHOD = Recurrence(_start, _step, adjoint=True)
