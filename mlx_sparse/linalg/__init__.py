@@ -9,6 +9,9 @@ from ._functions.matfuncs import inv, matrix_power
 from ._functions.norm import norm
 from ._functions.onenormest import onenormest
 from ._krylov.cg import cg
+from ._krylov.gcrotmk import gcrotmk
+from ._krylov.gmres import gmres
+from ._krylov.lgmres import lgmres
 
 __all__ = [
     "MatrixRankWarning",
@@ -17,8 +20,11 @@ __all__ = [
     "expm",
     "expm_multiply",
     "factorized",
+    "gcrotmk",
+    "gmres",
     "inv",
     "is_sptriangular",
+    "lgmres",
     "matrix_power",
     "norm",
     "onenormest",

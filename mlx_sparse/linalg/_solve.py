@@ -31,6 +31,22 @@ class Recurrence(NamedTuple):
     hermitian: bool = False  # it takes Hermitian operators only, which are their own adjoints
 
 
+class OwnLoop:
+    """A method that is no sequence of steps, since it decides in between: it solves systems by itself."""
+
+    hermitian = False
+
+    def iterate(self, system: System, limits: Limits, callback: Callback) -> Solution:
+        raise NotImplementedError
+
+    def fresh(self) -> OwnLoop:
+        """The method without what the user gave it for one solution."""
+        return self
+
+
+Method = Recurrence | OwnLoop
+
+
 class Limits(NamedTuple):
     """Stop once ``norm(r) < max(rtol * norm(b), atol)``, or after `maxiter` steps."""
 
@@ -46,7 +62,7 @@ class Solution:
     history: list[Any]  # norms of the recurrence's residuals, one for each test: a number, or one for each column
 
 
-def solve(method: Recurrence, system: System, limits: Limits, callback: Callback = None) -> Solution:
+def solve(method: Method, system: System, limits: Limits, callback: Callback = None) -> Solution:
     """Iterate until every column has converged. An `mx.array` x is differentiable in b and in the values of A.
 
     Raises
@@ -70,8 +86,10 @@ def solve(method: Recurrence, system: System, limits: Limits, callback: Callback
     return found
 
 
-def _iterate(method: Recurrence, system: System, limits: Limits, callback: Callback) -> Solution:
-    b, x, size = system.b, system.x, _norms(system.b)
+def _iterate(method: Method, system: System, limits: Limits, callback: Callback) -> Solution:
+    if isinstance(method, OwnLoop):
+        return method.iterate(system, limits, callback)
+    b, x, size = system.b, system.x, norms(system.b)
     if not (size if b.ndim == 1 else size.any()):
         return Solution((mx if system.lazy else np).zeros_like(b), 0, [])
     tolerance: Any
@@ -105,7 +123,7 @@ def _iterate(method: Recurrence, system: System, limits: Limits, callback: Callb
     return Solution(V.array(x), limits.maxiter, history)
 
 
-def _norms(b: Any) -> Any:
+def norms(b: Any) -> Any:
     """The norm of the vector `b`, a number, or of each of its columns."""
     if b.size == 0:
         return 0.0 if b.ndim == 1 else np.zeros(b.shape[1])
@@ -123,11 +141,12 @@ def _norms(b: Any) -> Any:
 Inverse = Callable[[mx.array, bool], mx.array]  # (b, adjoint) -> A^-1 b, or A^-H b, of untraced arrays
 
 
-def _inverse(method: Recurrence, system: System, limits: Limits) -> Inverse:
+def _inverse(method: Method, system: System, limits: Limits) -> Inverse:
     """Solves as accurate, relative to their right-hand sides, as that of `system`."""
+    method = method.fresh() if isinstance(method, OwnLoop) else method
 
     def solved(b: mx.array, adjoint: bool) -> mx.array:
-        A, M, size = system.A, system.M, _norms(system.b)
+        A, M, size = system.A, system.M, norms(system.b)
         rtol = np.maximum(limits.rtol, limits.atol / np.where(size == 0, math.inf, size))
         if adjoint and not method.hermitian:
             A, M = A.H, None if M is None else M.H
