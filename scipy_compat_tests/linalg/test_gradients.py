@@ -139,6 +139,9 @@ class MatrixFree:
     def matvec(self, x):
         return self.A @ x
 
+    def rmatvec(self, x):
+        return self.A.conj().T @ x
+
 
 @each(iterative)
 def test_operators_are_differentiable_in_b(solver, problem, dtype):

@@ -31,6 +31,75 @@ def gcrotmk(
     discard_C: bool = False,
     truncate: str = "oldest",
 ) -> tuple[Any, int]:
+    """Solve ``A x = b`` by flexible GCROT(m, k): GMRES cycles orthogonal to what the last ones have minimised already.
+
+    Parameters
+    ----------
+    A : sparse array, ndarray, mx.array, LinearOperator or any object with `shape` and `matvec` or ``@``, shape (n, n)
+    b : ndarray or mx.array, shape (n,), (n, 1) or (n, k)
+        Right-hand side, or several as columns, each with a Krylov space of its own: they are solved one after the
+        other, or with a callback cycle by cycle side by side. Integers become the default float dtype.
+    x0 : array_like, of the shape of `b`, or "Mb", optional
+        First guess; "Mb" means ``M @ b``. Default: zero.
+    rtol, atol : float
+        Iteration stops once ``norm(b - A @ x) <= max(rtol * norm(b), atol)``, which is tested before each cycle.
+    maxiter : int
+        Most cycles.
+    M : same kinds as `A`, optional
+        Approximate inverse of `A`, applied from the right; it may be another one in each product.
+    callback : callable, optional
+        ``callback(xk)`` before each test. With an ndarray `b`, xk is the array being iterated: copy it to keep it.
+    m : int
+        Inner iterations of a cycle, to which come as many as the pairs kept fall short of `k`.
+    k : int, optional
+        Pairs that are kept between cycles. Default: `m`.
+    CU : list of tuples (c, u), optional
+        Pairs with ``c = A @ u``, or None in the place of c, to begin with. It ends with what the last cycle has kept
+        and the pair (None, x), so it can be given to the next system with `A`. For one right-hand side.
+    discard_C : bool
+        Forget the c in the end, and those of a given `CU`: for a next system with another matrix.
+    truncate : {"oldest", "smallest"}
+        Which pairs go when there are too many: the oldest, or by their singular values those that a cycle needed least.
+
+    Returns
+    -------
+    x : ndarray or mx.array, shape (n,), or (n, k) for k > 1 columns
+        In the namespace of `b`.
+    info : int
+        0 on convergence of every column, else the cycles that did not suffice, or after which a product was not finite.
+
+    Raises
+    ------
+    TypeError
+        `A` or `M` is no operator, or `A` and an `mx.array` `b` differ in dtype.
+    ValueError
+        `A` is not square, another shape does not match it, `atol` is negative, `truncate` is another word, `b` is not
+        finite, or has several columns beside `CU`. Inside `mx.compile` and `mx.vmap`, where values cannot be read;
+        inside `mx.grad`, if derivatives of `A` would be lost: its values are traced and `b` is an ndarray, or it is an
+        object that closes over traced arrays.
+
+    Notes
+    -----
+    J. E. Hicken and D. W. Zingg, A Simplified and Flexible Variant of GCROT for Solving Nonsymmetric Linear Systems,
+    SIAM J. Sci. Comput. 32 (2010), 1672-1694; E. de Sturler, Truncation Strategies for Optimal Krylov Subspace Methods,
+    SIAM J. Numer. Anal. 36 (1999), 864-889. The basis of a cycle is made orthogonal by two passes of classical
+    Gram-Schmidt, each a product with a matrix; of long ndarrays the second is left out where the first turns out to
+    have done. With an `mx.array` `b` every inner iteration is evaluated once. As for `cg`, an `mx.array` x is
+    differentiable with respect to `b` and the values of `A`.
+
+    Examples
+    --------
+    >>> import numpy as np, mlx_sparse as sp
+    >>> A = sp.csc_array([[3.0, 2.0, 0.0], [1.0, -1.0, 0.0], [0.0, 5.0, 1.0]])
+    >>> x, info = sp.linalg.gcrotmk(A, np.array([2.0, 4.0, -1.0]))
+    >>> x.round(6), info
+    (array([ 2., -2.,  9.]), 0)
+
+    Differences from SciPy
+    ----------------------
+    Several right-hand sides are solved at once. float16 and bfloat16 systems are solved in float32. `CU` is written
+    once, at the end; given pairs are made orthonormal in their order, those with a c first, without pivoting.
+    """
     if truncate not in ("oldest", "smallest"):
         raise ValueError(f"truncate must be 'oldest' or 'smallest'; got {truncate!r}")
     system = make_system(A, M, x0, b)
