@@ -14,6 +14,9 @@ from ._krylov.bicg import bicg
 from ._krylov.bicgstab import bicgstab
 from ._krylov.cg import cg
 from ._krylov.cgs import cgs
+from ._krylov.gcrotmk import gcrotmk
+from ._krylov.gmres import gmres
+from ._krylov.lgmres import lgmres
 from ._krylov.qmr import qmr
 from ._krylov.tfqmr import tfqmr
 from ._laplacian import LaplacianNd
@@ -32,8 +35,11 @@ __all__ = [
     "expm",
     "expm_multiply",
     "factorized",
+    "gcrotmk",
+    "gmres",
     "inv",
     "is_sptriangular",
+    "lgmres",
     "matrix_power",
     "norm",
     "onenormest",

@@ -37,6 +37,22 @@ class Recurrence(NamedTuple):
     tests_last: bool = False  # whether the iterate that `maxiter` allows as the last one may be found to be converged
 
 
+class OwnLoop:
+    """A method that is no sequence of steps, since it decides in between: it solves systems by itself."""
+
+    hermitian = False
+
+    def iterate(self, system: System, limits: Limits, callback: Callback) -> Solution:
+        raise NotImplementedError
+
+    def fresh(self) -> OwnLoop:
+        """The method without what the user gave it for one solution."""
+        return self
+
+
+Method = Recurrence | OwnLoop
+
+
 class Limits(NamedTuple):
     """Stop once ``norm(r) < max(rtol * norm(b), atol)``, or after `maxiter` steps."""
 
@@ -79,7 +95,7 @@ def solve_system(
 
 
 def solve(
-    method: Recurrence, system: System, limits: Limits, callback: Callback = None, progress: bool = False
+    method: Method, system: System, limits: Limits, callback: Callback = None, progress: bool = False
 ) -> Solution:
     """Iterate until every column has converged. An `mx.array` x is differentiable in b and in the values of A.
 
@@ -106,9 +122,11 @@ def solve(
 
 
 def _iterate(
-    method: Recurrence, system: System, limits: Limits, callback: Callback = None, progress: bool = False
+    method: Method, system: System, limits: Limits, callback: Callback = None, progress: bool = False
 ) -> Solution:
-    b, x, size = system.b, system.x, _norms(system.b)
+    if isinstance(method, OwnLoop):
+        return method.iterate(system, limits, callback)
+    b, x, size = system.b, system.x, norms(system.b)
     if not (size if b.ndim == 1 else size.any()):
         return Solution((mx if system.lazy else np).zeros_like(b), 0, np.zeros(b.shape[1:], int), [size])
     tolerance: Any
@@ -122,7 +140,7 @@ def _iterate(
     settle, norm_of, done = V.settle, V.norm, V.done
     steps = method.step, method.second or method.step
     halves = 2 if method.halves else 1
-    norms: list[Any] = []
+    tested: list[Any] = []
     with workers(), progress_bar(limits.maxiter) if progress else nullcontext() as bar:
         if x is None:
             x = V.zeros()
@@ -133,7 +151,7 @@ def _iterate(
         try:
             for k in range(halves * limits.maxiter):
                 norm, x = norm_of(state[1]), state[0]
-                norms.append(norm)
+                tested.append(norm)
                 if done(norm < tolerance):
                     break
                 state = steps[k % 2](V, state)
@@ -145,18 +163,18 @@ def _iterate(
                         bar.update()
             else:
                 x = state[0]
-                norms.append(norm_of(state[1]))
+                tested.append(norm_of(state[1]))
                 if method.tests_last:
-                    done(norms[-1] < tolerance)
+                    done(tested[-1] < tolerance)
         except Breakdown as broken:
             V.code = broken.code
     codes = V.codes(limits.maxiter)
     info = min(codes.min(), 0) or codes.max()
-    history = norms if halves == 1 else norms[::2] + (norms[-1:] if len(norms) % 2 == 0 else [])
+    history = tested if halves == 1 else tested[::2] + (tested[-1:] if len(tested) % 2 == 0 else [])
     return Solution(V.array(x), int(info), codes, history)
 
 
-def _norms(b: Any) -> Any:
+def norms(b: Any) -> Any:
     """The norm of the vector `b`, a number, or of each of its columns."""
     if b.size == 0:
         return 0.0 if b.ndim == 1 else np.zeros(b.shape[1])
@@ -174,11 +192,12 @@ def _norms(b: Any) -> Any:
 Inverse = Callable[[mx.array, bool], mx.array]  # (b, adjoint) -> A^-1 b, or A^-H b, of untraced arrays
 
 
-def _inverse(method: Recurrence, system: System, limits: Limits) -> Inverse:
+def _inverse(method: Method, system: System, limits: Limits) -> Inverse:
     """Solves as accurate, relative to their right-hand sides, as that of `system`."""
+    method = method.fresh() if isinstance(method, OwnLoop) else method
 
     def solved(b: mx.array, adjoint: bool) -> mx.array:
-        size = _norms(system.b)
+        size = norms(system.b)
         rtol = np.maximum(limits.rtol, limits.atol / np.where(size == 0, math.inf, size))
         same = replace(system, x=None) if method.hermitian or not adjoint else system.H
         found = _iterate(method, replace(same, b=b), Limits(rtol, 0.0, limits.maxiter))

@@ -18,6 +18,15 @@ run in any space, and be written down once and replayed. Over a space V, for sev
                            those before it wrote. Gives what every update made, and with `squared` the squared norm of
                            the last, taken on the way
 
+Methods that keep a basis, orthonormal but for what is put into it as it is, use over single vectors:
+
+    V.basis(m)              a basis with room for m vectors, which has `clear()`
+    V.put(basis, v)         adds v
+    V.extend(basis, w)      adds w, made orthogonal to the others by two passes of classical Gram-Schmidt, and of norm 1
+                            or 0. Gives what was added, and the coefficients of w in the basis so extended as a list of
+                            numbers of the host
+    V.combine(basis, y, i)  the sum of y[k] times the vector i + k, for an ndarray y
+
 Scalars, but those of V.minus, also take Python's + - * and abs. What V.A and V.M give may be their operand itself or
 share its memory, so no sweep writes to it.
 
@@ -100,12 +109,25 @@ class _Several:
         return np.where(self._codes > 0, otherwise, self._codes)
 
 
+class _HostBasis:
+    """The first `count` rows of an ndarray."""
+
+    def __init__(self, rows: np.ndarray) -> None:
+        self.rows, self.count = rows, 0
+
+    def clear(self) -> None:
+        self.count = 0
+
+
 class Host(_Single):
     """ndarrays of shape (n,), updated in place."""
+
+    _slack = 0.0
 
     def __init__(self, b: np.ndarray, products: Products) -> None:
         self._b, self.eps = b, float(np.finfo(b.dtype).eps)
         self._scratch = np.empty_like(b[:_BLOCK])
+        self._slices = [slice(0, len(b))]
         self.dot: Any = np.vdot if np.iscomplexobj(b) else np.dot
         for word, product in products.items():
             setattr(self, word, _same if product is None else self._bound(product))
@@ -160,6 +182,49 @@ class Host(_Single):
             made.append(self.dot(y, y))
         return made
 
+    def basis(self, m: int) -> _HostBasis:
+        return _HostBasis(np.empty((m, len(self._b)), self._b.dtype))
+
+    def put(self, basis: _HostBasis, v: Any) -> None:
+        basis.rows[basis.count] = self.array(v)
+        basis.count += 1
+
+    def extend(self, basis: _HostBasis, w: Any) -> tuple[Any, list[Any]]:
+        w, known, new = self.array(w), basis.rows[: basis.count], basis.rows[basis.count]
+        h = self._along(known, w)
+        again, square = self._removed(known, h, w, new)
+        if np.linalg.norm(again) > self._slack * math.sqrt(square):  # the first pass has left so much
+            h += again
+            square = self._removed(known, again, new, new)[1]
+        length = math.sqrt(square)
+        if length:
+            new *= 1 / length
+        basis.count += 1
+        return self.vector(new), [*h.tolist(), length]
+
+    def _along(self, known: np.ndarray, w: np.ndarray) -> np.ndarray:
+        """The dot products of the rows of `known` with w, in double precision."""
+        h = np.zeros(len(known), np.promote_types(w.dtype, np.float64))
+        for part in self._slices:
+            h += known[:, part] @ w[part].conj()
+        return h.conj()
+
+    def _removed(self, known: np.ndarray, h: np.ndarray, w: np.ndarray, new: np.ndarray) -> tuple[np.ndarray, float]:
+        """new <- w - known^T h, its dot products with the rows of `known` and its squared norm, in one pass."""
+        again, square, h = np.zeros_like(h), 0.0, h.astype(w.dtype, copy=False)
+        for part in self._slices:
+            rows, v, t = known[:, part], new[part], self._scratch[: part.stop - part.start]
+            np.subtract(w[part], np.matmul(h, rows, out=t), out=v)
+            again += rows @ v.conj()
+            square += float(np.vdot(v, v).real)
+        return again.conj(), square
+
+    def combine(self, basis: _HostBasis, y: np.ndarray, first: int = 0) -> Any:
+        made, y = np.empty_like(self._b), y.astype(self._b.dtype, copy=False)
+        for part in self._slices:
+            np.matmul(y, basis.rows[first : first + len(y), part], out=made[part])
+        return self.vector(made)
+
     def settle(self, state: Any) -> Any:
         """`state`, with what is pending in it computed."""
         return state
@@ -188,6 +253,7 @@ class HostBlocks(Host):
         rows = max(1, self._block * len(b) // b.size)
         self._slices = [slice(at, min(at + rows, len(b))) for at in range(0, len(b), rows)]
         self._inner, self.dot = self.dot, self._dot
+        self._slack = self.eps ** (2 / 3)  # of orthogonality, which costs another pass over the basis
         self._wide: Any = complex if np.iscomplexobj(b) else float
         self._scratch = np.empty_like(b[:rows])
         self._scratches = [self._scratch[: part.stop - part.start] for part in self._slices]
@@ -293,6 +359,29 @@ class _Minus:
         self.value = value
 
 
+class _LazyBasis:
+    """The first `count` rows of an `mx.array` that is updated in place; in a trace, which would keep all its states, a
+    list of vectors.
+    """
+
+    def __init__(self, rows: mx.array) -> None:
+        self._rows, self.count = rows, 0
+        self._vectors: list[mx.array] | None = [] if _native.is_tracer(rows) else None
+
+    def clear(self) -> None:
+        self.count = 0
+
+    def add(self, v: mx.array) -> None:
+        if self._vectors is None:
+            self._rows[self.count] = v
+        else:
+            self._vectors[self.count :] = [v]
+        self.count += 1
+
+    def rows(self, first: int, last: int) -> mx.array:
+        return self._rows[first:last] if self._vectors is None else mx.stack(self._vectors[first:last])
+
+
 class Lazy(_Single):
     """`mx.array` of shape (n,), evaluated once in every step."""
 
@@ -357,6 +446,31 @@ class Lazy(_Single):
         if squared:
             made.append(self.dot(new, new))
         return made
+
+    def basis(self, m: int) -> _LazyBasis:
+        _dense.expect((m, self._b.size), self._b.dtype)
+        return _LazyBasis(mx.zeros((m, self._b.size), self._b.dtype))
+
+    def put(self, basis: _LazyBasis, v: mx.array) -> None:
+        basis.add(v)
+
+    def extend(self, basis: _LazyBasis, w: mx.array) -> tuple[mx.array, list[Any]]:
+        h = mx.zeros(0, dtype=w.dtype)
+        if basis.count:
+            known = basis.rows(0, basis.count)
+            for _ in range(2):
+                part = mx.conj(known @ mx.conj(w)) if self._complex else known @ w
+                h, w = (part if h.size == 0 else h + part), w - part @ known
+            del known, part  # or the basis could not be updated in place
+        length = mx.sqrt(mx.abs(self.dot(w, w)))
+        v = w * mx.where(length > 0, 1 / length, 0)
+        v, numbers = self.settle((v, mx.concatenate([h, length[None].astype(w.dtype)])))
+        basis.add(v)
+        *found, last = numbers.tolist()
+        return v, [*found, last.real]
+
+    def combine(self, basis: _LazyBasis, y: np.ndarray, first: int = 0) -> mx.array:
+        return _dense.to_mlx(y, self._b.dtype) @ basis.rows(first, first + len(y))
 
     def settle(self, state: Any) -> Any:
         mx.eval(*state)

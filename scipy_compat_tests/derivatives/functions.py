@@ -82,6 +82,15 @@ def function_forms(name):
     return [lambda A, o: f(to(A))]
 
 
+def iterated(solve):
+    return [
+        lambda A, o: solve(spd(A), o.b, rtol=1e-13)[0],
+        lambda A, o: solve(spd(A), np.ones(4), rtol=1e-13)[0],
+        lambda A, o: solve(spd(CONSTANT_CSR), [o.s, 1.0, 2.0, 3.0], rtol=1e-13)[0],
+        lambda A, o: solve(o.D.T @ o.D + mx.eye(4, dtype=mx.float64), o.b, rtol=1e-13)[0],
+    ]
+
+
 def solved(solve):
     """With b as an mx.array, as a matrix, and as an ndarray."""
     return [
@@ -209,12 +218,10 @@ FUNCTIONS = {
         lambda A, o: linalg.aslinearoperator(CONSTANT_CSR.to_scipy()) @ o.b,
         lambda A, o: linalg.aslinearoperator(scipy_linalg.aslinearoperator(CONSTANT_CSR.to_scipy())) @ o.b,
     ],
-    "linalg.cg": [
-        lambda A, o: linalg.cg(spd(A), o.b, rtol=1e-13)[0],
-        lambda A, o: linalg.cg(spd(A), np.ones(4), rtol=1e-13)[0],
-        lambda A, o: linalg.cg(spd(CONSTANT_CSR), [o.s, 1.0, 2.0, 3.0], rtol=1e-13)[0],
-        lambda A, o: linalg.cg(o.D.T @ o.D + mx.eye(4, dtype=mx.float64), o.b, rtol=1e-13)[0],
-    ],
+    **{
+        f"linalg.{solve.__name__}": iterated(solve)
+        for solve in (linalg.cg, linalg.gcrotmk, linalg.gmres, linalg.lgmres)
+    },
     "linalg.expm": [lambda A, o: linalg.expm(A), lambda A, o: linalg.expm(o.D)],
     "linalg.expm_multiply": [
         *solved(linalg.expm_multiply),

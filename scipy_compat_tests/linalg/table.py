@@ -54,6 +54,8 @@ class Solver:
     one_column: bool = False  # whether b of shape (n, 1) gives x of that shape, or else of (n,)
     iterate: Callable[..., Any] | None = None  # (A, b, x0, rtol=, atol=, maxiter=, M=, callback=) -> (x, info)
     twin: Callable[..., Any] | None = None  # SciPy's `iterate`, whose callback takes xk
+    calls: int = 0  # of the callback before the first step
+    finite: bool = False  # whether b with nan is an error
     make: Callable[..., Any] | None = None  # A -> what solves, where that is made beforehand
     direct: bool = True  # whether it solves without iterating
     adjoint: bool = False  # whether it asks for products with the adjoint
@@ -71,6 +73,22 @@ def _iterative(iterate, preconditioner=None):
         return x
 
     return solve
+
+
+def _in_cycles(name, long, calls=0, finite=False, **options):
+    """A row whose steps are cycles as short as `options` say, so that there are some; solutions take `long` ones."""
+    twin = getattr(scipy.sparse.linalg, name)
+
+    def of_scipy(A, b, *args, maxiter=None, **others):
+        if maxiter == 0:  # of which SciPy's fail
+            return np.zeros_like(b), 0
+        limit = {} if maxiter is None else {"maxiter": maxiter}
+        return twin(A, b, *args, **limit, **options, **others)
+
+    solver = getattr(linalg, name)
+    kinds = ("general", "semidefinite")
+    cycles = {"iterate": partial(solver, **options), "twin": of_scipy, "calls": calls, "finite": finite}
+    return Solver(name, kinds, _iterative(partial(solver, **long)), systems.ALL_FORMATS, direct=False, **cycles)
 
 
 def _jacobi(A):
@@ -145,6 +163,9 @@ SOLVERS = (
     _krylov("qmr-two", ("general",), _iterative(_two_sided, _jacobi), adjoint=True),
     _tfqmr("tfqmr", _any, _iterative(linalg.tfqmr), iterate=linalg.tfqmr, twin=_preconditioned_on_the_right),
     _tfqmr("tfqmr-jacobi", ("general",), _iterative(linalg.tfqmr, _jacobi)),
+    _in_cycles("gmres", {"restart": 100}, restart=4, callback_type="x"),
+    _in_cycles("lgmres", {"inner_m": 100}, calls=1, finite=True, inner_m=2, outer_k=1),
+    _in_cycles("gcrotmk", {"m": 100}, calls=1, finite=True, m=2, k=2),
     Solver("spsolve", ("general",), lambda A, b, rtol: linalg.spsolve(A, b)),
     _lu("splu", solve=_factored(linalg.splu), make=linalg.splu),
     _lu("splu-T", solve=_factored(linalg.splu, "T"), inverted=lambda S: S.T),

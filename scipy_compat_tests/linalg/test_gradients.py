@@ -195,14 +195,14 @@ def test_derivatives_keep_no_iterates(solver, problem, device):
     if device == "gpu":
         pytest.skip("memory that the GPU's allocator reports includes its cache")
     n = 20_000
-    A, b = ours(line(n, "f") + 1e-3 * scipy.sparse.eye_array(n, dtype="f")), mx.ones(n)
+    A, b = ours(line(n, "f") + 3e-3 * scipy.sparse.eye_array(n, dtype="f")), mx.ones(n)
     steps = []
     solver.iterate(A, b, callback=lambda xk: steps.append(None))
     assert len(steps) > 60
     mx.eval(A.data)
     mx.reset_peak_memory()
     before = mx.get_active_memory()
-    mx.eval(mx.grad(lambda b: curved(solver(A, b)))(b))
+    mx.eval(mx.grad(lambda b: curved(solver.iterate(A, b)[0]))(b))
     assert mx.get_peak_memory() - before < 40 * b.nbytes
 
 

@@ -167,6 +167,7 @@ def test_solutions(namespace, device):
 
     def results():
         yield "cg", sp.linalg.cg(A, b, maxiter=8)[0]
+        yield "gmres", sp.linalg.gmres(A, b, maxiter=2)[0]
         yield "columns", sp.linalg.cg(A, B, maxiter=5)[0]
 
     assert differing(results) == []

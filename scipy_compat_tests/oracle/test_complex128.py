@@ -169,6 +169,7 @@ def test_solvers_keep_it():
         linalg.splu(sp.csc_array(S)).solve(b + 0j),
         linalg.factorized(sp.csc_array(S))(b + 0j),
         linalg.cg(sp.csr_array(S), b, rtol=1e-14)[0],
+        *(solve(sp.csr_array(S), b, rtol=1e-14)[0] for solve in (linalg.gmres, linalg.lgmres, linalg.gcrotmk)),
         linalg.spsolve_triangular(
             sp.csr_array(np.linalg.cholesky(S).T.conj()), np.linalg.solve(np.linalg.cholesky(S), b), False
         ),
