@@ -9,6 +9,9 @@ from ._functions.matfuncs import inv, matrix_power
 from ._functions.norm import norm
 from ._functions.onenormest import onenormest
 from ._krylov.cg import cg
+from ._krylov.lsmr import lsmr
+from ._krylov.lsqr import lsqr
+from ._krylov.minres import minres
 
 __all__ = [
     "MatrixRankWarning",
@@ -19,7 +22,10 @@ __all__ = [
     "factorized",
     "inv",
     "is_sptriangular",
+    "lsmr",
+    "lsqr",
     "matrix_power",
+    "minres",
     "norm",
     "onenormest",
     "spbandwidth",

@@ -58,13 +58,7 @@ def solve(method: Recurrence, system: System, limits: Limits, callback: Callback
     A, M, b, x = system.A, system.M, system.b, system.x
     if not system.lazy or not is_traced(b, x, A.values, M and M.values):
         return _iterate(method, system, limits, callback)
-    fixed = replace(
-        system,
-        A=A.constant(),
-        M=None if M is None else M.constant(),
-        b=constant(b),
-        x=None if x is None else constant(x),
-    )
+    fixed = system.constant()
     found = _iterate(method, fixed, limits, callback)
     found.x = inverse_product(A, b, _inverse(method, fixed, limits), found.x)
     return found

@@ -8,14 +8,23 @@ run in any space, and be written down once and replayed. Over a space V, for sev
     V.dot(a, b)            a^H b
     V.ratio(a, b)          a / b; where b is 0, the method has broken down and the last iterate stands. For several
                            columns: 0 in those that have broken down or converged, which so stay as they are
-    V.minus(a)             -a
+    V.minus(a)             -a, as a coefficient b of `sweep`
+    V.real(a)              the real part of a
+    V.root(a)              the square root of the real part of a; nan where that is negative
+    V.reciprocal(b)        1 / b, and 0 where b is 0 or, for several columns, one has converged
+    V.rotation(a, b, least=0)  (c, s, r): the plane rotation c a + s b = r, -s a + c b = 0 of real a and b, r >= 0;
+                           zeros where r is at most `least`, and c and s in columns that have converged
+    V.squares(v)           a vector of the squared moduli of the elements of v
     V.sweep(update, ...)   updates (y, a, b, x), each of which means y <- a y + b x, in one pass over memory; a and b
                            are results of the other words, or 1. Updates of one vector follow each other and go on from
-                           one another; else none reads what another writes. Gives what every update made, and with
-                           `squared` the squared norm of the last, taken on the way
+                           one another; else none reads what one before it writes. Gives what every update made, and
+                           with `squared` the squared norm of the last, taken on the way
 
-The loop that drives a recurrence also asks for `vector` and `array`, which wrap and unwrap, and for `settle`, `norm`
-and `done`, which look at values.
+Scalars of real vectors, and those that `real`, `root`, `reciprocal` and `rotation` give, are also added, subtracted,
+multiplied and negated by Python's operators.
+
+The loop that drives a recurrence also asks for `vector` and `array`, which wrap and unwrap, and for `settle`, `norm`,
+`numbers` and `done`, which look at values.
 """
 
 from __future__ import annotations
@@ -32,7 +41,7 @@ from .._reduce import totals_along
 from ._operator import constant, surely_traced
 
 Product = Callable[[Any], Any]
-_ONE = 1
+_NONE, _ONE = 0, 1
 _BLOCK = 10_000  # elements that are updated together: they stay in cache, and a dot product of them wakes no threads
 
 
@@ -68,6 +77,22 @@ class Host:
     def minus(self, a: Any) -> Any:
         return -a
 
+    def real(self, a: Any) -> Any:
+        return a.real
+
+    def root(self, a: Any) -> Any:
+        return math.sqrt(a.real) if a.real >= 0 else math.nan
+
+    def reciprocal(self, b: Any) -> Any:
+        return 1 / b if b else 0.0
+
+    def rotation(self, a: Any, b: Any, least: Any = _NONE) -> tuple[Any, Any, Any]:
+        r = math.hypot(a, b)
+        return (a / r, b / r, r) if r > least else (0.0, 0.0, 0.0)
+
+    def squares(self, v: Any) -> Any:
+        return self.vector(np.square(abs(self.array(v))))
+
     def sweep(self, *updates: Any, squared: bool = False) -> list[Any]:
         t, made = self._scratch, []
         for y, a, b, x in updates:
@@ -88,6 +113,10 @@ class Host:
         if found != found:
             raise Breakdown
         return found
+
+    def numbers(self, scalars: Any) -> list[list[float]]:
+        """These real scalars as numbers; one list, or one for each column."""
+        return [list(map(float, scalars))]
 
     def done(self, met: Any) -> bool:
         """Whether the tolerance is `met` by every column; those by which it is are frozen from here on."""
@@ -180,6 +209,18 @@ class HostColumns(HostBlocks):
     def ratio(self, a: Any, b: Any) -> Any:
         return np.divide(a, b, out=np.zeros_like(a), where=self._open & (b != 0))
 
+    def root(self, a: Any) -> Any:
+        return np.sqrt(a.real, out=np.full_like(a.real, math.nan), where=a.real >= 0)
+
+    def reciprocal(self, b: Any) -> Any:
+        return np.divide(1, b, out=np.zeros_like(b), where=self._open & (b != 0))
+
+    def rotation(self, a: Any, b: Any, least: Any = _NONE) -> tuple[Any, Any, Any]:
+        r = np.hypot(a, b)
+        r = np.where(self._open & (r > least), r, 0)
+        inverse = self.reciprocal(r)
+        return a * inverse, b * inverse, r
+
     def _update(self, updates: Any, squared: bool, blocks: range) -> Any:
         tall = [(y, self._tall(a), self._tall(b), x) for y, a, b, x in updates]
         last = len(self._scratches[-1])
@@ -193,9 +234,16 @@ class HostColumns(HostBlocks):
     def norm(self, square: Any) -> Any:
         return _roots(square.real)
 
+    def numbers(self, scalars: Any) -> list[list[float]]:
+        return _by_column(scalars)
+
     def done(self, met: Any) -> bool:
         self._open = ~met
         return bool(met.all())
+
+
+def _by_column(scalars: Any) -> list[list[float]]:
+    return np.stack(scalars, axis=1).tolist()
 
 
 def _column_sums(x: np.ndarray, ones: np.ndarray) -> np.ndarray:
@@ -252,6 +300,25 @@ class Lazy:
     def minus(self, a: mx.array) -> Any:
         return _Minus(a)
 
+    def real(self, a: mx.array) -> mx.array:
+        return mx.real(a) if self._complex else a
+
+    def root(self, a: mx.array) -> mx.array:
+        return mx.sqrt(self.real(a))
+
+    def reciprocal(self, b: mx.array) -> mx.array:
+        return mx.where(b == 0, 0, 1 / b)
+
+    def rotation(self, a: mx.array, b: Any, least: Any = _NONE) -> tuple[mx.array, mx.array, mx.array]:
+        r = mx.sqrt(a * a + b * b)
+        if least is not _NONE:
+            r = mx.where(r > least, r, 0)
+        inverse = self.reciprocal(r)
+        return a * inverse, b * inverse, r
+
+    def squares(self, v: mx.array) -> mx.array:
+        return mx.square(mx.abs(v))
+
     def sweep(self, *updates: Any, squared: bool = False) -> list[Any]:
         made: list[Any] = []
         before: Any = None
@@ -286,6 +353,9 @@ class Lazy:
             raise Breakdown
         return found
 
+    def numbers(self, scalars: Any) -> list[list[float]]:
+        return [[a.item() for a in scalars]]
+
     def done(self, met: Any) -> bool:
         return met
 
@@ -300,8 +370,14 @@ class LazyColumns(Lazy):
     def ratio(self, a: Any, b: Any) -> mx.array:
         return mx.where(self._open & (b != 0), super().ratio(a, b), 0)
 
+    def reciprocal(self, b: mx.array) -> mx.array:
+        return mx.where(self._open & (b != 0), 1 / b, 0)
+
     def norm(self, square: mx.array) -> Any:
         return _roots(_dense.view(square).real)
+
+    def numbers(self, scalars: Any) -> list[list[float]]:
+        return _by_column([_dense.view(a) for a in scalars])
 
     def done(self, met: Any) -> bool:
         self._open = mx.array(~met)
