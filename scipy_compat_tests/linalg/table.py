@@ -39,6 +39,8 @@ PROBLEMS = (
     Problem("line", frozenset({"definite", "general"}), systems.line),
     Problem("lower", frozenset({"lower"}), partial(systems.triangle, lower=True)),
     Problem("upper", frozenset({"upper"}), partial(systems.triangle, lower=False)),
+    Problem("indefinite", frozenset({"indefinite"}), systems.indefinite),
+    Problem("tall", frozenset({"tall"}), systems.tall),
     Problem("laplacian", frozenset({"semidefinite"}), systems.laplacian),
 )
 
@@ -53,7 +55,11 @@ class Solver:
     inverted: Callable[[Any], Any] = lambda S: S  # what is inverted, of the matrix that is given
     one_column: bool = False  # whether b of shape (n, 1) gives x of that shape, or else of (n,)
     iterate: Callable[..., Any] | None = None  # (A, b, x0, rtol=, atol=, maxiter=, M=, callback=) -> (x, info)
+    atol: bool = True  # whether `iterate` takes it
+    guessed: int = 0  # the steps that it takes from a first guess which is the solution
+    least: bool = False  # whether it solves an inconsistent system too, in the sense of least squares
     twin: Callable[..., Any] | None = None  # SciPy's `iterate`, whose callback takes xk
+    twin_takes: str = "fdFD"  # dtypes
     make: Callable[..., Any] | None = None  # A -> what solves, where that is made beforehand
 
     def __call__(self, A, b, rtol=1e-6):
@@ -67,6 +73,15 @@ def _iterative(iterate, preconditioner=None):
         return x
 
     return solve
+
+
+def _least_squares(solve):
+    def found(A, b, rtol):
+        x, istop, *_ = solve(A, b, 0.0, 1e-3 * rtol, 1e-3 * rtol, 0.0, 1000)
+        assert np.isin(istop, (1, 2, 4, 5)).all()
+        return x
+
+    return found
 
 
 def _jacobi(A):
@@ -107,6 +122,19 @@ SOLVERS = (
     _krylov("cg", ("definite", "semidefinite"), _iterative(linalg.cg), iterate=linalg.cg, twin=_twin.cg),
     _krylov("cg-jacobi", _spd, _iterative(linalg.cg, _jacobi)),
     Solver("cg-spilu", _spd, _iterative(linalg.cg, _incomplete), ("csc",), ("b",)),
+    _krylov(
+        "minres",
+        ("definite", "indefinite", "semidefinite"),
+        lambda A, b, rtol: linalg.minres(A, b, rtol=1e-4 * rtol)[0],
+        iterate=lambda *args, rtol=1e-7, **options: linalg.minres(*args, rtol=rtol, **options),
+        twin=lambda *args, rtol=1e-7, **options: _twin.minres(*args, rtol=rtol, **options),
+        twin_takes="fd",
+        atol=False,
+        guessed=1,
+        least=True,
+    ),
+    _krylov("lsqr", ("tall",), _least_squares(linalg.lsqr)),
+    _krylov("lsmr", ("tall",), _least_squares(linalg.lsmr)),
     Solver("spsolve", ("general",), lambda A, b, rtol: linalg.spsolve(A, b)),
     _lu("splu", solve=_factored(linalg.splu), make=linalg.splu),
     _lu("splu-T", solve=_factored(linalg.splu, "T"), inverted=lambda S: S.T),
@@ -120,7 +148,9 @@ SOLVERS = (
 )
 
 
-def rows(condition=lambda solver: True, every=False, kinds=("definite", "general", "lower", "upper")):
+def rows(
+    condition=lambda solver: True, every=False, kinds=("definite", "general", "lower", "upper", "indefinite", "tall")
+):
     """Parameters (solver, problem): with `every` problem of these kinds that a solver takes, or with the first."""
     found = []
     for solver in filter(condition, SOLVERS):
@@ -139,6 +169,10 @@ def iterative(solver):
     return solver.iterate is not None
 
 
+def takes_atol(solver):
+    return iterative(solver) and solver.atol
+
+
 def eps(dtype):
     return float(np.finfo(dtype).eps)
 
@@ -147,4 +181,5 @@ def eps(dtype):
 def tolerance(solver, problem, n, dtype):
     """What rounding may leave of the residual and of the solution, relative to b and to x."""
     condition = np.linalg.cond(solver.inverted(problem.matrix(n, dtype)).toarray())
-    return 100 * eps(dtype) * condition
+    power = 2 if "tall" in problem.kinds else 1  # of least squares, by perturbation theory
+    return 100 * eps(dtype) * condition**power

@@ -82,7 +82,8 @@ def lsmr(
     Differences from SciPy
     ----------------------
     Several right-hand sides are solved at once. float32 stays float32, and its working precision counts; float16 and
-    bfloat16 are solved in float32. A zero `b` with `x0` and `damp` is a problem like others.
+    bfloat16 are solved in float32. A zero `b` with `x0` and `damp` is a problem like others. `conda` does not depend on
+    the scale of `A`.
     """
     system = make_least_squares(A, x0, b)
     limit = min(system.A.shape) if maxiter is None else maxiter
@@ -147,9 +148,8 @@ class _Judge(LeastSquaresJudge):
         self._norms += beta * beta
         self.norm = math.sqrt(self._norms)
         self._norms += alpha * alpha
-        self._largest = max(self._largest, self._rhobar)
         if self.steps > 1:
-            self._smallest = min(self._smallest, self._rhobar)
+            self._largest, self._smallest = max(self._largest, self._rhobar), min(self._smallest, self._rhobar)
         self.condition = quotient(max(self._largest, rhotemp), min(self._smallest, rhotemp))
         self._rhobar = rhobar
         self.gradient, self.x = abs(zetabar), math.sqrt(xx)

@@ -69,7 +69,7 @@ def lsqr(
     xnorm : float
         ``norm(x - x0)``; an estimate.
     var : ndarray or mx.array, of the shape of x
-        With `calc_var`, else zeros. A lower bound, which grows as iteration goes on.
+        With `calc_var`, else zeros. It grows with every iteration, and is exact after n of them but for rounding.
 
     With several columns, `istop` to `xnorm` are ndarrays of shape (k,).
 
