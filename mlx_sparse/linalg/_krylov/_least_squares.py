@@ -112,9 +112,11 @@ class LeastSquaresJudge(Judge):
             relative <= (1 + growth) * eps / 2,
             gradient <= eps / 2,
             condition <= eps / 2,
-            self.steps >= self.last or not math.isfinite(self.residual + self.alpha + self.beta),
+            self.steps >= self.last,
         )
-        if any(met):
+        if not math.isfinite(self.residual + self.norm + self.x):
+            self.code = _LIMIT
+        elif any(met):
             self.code = met.index(True) + 1
 
     def line(self) -> str:

@@ -92,6 +92,10 @@ def minres(
     (1975). An `mx.array` x is differentiable with respect to `b` and the values of `A` as that of `cg` is, where
     ``A - shift I`` is not singular. `shift` is a constant.
 
+    As in SciPy, the estimate of norm(A) holds norm(b), too (unless that is a million times as large), and the tolerance
+    with it: where A is small beside b, ask for a smaller `rtol`. Where the system has no solution and `rtol` is near
+    working precision, x may grow along the null space of A until ``norm(r)`` is small relative to it.
+
     Examples
     --------
     >>> import numpy as np, mlx_sparse as sp
@@ -103,8 +107,8 @@ def minres(
     Differences from SciPy
     ----------------------
     Several right-hand sides are solved at once, and complex Hermitian systems. The residual of `x0` is that of the
-    shifted system. A pivot is taken for zero relative to `A`, not below an absolute bound. What is not finite ends the
-    iteration at once, with info `maxiter`. float16 and bfloat16 systems are solved in float32.
+    shifted system. What is small is so relative to `A`, not to 1 or `b`. What is not finite ends the iteration at once,
+    with info `maxiter`. float16 and bfloat16 systems are solved in float32.
     """
     if surely_traced(shift):
         raise ValueError("x has no derivative with respect to shift; give a number")
@@ -240,13 +244,17 @@ class _Judge(Judge):
         if square < 0:
             raise ValueError("non-symmetric matrix")
         before, self._beta = self._beta, math.sqrt(square)
-        self._squares += alpha * alpha + before * before + square
+        self._squares += alpha * alpha + square
+        if self.steps > 1 or before * before <= 1e12 * self._squares:
+            self._squares += before * before
         self._largest, self._smallest = max(self._largest, gamma), min(self._smallest, gamma)
         eps, norm, size = self._eps, math.sqrt(self._squares), math.sqrt(xx)
         residual, gradient = quotient(phibar, norm * size), quotient(math.hypot(gbar, dbar), norm)
         condition = quotient(self._largest, self._smallest)
         self._seen = phibar, residual, gradient, norm, condition
-        if gamma == 0:
+        if not math.isfinite(phibar + norm + size):
+            self.code = _LIMIT
+        elif gamma == 0:
             self.code = 2
         elif residual <= max(self._rtol, eps / 2):
             self.code = 1
@@ -256,9 +264,9 @@ class _Judge(Judge):
             self.code = 3
         elif condition >= 0.1 / eps:
             self.code = 4
-        elif self.steps == 1 and self._beta <= 10 * eps * self._first:
+        elif self.steps == 1 and self._beta <= 10 * eps * abs(alpha):
             self.code = -1
-        elif self.steps >= self.last or not math.isfinite(phibar + norm + size):
+        elif self.steps >= self.last:
             self.code = _LIMIT
 
     def line(self) -> str:
