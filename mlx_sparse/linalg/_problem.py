@@ -136,10 +136,12 @@ def make_least_squares(A: Any, x0: Any, b: Any) -> System:
     b = _right_hand_side(A, b.reshape(1) if b.ndim == 0 else b)
     if isinstance(x0, str):
         raise ValueError(f"x0 must be an array; got {x0!r}")
+    x0 = None if x0 is None else _dense.as_dense(x0)
     if not _dense.is_mlx(b):
+        refuse_traced(x0, "x of an ndarray b")
         if A.dtype is None:
             A.dtype = _dtypes.numpy_dtype(A.H.host()(b).dtype)
-        if np.asarray(x0).dtype.kind == "c":
+        if x0 is not None and host_dtype(x0).kind == "c":
             b = b.astype(np.promote_types(b.dtype, np.complex64))
     return _system(A, None, x0, b)
 
