@@ -17,6 +17,9 @@ from ._krylov.cgs import cgs
 from ._krylov.gcrotmk import gcrotmk
 from ._krylov.gmres import gmres
 from ._krylov.lgmres import lgmres
+from ._krylov.lsmr import lsmr
+from ._krylov.lsqr import lsqr
+from ._krylov.minres import minres
 from ._krylov.qmr import qmr
 from ._krylov.tfqmr import tfqmr
 from ._laplacian import LaplacianNd
@@ -40,7 +43,10 @@ __all__ = [
     "inv",
     "is_sptriangular",
     "lgmres",
+    "lsmr",
+    "lsqr",
     "matrix_power",
+    "minres",
     "norm",
     "onenormest",
     "qmr",

@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import _dense, _dtypes, runtime
 from .._base import _spbase
-from ._operator import Operator, as_operator, surely_traced
+from ._operator import Operator, as_operator, constant, surely_traced
 
 _HALVES = (mx.float16, mx.bfloat16)
 
@@ -103,6 +103,17 @@ class System:
             operators |= {f"{word}H": None if B is None else B.H for word, B in operators.items()}
         return {word: None if B is None else self.product(B) for word, B in operators.items()}
 
+    def constant(self) -> System:
+        """This system, cut off from what traces it."""
+        return replace(
+            self,
+            A=self.A.constant(),
+            M=None if self.M is None else self.M.constant(),
+            M2=None if self.M2 is None else self.M2.constant(),
+            b=constant(self.b),
+            x=None if self.x is None else constant(self.x),
+        )
+
     @property
     def H(self) -> System:
         """The same right-hand side with the adjoints of all operators, and no guess."""
@@ -124,14 +135,43 @@ def make_system(A: Any, M: Any, x0: Any, b: Any, M2: Any = None) -> System:
     """
     A, M, M2 = as_operator(A), None if M is None else as_operator(M), None if M2 is None else as_operator(M2)
     n = require_square(A)
-    b = _dense.as_dense(b)
-    if b.ndim not in (1, 2) or b.shape[0] != n:
-        raise ValueError(f"shapes of A {A.shape} and b {tuple(b.shape)} are incompatible")
+    b = _right_hand_side(A, _dense.as_dense(b))
     for B in (M, M2):
         if B is not None and B.shape != (n, n):
             raise ValueError(f"shapes of A {A.shape} and of the preconditioner {B.shape} differ")
+    return _system(A, M, x0, b, M2)
+
+
+def make_least_squares(A: Any, x0: Any, b: Any) -> System:
+    """As `make_system`, of an `A` of any shape (m, n): `b` has m rows, and x has n.
+
+    On the CPU a complex `x0` makes x complex. An object `A` needs `rmatvec` too.
+    """
+    A = as_operator(A)
+    if len(A.shape) != 2:
+        raise ValueError(f"expected a matrix, but got shape {A.shape}")
+    b = _dense.as_dense(b)
+    b = _right_hand_side(A, b.reshape(1) if b.ndim == 0 else b)
+    if isinstance(x0, str):
+        raise ValueError(f"x0 must be an array; got {x0!r}")
+    x0 = None if x0 is None else _dense.as_dense(x0)
+    if not _dense.is_mlx(b):
+        refuse_traced(x0, "x of an ndarray b")
+        if A.dtype is None:
+            A.dtype = _dtypes.numpy_dtype(A.H.host()(b).dtype)
+        if x0 is not None and host_dtype(x0).kind == "c":
+            b = b.astype(np.promote_types(b.dtype, np.complex64))
+    return _system(A, None, x0, b)
+
+
+def _right_hand_side(A: Operator, b: Any) -> Any:
+    if b.ndim not in (1, 2) or b.shape[0] != A.shape[0]:
+        raise ValueError(f"shapes of A {A.shape} and b {tuple(b.shape)} are incompatible")
     b = b if _dense.is_mlx(b) else np.asarray(b)
-    b = b.reshape(-1) if b.ndim == 2 and b.shape[1] == 1 else b
+    return b.reshape(-1) if b.ndim == 2 and b.shape[1] == 1 else b
+
+
+def _system(A: Operator, M: Operator | None, x0: Any, b: Any, M2: Operator | None = None) -> System:
     on_gpu = A.sparse and mx.default_device() != mx.Device(mx.cpu)
     system = (_on_device if _dense.is_mlx(b) or on_gpu else _on_host)(A, M, b)
     system.M2 = M2
@@ -176,7 +216,8 @@ def _initial_guess(x0: Any, system: System) -> Any:
         x0 = system.b
         for B in (system.M, system.M2):
             x0 = x0 if B is None else system.product(B)(x0)
-    shape, expected = np.shape(x0) if not _dense.is_mlx(x0) else tuple(x0.shape), tuple(system.b.shape)
+    shape = np.shape(x0) if not _dense.is_mlx(x0) else tuple(x0.shape)
+    expected = (system.A.shape[1], *system.b.shape[1:])
     if shape != expected and not (len(expected) == 1 and shape == (*expected, 1)):
         raise ValueError(f"shapes of A {system.A.shape} and x0 {shape} are incompatible")
     if system.lazy:

@@ -108,14 +108,7 @@ def solve(
     A, M, M2, b, x = system.A, system.M, system.M2, system.b, system.x
     if not system.lazy or not is_traced(b, x, A.values, M and M.values, M2 and M2.values):
         return _iterate(method, system, limits, callback, progress)
-    fixed = replace(
-        system,
-        A=A.constant(),
-        M=None if M is None else M.constant(),
-        M2=None if M2 is None else M2.constant(),
-        b=constant(b),
-        x=None if x is None else constant(x),
-    )
+    fixed = system.constant()
     found = _iterate(method, fixed, limits, callback, progress)
     found.x = inverse_product(A, b, _inverse(method, fixed, limits), found.x)
     return found

@@ -11,7 +11,12 @@ run in any space, and be written down once and replayed. Over a space V, for sev
     V.ratio(a, b)          a / b; where b is 0, the method has broken down and the last iterate stands. For several
                            columns: 0 in those that have broken down or converged, which so stay as they are
     V.above(a, least, code)  a; unless |a| > least, the method has broken down as before, with this code
-    V.minus(a), V.conj(a), V.root(a)  -a; the conjugate; the square root of a number that is real
+    V.minus(a), V.conj(a), V.real(a)  -a; the conjugate; the real part
+    V.root(a)              the square root of the real part of a; nan where that is negative
+    V.reciprocal(b)        1 / b, and 0 where b is 0 or, for several columns, one has converged
+    V.rotation(a, b, least=0)  (c, s, r): the plane rotation c a + s b = r, -s a + c b = 0 of real a and b, r >= 0;
+                           zeros where r is at most `least`, and c and s in columns that have converged
+    V.squares(v)           a vector of the squared moduli of the elements of v
     V.eps                  the distance from 1 to the next number
     V.sweep(update, ...)   updates (y, a, b, x), each of which means y <- a y + b x, one after the other, in one pass
                            over memory; a and b are scalars, or 1; where a is 0, y is overwritten. An update reads what
@@ -30,8 +35,8 @@ Methods that keep a basis, orthonormal but for what is put into it as it is, use
 Scalars, but those of V.minus, also take Python's + - * and abs. What V.A and V.M give may be their operand itself or
 share its memory, so no sweep writes to it.
 
-The loop that drives a recurrence also asks for `vector` and `array`, which wrap and unwrap, for `settle`, `norm` and
-`done`, which look at values, and for `codes`.
+The loop that drives a recurrence also asks for `vector` and `array`, which wrap and unwrap, for `settle`, `norm`,
+`numbers` and `done`, which look at values, and for `codes`.
 """
 
 from __future__ import annotations
@@ -165,8 +170,25 @@ class Host(_Single):
     def conj(self, a: Any) -> Any:
         return a.conjugate()
 
+    def real(self, a: Any) -> Any:
+        return a.real
+
     def root(self, a: Any) -> Any:
-        return math.sqrt(a.real)
+        return math.sqrt(a.real) if a.real >= 0 else math.nan
+
+    def reciprocal(self, b: Any) -> Any:
+        return 1 / b if b else 0.0
+
+    def rotation(self, a: Any, b: Any, least: Any = _ZERO) -> tuple[Any, Any, Any]:
+        r = math.hypot(a, b)
+        return (a / r, b / r, r) if r > least else (0.0, 0.0, 0.0)
+
+    def squares(self, v: Any) -> Any:
+        return self.vector(np.square(abs(self.array(v))))
+
+    def numbers(self, scalars: Any) -> list[list[float]]:
+        """These real scalars as numbers; one list, or one for each column."""
+        return [list(map(float, scalars))]
 
     def sweep(self, *updates: Any, squared: bool = False) -> list[Any]:
         t, made = self._scratch, []
@@ -328,7 +350,19 @@ class HostColumns(_Several, HostBlocks):
         return a
 
     def root(self, a: Any) -> Any:
-        return np.sqrt(a.real)
+        return np.sqrt(a.real, out=np.full_like(a.real, math.nan), where=a.real >= 0)
+
+    def reciprocal(self, b: Any) -> Any:
+        return np.divide(1, b, out=np.zeros_like(b), where=self._open & (b != 0))
+
+    def rotation(self, a: Any, b: Any, least: Any = _ZERO) -> tuple[Any, Any, Any]:
+        r = np.hypot(a, b)
+        r = np.where(self._open & (r > least), r, 0)
+        inverse = self.reciprocal(r)
+        return a * inverse, b * inverse, r
+
+    def numbers(self, scalars: Any) -> list[list[float]]:
+        return _by_column(scalars)
 
     def _update(self, updates: Any, squared: bool, blocks: range) -> Any:
         tall = [(y, self._tall(a), self._tall(b), x) for y, a, b, x in updates]
@@ -339,6 +373,10 @@ class HostColumns(_Several, HostBlocks):
     def _tall(self, a: Any) -> Any:
         """Scalars repeated along the rows of a block: NumPy runs over arrays of one shape as over one long vector."""
         return np.repeat(a[None], len(self._scratch), axis=0) if isinstance(a, np.ndarray) else a
+
+
+def _by_column(scalars: Any) -> list[list[float]]:
+    return np.stack(scalars, axis=1).tolist()
 
 
 def _column_sums(x: np.ndarray, ones: np.ndarray) -> np.ndarray:
@@ -426,8 +464,27 @@ class Lazy(_Single):
     def conj(self, a: mx.array) -> mx.array:
         return mx.conj(a) if self._complex else a
 
+    def real(self, a: mx.array) -> mx.array:
+        return mx.real(a) if self._complex else a
+
     def root(self, a: mx.array) -> mx.array:
-        return mx.sqrt(mx.real(a) if self._complex else a)
+        return mx.sqrt(self.real(a))
+
+    def reciprocal(self, b: mx.array) -> mx.array:
+        return mx.where(b == 0, 0, 1 / b)
+
+    def rotation(self, a: mx.array, b: Any, least: Any = _ZERO) -> tuple[mx.array, mx.array, mx.array]:
+        r = mx.sqrt(a * a + b * b)
+        if least is not _ZERO:
+            r = mx.where(r > least, r, 0)
+        inverse = self.reciprocal(r)
+        return a * inverse, b * inverse, r
+
+    def squares(self, v: mx.array) -> mx.array:
+        return mx.square(mx.abs(v))
+
+    def numbers(self, scalars: Any) -> list[list[float]]:
+        return [[a.item() for a in scalars]]
 
     def sweep(self, *updates: Any, squared: bool = False) -> list[Any]:
         made: list[Any] = []
@@ -510,6 +567,12 @@ class LazyColumns(_Several, Lazy):
 
     def ratio(self, a: Any, b: Any) -> mx.array:
         return mx.where(self._live & (b != 0), super().ratio(a, b), 0)
+
+    def reciprocal(self, b: mx.array) -> mx.array:
+        return mx.where(self._live & (b != 0), 1 / b, 0)
+
+    def numbers(self, scalars: Any) -> list[list[float]]:
+        return _by_column([_dense.view(a) for a in scalars])
 
     def above(self, a: mx.array, least: Any, code: int) -> mx.array:
         size = abs(a)

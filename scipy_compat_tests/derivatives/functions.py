@@ -232,6 +232,23 @@ FUNCTIONS = {
     "linalg.factorized": solved(lambda A, b: linalg.factorized(A.tocsc())(b)),
     "linalg.inv": [lambda A, o: linalg.inv(A.tocsc())],
     "linalg.is_sptriangular": [lambda A, o: linalg.is_sptriangular(A)],
+    **{
+        f"linalg.{solve.__name__}": [
+            *solved(lambda A, b, solve=solve: solve(A, b, 0.0, 1e-13, 1e-13)[0]),
+            *solved(lambda A, b, solve=solve: solve(A[:, :3], b, 0.5, 1e-13, 1e-13)[0]),
+            lambda A, o, solve=solve: solve(A[:3], o.b[:3], 0.5, 1e-13, 1e-13, x0=o.b)[0],
+            lambda A, o, solve=solve: solve(CONSTANT_CSR, np.ones(4), 0.5, 1e-13, 1e-13, x0=o.b)[0],
+            lambda A, o, solve=solve: solve(A, o.b, o.s, 1e-13, 1e-13)[0],
+            lambda A, o, solve=solve: solve(o.D[:, :3], o.b, 0.0, 1e-13, 1e-13)[0],
+        ]
+        for solve in (linalg.lsqr, linalg.lsmr)
+    },
+    "linalg.minres": [
+        *solved(lambda A, b: linalg.minres(spd(A), b, rtol=1e-15)[0]),
+        lambda A, o: linalg.minres(spd(A), o.b, o.b, rtol=1e-15, shift=0.1)[0],
+        lambda A, o: linalg.minres(spd(CONSTANT_CSR), o.b, rtol=1e-15, shift=o.s)[0],
+        lambda A, o: linalg.minres(o.D.T @ o.D + mx.eye(4, dtype=mx.float64), o.b, rtol=1e-15)[0],
+    ],
     "linalg.matrix_power": [lambda A, o, n=n: linalg.matrix_power(A, n) for n in (1, 2, 3)],
     "linalg.norm": [
         *(lambda A, o, k=k: linalg.norm(A, k) for k in (None, "fro", 1, -1, np.inf, -np.inf, 2)),

@@ -5,6 +5,7 @@ import warnings
 import mlx.core as mx
 import numpy as np
 import scipy.sparse
+import scipy.sparse.linalg
 
 import mlx_sparse as sp
 
@@ -44,6 +45,18 @@ def general(n, dtype, seed=0):
     if dtype in "FD":
         A = A + 1j * scipy.sparse.random_array((n, n), density=min(1.0, 4.0 / n), rng=rng, dtype=np.float64)
     return (A + scipy.sparse.diags_array(1.0 + abs(A).sum(axis=1))).tocsr().astype(dtype)
+
+
+def indefinite(n, dtype, seed=0):
+    """SciPy csr array, Hermitian, with about as many negative eigenvalues as positive ones, well conditioned."""
+    A = hermitian(n, "D" if dtype in "FD" else "d", seed)
+    sign = np.random.default_rng(seed).choice([-1.0, 1.0], n)
+    return (A - scipy.sparse.diags_array(A.diagonal() * (1 - sign))).tocsr().astype(dtype)
+
+
+def tall(n, dtype):
+    """SciPy csr array of n columns and 3 n / 2 rows, of full rank, well conditioned."""
+    return general(n + n // 2, dtype)[:, :n].tocsr()
 
 
 def triangle(n, dtype, lower):
@@ -89,6 +102,16 @@ def check_namespace(x, namespace):
 
 
 def residual(S, x, b):
-    """|b - S x| / |b| in double precision."""
+    """|b - S x| / |b| in double precision; where S has more rows than columns, of the normal equations."""
     S, x, b = S.astype(np.complex128), np.asarray(x).astype(np.complex128), np.asarray(b).astype(np.complex128)
-    return np.linalg.norm(b - S @ x) / np.linalg.norm(b)
+    r = b - S @ x
+    if S.shape[0] > S.shape[1]:
+        r, b = S.conj().T @ r, S.conj().T @ b
+    return np.linalg.norm(r) / np.linalg.norm(b)
+
+
+def solution(S, b):
+    """x of S x = b, or of least squares."""
+    if S.shape[0] == S.shape[1]:
+        return scipy.sparse.linalg.spsolve(S.tocsc(), b)
+    return np.linalg.lstsq(S.toarray(), b, rcond=None)[0]

@@ -39,6 +39,8 @@ PROBLEMS = (
     Problem("line", frozenset({"definite", "general"}), systems.line),
     Problem("lower", frozenset({"lower"}), partial(systems.triangle, lower=True)),
     Problem("upper", frozenset({"upper"}), partial(systems.triangle, lower=False)),
+    Problem("indefinite", frozenset({"indefinite"}), systems.indefinite),
+    Problem("tall", frozenset({"tall"}), systems.tall),
     Problem("laplacian", frozenset({"semidefinite"}), systems.laplacian),
 )
 
@@ -53,9 +55,13 @@ class Solver:
     inverted: Callable[[Any], Any] = lambda S: S  # what is inverted, of the matrix that is given
     one_column: bool = False  # whether b of shape (n, 1) gives x of that shape, or else of (n,)
     iterate: Callable[..., Any] | None = None  # (A, b, x0, rtol=, atol=, maxiter=, M=, callback=) -> (x, info)
+    atol: bool = True  # whether `iterate` takes it
+    guessed: int = 0  # the steps that it takes from a first guess which is the solution
+    least: bool = False  # whether it solves an inconsistent system too, in the sense of least squares
     twin: Callable[..., Any] | None = None  # SciPy's `iterate`, whose callback takes xk
     calls: int = 0  # of the callback before the first step
     finite: bool = False  # whether b with nan is an error
+    twin_takes: str = "fdFD"  # dtypes
     make: Callable[..., Any] | None = None  # A -> what solves, where that is made beforehand
     direct: bool = True  # whether it solves without iterating
     adjoint: bool = False  # whether it asks for products with the adjoint
@@ -89,6 +95,15 @@ def _in_cycles(name, long, calls=0, finite=False, **options):
     kinds = ("general", "semidefinite")
     cycles = {"iterate": partial(solver, **options), "twin": of_scipy, "calls": calls, "finite": finite}
     return Solver(name, kinds, _iterative(partial(solver, **long)), systems.ALL_FORMATS, direct=False, **cycles)
+
+
+def _least_squares(solve):
+    def found(A, b, rtol):
+        x, istop, *_ = solve(A, b, 0.0, 1e-3 * rtol, 1e-3 * rtol, 0.0, 1000)
+        assert np.isin(istop, (1, 2, 4, 5)).all()
+        return x
+
+    return found
 
 
 def _jacobi(A):
@@ -166,6 +181,19 @@ SOLVERS = (
     _in_cycles("gmres", {"restart": 100}, restart=4, callback_type="x"),
     _in_cycles("lgmres", {"inner_m": 100}, calls=1, finite=True, inner_m=2, outer_k=1),
     _in_cycles("gcrotmk", {"m": 100}, calls=1, finite=True, m=2, k=2),
+    _krylov(
+        "minres",
+        ("definite", "indefinite", "semidefinite"),
+        lambda A, b, rtol: linalg.minres(A, b, rtol=1e-4 * rtol)[0],
+        iterate=lambda *args, rtol=1e-7, **options: linalg.minres(*args, rtol=rtol, **options),
+        twin=lambda *args, rtol=1e-7, **options: _twin.minres(*args, rtol=rtol, **options),
+        twin_takes="fd",
+        atol=False,
+        guessed=1,
+        least=True,
+    ),
+    _krylov("lsqr", ("tall",), _least_squares(linalg.lsqr)),
+    _krylov("lsmr", ("tall",), _least_squares(linalg.lsmr)),
     Solver("spsolve", ("general",), lambda A, b, rtol: linalg.spsolve(A, b)),
     _lu("splu", solve=_factored(linalg.splu), make=linalg.splu),
     _lu("splu-T", solve=_factored(linalg.splu, "T"), inverted=lambda S: S.T),
@@ -179,7 +207,9 @@ SOLVERS = (
 )
 
 
-def rows(condition=lambda solver: True, every=False, kinds=("definite", "general", "lower", "upper")):
+def rows(
+    condition=lambda solver: True, every=False, kinds=("definite", "general", "lower", "upper", "indefinite", "tall")
+):
     """Parameters (solver, problem): with `every` problem of these kinds that a solver takes, or with the first."""
     found = []
     for solver in filter(condition, SOLVERS):
@@ -202,6 +232,10 @@ def iterative(solver):
     return solver.iterate is not None
 
 
+def takes_atol(solver):
+    return iterative(solver) and solver.atol
+
+
 def eps(dtype):
     return float(np.finfo(dtype).eps)
 
@@ -210,4 +244,5 @@ def eps(dtype):
 def tolerance(solver, problem, n, dtype):
     """What rounding may leave of the residual and of the solution, relative to b and to x."""
     condition = np.linalg.cond(solver.inverted(problem.matrix(n, dtype)).toarray())
-    return 100 * eps(dtype) * condition * solver.lost
+    power = 2 if "tall" in problem.kinds else 1  # of least squares, by perturbation theory
+    return 100 * eps(dtype) * condition**power * solver.lost

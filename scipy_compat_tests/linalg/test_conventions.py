@@ -12,7 +12,7 @@ import mlx_sparse as sp
 
 from . import table
 from .systems import ALL_FORMATS, NAMESPACES, as_namespace, check_namespace, ours, residual, vector
-from .table import direct, each, iterative, tolerance
+from .table import direct, each, iterative, takes_atol, tolerance
 
 N = 80
 SMALL = {
@@ -20,6 +20,7 @@ SMALL = {
     "general": [[3, 1], [1, 2]],
     "lower": [[2, 0], [1, 4]],
     "upper": [[2, 1], [0, 4]],
+    "tall": [[2], [1]],
 }
 
 
@@ -30,7 +31,8 @@ SMALL = {
 def test_integers_and_lists(solver, problem):
     S = np.array(SMALL[solver.takes[0]])
     A = sp.csc_array(S) if "csc" in solver.formats else sp.csr_array(S)
-    expected = np.linalg.solve(solver.inverted(scipy.sparse.csr_array(S.astype(float))).toarray(), [1, 5])
+    inverted = solver.inverted(scipy.sparse.csr_array(S.astype(float))).toarray()
+    expected = np.linalg.lstsq(inverted, [1, 5], rcond=None)[0]
     for b, kind in (([1, 5], np.ndarray), (np.array([1, 5]), np.ndarray), (mx.array([1, 5], dtype=mx.int64), mx.array)):
         x = solver(A, b, 1e-7)
         assert type(x) is kind
@@ -42,7 +44,7 @@ def test_integers_and_lists(solver, problem):
 @each()
 def test_half_precision_is_solved_in_float32(solver, problem, half):
     A = ours(problem.matrix(N, "f"), solver.formats[0]).astype(half)
-    b = mx.array(vector(N, "f")).astype(half)
+    b = mx.array(vector(A.shape[0], "f")).astype(half)
     rounded = scipy.sparse.csr_array(A.astype(mx.float32).toarray())
     x = solver(A, b, 1e-6)
     assert x.dtype == mx.float32
@@ -139,6 +141,8 @@ def test_kinds_of_operator(solver, problem, dtype, namespace):
 @each(iterative)
 def test_iterates_are_scipys(solver, problem, dtype, namespace, preconditioned):
     S, b = problem.matrix(N, dtype), vector(N, dtype)
+    if dtype not in solver.twin_takes:
+        return
     D = scipy.sparse.diags_array(1 / S.diagonal()).tocsr().astype(dtype)
     M = D if preconditioned else None
     iterates, reference = [], []
@@ -171,7 +175,7 @@ def test_first_guess(solver, problem, dtype, namespace, guess):
     x, info = solver.iterate(ours(S), as_namespace(b, namespace), given, callback=steps.append)
     assert info == 0 and residual(S, x, b) < 1e-4
     if guess in ("good", "column"):
-        assert len(steps) == solver.calls
+        assert solver.calls <= len(steps) <= solver.calls + solver.guessed
         np.testing.assert_array_equal(np.asarray(given).ravel(), x0.astype(dtype).ravel())
 
 
@@ -200,13 +204,16 @@ def test_maxiter_exhausted(solver, problem, dtype, namespace, maxiter):
     S, b = problem.matrix(N, dtype), vector(N, dtype)
     steps = []
     x, info = solver.iterate(ours(S), as_namespace(b, namespace), maxiter=maxiter, rtol=1e-12, callback=steps.append)
+    assert info == maxiter == len(steps)
+    if dtype not in solver.twin_takes:
+        return
     y, expected = solver.twin(S, b, maxiter=maxiter, rtol=1e-12)
-    assert info == expected == maxiter == len(steps)
+    assert info == expected
     np.testing.assert_allclose(np.asarray(x), y, rtol=0, atol=tolerance(solver, problem, N, dtype))
 
 
 @pytest.mark.parametrize("namespace", NAMESPACES)
-@each(iterative)
+@each(takes_atol)
 def test_atol_alone_decides(solver, problem, dtype, namespace):
     S, b = problem.matrix(N, dtype), vector(N, dtype)
     x, info = solver.iterate(ours(S), as_namespace(b, namespace), rtol=0.0, atol=0.5)
