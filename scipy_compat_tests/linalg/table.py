@@ -66,6 +66,7 @@ class Solver:
     direct: bool = True  # whether it solves without iterating
     adjoint: bool = False  # whether it asks for products with the adjoint
     halves: bool = False  # whether it may end within an iteration, of which `callback` then learns nothing
+    informs: bool = True  # whether `iterate` takes return_info and progress
     lost: int = 1  # how many times as much as for others rounding may leave
 
     def __call__(self, A, b, rtol=1e-6):
@@ -94,7 +95,9 @@ def _in_cycles(name, long, calls=0, finite=False, **options):
     solver = getattr(linalg, name)
     kinds = ("general", "semidefinite")
     cycles = {"iterate": partial(solver, **options), "twin": of_scipy, "calls": calls, "finite": finite}
-    return Solver(name, kinds, _iterative(partial(solver, **long)), systems.ALL_FORMATS, direct=False, **cycles)
+    return Solver(
+        name, kinds, _iterative(partial(solver, **long)), systems.ALL_FORMATS, direct=False, informs=False, **cycles
+    )
 
 
 def _least_squares(solve):
@@ -158,7 +161,8 @@ def _with_unit_diagonal(S):
 _complete = partial(linalg.spilu, drop_tol=0, fill_factor=50)
 _twin = scipy.sparse.linalg
 _krylov = partial(Solver, formats=systems.ALL_FORMATS, direct=False)
-_tfqmr = partial(_krylov, lost=10)  # it goes by a bound of the residual
+_qmr = partial(_krylov, lost=2)
+_drifting = partial(_krylov, lost=10)  # their residuals rise before they fall, or are known by a bound only
 _any = ("general", "semidefinite")
 _lu = partial(Solver, takes=("general",), formats=("csc",), gradients=("b",), one_column=True)
 _lower = partial(Solver, takes=("lower",), one_column=True)
@@ -169,15 +173,17 @@ SOLVERS = (
     _krylov("cg", ("definite", "semidefinite"), _iterative(linalg.cg), iterate=linalg.cg, twin=_twin.cg),
     _krylov("cg-jacobi", _spd, _iterative(linalg.cg, _jacobi)),
     Solver("cg-spilu", _spd, _iterative(linalg.cg, _incomplete), ("csc",), ("b",), direct=False),
-    _krylov("cgs", _any, _iterative(linalg.cgs), iterate=linalg.cgs, twin=_twin.cgs, lost=10),
+    _drifting("cgs", _any, _iterative(linalg.cgs), iterate=linalg.cgs, twin=_twin.cgs),
     _krylov("bicg", _any, _iterative(linalg.bicg), iterate=linalg.bicg, twin=_twin.bicg, adjoint=True),
     _krylov("bicg-jacobi", ("general",), _iterative(linalg.bicg, _jacobi), adjoint=True),
-    _krylov("bicgstab", _any, _iterative(linalg.bicgstab), iterate=linalg.bicgstab, twin=_twin.bicgstab, halves=True),
+    _krylov(
+        "bicgstab", ("general",), _iterative(linalg.bicgstab), iterate=linalg.bicgstab, twin=_twin.bicgstab, halves=True
+    ),
     _krylov("bicgstab-jacobi", ("general",), _iterative(linalg.bicgstab, _jacobi)),
-    _krylov("qmr", _any, _iterative(_one_sided), iterate=_one_sided, twin=_scipys_one_sided, adjoint=True),
-    _krylov("qmr-two", ("general",), _iterative(_two_sided, _jacobi), adjoint=True),
-    _tfqmr("tfqmr", _any, _iterative(linalg.tfqmr), iterate=linalg.tfqmr, twin=_preconditioned_on_the_right),
-    _tfqmr("tfqmr-jacobi", ("general",), _iterative(linalg.tfqmr, _jacobi)),
+    _qmr("qmr", _any, _iterative(_one_sided), iterate=_one_sided, twin=_scipys_one_sided, adjoint=True),
+    _qmr("qmr-two", ("general",), _iterative(_two_sided, _jacobi), adjoint=True),
+    _drifting("tfqmr", _any, _iterative(linalg.tfqmr), iterate=linalg.tfqmr, twin=_preconditioned_on_the_right),
+    _drifting("tfqmr-jacobi", ("general",), _iterative(linalg.tfqmr, _jacobi)),
     _in_cycles("gmres", {"restart": 100}, restart=4, callback_type="x"),
     _in_cycles("lgmres", {"inner_m": 100}, calls=1, finite=True, inner_m=2, outer_k=1),
     _in_cycles("gcrotmk", {"m": 100}, calls=1, finite=True, m=2, k=2),
@@ -188,6 +194,7 @@ SOLVERS = (
         iterate=lambda *args, rtol=1e-7, **options: linalg.minres(*args, rtol=rtol, **options),
         twin=lambda *args, rtol=1e-7, **options: _twin.minres(*args, rtol=rtol, **options),
         twin_takes="fd",
+        informs=False,
         atol=False,
         guessed=1,
         least=True,
@@ -226,6 +233,10 @@ def each(condition=lambda solver: True, **options):
 
 def direct(solver):
     return solver.direct
+
+
+def informs(solver):
+    return iterative(solver) and solver.informs
 
 
 def iterative(solver):

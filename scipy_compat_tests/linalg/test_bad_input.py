@@ -85,9 +85,12 @@ def test_breakdown(solver, problem, dtype, namespace, columns):
     """A zero matrix: the last iterate, which is finite, and no convergence but in the sense of least squares."""
     A = sp.csr_array((8, 8), dtype=np.dtype(dtype))
     b = np.ones(8 if columns is None else (8, columns), dtype)
-    _, expected = solver.twin(A.to_scipy(), np.ones(8, dtype), maxiter=5)
+    expected = 0 if solver.least else 5
+    if solver.informs:  # of codes
+        with np.errstate(all="ignore"):
+            _, expected = solver.twin(A.to_scipy(), np.ones(8, dtype), maxiter=5)
     x, info = solver.iterate(A, as_namespace(b, namespace), maxiter=5)
-    assert info == (0 if solver.least else expected) and (solver.least or info != 0) and not np.asarray(x).any()
+    assert info == expected and (solver.least or info != 0) and not np.asarray(x).any()
 
 
 @pytest.mark.parametrize("namespace", NAMESPACES)

@@ -37,9 +37,9 @@ def test_columns(solver, problem, dtype):
 def test_a_column_stops_by_itself(solver, problem, dtype, namespace, n):
     """Each column takes the steps that it takes alone, and is left as it is while the others go on.
 
-    Of methods for general systems the number of steps depends on rounding, which in single precision may be one.
+    Of methods for general systems the number of steps depends on rounding, in single precision by one or a few.
     """
-    near = int(dtype in "fF" and "general" in solver.takes)
+    near = (3 if solver.lost > 1 else 1) * (dtype in "fF" and "general" in solver.takes)
     S = problem.build(n, dtype)
     B = vectors(n, dtype, 5)
     B[:, 1] = 0
@@ -60,7 +60,7 @@ def test_a_column_stops_by_itself(solver, problem, dtype, namespace, n):
     )
     assert info == 0 and abs(len(iterates) - max(steps)) <= near
     scale = abs(np.asarray(X)).max()
-    np.testing.assert_allclose(np.asarray(X), np.stack(alone, axis=1), rtol=0, atol=2e-5 * scale)
+    np.testing.assert_allclose(np.asarray(X), np.stack(alone, axis=1), rtol=0, atol=2e-5 * scale * solver.lost)
     for j, count in enumerate(steps):
         for xk in iterates[max(count + near - (not solver.halves), 0) :]:
             np.testing.assert_array_equal(xk[:, j], np.asarray(X)[:, j])
@@ -74,8 +74,9 @@ def test_first_guesses_and_preconditioners_of_columns(solver, problem, dtype, na
     S, B = problem.matrix(N, dtype), vectors(N, dtype, 3)
     M = ours(scipy.sparse.diags_array(1 / S.diagonal()).tocsr().astype(dtype))
     for x0 in (None, "Mb", as_namespace(vectors(N, dtype, 3), namespace)):
-        X, info = solver.iterate(ours(S), as_namespace(B, namespace), x0, M=M)
-        assert info == 0 and residual(S, X, B) < 1e-4
+        rtol = {"rtol": 1e-5 * solver.lost} if solver.lost > 1 else {}
+        X, info = solver.iterate(ours(S), as_namespace(B, namespace), x0, M=M, **rtol)
+        assert info == 0 and residual(S, X, B) < 1e-4 * solver.lost
         check_namespace(X, namespace)
 
 

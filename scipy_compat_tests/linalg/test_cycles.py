@@ -126,7 +126,7 @@ def test_the_basis_is_orthonormal(dtype, namespace, n):
     start = vector(n, dtype)
     nearby = [start + 1e3 * eps(dtype) * vector(n, dtype, seed) for seed in range(2, 8)]
     given = [as_namespace(v, namespace) for v in (start, *nearby)]
-    V = space(given[0], None, None)
+    V = space(given[0], {"A": None, "M": None})
     basis, made = V.basis(len(given) + 1), []
     for w in given:
         v, (*_, length) = V.extend(basis, V.vector(w))

@@ -207,12 +207,13 @@ def test_derivatives_keep_no_iterates(solver, problem, device):
     A, b = ours(line(n, "f") + 3e-3 * scipy.sparse.eye_array(n, dtype="f")), mx.ones(n)
     steps = []
     solver.iterate(A, b, callback=lambda xk: steps.append(None))
-    assert len(steps) > 60
+    most = 60 if solver.adjoint else 40  # vectors
+    assert len(steps) > most
     mx.eval(A.data)
     mx.reset_peak_memory()
     before = mx.get_active_memory()
     mx.eval(mx.grad(lambda b: curved(solver.iterate(A, b)[0]))(b))
-    assert mx.get_peak_memory() - before < 40 * b.nbytes
+    assert mx.get_peak_memory() - before < most * b.nbytes
 
 
 # ---- nothing that looks like a gradient of zero -------------------------------------------------------------------

@@ -13,7 +13,7 @@ import mlx_sparse as sp
 from mlx_sparse import linalg
 
 from .systems import NAMESPACES, as_namespace, ours, residual, vector, vectors
-from .table import each, iterative
+from .table import each, informs, iterative
 
 N = 40
 # Integer systems in which a method breaks down: (solver, A, b, the code)
@@ -50,7 +50,7 @@ def test_codes(name, A, b, code, namespace):
 
 
 @pytest.mark.parametrize("namespace", NAMESPACES)
-@each(iterative)
+@each(informs)
 def test_a_broken_column_leaves_the_others(solver, problem, namespace):
     """Two systems as one: in the half where A is zero the first column breaks down, the second has nothing to do."""
     S = problem.matrix(N, "f")
@@ -65,7 +65,7 @@ def test_a_broken_column_leaves_the_others(solver, problem, namespace):
 
 
 @pytest.mark.parametrize("namespace", NAMESPACES)
-@each(iterative)
+@each(informs)
 def test_info(solver, problem, namespace):
     S, b = problem.matrix(N, "f"), vector(N, "f")
     steps = []
@@ -98,7 +98,7 @@ def test_plot():
         plt.close(figure)
 
 
-@each(iterative)
+@each(informs)
 def test_progress(solver, problem, monkeypatch):
     bars = []
 
