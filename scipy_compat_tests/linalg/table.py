@@ -67,6 +67,7 @@ class Solver:
     adjoint: bool = False  # whether it asks for products with the adjoint
     halves: bool = False  # whether it may end within an iteration, of which `callback` then learns nothing
     informs: bool = True  # whether `iterate` takes return_info and progress
+    asks: int = 10  # how many times as accurate a solution it is asked for as is looked for
     lost: int = 1  # how many times as much as for others rounding may leave
 
     def __call__(self, A, b, rtol=1e-6):
@@ -161,7 +162,7 @@ def _with_unit_diagonal(S):
 _complete = partial(linalg.spilu, drop_tol=0, fill_factor=50)
 _twin = scipy.sparse.linalg
 _krylov = partial(Solver, formats=systems.ALL_FORMATS, direct=False)
-_qmr = partial(_krylov, lost=2)
+_exact = partial(_krylov, lost=10, asks=100)  # the residuals that they know are not quite those of their iterates
 _drifting = partial(_krylov, lost=10)  # their residuals rise before they fall, or are known by a bound only
 _any = ("general", "semidefinite")
 _lu = partial(Solver, takes=("general",), formats=("csc",), gradients=("b",), one_column=True)
@@ -176,12 +177,10 @@ SOLVERS = (
     _drifting("cgs", _any, _iterative(linalg.cgs), iterate=linalg.cgs, twin=_twin.cgs),
     _krylov("bicg", _any, _iterative(linalg.bicg), iterate=linalg.bicg, twin=_twin.bicg, adjoint=True),
     _krylov("bicg-jacobi", ("general",), _iterative(linalg.bicg, _jacobi), adjoint=True),
-    _krylov(
-        "bicgstab", ("general",), _iterative(linalg.bicgstab), iterate=linalg.bicgstab, twin=_twin.bicgstab, halves=True
-    ),
-    _krylov("bicgstab-jacobi", ("general",), _iterative(linalg.bicgstab, _jacobi)),
-    _qmr("qmr", _any, _iterative(_one_sided), iterate=_one_sided, twin=_scipys_one_sided, adjoint=True),
-    _qmr("qmr-two", ("general",), _iterative(_two_sided, _jacobi), adjoint=True),
+    _exact("bicgstab", _any, _iterative(linalg.bicgstab), iterate=linalg.bicgstab, twin=_twin.bicgstab, halves=True),
+    _exact("bicgstab-jacobi", ("general",), _iterative(linalg.bicgstab, _jacobi)),
+    _exact("qmr", _any, _iterative(_one_sided), iterate=_one_sided, twin=_scipys_one_sided, adjoint=True),
+    _exact("qmr-two", ("general",), _iterative(_two_sided, _jacobi), adjoint=True),
     _drifting("tfqmr", _any, _iterative(linalg.tfqmr), iterate=linalg.tfqmr, twin=_preconditioned_on_the_right),
     _drifting("tfqmr-jacobi", ("general",), _iterative(linalg.tfqmr, _jacobi)),
     _in_cycles("gmres", {"restart": 100}, restart=4, callback_type="x"),

@@ -22,7 +22,7 @@ def test_columns(solver, problem, dtype):
         for format in solver.formats[-2:]:
             for namespace in NAMESPACES:
                 given = as_namespace(B, namespace)
-                X = solver(ours(S, format), given, tol / 10)
+                X = solver(ours(S, format), given, tol / solver.asks)
                 check_namespace(X, namespace)
                 assert tuple(X.shape) == shape and np.asarray(X).dtype == np.dtype(dtype)
                 X = np.asarray(X).reshape(N, columns)

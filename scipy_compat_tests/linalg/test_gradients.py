@@ -64,7 +64,7 @@ def losses(solver, problem, dtype, format, columns):
 
     def mine(values, b):
         B = A.with_data(values) if "values" in solver.gradients else A
-        return curved(solver(B, b, tol / 10))
+        return curved(solver(B, b, tol / solver.asks))
 
     def theirs(values, b):
         X = transform(full(values if "values" in solver.gradients else A.data))
@@ -132,7 +132,7 @@ def test_second_derivatives(solver, problem, dtype):
 def test_dense_operator(solver, problem, dtype):
     S, b, tol = problem.matrix(N, dtype), as_namespace(vector(N, dtype), "mlx"), tolerance(solver, problem, N, dtype)
     X = as_namespace(S.toarray(), "mlx")
-    found = mx.grad(lambda X, b: curved(solver(X, b, tol / 10)), argnums=(0, 1))(X, b)
+    found = mx.grad(lambda X, b: curved(solver(X, b, tol / solver.asks)), argnums=(0, 1))(X, b)
     expected = mx.grad(lambda X, b: curved(dense_inverse(X) @ b), argnums=(0, 1))(X, b)
     for mine, theirs in zip(found, expected, strict=True):
         close(mine, theirs, 2 * tol)
@@ -154,9 +154,9 @@ class MatrixFree:
 @each(iterative)
 def test_operators_are_differentiable_in_b(solver, problem, dtype):
     S, b, tol = problem.matrix(N, dtype), as_namespace(vector(N, dtype), "mlx"), tolerance(solver, problem, N, dtype)
-    expected = mx.grad(lambda b: curved(solver(ours(S), b, tol / 10)))(b)
+    expected = mx.grad(lambda b: curved(solver(ours(S), b, tol / solver.asks)))(b)
     for A in (MatrixFree(ours(S)), scipy.sparse.linalg.aslinearoperator(S), S, S.toarray()):
-        close(mx.grad(lambda b, A=A: curved(solver(A, b, tol / 10)))(b), expected, 2 * tol)
+        close(mx.grad(lambda b, A=A: curved(solver(A, b, tol / solver.asks)))(b), expected, 2 * tol)
 
 
 @each(iterative)
@@ -168,12 +168,12 @@ def test_guess_and_preconditioner_have_no_influence(solver, problem, dtype):
     def loss(values, b, scale):
         B = A.with_data(values)
         M = sp.csr_array(sp.diags_array(1 / B.diagonal())) * scale
-        x, info = solver.iterate(B, b, scale * b, rtol=tol / 10, M=M)
+        x, info = solver.iterate(B, b, scale * b, rtol=tol / solver.asks, M=M)
         assert info == 0
         return curved(x)
 
     found = mx.grad(loss, argnums=(0, 1, 2))(A.data, b, mx.array(1.0, dtype=b.dtype))
-    expected = mx.grad(lambda v, b: curved(solver(A.with_data(v), b, tol / 10)), argnums=(0, 1))(A.data, b)
+    expected = mx.grad(lambda v, b: curved(solver(A.with_data(v), b, tol / solver.asks)), argnums=(0, 1))(A.data, b)
     close(found[0], expected[0], 2 * tol)
     close(found[1], expected[1], 2 * tol)
     assert found[2].item() == 0

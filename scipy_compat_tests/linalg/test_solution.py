@@ -22,7 +22,7 @@ def test_solution(solver, problem, dtype):
             A, given = ours(S, format), as_namespace(b, namespace)
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
-                x = solver(A, given, tol / 10)
+                x = solver(A, given, tol / solver.asks)
             check_namespace(x, namespace)
             assert tuple(x.shape) == expected.shape == (N,)
             assert np.asarray(x).dtype == expected.dtype == np.dtype(dtype)
