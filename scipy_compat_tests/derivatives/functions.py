@@ -220,7 +220,10 @@ FUNCTIONS = {
     ],
     **{
         f"linalg.{solve.__name__}": iterated(solve)
-        for solve in (linalg.cg, linalg.gcrotmk, linalg.gmres, linalg.lgmres)
+        for solve in (
+            *(linalg.cg, linalg.cgs, linalg.bicg, linalg.bicgstab, linalg.qmr, linalg.tfqmr),
+            *(linalg.gcrotmk, linalg.gmres, linalg.lgmres),
+        )
     },
     "linalg.expm": [lambda A, o: linalg.expm(A), lambda A, o: linalg.expm(o.D)],
     "linalg.expm_multiply": [
@@ -318,7 +321,7 @@ EXEMPT = {
     *("SparseEfficiencyWarning", "SparseWarning", "__version__", "indexed", "io", "linalg", "runtime", "sparray"),
     *("spmatrix", "use_cpu", "use_device", "use_gpu", "issparse", "isspmatrix", "eye", "eye_array", "identity", "rand"),
     *(f"isspmatrix_{fmt}" for fmt in ("bsr", "coo", "csc", "csr", "dia", "dok", "lil")),
-    *("random", "from_scipy", "linalg.MatrixRankWarning", "linalg.SuperLU", "linalg.use_solver"),
+    *("random", "from_scipy", "linalg.MatrixRankWarning", "linalg.SuperLU", "linalg.use_solver", "linalg.SolverInfo"),
 }
 # Zero derivatives that are true: of index arrays, of what is told by the structure, of positions of extremes.
 ZERO_FUNCTIONS = {
