@@ -163,7 +163,7 @@ _complete = partial(linalg.spilu, drop_tol=0, fill_factor=50)
 _twin = scipy.sparse.linalg
 _krylov = partial(Solver, formats=systems.ALL_FORMATS, direct=False)
 _exact = partial(_krylov, lost=10, asks=100)  # the residuals that they know are not quite those of their iterates
-_drifting = partial(_krylov, lost=10)  # their residuals rise before they fall, or are known by a bound only
+_drifting = partial(_krylov, lost=50)  # their residuals rise before they fall, or are known by a bound only
 _any = ("general", "semidefinite")
 _lu = partial(Solver, takes=("general",), formats=("csc",), gradients=("b",), one_column=True)
 _lower = partial(Solver, takes=("lower",), one_column=True)
