@@ -59,11 +59,6 @@ def default_float() -> mx.Dtype:
     return mx.float64 if on_cpu() else mx.float32
 
 
-def default_complex() -> mx.Dtype:
-    """complex128 where the default device can hold it, else complex64."""
-    return complex128 if on_cpu() else mx.complex64
-
-
 def mlx_dtype(dtype: Any) -> mx.Dtype:
     """Value dtype for an MLX dtype, a NumPy dtype or anything `numpy.dtype` accepts.
 
