@@ -69,6 +69,12 @@ class Solution:
     history: list[Any]  # norms of the recurrence's residuals, first and after each iteration: a number, or by column
 
 
+def check_atol(atol: Any) -> float:
+    if atol is None or isinstance(atol, str) or atol < 0:
+        raise ValueError(f"atol must be a real, non-negative number; got {atol!r}")
+    return float(atol)
+
+
 def solve_system(
     method: Recurrence,
     A: Any,
@@ -85,10 +91,9 @@ def solve_system(
     progress: bool,
 ) -> tuple[Any, Any]:
     """What the public functions of methods for square systems do: (x, info)."""
-    if atol is None or isinstance(atol, str) or atol < 0:
-        raise ValueError(f"atol must be a real, non-negative number; got {atol!r}")
+    absolute = check_atol(atol)
     system = make_system(A, M, x0, b, M2)
-    limits = Limits(float(rtol), float(atol), 10 * system.A.shape[0] if maxiter is None else maxiter)
+    limits = Limits(float(rtol), absolute, 10 * system.A.shape[0] if maxiter is None else maxiter)
     found = solve(method, system, limits, callback, progress)
     info = SolverInfo(found.info, found.codes, np.array(found.history)) if return_info else found.info
     return system.finish(found.x), info

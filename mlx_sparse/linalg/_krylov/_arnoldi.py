@@ -105,12 +105,6 @@ class Restarted(OwnLoop):
         return Solution(x, max(codes), np.array(codes), history)
 
 
-def check_atol(atol: Any) -> float:
-    if atol is None or isinstance(atol, str) or atol < 0:
-        raise ValueError(f"atol must be a real, non-negative number; got {atol!r}")
-    return float(atol)
-
-
 def check_finite(size: float) -> None:
     if not math.isfinite(size):
         raise ValueError("b and its norm must be finite")

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from .._problem import make_system
-from .._solve import Callback, Limits, solve
+from .._solve import Callback, Limits, check_atol, solve
 from .._vectors import Breakdown
-from ._arnoldi import Column, Cycle, Restarted, check_atol, check_finite
+from ._arnoldi import Column, Cycle, Restarted, check_finite
 
 
 def gcrotmk(

@@ -11,9 +11,9 @@ from warnings import warn
 import numpy as np
 
 from .._problem import make_system
-from .._solve import Limits, solve
+from .._solve import Limits, check_atol, solve
 from .._vectors import Breakdown
-from ._arnoldi import Column, Cycle, Restarted, check_atol
+from ._arnoldi import Column, Cycle, Restarted
 
 
 def gmres(
