@@ -270,7 +270,7 @@ def test_dot_products_of_solvers(namespace, columns, device, n):
         pytest.skip("ndarrays are solved for on the CPU")
     x = np.full((n, columns) if columns else n, 0.1, np.float32)
     like = mx.array(x) if namespace == "mlx" else x
-    V = space(like, lambda p: p, None)
+    V = space(like, {"A": lambda p: p, "M": None})
     v = V.vector(like)
     expected = n * float(np.float32(0.1)) ** 2
     found = V.dot(v, v)
