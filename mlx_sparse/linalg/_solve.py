@@ -17,7 +17,8 @@ from .._reduce import totals_along
 from ._info import SolverInfo, progress_bar
 from ._operator import Operator, constant, is_traced
 from ._problem import System, make_system, workers
-from ._vectors import Breakdown, space
+from ._spaces import space
+from ._vectors import Breakdown
 
 Callback = Callable[[Any], Any] | None
 Step = Callable[[Any, tuple[Any, ...]], tuple[Any, ...]]  # (V, state) -> state

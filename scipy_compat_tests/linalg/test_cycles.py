@@ -8,7 +8,7 @@ import scipy.sparse.linalg
 
 import mlx_sparse as sp
 from mlx_sparse import linalg
-from mlx_sparse.linalg._vectors import space
+from mlx_sparse.linalg._spaces import space
 
 from .systems import NAMESPACES, as_namespace, check_namespace, general, ours, residual, vector, vectors
 from .table import eps

@@ -264,7 +264,7 @@ def test_sums_along_an_axis_of_dense_arrays(device):
 @pytest.mark.parametrize("namespace", ["mlx", "numpy"])
 @pytest.mark.parametrize("columns", [0, 3])
 def test_dot_products_of_solvers(namespace, columns, device, n):
-    from mlx_sparse.linalg._vectors import space
+    from mlx_sparse.linalg._spaces import space
 
     if namespace == "numpy" and device == "gpu":
         pytest.skip("ndarrays are solved for on the CPU")

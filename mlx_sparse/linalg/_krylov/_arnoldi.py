@@ -18,7 +18,8 @@ import scipy.linalg
 from ... import _dense
 from .._problem import System, workers
 from .._solve import Callback, Limits, OwnLoop, Solution, norms
-from .._vectors import Breakdown, space
+from .._spaces import space
+from .._vectors import Breakdown
 
 
 class Column(NamedTuple):

@@ -14,7 +14,7 @@ import numpy as np
 from .._operator import Operator, Product, constant, is_traced, surely_traced
 from .._problem import System, host_dtype
 from .._solve import Inverse, norms
-from .._vectors import space
+from .._spaces import space
 from ._judged import Judge, Method, judged, quotient
 
 _REASONS = (

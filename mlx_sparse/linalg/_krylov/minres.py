@@ -14,7 +14,7 @@ import numpy as np
 from .._operator import is_traced, surely_traced
 from .._problem import System, host_dtype, make_system
 from .._solve import Callback, inverse_product, norms
-from .._vectors import space
+from .._spaces import space
 from ._judged import Judge, Method, judged, quotient
 
 _REASONS = {
