@@ -245,11 +245,11 @@ class _CustomLinearOperator(LinearOperator):
         xp: Any = None,
         params: tuple[Any, ...] = (),
     ) -> None:
+        if not isinstance(params, tuple):
+            raise TypeError(f"params must be a tuple, of what functions take after v; got {type(params).__name__}")
         super().__init__(dtype, shape, mx if params else xp)
         if matvec is None and matmat is None:
             raise TypeError("a LinearOperator needs matvec or matmat")
-        if not isinstance(params, tuple):
-            raise TypeError(f"params must be a tuple, of what functions take after v; got {type(params).__name__}")
         if params and xp not in (None, mx):
             raise ValueError("functions with params take mx.array; leave xp out")
         self.args, self._fixed = (), False

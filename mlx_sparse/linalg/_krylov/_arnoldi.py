@@ -90,6 +90,8 @@ class Restarted(OwnLoop):
             known = [tuple(None if v is None else V.vector(_vector(v, system)) for v in pair) for pair in kept or ()]
             problem = Column(V, one, x, float(sizes[j]), float(tolerances[j]), limits.maxiter, known, courses[j])
             x, info, reason = yield from self._cycles(problem)
+            if not courses[j].norms:  # the first was not finite
+                courses[j].add(float(sizes[j]))
             found[j] = V.array(x), info, reason
             if kept is not None:
                 kept[:] = [tuple(None if v is None else system.finish(V.array(v)) for v in pair) for pair in known]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -171,6 +172,9 @@ def _cycles(
         except Breakdown:
             info, reason = count + 1, "breakdown"
             break
+    else:
+        with suppress(Breakdown):
+            problem.tested(x, r)  # to tell of it
     (copy,) = V.sweep((V.zeros(), 1, 1, x))
     known.append((None, copy))
     if discard:

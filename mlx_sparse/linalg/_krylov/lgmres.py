@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -140,6 +141,8 @@ def _cycles(
             (x,) = V.sweep((x, 1, 1, dx))
         except Breakdown:
             return x, count + 1, "breakdown"
+    with suppress(Breakdown):
+        problem.residual(x)  # to tell of it
     return x, problem.maxiter, "maxiter"
 
 

@@ -271,7 +271,8 @@ class _Judge(Judge):
         eps, norm, size = self._eps, math.sqrt(self._squares), math.sqrt(xx)
         residual, gradient = quotient(phibar, norm * size), quotient(math.hypot(gbar, dbar), norm)
         condition = quotient(self._largest, self._smallest)
-        self.residual, self._seen = phibar, (phibar, residual, gradient, norm, condition)
+        self.residual = phibar if gamma else self.residual  # which stays as it is along with x
+        self._seen = self.residual, residual, gradient, norm, condition
         if not math.isfinite(phibar + norm + size):
             self.code, self.broke = _LIMIT, True
         elif gamma == 0:
