@@ -38,7 +38,7 @@ class Recurrence(NamedTuple):
 
 
 class OwnLoop:
-    """A method that is no sequence of steps, since it decides in between: it solves systems by itself."""
+    """A method that is no sequence of steps, since it decides in between: it solves systems, with b != 0, by itself."""
 
     hermitian = False
 
@@ -137,11 +137,11 @@ def solve(
 def _iterate(
     method: Method, system: System, limits: Limits, callback: Callback = None, progress: bool = False
 ) -> Solution:
-    if isinstance(method, OwnLoop):
-        return method.iterate(system, limits, callback, progress)
     b, size = system.b, norms(system.b)
     if not (size if b.ndim == 1 else size.any()):
         return Solution(system.zeros(), 0, np.zeros(b.shape[1:], int), [size], "converged")
+    if isinstance(method, OwnLoop):
+        return method.iterate(system, limits, callback, progress)
     tolerance: Any = max(limits.atol, float(limits.rtol) * size) if b.ndim == 1 else limits.of_columns(size)
     V = space(b, system.products(method.adjoint))
     settle, norm_of, done = V.settle, V.norm, V.done

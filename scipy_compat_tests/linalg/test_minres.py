@@ -97,8 +97,8 @@ def test_shifts_that_are_arrays(namespace):
     b = as_namespace(vector(N, "f"), namespace)
     x, info = minres(ours(S), b, rtol=1e-7, shift=mx.array(SHIFT))
     assert info == 0 and residual(T, x, np.asarray(b)) < 1e-4
-    for wrong in (mx.array([0.1, 0.2]), mx.array(0.1 + 0.1j), mx.array(True)):
-        with pytest.raises(ValueError, match="shift must be a real number"):
+    for wrong in (mx.array([0.1, 0.2]), mx.array(0.1 + 0.1j), mx.array(True), mx.array(1)):
+        with pytest.raises(ValueError, match="shift must be one"):
             minres(ours(S), b, shift=wrong)
     if namespace == "numpy":
         with pytest.raises(ValueError, match="no derivative"):

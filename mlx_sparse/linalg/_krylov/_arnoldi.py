@@ -108,10 +108,9 @@ class Restarted(OwnLoop):
         if b.ndim == 1:
             x, info, reason = found[0]
             return Solution(x, info, np.array(info), courses[0].norms, reason)
-        xs, codes, reasons = zip(*found, strict=True) if found else ((), (), ())
-        x = namespace.stack(xs, axis=1) if xs else namespace.zeros_like(b)
+        xs, codes, reasons = zip(*found, strict=True)
         history = [np.array(row) for row in zip(*_padded([course.norms for course in courses]), strict=True)]
-        return Solution(x, max(codes, default=0), np.array(codes, int), history, worst(reasons))
+        return Solution(namespace.stack(xs, axis=1), max(codes), np.array(codes), history, worst(reasons))
 
 
 def check_finite(size: float) -> None:

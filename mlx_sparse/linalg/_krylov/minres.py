@@ -59,7 +59,7 @@ def minres(
         Iteration stops once ``norm(r) <= rtol * norm(A) * norm(x)``, or ``norm(A r) <= rtol * norm(A) * norm(r)`` in
         the step before, for estimates of these norms. A column that has got there stays as it is while the others go
         on.
-    shift : float, or mx.array with one element
+    shift : float, or mx.array with one floating-point number
         A real number.
     maxiter : int, optional
         Most iterations. Default: ``5 * n``.
@@ -85,8 +85,8 @@ def minres(
     {TypeError}
     ValueError
         `A` is not square, or another shape does not match it. `M` turns out to be indefinite; with `check`, `A` or `M`
-        not to be Hermitian. `shift` has several elements or is complex, or is traced while `b` is an ndarray; for the
-        rest as in `cg`.
+        not to be Hermitian. `shift` is an `mx.array` of another kind, or traced while `b` is an ndarray; for the rest as
+        in `cg`.
 
     Notes
     -----
@@ -113,16 +113,12 @@ def minres(
     shifted system. What is small is so relative to `A`, not to 1 or `b`. What is not finite ends the iteration at once,
     with info `maxiter`. float16 and bfloat16 systems are solved in float32.
     """
-    if _dense.is_mlx(shift) and (shift.size != 1 or not _is_real(shift)):
-        raise ValueError(f"shift must be a real number; got an mx.array of shape {shift.shape} and dtype {shift.dtype}")
+    if _dense.is_mlx(shift) and (shift.size != 1 or not mx.issubdtype(shift.dtype, mx.floating)):
+        raise ValueError(f"shift must be one floating-point number; got shape {shift.shape} of {shift.dtype}")
     if not _dense.is_mlx(b):
         refuse_traced(shift, "x of an ndarray b")
     method, options = _Minres(shift, show, check), Options(rtol, 0.0, maxiter, callback, return_info, progress)
     return solve_system(method, A, b, x0, (M,), options, per_row=5)
-
-
-def _is_real(shift: mx.array) -> bool:
-    return mx.issubdtype(shift.dtype, mx.floating) or mx.issubdtype(shift.dtype, mx.integer)
 
 
 class _Minres(OwnLoop):
@@ -140,8 +136,6 @@ class _Minres(OwnLoop):
     def iterate(self, system: System, limits: Limits, callback: Callback, progress: bool) -> Solution:
         b, given = system.b, self._shift
         sizes = np.atleast_1d(norms(b))
-        if not sizes.any():
-            return Solution(system.zeros(), 0, np.zeros(b.shape[1:], int), [norms(b)], "converged")
         shift = float(_dense.view(constant(given)).item() if _dense.is_mlx(given) else given)
         M = None
         if system.M:
