@@ -30,7 +30,7 @@ from ._assemble import *  # noqa: E402, F403
 from ._assemble import __all__ as _assemble_names  # noqa: E402
 from ._axes import *  # noqa: E402, F403
 from ._axes import __all__ as _axes_names  # noqa: E402
-from ._base import SparseEfficiencyWarning, SparseWarning, _spbase, issparse, sparray  # noqa: E402
+from ._base import SparseEfficiencyWarning, SparseWarning, issparse, sparray  # noqa: E402
 from ._bsr import bsr_array  # noqa: E402
 from ._construct import *  # noqa: E402, F403
 from ._construct import __all__ as _construct_names  # noqa: E402
@@ -44,6 +44,7 @@ from ._dtypes import get_index_dtype  # noqa: E402
 from ._extract import find, safely_cast_index_arrays, tril, triu  # noqa: E402
 from ._function_forms import *  # noqa: E402, F403
 from ._function_forms import __all__ as _function_form_names  # noqa: E402
+from ._interop import reflecting  # noqa: E402
 from ._kinds import *  # noqa: E402, F403
 from ._kinds import __all__ as _kind_names  # noqa: E402
 from ._lil import lil_array  # noqa: E402
@@ -61,7 +62,7 @@ from ._npz import load_npz, save_npz  # noqa: E402
 from ._random import *  # noqa: E402, F403
 from ._random import __all__ as _random_names  # noqa: E402
 
-_native.defer_to(_spbase)
+_native.defer_to(reflecting)
 
 __all__ = [
     "SparseEfficiencyWarning",

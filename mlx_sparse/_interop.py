@@ -12,7 +12,13 @@ import scipy.sparse as _scipy_sparse
 from . import _dense, _dtypes
 
 
-class _interoperable:
+class reflecting:
+    """What answers ``x OP self`` for an `mx.array` x, which by itself refuses what it does not know."""
+
+    __slots__ = ()
+
+
+class _interoperable(reflecting):
     """For every format, over its buffers."""
 
     _format: str

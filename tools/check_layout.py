@@ -42,7 +42,7 @@ LAYERS = {
         {"linalg", "csgraph", "indexed"},
     ],
     f"{PACKAGE}/linalg": [
-        {"_info", "_operator", "_products"},
+        {"_docstrings", "_info", "_operator", "_products"},
         {"_interface"},
         {"_laplacian"},
         {"_problem"},

@@ -6,16 +6,18 @@ that it does stands here, over ndarrays and `mx.array` alike.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from warnings import warn
 
 import mlx.core as mx
 import numpy as np
 import scipy.sparse.linalg as _scipy
+from mlx.utils import tree_flatten, tree_map
 
 from .. import _dense, _dtypes, _native
 from .._base import _spbase, issparse
-from ._operator import Matrix, Opaque, Operator, as_operator
+from ._operator import Matrix, Opaque, Operator, as_operator, constant, is_traced, surely_traced
 from ._products import BATCHES, Products, plain
 
 
@@ -44,6 +46,10 @@ class LinearOperator(Products):
         What the functions take: `mlx.core` for `mx.array`, `numpy` for ndarrays; other operands are converted to that.
         Default: whatever is given. Functions that turn out to take `mx.array` alone, where `dtype` is not given, get
         those.
+    params : tuple, optional
+        Further arguments of all functions, ``matvec(v, *params)``: `mx.array`, or lists, tuples and dicts of them, such
+        as the parameters of a model. Solutions with the operator are differentiable in them. Functions then take
+        `mx.array`, and without `rmatvec` and `rmatmat` the products with the adjoint are made by `mx.vjp`.
 
     Attributes
     ----------
@@ -58,15 +64,20 @@ class LinearOperator(Products):
     Raises
     ------
     TypeError
-        There is neither `matvec` nor `matmat`.
+        There is neither `matvec` nor `matmat`, or `params` is no tuple.
     ValueError
-        `shape` is none, or a function fails on the product that finds the dtype.
+        `shape` is none, or a function fails on the product that finds the dtype. There are `params`, and `xp` is NumPy.
 
     Notes
     -----
     A product with an ndarray is an ndarray. That with an `mx.array` is an `mx.array`: lazy, and differentiable in the
     operand and in what the functions close over, where they are made of MLX's functions and arrays of this package.
     Where a part computes on ndarrays, a product inside `mx.grad` is a `ValueError`.
+
+    A solver stops by values, so that x is no function of what a product closes over, unless it is told: what x is to be
+    differentiated in stands in `params`, or in a matrix. Since they belong to the operator, every solver, sum, product
+    and adjoint has them, and no solver has an argument for them. A derivative of x = A^-1 b in them is what
+    ``-matvec(x, *params)`` pulls back from the solution of one adjoint system.
 
     Examples
     --------
@@ -85,6 +96,16 @@ class LinearOperator(Products):
     >>> A = LinearOperator(S.shape, lambda v: S.T @ (S @ v), dtype=np.float32)
     >>> mx.grad(lambda v: v @ (A @ v))(mx.ones(2))
     array([6, 30], dtype=float32)
+
+    So are solutions, in the right-hand side and in parameters:
+
+    >>> def damped(v, weights, damp):
+    ...     return weights * v + damp * mx.sum(v)
+    >>> def mean(weights, damp):
+    ...     A = LinearOperator((2, 2), damped, dtype=np.float32, params=(weights, damp))
+    ...     return mx.mean(sp.linalg.cg(A, mx.ones(2), rtol=1e-6)[0])
+    >>> mx.grad(mean, argnums=(0, 1))(mx.array([1.0, 2.0]), mx.array(1.0))
+    (array([-0.08, -0.02], dtype=float32), array(-0.18, dtype=float32))
 
     Differences from SciPy
     ----------------------
@@ -112,6 +133,14 @@ class LinearOperator(Products):
     def _front(self) -> Operator:
         """What solvers bind."""
         return Opaque(self)
+
+    def _parameters(self) -> tuple[mx.array, ...]:
+        """What products are differentiable in besides their operand, so that solutions are."""
+        return ()
+
+    def _with_parameters(self, values: Sequence[mx.array], fixed: bool) -> LinearOperator:
+        """The same operator with other parameters, if it has any; `fixed`: nothing traces them, nor its operands."""
+        return self
 
     # ---- algebra -----------------------------------------------------------------------------------------------
 
@@ -214,37 +243,77 @@ class _CustomLinearOperator(LinearOperator):
         dtype: Any = None,
         rmatmat: Any = None,
         xp: Any = None,
+        params: tuple[Any, ...] = (),
     ) -> None:
-        super().__init__(dtype, shape, xp)
+        if not isinstance(params, tuple):
+            raise TypeError(f"params must be a tuple, of what functions take after v; got {type(params).__name__}")
+        super().__init__(dtype, shape, mx if params else xp)
         if matvec is None and matmat is None:
             raise TypeError("a LinearOperator needs matvec or matmat")
-        self.args = ()
-        self._functions = (matvec, matmat, rmatvec, rmatmat)
+        if params and xp not in (None, mx):
+            raise ValueError("functions with params take mx.array; leave xp out")
+        self.args, self._fixed = (), False
+        self._functions, self._params = (matvec, matmat, rmatvec, rmatmat), params
         self._init_dtype()
 
+    def _init_dtype(self) -> None:
+        if self._parameters() and self.dtype is None:  # whose values, if they are traced, are none that NumPy can see
+            known = mx.result_type(*self._parameters())
+            self.dtype = _dtypes.numpy_dtype(self._matvec(mx.zeros(self.shape[-1], known)).dtype)
+        super()._init_dtype()
+
+    def _parameters(self) -> tuple[mx.array, ...]:
+        leaves: Any = tree_flatten(self._params)
+        return tuple(leaf for _, leaf in leaves if _is_parameter(leaf))
+
+    def _with_parameters(self, values: Sequence[mx.array], fixed: bool) -> LinearOperator:
+        left = iter(values)
+        params = tree_map(lambda leaf: next(left) if _is_parameter(leaf) else leaf, self._params)
+        return self._of(self.shape, self._functions, params, fixed)
+
+    def _of(self, shape: Any, functions: Any, params: Any, fixed: bool) -> LinearOperator:
+        vector, block, rvector, rblock = functions
+        made = _CustomLinearOperator(shape, vector, rvector, block, self.dtype, rblock, params=params)
+        made._takes, made._fixed = self._takes, fixed
+        return made
+
     def _matvec(self, x: Any) -> Any:
-        return self._functions[0](x) if self._functions[0] else super()._matvec(x)
+        return self._functions[0](x, *self._params) if self._functions[0] else super()._matvec(x)
 
     def _matmat(self, X: Any) -> Any:
-        return self._functions[1](X) if self._functions[1] else super()._matmat(X)
+        return self._functions[1](X, *self._params) if self._functions[1] else super()._matmat(X)
 
     def _rmatvec(self, x: Any) -> Any:
         _, _, vector, block = self._functions
-        if vector is None and block is None:
-            raise NotImplementedError("rmatvec is not defined")
-        return vector(x) if vector else block(x[..., None])[..., 0]
+        if vector:
+            return vector(x, *self._params)
+        if block:
+            return block(x[..., None], *self._params)[..., 0]
+        if self._params:
+            return self._pulled_back(x)
+        raise NotImplementedError("rmatvec is not defined")
+
+    def _pulled_back(self, x: mx.array) -> mx.array:
+        """A^H x, as the derivative of A v in any v."""
+        known = mx.zeros(self.shape[-1], _dtypes.result_type(self.dtype, x.dtype))
+        product = lambda v: self._matvec(v).reshape(-1).astype(known.dtype)  # noqa: E731
+        y = mx.vjp(product, [known], [x.astype(known.dtype)])[1][0]
+        # In a trace MLX marks every result of mx.vjp as traced. It is if the function closes over what is.
+        return constant(y) if self._fixed and is_traced(y) and not surely_traced(product(known)) else y
 
     def _rmatmat(self, X: Any) -> Any:
         block = self._functions[3]
-        return block(X) if block else self._by_columns(self._rmatvec, X, self.shape[-1])
+        return block(X, *self._params) if block else self._by_columns(self._rmatvec, X, self.shape[-1])
 
     def _adjoint(self) -> LinearOperator:
         vector, block, rvector, rblock = self._functions
         if rvector is None and rblock is None:
             return _AdjointLinearOperator(self)
-        made = _CustomLinearOperator(_flipped(self.shape), rvector, vector, rblock, self.dtype, block)
-        made._takes = self._takes
-        return made
+        return self._of(_flipped(self.shape), (rvector, rblock, vector, block), self._params, self._fixed)
+
+
+def _is_parameter(leaf: Any) -> bool:
+    return _dense.is_mlx(leaf) and mx.issubdtype(leaf.dtype, mx.inexact)
 
 
 class _Combined(LinearOperator):
@@ -254,6 +323,17 @@ class _Combined(LinearOperator):
 
     def _product(self, name: str, x: Any) -> Any:
         raise NotImplementedError
+
+    def _parameters(self) -> tuple[mx.array, ...]:
+        return tuple(value for part in self.args for value in _parameters_of(part))
+
+    def _with_parameters(self, values: Sequence[mx.array], fixed: bool) -> LinearOperator:
+        left, args = list(values), []
+        for part in self.args:
+            known = len(_parameters_of(part))
+            given, left = left[:known], left[known:]
+            args.append(_with_parameters_of(part, given, fixed) if given else part)
+        return type(self)(*args)
 
     def _matvec(self, x: Any) -> Any:
         return self._product("matvec", x)
@@ -266,6 +346,16 @@ class _Combined(LinearOperator):
 
     def _rmatmat(self, X: Any) -> Any:
         return self._product("rmatmat", X)
+
+
+def _parameters_of(part: Any) -> tuple[mx.array, ...]:
+    if isinstance(part, LinearOperator):
+        return part._parameters()
+    return (part,) if _is_parameter(part) else ()
+
+
+def _with_parameters_of(part: Any, values: Sequence[mx.array], fixed: bool) -> Any:
+    return part._with_parameters(values, fixed) if isinstance(part, LinearOperator) else values[0]
 
 
 class _AdjointLinearOperator(_Combined):
@@ -450,6 +540,12 @@ class MatrixLinearOperator(LinearOperator):
     def _front(self) -> Operator:
         return Matrix(self, as_operator(self.A))
 
+    def _parameters(self) -> tuple[mx.array, ...]:
+        return as_operator(self.A).values
+
+    def _with_parameters(self, values: Sequence[mx.array], fixed: bool) -> LinearOperator:
+        return MatrixLinearOperator(as_operator(self.A).with_values(values).operand)
+
 
 class _AdjointMatrixOperator(MatrixLinearOperator):
     def __init__(self, A: Any) -> None:
@@ -509,8 +605,8 @@ def aslinearoperator(A: Any) -> Any:
     if hasattr(A, "shape") and (hasattr(A, "matvec") or hasattr(A, "__matmul__")):
         if not hasattr(A, "matvec"):
             return _CustomLinearOperator(A.shape, A.__matmul__, None, A.__matmul__, getattr(A, "dtype", None))
-        names = ("rmatvec", "matmat", "rmatmat", "dtype")
-        return _CustomLinearOperator(A.shape, A.matvec, **{name: getattr(A, name, None) for name in names})
+        rvector, block, dtype, rblock = (getattr(A, name, None) for name in ("rmatvec", "matmat", "dtype", "rmatmat"))
+        return _CustomLinearOperator(A.shape, A.matvec, rvector, block, dtype, rblock)
     raise TypeError(f"type not understood: {type(A).__name__} has no shape with matvec or @")
 
 

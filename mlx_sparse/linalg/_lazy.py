@@ -161,7 +161,8 @@ class Lazy(Single):
             if surely_traced(state[1]):
                 raise ValueError(
                     "the products of A depend on traced arrays that A closes over, and x has no derivative with "
-                    "respect to them: give A as a sparse array (`with_data` takes traced values) or as an mx.array"
+                    "respect to them: give A as a sparse array (`with_data` takes traced values), as an mx.array or "
+                    "as a LinearOperator with `params`"
                 )
             # or what they are made of would be kept
             state = tuple(constant(a) if _dense.is_mlx(a) else a for a in state)

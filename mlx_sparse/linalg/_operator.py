@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import mlx.core as mx
@@ -23,9 +23,10 @@ class Operator:
     shape : tuple of int
     dtype : np.dtype or None
         None where only a product tells.
-    values : mx.array or None
+    values : tuple of mx.array
         What products over `mx.array` are differentiable in, besides their operand.
-        With them, an `mx.array` operand must share their dtype.
+    required : mx.Dtype or None
+        The dtype that an `mx.array` operand must have; None if that is not settled.
     operand : object
         What was given, in a form that has products or is converted to one when a product is bound.
     sparse : bool
@@ -38,7 +39,8 @@ class Operator:
 
     shape: tuple[int, ...]
     dtype: np.dtype | None
-    values: mx.array | None = None
+    values: tuple[mx.array, ...] = ()
+    required: mx.Dtype | None = None
     operand: Any
     sparse = False
     explicit = True
@@ -57,13 +59,13 @@ class Operator:
         """The adjoint."""
         raise NotImplementedError
 
-    def with_values(self, values: mx.array) -> Operator:
+    def with_values(self, values: Sequence[mx.array]) -> Operator:
         """The same operator with other `values`; itself if it has none."""
         return self
 
     def constant(self) -> Operator:
         """This operator, cut off from what traces its values."""
-        return self if self.values is None else self.with_values(constant(self.values))
+        return self.with_values([constant(v) for v in self.values]) if is_traced(*self.values) else self
 
 
 def as_operator(A: Any) -> Operator:
@@ -135,7 +137,8 @@ class _Sparse(Operator):
     def __init__(self, A: Any) -> None:
         self.operand = A if A.format in ("csr", "csc", "bsr", "dia", "coo") else A.tocsr()
         self.shape, self.dtype = tuple(A.shape), _dtypes.numpy_dtype(self.operand._data.dtype)
-        self.values = self.operand._data
+        self.values = (self.operand._data,)
+        self.required = self.operand._data.dtype
 
     def _bound(self, dtype: Any) -> Any:
         A = self.operand.tocsr() if self.operand.format == "coo" else self.operand
@@ -153,8 +156,8 @@ class _Sparse(Operator):
     def H(self) -> Operator:
         return _Sparse(self.operand.transpose().conj(copy=False))
 
-    def with_values(self, values: mx.array) -> Operator:
-        return _Sparse(self.operand._with_data(values))
+    def with_values(self, values: Sequence[mx.array]) -> Operator:
+        return _Sparse(self.operand._with_data(values[0]))
 
 
 class _ScipySparse(Operator):
@@ -179,12 +182,13 @@ class _Dense(Operator):
     """An ndarray or an `mx.array`."""
 
     def __init__(self, A: Any) -> None:
-        self.values = A if _dense.is_mlx(A) else None
         self.operand = A if _dense.is_mlx(A) else np.atleast_2d(np.asarray(A))
+        if _dense.is_mlx(A):
+            self.values, self.required = (A,), A.dtype
         self.shape, self.dtype = tuple(self.operand.shape), _dtypes.numpy_dtype(A.dtype)
 
     def host(self, dtype: Any = None) -> Product:
-        A = self.operand if self.values is None else _dense.view(self.values)
+        A = _dense.view(self.operand) if self.values else self.operand
         return (A if dtype is None else A.astype(dtype, copy=False)).__matmul__
 
     def device(self, dtype: mx.Dtype) -> Product:
@@ -193,20 +197,25 @@ class _Dense(Operator):
 
     @property
     def H(self) -> Operator:
-        return _Dense(self.operand.conj().T if self.values is None else mx.conj(self.operand).T)
+        return _Dense(mx.conj(self.operand).T if self.values else self.operand.conj().T)
 
-    def with_values(self, values: mx.array) -> Operator:
-        return self if self.values is None else _Dense(values)
+    def with_values(self, values: Sequence[mx.array]) -> Operator:
+        return _Dense(values[0]) if self.values else self
 
 
 class Opaque(Operator):
-    """A LinearOperator, or an object with `shape` and `matvec` or ``@``; without `matmat`, blocks go by columns."""
+    """A LinearOperator, or an object with `shape` and `matvec` or ``@``; without `matmat`, blocks go by columns.
+
+    The values of a LinearOperator of this package are its parameters, whatever it is composed of.
+    """
 
     explicit = False
 
     def __init__(self, A: Any, adjoint: bool = False) -> None:
         self.operand, self._adjoint = A, adjoint
-        self.on_host = isinstance(A, LinearOperator) and not hasattr(A, "_front")  # SciPy's
+        ours = hasattr(A, "_front")
+        self.on_host = isinstance(A, LinearOperator) and not ours  # SciPy's
+        self.values = A._parameters() if ours else ()
         self.shape = tuple(A.shape)[::-1] if adjoint else tuple(A.shape)
         self.dtype = None if getattr(A, "dtype", None) is None else _dtypes.numpy_dtype(A.dtype)
         vector, block = ("rmatvec", "rmatmat") if adjoint else ("matvec", "matmat")
@@ -225,9 +234,15 @@ class Opaque(Operator):
 
     def device(self, dtype: mx.Dtype) -> Product:
         if self.on_host:
-            product = self.host()
+            product = self.host(_dtypes.numpy_dtype(dtype))
             return lambda x: _dense.to_mlx(product(_dense.view(x)), dtype)
-        return self._product(lambda y: _dense.to_mlx(y, dtype), mx.stack)
+
+        def finish(y: Any) -> mx.array:
+            if dtype != mx.complex64 and (y.dtype == mx.complex64 if _dense.is_mlx(y) else np.iscomplexobj(y)):
+                raise TypeError(f"a product of A is complex, and that with an mx.array of {dtype} must not be")
+            return _dense.to_mlx(y, dtype)
+
+        return self._product(finish, mx.stack)
 
     def _product(self, finish: Product, stack: Any) -> Product:
         vector: Any = self._vector
@@ -245,6 +260,12 @@ class Opaque(Operator):
     def H(self) -> Operator:
         return Opaque(self.operand, not self._adjoint)
 
+    def with_values(self, values: Sequence[mx.array], fixed: bool = False) -> Operator:
+        return Opaque(self.operand._with_parameters(values, fixed), self._adjoint) if self.values else self
+
+    def constant(self) -> Operator:
+        return self.with_values([constant(v) for v in self.values], fixed=True)
+
 
 class Matrix(Operator):
     """A LinearOperator made of a matrix: with its products and values, but like any other one without entries."""
@@ -252,7 +273,8 @@ class Matrix(Operator):
     explicit = False
 
     def __init__(self, operand: Any, matrix: Operator) -> None:
-        self.operand, self._matrix, self.values, self.sparse = operand, matrix, matrix.values, matrix.sparse
+        self.operand, self._matrix, self.sparse = operand, matrix, matrix.sparse
+        self.values, self.required = matrix.values, matrix.required
         self.shape, self.dtype = matrix.shape, matrix.dtype
 
     def host(self, dtype: Any = None) -> Product:
@@ -265,5 +287,5 @@ class Matrix(Operator):
     def H(self) -> Operator:
         return Matrix(self.operand.H, self._matrix.H)
 
-    def with_values(self, values: mx.array) -> Operator:
+    def with_values(self, values: Sequence[mx.array]) -> Operator:
         return Matrix(self.operand, self._matrix.with_values(values))

@@ -59,8 +59,8 @@ def inexact(dtype: np.dtype) -> np.dtype:
 
 def refuse_traced(x: Any, what: str) -> None:
     """Refuse an operator or array whose values are traced, for `what`, which would look like a constant then."""
-    values = x.values if isinstance(x, Operator) else getattr(x, "_data", x)
-    if surely_traced(values):
+    values = x.values if isinstance(x, Operator) else (getattr(x, "_data", x),)
+    if surely_traced(*values):
         raise ValueError(
             f"the values are traced (mx.grad, mx.jvp, mx.vmap, mx.compile), and {what} has no derivative here; where "
             "none is wanted, give a copy that is not traced: A.with_data(np.array(A.data))"
@@ -95,6 +95,19 @@ class System:
     def product(self, A: Operator) -> Callable[[Any], Any]:
         """x -> A x over the vectors of this system."""
         return A.device(self.dtype) if self.lazy else A.host(self.dtype)
+
+    def zeros(self) -> Any:
+        """x = 0."""
+        return (mx if self.lazy else np).zeros((self.A.shape[1], *self.b.shape[1:]), dtype=self.b.dtype)
+
+    def first(self, sizes: Any) -> tuple[Any, Any]:
+        """x to begin with, and b - A x, which the solver may write to; x is zero where the `sizes` of b are."""
+        b, x = self.b, self.x
+        if x is None:
+            return self.zeros(), b if self.lazy else b.copy()
+        if not np.all(sizes):
+            x = mx.where(mx.array(sizes) == 0, 0, x) if self.lazy else np.where(sizes == 0, 0, x)
+        return x, b - self.product(self.A)(x)
 
     def products(self, adjoint: bool) -> dict[str, Callable[[Any], Any] | None]:
         """The products that a vector space has words for, `adjoint` ones too if these are asked for."""
@@ -175,6 +188,11 @@ def _system(A: Operator, M: Operator | None, x0: Any, b: Any, M2: Operator | Non
     on_gpu = A.sparse and mx.default_device() != mx.Device(mx.cpu)
     system = (_on_device if _dense.is_mlx(b) or on_gpu else _on_host)(A, M, b)
     system.M2 = M2
+    for B in (M, M2):
+        if B is not None and B.dtype is not None and B.dtype.kind == "c" and host_dtype(system.b).kind != "c":
+            raise TypeError(
+                f"the dtype of the preconditioner, {B.dtype}, is complex, and those of A and b, {system.dtype}, are not"
+            )
     system.x = _initial_guess(x0, system)
     return system
 
@@ -197,8 +215,10 @@ def _on_device(A: Operator, M: Operator | None, b: Any) -> System:
     if not _dense.is_mlx(b):
         refuse_traced(A, "x of an ndarray b")
         b = _dense.to_mlx(b, _dtypes.result_type(A.dtype, inexact(b.dtype)))
-    elif A.values is not None:
-        check_dtype(b, A.values.dtype)
+    elif A.required is not None:
+        check_dtype(b, A.required)
+    elif A.dtype is not None and A.dtype.kind == "c" and b.dtype != mx.complex64:
+        check_dtype(b, mx.complex64)
     dtype = b.dtype
     if dtype in _HALVES:  # a residual in half precision would stall
         dtype = mx.float32

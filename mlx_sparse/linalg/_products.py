@@ -13,6 +13,7 @@ import scipy.sparse.linalg as _scipy
 
 from .. import _dense, _dtypes, _native, _scipy_release
 from .._base import issparse
+from .._interop import reflecting
 from .._shape import is_shape
 
 BATCHES = _scipy_release.OPERATORS_HAVE_BATCHES
@@ -28,7 +29,7 @@ _PROBES = (
 )
 
 
-class Products(_scipy.LinearOperator):
+class Products(reflecting, _scipy.LinearOperator):
     """SciPy's class, with the products of this package."""
 
     _takes: str | None = None  # the namespace of what `_matvec` and the others take

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 from warnings import warn
@@ -14,7 +13,7 @@ import numpy as np
 
 from .. import _dense, _dtypes
 from .._reduce import totals_along
-from ._info import SolverInfo, progress_bar
+from ._info import Course, SolverInfo, progress_bar
 from ._operator import Operator, constant, is_traced
 from ._problem import System, make_system, workers
 from ._spaces import space
@@ -39,19 +38,34 @@ class Recurrence(NamedTuple):
 
 
 class OwnLoop:
-    """A method that is no sequence of steps, since it decides in between: it solves systems by itself."""
+    """A method that is no sequence of steps, since it decides in between: it solves systems, with b != 0, by itself."""
 
     hermitian = False
 
-    def iterate(self, system: System, limits: Limits, callback: Callback) -> Solution:
+    def iterate(self, system: System, limits: Limits, callback: Callback, progress: bool) -> Solution:
         raise NotImplementedError
 
     def fresh(self) -> OwnLoop:
         """The method without what the user gave it for one solution."""
         return self
 
+    def inverted(self, A: Operator) -> Operator:
+        """What the method solves a system with, given `A`."""
+        return A
+
 
 Method = Recurrence | OwnLoop
+
+
+class Options(NamedTuple):
+    """What users say of an iteration."""
+
+    rtol: float
+    atol: float
+    maxiter: int | None
+    callback: Callback
+    return_info: bool
+    progress: bool
 
 
 class Limits(NamedTuple):
@@ -61,6 +75,10 @@ class Limits(NamedTuple):
     atol: float
     maxiter: int
 
+    def of_columns(self, sizes: np.ndarray) -> np.ndarray:
+        """Norms of residuals to get below, for right-hand sides of these norms; infinity for those that are zero."""
+        return np.where(sizes == 0, math.inf, np.maximum(self.atol, self.rtol * sizes))
+
 
 @dataclass
 class Solution:
@@ -68,6 +86,10 @@ class Solution:
     info: int  # 0 on convergence; else the least code of a breakdown, or the number of iterations that did not suffice
     codes: np.ndarray  # the same for each column
     history: list[Any]  # norms of the recurrence's residuals, first and after each iteration: a number, or by column
+    reason: str  # a word of `_info.REASONS`
+
+    def told(self, estimates: dict[str, Any] | None = None) -> SolverInfo:
+        return SolverInfo(self.info, self.codes, np.array(self.history), self.reason, estimates or {})
 
 
 def check_atol(atol: Any) -> float:
@@ -77,27 +99,18 @@ def check_atol(atol: Any) -> float:
 
 
 def solve_system(
-    method: Recurrence,
-    A: Any,
-    b: Any,
-    x0: Any,
-    *,
-    rtol: float,
-    atol: float,
-    maxiter: int | None,
-    M: Any,
-    M2: Any = None,
-    callback: Callback,
-    return_info: bool,
-    progress: bool,
+    method: Method, A: Any, b: Any, x0: Any, preconditioners: tuple[Any, ...], options: Options, per_row: int = 10
 ) -> tuple[Any, Any]:
-    """What the public functions of methods for square systems do: (x, info)."""
-    absolute = check_atol(atol)
+    """What the public functions of methods for square systems do: (x, info). By default, n rows may take n * `per_row`
+    iterations.
+    """
+    rtol, atol, maxiter, callback, return_info, progress = options
+    atol = check_atol(atol)
+    M, M2 = (*preconditioners, None)[:2]
     system = make_system(A, M, x0, b, M2)
-    limits = Limits(float(rtol), absolute, 10 * system.A.shape[0] if maxiter is None else maxiter)
+    limits = Limits(float(rtol), atol, per_row * system.A.shape[0] if maxiter is None else maxiter)
     found = solve(method, system, limits, callback, progress)
-    info = SolverInfo(found.info, found.codes, np.array(found.history)) if return_info else found.info
-    return system.finish(found.x), info
+    return system.finish(found.x), found.told() if return_info else found.info
 
 
 def solve(
@@ -111,66 +124,60 @@ def solve(
         Inside `mx.compile` and `mx.vmap`, where there are no values to test; and where derivatives with respect to what
         A closes over would be lost.
     """
-    A, M, M2, b, x = system.A, system.M, system.M2, system.b, system.x
-    if not system.lazy or not is_traced(b, x, A.values, M and M.values, M2 and M2.values):
-        return _iterate(method, system, limits, callback, progress)
-    fixed = system.constant()
+    A = method.inverted(system.A) if isinstance(method, OwnLoop) else system.A
+    fixed = system.constant() if system.lazy else system
+    others = [value for B in (system.M, system.M2) if B is not None for value in B.values]
+    if not system.lazy or not is_traced(system.b, system.x, *A.values, *others):
+        return _iterate(method, fixed, limits, callback, progress)
     found = _iterate(method, fixed, limits, callback, progress)
-    found.x = inverse_product(A, b, _inverse(method, fixed, limits), found.x)
+    found.x = inverse_product(A, system.b, _inverse(method, fixed, limits), found.x)
     return found
 
 
 def _iterate(
     method: Method, system: System, limits: Limits, callback: Callback = None, progress: bool = False
 ) -> Solution:
-    if isinstance(method, OwnLoop):
-        return method.iterate(system, limits, callback)
-    b, x, size = system.b, system.x, norms(system.b)
+    b, size = system.b, norms(system.b)
     if not (size if b.ndim == 1 else size.any()):
-        return Solution((mx if system.lazy else np).zeros_like(b), 0, np.zeros(b.shape[1:], int), [size])
-    tolerance: Any
-    if b.ndim == 1:
-        tolerance = max(limits.atol, float(limits.rtol) * size)
-    else:
-        tolerance = np.where(size == 0, math.inf, np.maximum(limits.atol, limits.rtol * size))
-        if x is not None:  # which is exact where b is zero
-            x = mx.where(mx.array(size == 0), 0, x) if system.lazy else np.where(size == 0, 0, x)
+        return Solution(system.zeros(), 0, np.zeros(b.shape[1:], int), [size], "converged")
+    if isinstance(method, OwnLoop):
+        return method.iterate(system, limits, callback, progress)
+    tolerance: Any = max(limits.atol, float(limits.rtol) * size) if b.ndim == 1 else limits.of_columns(size)
     V = space(b, system.products(method.adjoint))
     settle, norm_of, done = V.settle, V.norm, V.done
     steps = method.step, method.second or method.step
     halves = 2 if method.halves else 1
-    tested: list[Any] = []
-    with workers(), progress_bar(limits.maxiter) if progress else nullcontext() as bar:
-        if x is None:
-            x = V.zeros()
-            state = method.start(V, x, V.vector(b if system.lazy else b.copy()))
-        else:
-            r, x = V.vector(b - system.product(system.A)(x)), V.vector(x)
-            state = settle(method.start(V, x, r))
+    norm, broke = None, False
+    with workers(), progress_bar(limits.maxiter, progress) as bar:
+        course = Course(bar)
+        x, r = map(V.vector, system.first(size))
+        state = method.start(V, x, r)
+        if system.x is not None:
+            state = settle(state)
         try:
             for k in range(halves * limits.maxiter):
                 norm, x = norm_of(state[1]), state[0]
-                tested.append(norm)
+                if halves == 1 or k % 2 == 0:
+                    course.add(norm)
                 if done(norm < tolerance):
                     break
                 state = steps[k % 2](V, state)
                 state = settle(state)  # by itself: MLX writes into buffers of the state before, which is gone by now
-                if halves == 1 or k % 2:
-                    if callback:
-                        callback(system.finish(V.array(state[0])))
-                    if bar is not None:
-                        bar.update()
+                if callback and (halves == 1 or k % 2):
+                    callback(system.finish(V.array(state[0])))
             else:
-                x = state[0]
-                tested.append(norm_of(state[1]))
+                x, norm = state[0], norm_of(state[1])
+                course.add(norm)
                 if method.tests_last:
-                    done(tested[-1] < tolerance)
+                    done(norm < tolerance)
         except Breakdown as broken:
-            V.code = broken.code
+            V.code, broke = broken.code, True
+    if norm is None or norm is not course.norms[-1]:  # of what is not finite, or of half an iteration
+        course.norms.append(size if norm is None else norm)
     codes = V.codes(limits.maxiter)
     info = min(codes.min(), 0) or codes.max()
-    history = tested if halves == 1 else tested[::2] + (tested[-1:] if len(tested) % 2 == 0 else [])
-    return Solution(V.array(x), int(info), codes, history)
+    reason = "breakdown" if info < 0 or broke else "maxiter" if V.codes(1).any() else "converged"
+    return Solution(V.array(x), int(info), codes, course.norms, reason)
 
 
 def norms(b: Any) -> Any:
@@ -200,9 +207,9 @@ def _inverse(method: Method, system: System, limits: Limits) -> Inverse:
         rtol = np.maximum(limits.rtol, limits.atol / np.where(size == 0, math.inf, size))
         same = replace(system, x=None) if method.hermitian or not adjoint else system.H
         found = _iterate(method, replace(same, b=b), Limits(rtol, 0.0, limits.maxiter))
-        if found.info:
-            why = "broke down" if found.info < 0 else f"takes more than {found.info} steps"
-            warn(f"a derivative is inaccurate: the method for its linear system {why}", stacklevel=2)
+        if found.reason != "converged":
+            how = f"the solution of its linear system ends, after {len(found.history) - 1} steps, by: {found.reason}"
+            warn(f"a derivative is inaccurate: {how}", stacklevel=2)
         return found.x
 
     return solved
@@ -212,36 +219,41 @@ def inverse_product(A: Operator, b: mx.array, solved: Inverse, x: Any = None, ad
     """A^-1 b, or A^-H b, as a function that can be differentiated in `b` and the values of `A`, any number of times.
 
     It costs one solve, which a known `x` spares. With w = A^-H g for the cotangent g of x, the cotangents of b and A
-    are w and -w x^H, the latter at the stored places: what the product A x pulls back from -w.
+    are w and -w x^H, of which the values get what the product A x pulls back from -w.
     """
     x = solved(constant(b), adjoint) if x is None else x
-    if not is_traced(b, A.values):
+    if not is_traced(b, *A.values):
         return x
-    values = mx.zeros(0) if A.values is None else A.values
 
-    def product(values: mx.array, x: mx.array) -> mx.array:
+    def product(values: Sequence[mx.array], x: mx.array) -> mx.array:
         B = A.with_values(values)
         return (B.H if adjoint else B).device(x.dtype)(x)
 
-    def pull(primals: Any, g: mx.array, x: mx.array) -> tuple[mx.array, mx.array]:
-        values = primals[1]
+    def pull(primals: Any, g: mx.array, x: mx.array) -> tuple[mx.array, ...]:
+        _, nothing, *values = primals
         w = inverse_product(A.with_values(values), g, solved, adjoint=not adjoint)
-        if A.values is None:
-            return w, values
-        return w, mx.vjp(lambda v: product(v, x), [values], [-w])[1][0]
+        return w, nothing, *(mx.vjp(lambda *v: product(v, x), values, [-w])[1] if values else ())
 
     def push(primals: Any, tangents: Any) -> mx.array:
-        (b, values), (db, dvalues) = primals, tangents
+        (b, _, *values), (db, _, *changes) = primals, tangents
         B = A.with_values(values)
         change = mx.zeros_like(x) if db is None else db
-        if A.values is not None and dvalues is not None:  # in which the product is linear
-            change = change - product(dvalues, inverse_product(B, b, solved, x, adjoint))
+        if changes := tangents_of(values, changes):
+            y = inverse_product(B, b, solved, x, adjoint)
+            change = change - mx.jvp(lambda *v: product(v, y), values, changes)[1][0]
         return inverse_product(B, change, solved, adjoint=adjoint)
 
-    known: Any = mx.custom_function(lambda b, values: x)
+    known: Any = mx.custom_function(lambda b, nothing, *values: x)  # of one argument alone, MLX passes on no tuples
     known.vjp(pull)
     known.jvp(push)
-    return known(b, values)
+    return known(b, mx.zeros(0), *A.values)
+
+
+def tangents_of(values: Sequence[mx.array], tangents: Sequence[mx.array | None]) -> list[mx.array]:
+    """The tangents of all `values`; none if none has one."""
+    if all(tangent is None for tangent in tangents):
+        return []
+    return [mx.zeros_like(v) if tangent is None else tangent for v, tangent in zip(values, tangents, strict=True)]
 
 
 def host_inverse_product(A: Operator, b: mx.array, solve: Callable[..., np.ndarray], dtype: np.dtype) -> mx.array:

@@ -66,12 +66,17 @@ class Solver:
     direct: bool = True  # whether it solves without iterating
     adjoint: bool = False  # whether it asks for products with the adjoint
     halves: bool = False  # whether it may end within an iteration, of which `callback` then learns nothing
-    informs: bool = True  # whether `iterate` takes return_info and progress
+    codes: bool = True  # whether it tells of a breakdown by SciPy's codes, or else by `maxiter`
+    inform: Callable[..., Any] | None = None  # (A, b, rtol=, maxiter=, progress=) -> (x, SolverInfo), if not `iterate`
+    limit: int | None = None  # what its `info` is after maxiter iterations, if not so many
     asks: int = 10  # how many times as accurate a solution it is asked for as is looked for
     lost: int = 1  # how many times as much as for others rounding may leave
 
     def __call__(self, A, b, rtol=1e-6):
         return self.solve(A, b, rtol)
+
+    def informed(self, A, b, **options):
+        return (self.inform or partial(self.iterate, return_info=True))(A, b, **options)
 
 
 def _iterative(iterate, preconditioner=None):
@@ -97,7 +102,7 @@ def _in_cycles(name, long, calls=0, finite=False, **options):
     kinds = ("general", "semidefinite")
     cycles = {"iterate": partial(solver, **options), "twin": of_scipy, "calls": calls, "finite": finite}
     return Solver(
-        name, kinds, _iterative(partial(solver, **long)), systems.ALL_FORMATS, direct=False, informs=False, **cycles
+        name, kinds, _iterative(partial(solver, **long)), systems.ALL_FORMATS, direct=False, codes=False, **cycles
     )
 
 
@@ -108,6 +113,13 @@ def _least_squares(solve):
         return x
 
     return found
+
+
+def _informed_least_squares(solve, limit):
+    def inform(A, b, rtol=1e-6, maxiter=None, **options):
+        return solve(A, b, atol=rtol, btol=rtol, **{limit: maxiter}, return_info=True, **options)
+
+    return inform
 
 
 def _jacobi(A):
@@ -193,13 +205,25 @@ SOLVERS = (
         iterate=lambda *args, rtol=1e-7, **options: linalg.minres(*args, rtol=rtol, **options),
         twin=lambda *args, rtol=1e-7, **options: _twin.minres(*args, rtol=rtol, **options),
         twin_takes="fd",
-        informs=False,
+        codes=False,
         atol=False,
         guessed=1,
         least=True,
     ),
-    _krylov("lsqr", ("tall",), _least_squares(linalg.lsqr)),
-    _krylov("lsmr", ("tall",), _least_squares(linalg.lsmr)),
+    _krylov(
+        "lsqr",
+        ("tall",),
+        _least_squares(linalg.lsqr),
+        inform=_informed_least_squares(linalg.lsqr, "iter_lim"),
+        limit=7,
+    ),
+    _krylov(
+        "lsmr",
+        ("tall",),
+        _least_squares(linalg.lsmr),
+        inform=_informed_least_squares(linalg.lsmr, "maxiter"),
+        limit=7,
+    ),
     Solver("spsolve", ("general",), lambda A, b, rtol: linalg.spsolve(A, b)),
     _lu("splu", solve=_factored(linalg.splu), make=linalg.splu),
     _lu("splu-T", solve=_factored(linalg.splu, "T"), inverted=lambda S: S.T),
@@ -235,7 +259,11 @@ def direct(solver):
 
 
 def informs(solver):
-    return iterative(solver) and solver.informs
+    return iterative(solver) or solver.inform is not None
+
+
+def has_codes(solver):
+    return iterative(solver) and solver.codes
 
 
 def iterative(solver):

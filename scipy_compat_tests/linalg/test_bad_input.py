@@ -7,7 +7,7 @@ import pytest
 import mlx_sparse as sp
 
 from .systems import NAMESPACES, as_namespace, ours, vector
-from .table import direct, each, iterative, takes_atol
+from .table import direct, each, informs, iterative, takes_atol
 
 N = 12
 
@@ -49,6 +49,31 @@ def test_singular(solver, problem, namespace):
             solver(A, b)
 
 
+@pytest.mark.parametrize("columns", [None, 2])
+@each(informs)
+def test_complex_operators_of_a_real_mlx_array(solver, problem, columns):
+    """No imaginary part is dropped, of whatever kind A or M is."""
+    S = problem.matrix(N, "F")
+    m, n = S.shape
+    b = mx.ones(m if columns is None else (m, columns))
+
+    class Object:
+        shape = S.shape
+        matvec = lambda self, x: ours(S) @ x.astype(mx.complex64)  # noqa: E731
+        rmatvec = lambda self, x: ours(S.conj().T) @ x.astype(mx.complex64)  # noqa: E731
+
+    known = sp.linalg.aslinearoperator(S)
+    undeclared = sp.linalg.LinearOperator(S.shape, Object().matvec, Object().rmatvec, dtype=np.float32, xp=mx)
+    for A in (S, S.toarray(), ours(S), mx.array(S.toarray()), known, 1j * known, Object(), undeclared, S.todok()):
+        with pytest.raises(TypeError, match="dtype|complex"):
+            solver.informed(A, b)
+        if iterative(solver) and A is not undeclared and not isinstance(A, Object):
+            with pytest.raises(TypeError, match="dtype|complex"):
+                solver.informed(ours(problem.matrix(N, "f")), b, M=A)
+    x, _ = solver.informed(S, np.ones(b.shape, "f"))
+    assert x.dtype == np.complex64
+
+
 @each(iterative)
 def test_operators(solver, problem):
     A, b = ours(problem.matrix(N, "f")), vector(N, "f")
@@ -86,7 +111,7 @@ def test_breakdown(solver, problem, dtype, namespace, columns):
     A = sp.csr_array((8, 8), dtype=np.dtype(dtype))
     b = np.ones(8 if columns is None else (8, columns), dtype)
     expected = 0 if solver.least else 5
-    if solver.informs:  # of codes
+    if solver.codes:
         with np.errstate(all="ignore"):
             _, expected = solver.twin(A.to_scipy(), np.ones(8, dtype), maxiter=5)
     x, info = solver.iterate(A, as_namespace(b, namespace), maxiter=5)

@@ -10,7 +10,7 @@ import mlx_sparse as sp
 from mlx_sparse.linalg import expm, expm_multiply, inv, norm, onenormest, spilu, splu
 
 from .systems import as_namespace, hermitian, laplacian, line, ours, vector, vectors
-from .table import each, eps, iterative, tolerance
+from .table import each, eps, informs, iterative, tolerance
 
 N = 24
 STRUCTURES = ("csr", "csc", "coo", "bsr", "dia")  # formats whose values an mx.array holds
@@ -52,6 +52,13 @@ def close(mine, expected, bound):
     mine, expected = np.asarray(mine), np.asarray(expected)
     assert mine.shape == expected.shape and mine.dtype == expected.dtype
     np.testing.assert_allclose(mine, expected, rtol=0, atol=bound * max(1e-30, abs(expected).max()))
+
+
+def with_parameters(A, values):
+    """`A` as a function of its stored values, whose product with the adjoint nobody gives."""
+    product = lambda x, values: A.with_data(values) @ x  # noqa: E731
+    dtype = np.asarray(A.data).dtype
+    return sp.linalg.LinearOperator(A.shape, product, matmat=product, dtype=dtype, params=(values,))
 
 
 def losses(solver, problem, dtype, format, columns):
@@ -123,6 +130,26 @@ def test_second_derivatives(solver, problem, dtype):
             made.append([*both, *product])
         for found, expected in zip(*made, strict=True):
             close(found, expected, 10 * bound)
+
+
+@pytest.mark.parametrize("columns", [None, 2])
+@each(informs)
+def test_parameters_of_an_operator(solver, problem, dtype, columns):
+    """As of a sparse array: of first order, both ways; and of second order."""
+    _, theirs, values, b, bound = losses(solver, problem, dtype, "csr", columns)
+    A, tol = ours(problem.matrix(N, dtype)), bound / 2
+
+    def mine(values, b):
+        return curved(solver(with_parameters(A, values), b, tol / solver.asks))
+
+    made = []
+    for f in (mine, theirs):
+        slope = mx.grad(f, argnums=(0, 1))
+        second = mx.grad(lambda *at, slope=slope: sum(map(curved, slope(*at))), argnums=(0, 1))(values, b)
+        along = mx.jvp(f, [values, b], [mx.ones_like(values), mx.ones_like(b)])[1][0]
+        made.append((*slope(values, b), *second, along / N))
+    for mine, expected in zip(*made, strict=True):
+        close(mine, expected, 10 * bound)
 
 
 # ---- what iterative solvers share ---------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import mlx_sparse as sp
 from mlx_sparse import linalg
 from mlx_sparse.linalg import LaplacianNd, LinearOperator, aslinearoperator
 
+from . import systems
 from .systems import ALL_FORMATS, NAMESPACES, as_namespace, check_namespace, hermitian, ours, vector, vectors
 
 N = 12
@@ -371,12 +372,41 @@ def test_solutions_are_differentiable_in_the_values_of_a_matrix_operator():
     def loss(make):
         return lambda v, b: mx.sum(mx.sin(linalg.cg(make(A.with_data(v)), b, rtol=1e-7)[0]))
 
-    found = mx.grad(loss(aslinearoperator), argnums=(0, 1))(A.data, b)
     expected = mx.grad(loss(lambda A: A), argnums=(0, 1))(A.data, b)
-    for mine, theirs in zip(found, expected, strict=True):
-        np.testing.assert_allclose(np.asarray(mine), np.asarray(theirs), rtol=1e-4, atol=1e-6)
+    for made in (
+        aslinearoperator,
+        lambda A: 2 * aslinearoperator(A) - aslinearoperator(A),
+        lambda A: aslinearoperator(A).H.T,
+        lambda A: (aslinearoperator(A) ** 1) @ LinearOperator(A.shape, lambda x: x, dtype=np.float32),
+    ):
+        found = mx.grad(loss(made), argnums=(0, 1))(A.data, b)
+        for mine, theirs in zip(found, expected, strict=True):
+            np.testing.assert_allclose(np.asarray(mine), np.asarray(theirs), rtol=1e-4, atol=1e-6)
     with pytest.raises(ValueError, match="closes over"):
-        mx.grad(loss(lambda A: 2 * aslinearoperator(A)))(A.data, b)
+        mx.grad(loss(lambda A: LinearOperator(A.shape, A.matvec, dtype=np.float32)))(A.data, b)
+
+
+@pytest.mark.parametrize("adjoint", [False, True])
+def test_products_from_the_left_of_an_mlx_array(adjoint):
+    """As of an ndarray: `mx.array` leaves them to the operator."""
+    S = systems.general(6, "f")[:4]
+    A = aslinearoperator(ours(S.conj().T.tocsr())).H if adjoint else aslinearoperator(ours(S))
+    v, X = mx.array(vector(4, "f")), mx.array(np.stack([vector(4, "f"), vector(4, "f", 2)]))
+    for x in (v, X):
+        for y in (x @ A, x * A):
+            assert type(y) is mx.array
+            np.testing.assert_allclose(np.asarray(y), np.asarray(x) @ S.toarray(), rtol=1e-5, atol=1e-6)
+    scaled = mx.array(3.0) * A
+    np.testing.assert_allclose(scaled @ np.ones(6, "f"), 3 * (S @ np.ones(6, "f")), rtol=1e-5)
+    slope = mx.grad(lambda v: mx.sum(mx.sin(v @ A)))(v)
+    expected = S @ np.cos(np.asarray(v) @ S.toarray())
+    np.testing.assert_allclose(np.asarray(slope), expected, rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="Scalar"):
+        mx.array(3.0) @ A
+    with pytest.raises(ValueError, match="mismatch"):
+        mx.ones(5) @ A
+    with pytest.raises(TypeError):
+        mx.ones(4) + A
 
 
 @pytest.mark.parametrize("single", "fF")

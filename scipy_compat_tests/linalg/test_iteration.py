@@ -12,8 +12,8 @@ import scipy.sparse.linalg
 import mlx_sparse as sp
 from mlx_sparse import linalg
 
-from .systems import NAMESPACES, as_namespace, ours, residual, vector, vectors
-from .table import each, informs, iterative
+from .systems import NAMESPACES, as_namespace, check_namespace, laplacian, ours, residual, tall, vector, vectors
+from .table import each, has_codes, informs, iterative
 
 N = 40
 # Integer systems in which a method breaks down: (solver, A, b, the code)
@@ -50,7 +50,7 @@ def test_codes(name, A, b, code, namespace):
 
 
 @pytest.mark.parametrize("namespace", NAMESPACES)
-@each(informs)
+@each(has_codes)
 def test_a_broken_column_leaves_the_others(solver, problem, namespace):
     """Two systems as one: in the half where A is zero the first column breaks down, the second has nothing to do."""
     S = problem.matrix(N, "f")
@@ -67,21 +67,70 @@ def test_a_broken_column_leaves_the_others(solver, problem, namespace):
 @pytest.mark.parametrize("namespace", NAMESPACES)
 @each(informs)
 def test_info(solver, problem, namespace):
-    S, b = problem.matrix(N, "f"), vector(N, "f")
+    S = problem.matrix(N, "f")
+    A, b, B = ours(S), vector(S.shape[0], "f"), vectors(S.shape[0], "f", 3)
     steps = []
-    x, info = solver.iterate(ours(S), as_namespace(b, namespace), return_info=True, callback=steps.append)
+    observed = {"callback": steps.append} if iterative(solver) else {}
+    x, info = solver.informed(A, as_namespace(b, namespace), **observed)
+    check_namespace(x, namespace)
     assert (int(info), info.info, info.codes.item(), info.reason, info.converged) == (0, 0, 0, "converged", True)
-    assert len(steps) <= info.iterations <= len(steps) + solver.halves
-    assert info.residual_norms.shape == (info.iterations + 1,)
+    if observed:
+        assert len(steps) - solver.calls <= info.iterations <= len(steps) - solver.calls + solver.halves
+    assert info.residual_norms.shape == (info.iterations + 1,) and info.iterations
     np.testing.assert_allclose(info.residual_norms[0], np.linalg.norm(b), rtol=1e-5)
-    assert info.residual_norms[-1] < 1e-5 * np.linalg.norm(b)
-    _, info = solver.iterate(ours(S), as_namespace(b, namespace), maxiter=2, rtol=1e-6, return_info=True)
-    assert (int(info), info.reason, info.iterations, info.converged) == (2, "maxiter", 2, False)
-    _, info = solver.iterate(ours(S), as_namespace(0 * b, namespace), return_info=True)
-    assert (int(info), info.iterations, info.residual_norms.tolist()) == (0, 0, [0])
-    X, info = solver.iterate(ours(S), as_namespace(vectors(N, "f", 3), namespace), return_info=True)
+    left = np.linalg.norm(b - S @ np.asarray(x)) if "tall" in problem.kinds else 0
+    np.testing.assert_allclose(info.residual_norms[-1], left, rtol=1e-4, atol=1e-5 * np.linalg.norm(b))
+    _, info = solver.informed(A, as_namespace(b, namespace), maxiter=2, rtol=1e-12)
+    found = int(info), info.codes.tolist(), info.reason, info.iterations, info.converged
+    limit = solver.limit or 2
+    assert found == (limit, limit, "maxiter", 2, False)
+    _, info = solver.informed(A, as_namespace(b, namespace), maxiter=0)
+    assert (info.reason, info.iterations, info.converged) == ("maxiter", 0, False)
+    _, info = solver.informed(A, as_namespace(0 * b, namespace))
+    assert (int(info), info.iterations, info.residual_norms.tolist(), info.converged) == (0, 0, [0], True)
+    X, info = solver.informed(A, as_namespace(B, namespace))
     assert info.codes.tolist() == [0, 0, 0] and info.residual_norms.shape == (info.iterations + 1, 3)
-    assert (info.residual_norms[-1] < 1e-5 * info.residual_norms[0]).all()
+    np.testing.assert_allclose(info.residual_norms[0], np.linalg.norm(B, axis=0), rtol=1e-5)
+    left = np.linalg.norm(B - S @ np.asarray(X), axis=0) * ("tall" in problem.kinds)
+    np.testing.assert_allclose(info.residual_norms[-1], left, rtol=1e-4, atol=1e-5 * np.linalg.norm(B))
+    _, info = solver.informed(A, as_namespace(B[:, :0], namespace))
+    assert (int(info), info.codes.tolist(), info.converged) == (0, [], True)
+
+
+@pytest.mark.parametrize("namespace", NAMESPACES)
+@pytest.mark.parametrize("columns", [None, 3])
+@each(informs)
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_nan_is_a_breakdown(solver, problem, namespace, columns):
+    S = problem.matrix(N, "f")
+    b = vectors(S.shape[0], "f", columns)
+    b[2] = np.nan
+    if solver.finite:
+        return
+    _, info = solver.informed(ours(S), as_namespace(b, namespace), maxiter=5)
+    assert info.reason == "breakdown" and not info.converged and info.info == (solver.limit or 5)
+    assert info.codes.shape == b.shape[1:] and len(info.residual_norms) == info.iterations + 1 >= 1
+
+
+def test_reasons():
+    """Of methods that stop by more than the norm of the residual."""
+    for namespace in NAMESPACES:
+        b = as_namespace(np.array([1.0, 1, 2], "f"), namespace)
+        _, info = linalg.minres(np.diag([1.0, 1, 0]).astype("f"), b, return_info=True)
+        assert (info.reason, int(info), info.converged) == ("least squares", 0, False)
+        assert info.residual_norms[-1] == pytest.approx(2, rel=1e-6)
+    for name in ("lsqr", "lsmr"):
+        solve, S = getattr(linalg, name), tall(N, "d")
+        b = np.stack([vector(len(vector(S.shape[0], "d")), "d"), S @ np.ones(N)], axis=1)
+        results = solve(ours(S), b, conlim=2.0)
+        x, info = solve(ours(S), b, conlim=2.0, return_info=True)
+        assert (info.reason, int(info), info.codes.tolist()) == ("conlim", 3, [3, 3])
+        assert list(info.estimates)[:2] == ["istop", "itn"]
+        for mine, expected in zip((x, *info.estimates.values()), results, strict=True):
+            np.testing.assert_array_equal(mine, expected)
+        assert info.iterations == max(results[2])
+        _, info = solve(ours(laplacian(N, "d")), vector(N, "d"), atol=0.0, btol=0.0, conlim=0.0, return_info=True)
+        assert (info.reason, int(info)) == ("maxiter", 7)
 
 
 def test_plot():
@@ -118,19 +167,30 @@ def test_progress(solver, problem, monkeypatch):
 
     monkeypatch.setitem(sys.modules, "tqdm", types.ModuleType("tqdm"))
     monkeypatch.setitem(sys.modules, "tqdm.auto", types.SimpleNamespace(tqdm=Bar))
-    A, b, steps = ours(problem.matrix(N, "f")), vector(N, "f"), []
-    solver.iterate(A, b, maxiter=30, progress=True, callback=steps.append)
-    assert (bars[0].total, bars[0].steps, bars[0].closed) == (30, len(steps), True)
+    S, steps = problem.matrix(N, "f"), []
+    A, b = ours(S), vector(S.shape[0], "f")
+    observed = {"callback": steps.append} if iterative(solver) else {}
+    _, info = solver.informed(A, b, maxiter=30, progress=True, **observed)
+    taken = len(steps) - solver.calls if observed else info.iterations
+    assert (bars[0].total, bars[0].steps, bars[0].closed) == (30, taken, True)
+    several = vectors(S.shape[0], "f", 2)
+    _, info = solver.informed(A, several, maxiter=30, progress=True)
+    assert info.iterations - solver.halves <= bars[1].steps <= bars[1].total and bars[1].closed
 
-    def stop(xk):
-        raise RuntimeError("stop")
+    class Failing:
+        shape, dtype = S.shape, S.dtype
 
-    with pytest.raises(RuntimeError):
-        solver.iterate(A, b, progress=True, callback=stop)
-    assert bars[1].closed
+        def matvec(self, x):
+            raise RuntimeError("stop")
+
+        rmatvec = matvec
+
+    with pytest.raises(RuntimeError, match="stop"):
+        solver.informed(Failing(), b, progress=True)
+    assert bars[2].closed
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
     with pytest.raises(ImportError, match="needs tqdm"):
-        solver.iterate(A, b, progress=True)
+        solver.informed(A, b, progress=True)
 
 
 @pytest.mark.parametrize("namespace", NAMESPACES)

@@ -8,6 +8,7 @@ import scipy.sparse.linalg
 from mlx_sparse.linalg import minres
 
 from .systems import NAMESPACES, as_namespace, dtypes, indefinite, laplacian, ours, residual, vector, vectors
+from .table import eps
 from .test_gradients import close, curved, dense_inverse
 
 N = 40
@@ -50,8 +51,58 @@ def test_shift_and_derivatives(format, device):
     close(np.where(np.asarray(A.toarray()) != 0, np.asarray(dA), 0), expected, bound)
     along = mx.jvp(loss, [A.data, b], [mx.ones_like(A.data), mx.zeros_like(b)])[1][0]
     assert abs(along.item() - mx.sum(found[0]).item()) < bound * N * abs(np.asarray(found[0])).max()
-    with pytest.raises(ValueError, match="no derivative with respect to shift"):
-        mx.grad(lambda shift: mx.sum(minres(A, b, shift=shift)[0]))(mx.array(SHIFT))
+
+
+@pytest.mark.parametrize("columns", [None, 2])
+@pytest.mark.parametrize(("shape", "given"), [((), None), ((1,), mx.float32)])
+def test_derivatives_with_respect_to_the_shift(dtype, columns, shape, given):
+    """Of first and second order, both ways, along with those in b and the values of A; against dense MLX."""
+    if dtype == "D":
+        return
+    S = indefinite(N, dtype)
+    A, b, X = ours(S), as_namespace(vectors(N, dtype, columns), "mlx"), as_namespace(S.toarray(), "mlx")
+    shift = mx.full(shape, SHIFT, dtype=given or (mx.float64 if dtype == "d" else mx.float32))
+    rtol, bound = (1e-15, 1e-10) if dtype == "d" else (1e-8, 1e-3)
+    bound = max(bound, eps(np.asarray(shift).dtype))
+    I = mx.eye(N).astype(b.dtype)
+
+    def mine(shift, values, b):
+        return curved(minres(A.with_data(values), b, mx.ones_like(b), rtol=rtol, shift=shift)[0])
+
+    def theirs(shift, values, b):
+        return curved(dense_inverse(X - shift.astype(b.dtype) * I) @ b)
+
+    made = []
+    for f in (mine, theirs):
+        slope = mx.grad(f)
+        first = slope(shift, A.data, b)
+        along = mx.jvp(f, [shift, A.data, b], [mx.ones_like(shift), mx.zeros_like(A.data), mx.ones_like(b)])[1][0]
+        second = mx.grad(lambda s, slope=slope: mx.sum(slope(s, A.data, b)))(shift)
+        mixed = mx.grad(lambda b, slope=slope: mx.sum(slope(shift, A.data, b)))(b)
+        made.append((first, along, second, mixed))
+    for found, expected in zip(*made, strict=True):
+        close(found, expected, N * bound)
+    both = mx.grad(mine, argnums=(0, 1, 2))(shift, A.data, b)
+    np.testing.assert_array_equal(np.asarray(both[0]), np.asarray(made[0][0]))
+    for k in (1, 2):
+        alone = mx.grad(mine, argnums=k)(shift, A.data, b)
+        np.testing.assert_array_equal(np.asarray(both[k]), np.asarray(alone))
+    guessed = mx.grad(lambda x0: mx.sum(mx.real(minres(A, b, x0, rtol=rtol, shift=shift)[0])))(mx.ones_like(b))
+    assert not np.asarray(guessed).any()
+
+
+@pytest.mark.parametrize("namespace", NAMESPACES)
+def test_shifts_that_are_arrays(namespace):
+    S, T = shifted("f")
+    b = as_namespace(vector(N, "f"), namespace)
+    x, info = minres(ours(S), b, rtol=1e-7, shift=mx.array(SHIFT))
+    assert info == 0 and residual(T, x, np.asarray(b)) < 1e-4
+    for wrong in (mx.array([0.1, 0.2]), mx.array(0.1 + 0.1j), mx.array(True), mx.array(1)):
+        with pytest.raises(ValueError, match="shift must be one"):
+            minres(ours(S), b, shift=wrong)
+    if namespace == "numpy":
+        with pytest.raises(ValueError, match="no derivative"):
+            mx.grad(lambda shift: mx.sum(mx.array(minres(ours(S), b, shift=shift)[0])))(mx.array(SHIFT))
 
 
 @pytest.mark.parametrize("namespace", NAMESPACES)

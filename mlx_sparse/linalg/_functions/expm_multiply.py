@@ -154,8 +154,8 @@ class _Task:
     def _bind(self, A: Operator, B: Any, wide: bool) -> None:
         """Settle the dtype (`wide`: at least float64 on the host), and the product X -> A X where the operand lives."""
         self.lazy = _dense.is_mlx(B)
-        if self.lazy and A.values is not None:
-            check_dtype(B, A.values.dtype)
+        if self.lazy and A.required is not None:
+            check_dtype(B, A.required)
         known = host_dtype(B)
         if A.dtype is not None:
             known = A.dtype
@@ -164,7 +164,7 @@ class _Task:
         dtype = np.promote_types(inexact(known), inexact(host_dtype(B)))
         if wide and not self.lazy:
             dtype = np.promote_types(dtype, np.float64)
-        if self.lazy or A.values is not None:
+        if self.lazy or A.required is not None:
             dtype = _dtypes.numpy_dtype(_dtypes.mlx_dtype(dtype))
         self.dtype = dtype
         if A.sparse and not self.lazy and not isinstance(B, _spbase) and mx.default_device().type == mx.DeviceType.gpu:

@@ -16,6 +16,7 @@ import numpy as np
 import scipy.linalg
 
 from ... import _dense
+from .._info import Course, progress_bar, worst
 from .._problem import System, workers
 from .._solve import Callback, Limits, OwnLoop, Solution, norms
 from .._spaces import space
@@ -32,29 +33,32 @@ class Column(NamedTuple):
     tolerance: float  # for the norm of the residual
     maxiter: int
     known: list[Any]  # pairs of vectors or None, from earlier solutions; what it holds at the end goes to later ones
-    history: list[float]  # for the norms of the residuals that are tested
+    course: Course  # that is told the norms of the residuals that are tested
 
     def guess(self) -> Any:
         return self.V.zeros() if self.x is None else self.V.vector(self.x)
 
-    def residual(self, x: Any) -> tuple[Any, Any, float]:
+    def residual(self, x: Any, again: bool = False) -> tuple[Any, Any, float]:
         """x and b - A x, both evaluated, and the norm of the latter."""
-        V = self.V
-        return self.tested(x, V.vector(self.b - V.array(V.A(x))))
+        return self.tested(x, self.V.residual(x), again)
 
     def first(self, x: Any) -> tuple[Any, Any, float]:
         """As `residual`, of the first guess, by no product where that is zero; r is the right-hand side itself then."""
         return self.tested(x, self.V.vector(self.b)) if self.x is None else self.residual(x)
 
-    def tested(self, x: Any, r: Any) -> tuple[Any, Any, float]:
-        """x and its residual r, both evaluated, and the norm of the latter."""
+    def tested(self, x: Any, r: Any, again: bool = False) -> tuple[Any, Any, float]:
+        """x and its residual r, both evaluated, and the norm of the latter, kept (`again`: for the last one)."""
         x, square, r = self.V.settle((x, self.V.dot(r, r), r))
-        self.history.append(self.V.norm(square))
-        return x, r, self.history[-1]
+        norm = self.V.norm(square)
+        if again:
+            self.course.norms[-1] = norm
+        else:
+            self.course.add(norm)
+        return x, r, norm
 
 
-# A method: yields what a callback is to see, and gives the solution and the code for users.
-Cycles = Callable[[Column], Generator[Any, None, tuple[Any, int]]]
+# A method: yields what a callback is to see, and gives the solution, the code for users, and why it ended.
+Cycles = Callable[[Column], Generator[Any, None, tuple[Any, int, str]]]
 
 
 class Restarted(OwnLoop):
@@ -66,30 +70,34 @@ class Restarted(OwnLoop):
     def fresh(self) -> OwnLoop:
         return Restarted(self._cycles)
 
-    def iterate(self, system: System, limits: Limits, callback: Callback) -> Solution:
+    def iterate(self, system: System, limits: Limits, callback: Callback, progress: bool) -> Solution:
         b, namespace, kept = system.b, mx if system.lazy else np, self._kept
         if kept is not None and b.ndim > 1:
             raise ValueError("vectors are passed on from one right-hand side to the next, not between several at once")
         sizes = np.atleast_1d(norms(b))
         tolerances = np.maximum(limits.atol, np.broadcast_to(limits.rtol, sizes.shape) * sizes)
         A, M = system.product(system.A), None if system.M is None else system.product(system.M)
-        found: list[Any] = [None] * len(sizes)  # (x, info) of the columns that are done
-        histories: list[list[float]] = [[] for _ in sizes]
+        found: list[Any] = [None] * len(sizes)  # (x, info, reason) of the columns that are done
+        courses: list[Course] = []
 
         def column(j: int) -> Generator[Any, None, None]:
             one, x = (a if a is None or b.ndim == 1 else _own(a[:, j]) for a in (b, system.x))
             if not sizes[j]:
-                found[j] = namespace.zeros_like(one), 0
+                courses[j].add(0.0)
+                found[j] = namespace.zeros_like(one), 0, "converged"
                 return
             V = space(one, {"A": A, "M": M})
             known = [tuple(None if v is None else V.vector(_vector(v, system)) for v in pair) for pair in kept or ()]
-            problem = Column(V, one, x, float(sizes[j]), float(tolerances[j]), limits.maxiter, known, histories[j])
-            x, info = yield from self._cycles(problem)
-            found[j] = V.array(x), info
+            problem = Column(V, one, x, float(sizes[j]), float(tolerances[j]), limits.maxiter, known, courses[j])
+            x, info, reason = yield from self._cycles(problem)
+            if not courses[j].norms:  # the first was not finite
+                courses[j].add(float(sizes[j]))
+            found[j] = V.array(x), info, reason
             if kept is not None:
                 kept[:] = [tuple(None if v is None else system.finish(V.array(v)) for v in pair) for pair in known]
 
-        with workers():
+        with workers(), progress_bar(limits.maxiter * len(sizes), progress) as bar:
+            courses += [Course(bar) for _ in sizes]
             runs = [column(j) for j in range(len(sizes))]
             if callback is None:
                 for run in runs:
@@ -98,12 +106,11 @@ class Restarted(OwnLoop):
             else:
                 _side_by_side(runs, found, lambda seen: callback(_shown(seen, system)))
         if b.ndim == 1:
-            x, info = found[0]
-            return Solution(x, info, np.array(info), histories[0])
-        xs, codes = zip(*found, strict=True) if found else ((), (0,))
-        x = namespace.stack(xs, axis=1) if xs else namespace.zeros_like(b)
-        history = [np.array(row) for row in zip(*_padded(histories), strict=True)]
-        return Solution(x, max(codes), np.array(codes), history)
+            x, info, reason = found[0]
+            return Solution(x, info, np.array(info), courses[0].norms, reason)
+        xs, codes, reasons = zip(*found, strict=True)
+        history = [np.array(row) for row in zip(*_padded([course.norms for course in courses]), strict=True)]
+        return Solution(namespace.stack(xs, axis=1), max(codes), np.array(codes), history, worst(reasons))
 
 
 def check_finite(size: float) -> None:
@@ -124,7 +131,7 @@ def _own(x: Any) -> Any:
 def _padded(histories: list[list[float]]) -> list[list[float]]:
     """Histories as long as the longest, ended ones repeating their last norm."""
     longest = max(map(len, histories), default=0)
-    return [h + [h[-1] if h else 0.0] * (longest - len(h)) for h in histories]
+    return [h + h[-1:] * (longest - len(h)) for h in histories]
 
 
 def _side_by_side(runs: list[Any], found: list[Any], report: Callable[[list[Any]], Any]) -> None:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._info import Course, progress_bar
 from .._problem import workers
 
 
@@ -26,12 +27,18 @@ class Judge:
 
     Attributes
     ----------
+    residual : float
+        Estimate of the norm of the residual.
     code : int or None
         Why the column is done; None while it is not.
+    broke : bool
+        Whether it is because of numbers that are not finite.
     steps : int
         How many steps it took.
     """
 
+    residual = 0.0
+    broke = False
     code: int | None = None
     steps = 0
     last = 0  # most steps; further ones are not asked for
@@ -56,15 +63,21 @@ def judged(
     r: Any,
     judges: Sequence[Judge],
     callback: Callable[[Any], None] | None = None,
+    progress: bool = False,
     show: bool = False,
-) -> tuple[Any, ...]:
-    """The state when every judge is done, each of which judges a column; what a column then is it stays."""
+) -> tuple[tuple[Any, ...], list[Any]]:
+    """The state when every judge is done, each of which judges a column, and the norms of the residuals on the way.
+
+    What a column then is it stays.
+    """
     settle, array, numbers = spaces[-1].settle, spaces[-1].array, spaces[-1].numbers
     given = slice(1, 1 + method.given)
-    with workers():
+    with workers(), progress_bar(judges[0].last, progress) as bar:
+        course = Course(bar)
         state = settle(method.start(*spaces, x, r))
         for judge, seen in zip(judges, numbers(state[given]), strict=True):
             judge.begin(seen)
+        course.add(residuals(judges))
         while not _done(judges, spaces):
             state = method.step(*spaces, state)
             state = settle(state)  # by itself: MLX writes into buffers of the state before, which is gone by now
@@ -74,9 +87,16 @@ def judged(
                     judge.look(seen)
                     if show and _is_shown(judge):
                         print(f"{j:4d} " * (len(judges) > 1) + f"{judge.steps:6d} {judge.line()}")
+            course.add(residuals(judges))
             if callback:
                 callback(array(state[0]))
-    return state
+    return state, course.norms
+
+
+def residuals(judges: Sequence[Judge]) -> Any:
+    """Their norms: a number, or one of each column."""
+    found = [judge.residual for judge in judges]
+    return found[0] if len(found) == 1 else np.array(found)
 
 
 def _done(judges: Sequence[Judge], spaces: Sequence[Any]) -> bool:

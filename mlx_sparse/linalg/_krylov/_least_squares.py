@@ -11,21 +11,22 @@ from warnings import warn
 import mlx.core as mx
 import numpy as np
 
+from .._info import SolverInfo, worst
 from .._operator import Operator, Product, constant, is_traced, surely_traced
 from .._problem import System, host_dtype
-from .._solve import Inverse, norms
+from .._solve import Inverse, norms, tangents_of
 from .._spaces import space
-from ._judged import Judge, Method, judged, quotient
+from ._judged import Judge, Method, judged, quotient, residuals
 
-_REASONS = (
-    "x, or the first guess, is the solution",
-    "norm(r) is small enough",
-    "norm(A^H r) is small enough: x solves the least-squares problem",
-    "cond(A) has exceeded conlim",
-    "norm(r) is as small as rounding lets it be",
-    "norm(A^H r) is as small as rounding lets it be",
-    "A is singular to working precision",
-    "the iteration limit was reached",
+_ENDS = (  # by SciPy's codes: in words, and the word of `SolverInfo`
+    ("x, or the first guess, is the solution", "converged"),
+    ("norm(r) is small enough", "converged"),
+    ("norm(A^H r) is small enough: x solves the least-squares problem", "converged"),
+    ("cond(A) has exceeded conlim", "conlim"),
+    ("norm(r) is as small as rounding lets it be", "converged"),
+    ("norm(A^H r) is as small as rounding lets it be", "converged"),
+    ("A is singular to working precision", "singular"),
+    ("the iteration limit was reached", "maxiter"),
 )
 _CONDITION, _SINGULAR, _LIMIT = 3, 6, 7
 
@@ -37,14 +38,17 @@ class Options(NamedTuple):
     conlim: float
     limit: int  # most steps
     show: bool
+    progress: bool
 
 
-def options(damp: Any, atol: float | None, btol: float | None, conlim: float | None, limit: int, show: bool) -> Options:
+def options(
+    damp: Any, atol: float | None, btol: float | None, conlim: float | None, limit: int, show: bool, progress: bool
+) -> Options:
     """With defaults in place of None."""
     if surely_traced(damp):
         raise ValueError("x has no derivative with respect to damp; give a number")
     atol, btol = (1e-6 if given is None else float(given) for given in (atol, btol))
-    return Options(abs(float(damp or 0)), atol, btol, 1e8 if conlim is None else float(conlim), limit, show)
+    return Options(abs(float(damp or 0)), atol, btol, 1e8 if conlim is None else float(conlim), limit, show, progress)
 
 
 # ---- the bidiagonalisation -----------------------------------------------------------------------------------------
@@ -87,7 +91,7 @@ class LeastSquaresJudge(Judge):
     def __init__(self, given: Options, size: float, eps: float) -> None:
         self.given, self.size, self._eps, self.last = given, size, eps, given.limit
         self.alpha = self.beta = 0.0
-        self.residual = self.gradient = self.norm = self.condition = self.x = 0.0
+        self.gradient = self.norm = self.condition = self.x = 0.0
 
     def begin(self, given: list[float]) -> None:
         self.alpha, self.beta = alpha, beta = given[:2]
@@ -96,7 +100,7 @@ class LeastSquaresJudge(Judge):
         if alpha == 0 or beta == 0:
             self.code = 0
         elif self.last <= 0 or not math.isfinite(alpha + beta):
-            self.code = _LIMIT
+            self.code, self.broke = _LIMIT, not math.isfinite(alpha + beta)
 
     def decide(self) -> None:
         atol, btol, conlim, eps = self.given.atol, self.given.btol, self.given.conlim, self._eps
@@ -115,7 +119,7 @@ class LeastSquaresJudge(Judge):
             self.steps >= self.last,
         )
         if not math.isfinite(self.residual + self.norm + self.x):
-            self.code = _LIMIT
+            self.code, self.broke = _LIMIT, True
         elif any(met):
             self.code = met.index(True) + 1
 
@@ -135,13 +139,20 @@ class Solver(NamedTuple):
 class Found(NamedTuple):
     x: Any
     judges: Sequence[Any]
+    history: list[Any]  # norms of the residuals, first and after each step
     state: Sequence[Any]  # of the recurrence; () if it had nothing to do
     array: Callable[[Any], Any]  # unwraps the vectors in the state
 
-    def results(self, *names: str) -> list[Any]:
-        """Numbers that the judges hold; of several columns, an array for each name."""
-        found = [[getattr(judge, name) for judge in self.judges] for name in names]
-        return [np.array(values) if self.x.ndim == 2 else values[0] for values in found]
+    def results(self, names: dict[str, str]) -> dict[str, Any]:
+        """Numbers that the judges hold under these `names`; of several columns, an array for each."""
+        found = {key: [getattr(judge, name) for judge in self.judges] for key, name in names.items()}
+        return {key: np.array(values) if self.x.ndim == 2 else values[0] for key, values in found.items()}
+
+    def told(self, estimates: dict[str, Any]) -> SolverInfo:
+        ends = ["breakdown" if judge.broke else _ENDS[judge.code][1] for judge in self.judges]
+        codes = [judge.code * (end != "converged") for judge, end in zip(self.judges, ends, strict=True)]
+        shaped = np.array(codes, int).reshape(self.x.shape[1:])
+        return SolverInfo(max(codes, default=0), shaped, np.array(self.history), worst(ends), estimates)
 
 
 def least_squares(solver: Solver, system: System, given: Options) -> Found:
@@ -150,9 +161,9 @@ def least_squares(solver: Solver, system: System, given: Options) -> Found:
     Derivatives are those of x0 + P (b - A x0), where P is the pseudoinverse of A, or with `damp` of A over damp * I.
     """
     A, b, x0, dtype = system.A, system.b, system.x, system.dtype
-    if not system.lazy or not is_traced(b, x0, A.values):
-        return _run(solver, system, given)
-    fixed = system.constant()
+    fixed = system.constant() if system.lazy else system
+    if not system.lazy or not is_traced(b, x0, *A.values):
+        return _run(solver, fixed, given)
     found = _run(solver, fixed, given)
     codes = {judge.code for judge in found.judges}
     if codes & {_CONDITION, _SINGULAR} or (not given.damp and A.shape[0] <= A.shape[1] and codes & {2, 5}):
@@ -161,7 +172,7 @@ def least_squares(solver: Solver, system: System, given: Options) -> Found:
     if given.damp:
         A, r = _Damped(A, given.damp), mx.concatenate([r, mx.zeros((A.shape[1], *r.shape[1:]), r.dtype)])
     limit = max(given.limit, 2 * min(A.shape))
-    operator, undamped = A.constant(), given._replace(damp=0.0, limit=limit, show=False)
+    operator, undamped = A.constant(), given._replace(damp=0.0, limit=limit, show=False, progress=False)
 
     def solved(b: mx.array, adjoint: bool) -> mx.array:
         found = _run(solver, replace(fixed, A=operator.H if adjoint else operator, b=b, x=None), undamped)
@@ -175,32 +186,26 @@ def least_squares(solver: Solver, system: System, given: Options) -> Found:
 
 def _run(solver: Solver, system: System, given: Options) -> Found:
     A, b, x = system.A, system.b, system.x
-    library: Any = mx if system.lazy else np
-    shape, sizes = (A.shape[1], *b.shape[1:]), np.atleast_1d(norms(b))
+    sizes, zeros = np.atleast_1d(norms(b)), system.zeros()
     judges = [solver.judge(given, float(size), float(np.finfo(host_dtype(b)).eps)) for size in sizes]
-    zeros = library.zeros(shape, dtype=b.dtype)
-    if x is not None and not given.damp and not sizes.all():  # x is zero where b is
-        x = mx.where(mx.array(sizes == 0), 0, x) if system.lazy else np.where(sizes == 0, 0, x)
     if b.size == 0 or zeros.size == 0:
         for judge in judges:
             judge.begin([0.0, judge.size])
-        return Found(zeros if x is None else x, judges, (), lambda v: v)
+        return Found(zeros if x is None or not given.damp else x, judges, [residuals(judges)], (), _same)
     U, V = (space(v, {"A": _same, "M": None}) for v in (b, zeros))
     product, adjoint = system.product(A), system.product(A.H)
     V.A = lambda v: U.vector(product(V.array(v)))
     U.A = lambda u: V.vector(adjoint(U.array(u)))
-    if x is None:
-        x, r = V.zeros(), U.vector(b if system.lazy else b.copy())
-    else:
-        x, r = V.vector(x), U.vector(b - product(x))
+    x, r = system.first(1 if given.damp else sizes)
     if given.show:
         print(f"A: {A.shape[0]} rows, {A.shape[1]} columns; {given}")
         names = "norm(r)", "norm(A^H r)", "|r|/|b|", "..../|A||r|", "norm(A)", "cond(A)", "norm(x)"
         print(f"{'':5s}" * (len(judges) > 1) + "  step " + " ".join(f"{name:>11s}" for name in names))
-    state = judged(solver.method(given.damp), (U, V), x, r, judges, None, given.show)
+    method = solver.method(given.damp)
+    state, history = judged(method, (U, V), V.vector(x), U.vector(r), judges, None, given.progress, given.show)
     if given.show:
-        print("\n".join(f"stopped after {judge.steps} steps: {_REASONS[judge.code or 0]}" for judge in judges))
-    return Found(V.array(state[0]), judges, state, V.array)
+        print("\n".join(f"stopped after {judge.steps} steps: {_ENDS[judge.code or 0][0]}" for judge in judges))
+    return Found(V.array(state[0]), judges, history, state, V.array)
 
 
 def _same(x: Any) -> Any:
@@ -229,7 +234,10 @@ class _Damped(Operator):
     def H(self) -> Operator:
         return _Damped(self._A, self._damp, not self._adjoint)
 
-    def with_values(self, values: mx.array) -> Operator:
+    def constant(self) -> Operator:
+        return _Damped(self._A.constant(), self._damp, self._adjoint)
+
+    def with_values(self, values: Sequence[mx.array]) -> Operator:
         return _Damped(self._A.with_values(values), self._damp, self._adjoint)
 
 
@@ -237,48 +245,48 @@ def _pseudoinverse_product(A: Operator, b: mx.array, solved: Inverse, x: Any = N
     """P b for the pseudoinverse P of `A`, or of A^H, of full rank, as `inverse_product` gives A^-1 b.
 
     With y = P^H g for the cotangent g of x = P b, the cotangents of b and A are y and -y x^H + r w^H + u q^H, at the
-    stored places, where r = b - A x and w = P y, q = g - A^H y and u = P^H x. Of full rank, r is 0 unless A has more
-    rows than columns, q unless it has more columns.
+    stored places, where r = b - A x and w = P y, q = g - A^H y and u = P^H x; the values get their part of the latter.
+    Of full rank, r is 0 unless A has more rows than columns, q unless it has more columns.
     """
     x = solved(constant(b), adjoint) if x is None else x
-    if not is_traced(b, A.values):
+    if not is_traced(b, *A.values):
         return x
-    values = mx.zeros(0) if A.values is None else A.values
     rows, columns = A.shape[::-1] if adjoint else A.shape
 
-    def operator(values: mx.array) -> Operator:
+    def operator(values: Sequence[mx.array]) -> Operator:
         B = A.with_values(values)
         return B.H if adjoint else B
 
-    def inverse(values: mx.array, b: mx.array, x: Any = None, H: bool = False) -> mx.array:
+    def inverse(values: Sequence[mx.array], b: mx.array, x: Any = None, H: bool = False) -> mx.array:
         return _pseudoinverse_product(A.with_values(values), b, solved, x, adjoint != H)
 
     def product(B: Operator, x: mx.array) -> mx.array:
         return B.device(x.dtype)(x)
 
-    def pull(primals: Any, g: mx.array, x: mx.array) -> tuple[mx.array, mx.array]:
-        b, values = primals
+    def pull(primals: Any, g: mx.array, x: mx.array) -> tuple[mx.array, ...]:
+        b, nothing, *values = primals
         y = inverse(values, g, H=True)
-        if A.values is None:
-            return y, values
+        if not values:
+            return y, nothing
         B, pairs = operator(values), [(x, -y)]
         if rows > columns:
             pairs.append((inverse(values, y), b - product(B, x)))
         if rows < columns:
-            pairs.append((g - product(B.H, y), inverse(values, known(b, values), H=True)))
+            pairs.append((g - product(B.H, y), inverse(values, known(b, nothing, *values), H=True)))
         at, cotangents = zip(*pairs, strict=True)
-        return y, mx.vjp(lambda v: [product(operator(v), z) for z in at], [values], list(cotangents))[1][0]
+        return y, nothing, *mx.vjp(lambda *v: [product(operator(v), z) for z in at], values, list(cotangents))[1]
 
     def push(primals: Any, tangents: Any) -> mx.array:
-        (b, values), (db, dvalues) = primals, tangents
+        (b, nothing, *values), (db, _, *changes) = primals, tangents
         change = mx.zeros_like(b) if db is None else db
-        if A.values is None or dvalues is None:
+        changes = tangents_of(values, changes)
+        if not changes:
             return inverse(values, change)
-        x, B = inverse(values, b, known(b, values)), operator(values)
+        x, B = inverse(values, b, known(b, nothing, *values)), operator(values)
 
         def moved(H: bool, z: mx.array) -> mx.array:  # dA z, or dA^H z
-            along = lambda v: product(operator(v).H if H else operator(v), z)  # noqa: E731
-            return mx.jvp(along, [values], [dvalues])[1][0]
+            along = lambda *v: product(operator(v).H if H else operator(v), z)  # noqa: E731
+            return mx.jvp(along, values, changes)[1][0]
 
         change = change - moved(False, x)
         if rows > columns:
@@ -289,7 +297,7 @@ def _pseudoinverse_product(A: Operator, b: mx.array, solved: Inverse, x: Any = N
             return q + inverse(values, change)
         return inverse(values, change)
 
-    known: Any = mx.custom_function(lambda b, values: x)
+    known: Any = mx.custom_function(lambda b, nothing, *values: x)
     known.vjp(pull)
     known.jvp(push)
-    return known(b, values)
+    return known(b, mx.zeros(0), *A.values)

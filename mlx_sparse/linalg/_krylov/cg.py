@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .._solve import Callback, Recurrence, solve_system
+from .._docstrings import documented
+from .._solve import Callback, Options, Recurrence, solve_system
 
 
+@documented
 def cg(
     A: Any,
     b: Any,
@@ -25,37 +27,26 @@ def cg(
 
     Parameters
     ----------
-    A : sparse array, ndarray, mx.array, LinearOperator or any object with `shape` and `matvec` or ``@``, shape (n, n)
+    {A}
         Hermitian positive definite; this is not checked.
-    b : ndarray or mx.array, shape (n,), (n, 1) or (n, k)
-        Right-hand side, or several as columns. Integers become the default float dtype.
-    x0 : array_like, of the shape of `b`, or "Mb", optional
-        First guess; "Mb" means ``M @ b``. Default: zero.
-    rtol, atol : float
-        Iteration stops once ``norm(r) < max(rtol * norm(b), atol)`` for the residual r of the recurrence. A column that
-        has got there stays as it is while the others go on.
-    maxiter : int, optional
-        Most iterations. Default: ``10 * n``.
+    {b}
+    {x0}
+    {tolerance}
+    {maxiter}
     M : same kinds as `A`, optional
         Approximate inverse of `A`, Hermitian positive definite.
-    callback : callable, optional
-        ``callback(xk)`` after each iteration. With an ndarray `b`, xk is the array being iterated: copy it to keep it.
-    return_info : bool
-        Give a `SolverInfo` in place of `info`.
-    progress : bool
-        Show a bar while iterating; needs tqdm.
+    {callback}
+    {told}
 
     Returns
     -------
-    x : ndarray or mx.array, shape (n,), or (n, k) for k > 1 columns
-        In the namespace of `b`.
+    {x}
     info : int
         0 on convergence of every column, else `maxiter`: the tolerance was not reached in so many iterations.
 
     Raises
     ------
-    TypeError
-        `A` or `M` is no operator, or `A` and an `mx.array` `b` differ in dtype.
+    {TypeError}
     ValueError
         `A` is not square, another shape does not match it, or `atol` is negative. Inside `mx.compile` and `mx.vmap`,
         where values cannot be read; inside `mx.grad`, if derivatives of `A` would be lost: its values are traced and
@@ -88,21 +79,9 @@ def cg(
 
     Differences from SciPy
     ----------------------
-    Several right-hand sides are solved at once. float16 and bfloat16 systems are solved in float32.
+    {differences}
     """
-    return solve_system(
-        _METHOD,
-        A,
-        b,
-        x0,
-        rtol=rtol,
-        atol=atol,
-        maxiter=maxiter,
-        M=M,
-        callback=callback,
-        return_info=return_info,
-        progress=progress,
-    )
+    return solve_system(_METHOD, A, b, x0, (M,), Options(rtol, atol, maxiter, callback, return_info, progress))
 
 
 def _start(V: Any, x: Any, r: Any) -> tuple[Any, ...]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .._solve import Callback, Recurrence, solve_system
+from .._docstrings import documented
+from .._solve import Callback, Options, Recurrence, solve_system
 
 
+@documented
 def cgs(
     A: Any,
     b: Any,
@@ -25,41 +27,29 @@ def cgs(
 
     Parameters
     ----------
-    A : sparse array, ndarray, mx.array, LinearOperator or any object with `shape` and `matvec` or ``@``, shape (n, n)
-    b : ndarray or mx.array, shape (n,), (n, 1) or (n, k)
-        Right-hand side, or several as columns. Integers become the default float dtype.
-    x0 : array_like, of the shape of `b`, or "Mb", optional
-        First guess; "Mb" means ``M @ b``. Default: zero.
+    {A}
+    {b}
+    {x0}
     rtol, atol : float
         Iteration stops once ``norm(r) < max(rtol * norm(b), atol)`` for the residual ``r = b - A @ x``. A column that
         has got there stays as it is while the others go on.
-    maxiter : int, optional
-        Most iterations. Default: ``10 * n``.
+    {maxiter}
     M : same kinds as `A`, optional
         Approximate inverse of `A`.
-    callback : callable, optional
-        ``callback(xk)`` after each iteration. With an ndarray `b`, xk is the array being iterated: copy it to keep it.
-    return_info : bool
-        Give a `SolverInfo` in place of `info`.
-    progress : bool
-        Show a bar while iterating; needs tqdm.
+    {callback}
+    {told}
 
     Returns
     -------
-    x : ndarray or mx.array, shape (n,), or (n, k) for k > 1 columns
-        In the namespace of `b`. After a breakdown, the last iterate.
-    info : int
-        0 on convergence of every column; else the least code of a column that broke down, if one did; else `maxiter`:
-        the tolerance was not reached in so many iterations. The codes:
+    {last x}
+    {codes}
         -10 where the residual became orthogonal to the first one, -11 where the image of the direction did.
 
     Raises
     ------
-    TypeError
-        `A` or `M` is no operator, or `A` and an `mx.array` `b` differ in dtype.
+    {TypeError}
     ValueError
-        `A` is not square, another shape does not match it, or `atol` is negative. Inside `mx.compile` and `mx.vmap`,
-        where values cannot be read; inside `mx.grad`, if derivatives of `A` would be lost.
+    {traces}
 
     Notes
     -----
@@ -67,7 +57,7 @@ def cgs(
     Each iteration takes two products with `A` and two with `M`. The residual is computed anew in each, as its norm may
     vary by many orders of magnitude, and errors would stay in an updated one.
 
-    An `mx.array` x is differentiable with respect to `b` and the values of `A`, as that of `cg` is.
+    {derivatives}
 
     Examples
     --------
@@ -82,19 +72,7 @@ def cgs(
     Several right-hand sides are solved at once. float16 and bfloat16 systems are solved in float32. Whether a method
     has broken down is judged relative to the first residual, so that it does not depend on the scale of `b`.
     """
-    return solve_system(
-        _METHOD,
-        A,
-        b,
-        x0,
-        rtol=rtol,
-        atol=atol,
-        maxiter=maxiter,
-        M=M,
-        callback=callback,
-        return_info=return_info,
-        progress=progress,
-    )
+    return solve_system(_METHOD, A, b, x0, (M,), Options(rtol, atol, maxiter, callback, return_info, progress))
 
 
 def _start(V: Any, x: Any, r: Any) -> tuple[Any, ...]:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from .._problem import make_system
-from .._solve import Callback, Limits, check_atol, solve
+from .._docstrings import documented
+from .._solve import Callback, Options, solve_system
 from .._vectors import Breakdown
 from ._arnoldi import Column, Cycle, Restarted, check_finite
 
 
+@documented
 def gcrotmk(
     A: Any,
     b: Any,
@@ -30,17 +32,16 @@ def gcrotmk(
     CU: list[Any] | None = None,
     discard_C: bool = False,
     truncate: str = "oldest",
-) -> tuple[Any, int]:
+    return_info: bool = False,
+    progress: bool = False,
+) -> tuple[Any, Any]:
     """Solve ``A x = b`` by flexible GCROT(m, k): GMRES cycles orthogonal to what the last ones have minimised already.
 
     Parameters
     ----------
-    A : sparse array, ndarray, mx.array, LinearOperator or any object with `shape` and `matvec` or ``@``, shape (n, n)
-    b : ndarray or mx.array, shape (n,), (n, 1) or (n, k)
-        Right-hand side, or several as columns, each with a Krylov space of its own: they are solved one after the
-        other, or with a callback cycle by cycle side by side. Integers become the default float dtype.
-    x0 : array_like, of the shape of `b`, or "Mb", optional
-        First guess; "Mb" means ``M @ b``. Default: zero.
+    {A}
+    {b in cycles}
+    {x0}
     rtol, atol : float
         Iteration stops once ``norm(b - A @ x) <= max(rtol * norm(b), atol)``, which is tested before each cycle.
     maxiter : int
@@ -60,18 +61,17 @@ def gcrotmk(
         Forget the c in the end, and those of a given `CU`: for a next system with another matrix.
     truncate : {"oldest", "smallest"}
         Which pairs go when there are too many: the oldest, or by their singular values those that a cycle needed least.
+    {told in cycles}
 
     Returns
     -------
-    x : ndarray or mx.array, shape (n,), or (n, k) for k > 1 columns
-        In the namespace of `b`.
+    {x}
     info : int
         0 on convergence of every column, else the cycles that did not suffice, or after which a product was not finite.
 
     Raises
     ------
-    TypeError
-        `A` or `M` is no operator, or `A` and an `mx.array` `b` differ in dtype.
+    {TypeError}
     ValueError
         `A` is not square, another shape does not match it, `atol` is negative, `truncate` is another word, `b` is not
         finite, or has several columns beside `CU`. Inside `mx.compile` and `mx.vmap`, where values cannot be read;
@@ -102,8 +102,6 @@ def gcrotmk(
     """
     if truncate not in ("oldest", "smallest"):
         raise ValueError(f"truncate must be 'oldest' or 'smallest'; got {truncate!r}")
-    system = make_system(A, M, x0, b)
-    limits = Limits(float(rtol), check_atol(atol), maxiter)
     method = partial(
         _cycles,
         steps=m,
@@ -112,16 +110,16 @@ def gcrotmk(
         discard=discard_C,
         smallest=truncate == "smallest",
     )
-    found = solve(Restarted(method, CU), system, limits, callback)
-    return system.finish(found.x), found.info
+    options = Options(rtol, atol, maxiter, callback, return_info, progress)
+    return solve_system(Restarted(method, CU), A, b, x0, (M,), options)
 
 
 def _cycles(
     problem: Column, steps: int, keep: int, guessed: bool, discard: bool, smallest: bool
-) -> Generator[Any, None, tuple[Any, int]]:
+) -> Generator[Any, None, tuple[Any, int, str]]:
     check_finite(problem.size)
     V, tolerance, maxiter = problem.V, problem.tolerance, problem.maxiter
-    x, cycle, info, room = problem.guess(), Cycle(V), maxiter, None
+    x, cycle, info, reason, room = problem.guess(), Cycle(V), maxiter, "maxiter", None
     (r,) = V.sweep((V.zeros(), 1, 1, V.vector(problem.b)))
     if guessed:
         (r,) = V.sweep((r, 1, -1, V.A(x)))
@@ -136,9 +134,9 @@ def _cycles(
         try:
             x, r, norm = problem.tested(x, r)
             if norm <= tolerance and (count or known):  # by the r of the recurrence
-                x, r, norm = problem.residual(x)
+                x, r, norm = problem.residual(x, again=True)
             if norm <= tolerance:
-                info = 0
+                info, reason = 0, "converged"
                 break
             length = steps + max(keep - len(known), 0)
             cycle.begin(r, length, [c for c, _ in known])
@@ -172,13 +170,16 @@ def _cycles(
                 known[:] = _truncated(V, cycle, known, rest) if smallest else known[len(known) - rest :]
             known.append((c, u))
         except Breakdown:
-            info = count + 1
+            info, reason = count + 1, "breakdown"
             break
+    else:
+        with suppress(Breakdown):
+            problem.tested(x, r)  # to tell of it
     (copy,) = V.sweep((V.zeros(), 1, 1, x))
     known.append((None, copy))
     if discard:
         known[:] = [(None, u) for _, u in known]
-    return x, info
+    return x, info, reason
 
 
 def _orthonormal(V: Any, pairs: list[Any]) -> list[Any]:

@@ -10,12 +10,13 @@ from warnings import warn
 
 import numpy as np
 
-from .._problem import make_system
-from .._solve import Limits, check_atol, solve
+from .._docstrings import documented
+from .._solve import Options, solve_system
 from .._vectors import Breakdown
 from ._arnoldi import Column, Cycle, Restarted
 
 
+@documented
 def gmres(
     A: Any,
     b: Any,
@@ -28,17 +29,16 @@ def gmres(
     M: Any = None,
     callback: Callable[[Any], Any] | None = None,
     callback_type: str | None = None,
-) -> tuple[Any, int]:
+    return_info: bool = False,
+    progress: bool = False,
+) -> tuple[Any, Any]:
     """Solve ``A x = b`` by restarted generalised minimal residuals, GMRES(restart).
 
     Parameters
     ----------
-    A : sparse array, ndarray, mx.array, LinearOperator or any object with `shape` and `matvec` or ``@``, shape (n, n)
-    b : ndarray or mx.array, shape (n,), (n, 1) or (n, k)
-        Right-hand side, or several as columns, each with a Krylov space of its own: they are solved one after the
-        other, or with a callback cycle by cycle side by side. Integers become the default float dtype.
-    x0 : array_like, of the shape of `b`, or "Mb", optional
-        First guess; "Mb" means ``M @ b``. Default: zero.
+    {A}
+    {b in cycles}
+    {x0}
     rtol, atol : float
         Iteration stops once ``norm(b - A @ x) <= max(rtol * norm(b), atol)``, which is tested after each cycle.
     restart : int, optional
@@ -55,18 +55,17 @@ def gmres(
         ``callback(norm)`` after each inner iteration, with the norm of the preconditioned residual relative to that of
         `b`; of several right-hand sides an array of them. "legacy", the default, which warns: as "pr_norm", and
         `maxiter` counts inner iterations. Without a callback this has no effect.
+    {told in cycles}
 
     Returns
     -------
-    x : ndarray or mx.array, shape (n,), or (n, k) for k > 1 columns
-        In the namespace of `b`.
+    {x}
     info : int
         0 on convergence of every column, else `maxiter`, also where `M` hides what is left of a residual.
 
     Raises
     ------
-    TypeError
-        `A` or `M` is no operator, or `A` and an `mx.array` `b` differ in dtype.
+    {TypeError}
     ValueError
         `A` is not square, another shape does not match it, `atol` is negative, `restart` is not positive, or
         `callback_type` is another word. Inside `mx.compile` and `mx.vmap`, where values cannot be read; inside
@@ -111,21 +110,18 @@ def gmres(
         raise ValueError(f"callback_type must be 'x', 'pr_norm' or 'legacy'; got {callback_type!r}")
     if restart is not None and restart < 1:
         raise ValueError(f"restart must be positive; got {restart}")
-    system = make_system(A, M, x0, b)
-    n = system.A.shape[0]
-    cycles = partial(_cycles, steps=min(20 if restart is None else restart, n), kind=callback and kind)
-    limits = Limits(float(rtol), check_atol(atol), 10 * n if maxiter is None else maxiter)
-    found = solve(Restarted(cycles), system, limits, callback)
-    return system.finish(found.x), found.info
+    method = Restarted(partial(_cycles, steps=20 if restart is None else restart, kind=callback and kind))
+    return solve_system(method, A, b, x0, (M,), Options(rtol, atol, maxiter, callback, return_info, progress))
 
 
-def _cycles(problem: Column, steps: int, kind: Any) -> Generator[Any, None, tuple[Any, int]]:
+def _cycles(problem: Column, steps: int, kind: Any) -> Generator[Any, None, tuple[Any, int, str]]:
     V, tolerance, maxiter = problem.V, problem.tolerance, problem.maxiter
-    x, cycle, taken, factor = problem.guess(), Cycle(V), 0, 1.0
+    x, cycle, taken, factor, reason = problem.guess(), Cycle(V), 0, 1.0, "breakdown"
+    steps = min(steps, len(problem.b))
     with suppress(Breakdown):
         x, r, norm = problem.first(x)
         if maxiter and norm < tolerance:
-            return x, 0
+            return x, 0, "converged"
         z = V.M(V.vector(problem.b))
         bound = V.norm(V.dot(z, z)) * min(
             1.0, tolerance / problem.size
@@ -147,9 +143,13 @@ def _cycles(problem: Column, steps: int, kind: Any) -> Generator[Any, None, tupl
             if kind == "x":
                 yield V.array(x)
             if norm <= tolerance:
-                return x, 0
+                return x, 0, "converged"
+            if spent:
+                reason = "maxiter"
             if cycle.broken or spent:  # where it is broken, M has hidden the residual
                 break
             factor = max(V.eps, 0.25 * factor) if least <= bound else min(1.0, 1.5 * factor)
             bound = least * min(factor, tolerance / norm)
-    return x, maxiter
+        else:
+            reason = "maxiter"
+    return x, maxiter, reason

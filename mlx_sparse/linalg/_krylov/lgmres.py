@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from .._problem import make_system
-from .._solve import Callback, Limits, check_atol, solve
+from .._docstrings import documented
+from .._solve import Callback, Options, solve_system
 from .._vectors import Breakdown
 from ._arnoldi import Column, Cycle, Restarted, check_finite
 
 
+@documented
 def lgmres(
     A: Any,
     b: Any,
@@ -29,17 +31,16 @@ def lgmres(
     outer_v: list[Any] | None = None,
     store_outer_Av: bool = True,
     prepend_outer_v: bool = False,
-) -> tuple[Any, int]:
+    return_info: bool = False,
+    progress: bool = False,
+) -> tuple[Any, Any]:
     """Solve ``A x = b`` by LGMRES: restarted GMRES whose cycles also search along the steps of the last ones.
 
     Parameters
     ----------
-    A : sparse array, ndarray, mx.array, LinearOperator or any object with `shape` and `matvec` or ``@``, shape (n, n)
-    b : ndarray or mx.array, shape (n,), (n, 1) or (n, k)
-        Right-hand side, or several as columns, each with a Krylov space of its own: they are solved one after the
-        other, or with a callback cycle by cycle side by side. Integers become the default float dtype.
-    x0 : array_like, of the shape of `b`, or "Mb", optional
-        First guess; "Mb" means ``M @ b``. Default: zero.
+    {A}
+    {b in cycles}
+    {x0}
     rtol, atol : float
         Iteration stops once ``norm(b - A @ x) <= max(rtol * norm(b), atol)``, which is tested before each cycle.
     maxiter : int
@@ -60,11 +61,11 @@ def lgmres(
         Whether steps are kept with their products, which saves one product each in every cycle.
     prepend_outer_v : bool
         Whether the kept vectors come before the Krylov vectors, not after them.
+    {told in cycles}
 
     Returns
     -------
-    x : ndarray or mx.array, shape (n,), or (n, k) for k > 1 columns
-        In the namespace of `b`.
+    {x}
     info : int
         0 on convergence of every column, else the cycles that did not suffice, or after which a product was not finite.
 
@@ -72,8 +73,7 @@ def lgmres(
     ------
     RuntimeError
         `M` maps a residual to zero.
-    TypeError
-        `A` or `M` is no operator, or `A` and an `mx.array` `b` differ in dtype.
+    {TypeError}
     ValueError
         `A` is not square, another shape does not match it, `atol` is negative, `b` is not finite, or has several
         columns beside `outer_v`. Inside `mx.compile` and `mx.vmap`, where values cannot be read; inside `mx.grad`, if
@@ -101,16 +101,14 @@ def lgmres(
     Several right-hand sides are solved at once. float16 and bfloat16 systems are solved in float32. `outer_v` is
     written once, at the end.
     """
-    system = make_system(A, M, x0, b)
-    limits = Limits(float(rtol), check_atol(atol), maxiter)
     method = partial(_cycles, steps=inner_m, keep=outer_k, products=store_outer_Av, before=prepend_outer_v)
-    found = solve(Restarted(method, outer_v), system, limits, callback)
-    return system.finish(found.x), found.info
+    options = Options(rtol, atol, maxiter, callback, return_info, progress)
+    return solve_system(Restarted(method, outer_v), A, b, x0, (M,), options)
 
 
 def _cycles(
     problem: Column, steps: int, keep: int, products: bool, before: bool
-) -> Generator[Any, None, tuple[Any, int]]:
+) -> Generator[Any, None, tuple[Any, int, str]]:
     check_finite(problem.size)
     V, tolerance = problem.V, problem.tolerance
     known = problem.known  # pairs (z, w = M A z or None) of steps of earlier cycles, of norm 1
@@ -120,7 +118,7 @@ def _cycles(
         try:
             x, r, norm = problem.residual(x)
             if norm <= tolerance:
-                return x, 0
+                return x, 0, "converged"
             cycle.begin(V.M(r), steps + len(known))
             if cycle.broken:
                 raise RuntimeError(f"the preconditioner M maps the residual, of norm {norm:.1e}, to zero")
@@ -142,8 +140,10 @@ def _cycles(
                 del known[: max(0, len(known) - keep)]
             (x,) = V.sweep((x, 1, 1, dx))
         except Breakdown:
-            return x, count + 1
-    return x, problem.maxiter
+            return x, count + 1, "breakdown"
+    with suppress(Breakdown):
+        problem.residual(x)  # to tell of it
+    return x, problem.maxiter, "maxiter"
 
 
 def _combined(V: Any, cycle: Cycle, directions: list[tuple[int, Any]], y: np.ndarray) -> Any:

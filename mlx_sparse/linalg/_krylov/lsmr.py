@@ -10,6 +10,11 @@ from .._problem import make_least_squares
 from ._judged import Method, quotient
 from ._least_squares import Bidiagonal, LeastSquaresJudge, Options, Solver, first, following, least_squares, options
 
+_RESULTS = {  # by SciPy's names
+    **{"istop": "code", "itn": "steps", "normr": "residual", "normar": "gradient", "norma": "norm"},
+    **{"conda": "condition", "normx": "x"},
+}
+
 
 def lsmr(
     A: Any,
@@ -21,6 +26,9 @@ def lsmr(
     maxiter: int | None = None,
     show: bool = False,
     x0: Any = None,
+    *,
+    return_info: bool = False,
+    progress: bool = False,
 ) -> tuple[Any, ...]:
     """The x of least ``norm(b - A x)^2 + damp^2 norm(x - x0)^2``, for an `A` of any shape and rank, by LSMR.
 
@@ -41,6 +49,10 @@ def lsmr(
         Print the estimates as they go, and why iteration stops.
     x0 : array_like, shape (n,), or (n, k), optional
         First guess. Default: zero.
+    return_info : bool
+        Give ``(x, info)`` with a `SolverInfo`, whose `estimates` are all the other results, by their names.
+    progress : bool
+        Show a bar while iterating; needs tqdm.
 
     Returns
     -------
@@ -87,10 +99,10 @@ def lsmr(
     """
     system = make_least_squares(A, x0, b)
     limit = min(system.A.shape) if maxiter is None else maxiter
-    given = options(damp, atol, btol, conlim, limit, show)
+    given = options(damp, atol, btol, conlim, limit, show, progress)
     found = least_squares(_SOLVER, system, given)
-    names = "code", "steps", "residual", "gradient", "norm", "condition", "x"
-    return system.finish(found.x), *found.results(*names)
+    x, results = system.finish(found.x), found.results(_RESULTS)
+    return (x, found.told(results)) if return_info else (x, *results.values())
 
 
 def _start(U: Any, V: Any, x: Any, r: Any) -> tuple[Any, ...]:

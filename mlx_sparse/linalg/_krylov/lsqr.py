@@ -13,6 +13,11 @@ from .._problem import make_least_squares
 from ._judged import Method, quotient
 from ._least_squares import Bidiagonal, LeastSquaresJudge, Options, Solver, first, following, least_squares, options
 
+_RESULTS = {  # by SciPy's names
+    **{"istop": "code", "itn": "steps", "r1norm": "r1", "r2norm": "residual", "anorm": "norm"},
+    **{"acond": "condition", "arnorm": "gradient", "xnorm": "x"},
+}
+
 
 def lsqr(
     A: Any,
@@ -25,6 +30,9 @@ def lsqr(
     show: bool = False,
     calc_var: bool = False,
     x0: Any = None,
+    *,
+    return_info: bool = False,
+    progress: bool = False,
 ) -> tuple[Any, ...]:
     """The x of least ``norm(b - A x)^2 + damp^2 norm(x - x0)^2``, for an `A` of any shape and rank, by LSQR.
 
@@ -49,6 +57,10 @@ def lsqr(
         Whether to estimate the diagonal of ``(A^H A + damp^2 I)^-1``.
     x0 : array_like, shape (n,), or (n, k), optional
         First guess. Default: zero.
+    return_info : bool
+        Give ``(x, info)`` with a `SolverInfo`, whose `estimates` are all the other results, by their names.
+    progress : bool
+        Show a bar while iterating; needs tqdm.
 
     Returns
     -------
@@ -109,12 +121,12 @@ def lsqr(
     """
     system = make_least_squares(A, x0, b)
     limit = 2 * system.A.shape[1] if iter_lim is None else iter_lim
-    given = options(damp, atol, btol, conlim, limit, show)
+    given = options(damp, atol, btol, conlim, limit, show, progress)
     found = least_squares(_solver(calc_var), system, given)
     x = system.finish(found.x)
     var = found.array(found.state[-1]) if calc_var and found.state else (mx if system.lazy else np).zeros_like(found.x)
-    names = "code", "steps", "r1", "residual", "norm", "condition", "gradient", "x"
-    return x, *found.results(*names), system.finish(var.real if not system.lazy else mx.real(var))
+    results = found.results(_RESULTS) | {"var": system.finish(mx.real(var) if system.lazy else var.real)}
+    return (x, found.told(results)) if return_info else (x, *results.values())
 
 
 def _solver(calc_var: bool) -> Solver:

@@ -3,72 +3,74 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
-from warnings import warn
 
 import mlx.core as mx
 import numpy as np
 
-from .._operator import is_traced, surely_traced
-from .._problem import System, host_dtype, make_system
-from .._solve import Callback, inverse_product, norms
+from ... import _dense
+from .._docstrings import documented
+from .._info import worst
+from .._operator import Operator, Product, constant
+from .._problem import System, host_dtype, refuse_traced
+from .._solve import Callback, Limits, Options, OwnLoop, Solution, norms, solve_system
 from .._spaces import space
 from ._judged import Judge, Method, judged, quotient
 
-_REASONS = {
-    -1: "b is an eigenvector",
-    0: "the first guess is the solution",
-    1: "norm(r) is small enough",
-    2: "norm(A r) is small enough: x solves the least-squares problem",
-    3: "norm(r) is as small as rounding lets it be",
-    4: "A is singular to working precision",
-    6: "the iteration limit was reached",
+_ENDS = {  # by SciPy's codes: in words, and the word of `SolverInfo`
+    -1: ("b is an eigenvector", "converged"),
+    0: ("the first guess is the solution", "converged"),
+    1: ("norm(r) is small enough", "converged"),
+    2: ("norm(A r) is small enough: x solves the least-squares problem", "least squares"),
+    3: ("norm(r) is as small as rounding lets it be", "converged"),
+    4: ("A is singular to working precision", "singular"),
+    6: ("the iteration limit was reached", "maxiter"),
 }
 _LIMIT = 6
-_SOLVED = {-1, 0, 1, 3}
 
 
+@documented
 def minres(
     A: Any,
     b: Any,
     x0: Any = None,
     *,
     rtol: float = 1e-5,
-    shift: float = 0.0,
+    shift: Any = 0.0,
     maxiter: int | None = None,
     M: Any = None,
     callback: Callback = None,
     show: bool = False,
     check: bool = False,
-) -> tuple[Any, int]:
+    return_info: bool = False,
+    progress: bool = False,
+) -> tuple[Any, Any]:
     """Solve ``(A - shift I) x = b`` for a Hermitian `A`, which may be indefinite or singular, by minimal residuals.
 
     Parameters
     ----------
-    A : sparse array, ndarray, mx.array, LinearOperator or any object with `shape` and `matvec` or ``@``, shape (n, n)
+    {A}
         Hermitian.
-    b : ndarray or mx.array, shape (n,), (n, 1) or (n, k)
-        Right-hand side, or several as columns. Integers become the default float dtype.
-    x0 : array_like, of the shape of `b`, or "Mb", optional
-        First guess; "Mb" means ``M @ b``. Default: zero.
+    {b}
+    {x0}
     rtol : float
         Iteration stops once ``norm(r) <= rtol * norm(A) * norm(x)``, or ``norm(A r) <= rtol * norm(A) * norm(r)`` in
         the step before, for estimates of these norms. A column that has got there stays as it is while the others go
         on.
-    shift : float
+    shift : float, or mx.array with one floating-point number
         A real number.
     maxiter : int, optional
         Most iterations. Default: ``5 * n``.
     M : same kinds as `A`, optional
         Approximate inverse of ``A - shift I``, Hermitian positive definite.
-    callback : callable, optional
-        ``callback(xk)`` after each iteration. With an ndarray `b`, xk is the array being iterated: copy it to keep it.
+    {callback}
     show : bool
         Print the estimates as they go, and why iteration stops.
     check : bool
         Look beforehand whether `A` and `M` are Hermitian, at the cost of three products.
+    {told}
 
     Returns
     -------
@@ -80,17 +82,18 @@ def minres(
 
     Raises
     ------
-    TypeError
-        `A` or `M` is no operator, or `A` and an `mx.array` `b` differ in dtype.
+    {TypeError}
     ValueError
         `A` is not square, or another shape does not match it. `M` turns out to be indefinite; with `check`, `A` or `M`
-        not to be Hermitian. `shift` is traced by `mx.grad`; for the rest as in `cg`.
+        not to be Hermitian. `shift` is an `mx.array` of another kind, or traced while `b` is an ndarray; for the rest as
+        in `cg`.
 
     Notes
     -----
     C. C. Paige and M. A. Saunders, Solution of sparse indefinite systems of linear equations, SIAM J. Numer. Anal. 12
-    (1975). An `mx.array` x is differentiable with respect to `b` and the values of `A` as that of `cg` is, where
-    ``A - shift I`` is not singular. `shift` is a constant.
+    (1975). An `mx.array` x is differentiable with respect to `b`, the values of `A` and an `mx.array` `shift`, as that
+    of `cg` is, where ``A - shift I`` is not singular. There `M` and `x0` do not change the solution: their derivatives
+    are zero.
 
     As in SciPy, the estimate of norm(A) holds norm(b), too (unless that is a million times as large), and the tolerance
     with it: where A is small beside b, ask for a smaller `rtol`. Where the system has no solution and `rtol` is near
@@ -110,67 +113,78 @@ def minres(
     shifted system. What is small is so relative to `A`, not to 1 or `b`. What is not finite ends the iteration at once,
     with info `maxiter`. float16 and bfloat16 systems are solved in float32.
     """
-    if surely_traced(shift):
-        raise ValueError("x has no derivative with respect to shift; give a number")
-    system = make_system(A, M, x0, b)
-    maxiter = 5 * system.A.shape[0] if maxiter is None else maxiter
-    run = partial(_run, rtol=float(rtol), shift=float(shift), maxiter=maxiter)
-    A, M, b = system.A, system.M, system.b
-    traced = system.lazy and is_traced(b, system.x, A.values, M and M.values)
-    fixed = system.constant() if traced else system
-    x, codes = run(fixed, callback=callback, show=show, check=check)
-    if traced:
-
-        def solved(b: mx.array, adjoint: bool) -> mx.array:
-            x, codes = run(replace(fixed, b=b, x=None))
-            if not codes <= _SOLVED:
-                why = ", ".join(_REASONS[code] for code in codes - _SOLVED)
-                warn(f"a derivative is inaccurate, for the solution of its linear system is: {why}", stacklevel=2)
-            return x
-
-        x = inverse_product(A, b, solved, x)
-    return system.finish(x), maxiter if _LIMIT in codes else 0
+    if _dense.is_mlx(shift) and (shift.size != 1 or not mx.issubdtype(shift.dtype, mx.floating)):
+        raise ValueError(f"shift must be one floating-point number; got shape {shift.shape} of {shift.dtype}")
+    if not _dense.is_mlx(b):
+        refuse_traced(shift, "x of an ndarray b")
+    method, options = _Minres(shift, show, check), Options(rtol, 0.0, maxiter, callback, return_info, progress)
+    return solve_system(method, A, b, x0, (M,), options, per_row=5)
 
 
-def _run(
-    system: System,
-    rtol: float,
-    shift: float,
-    maxiter: int,
-    callback: Callback = None,
-    show: bool = False,
-    check: bool = False,
-) -> tuple[Any, set[int]]:
-    """x, and why iteration stopped, of all columns."""
-    A, M, b, x = system.product(system.A), None, system.b, system.x
-    if system.M:
-        apply = system.product(system.M)  # whose result outlives the next, which some put into the same array
-        M = apply if system.lazy else lambda r: apply(r).copy()
-    sizes = np.atleast_1d(norms(b))
-    if b.size == 0 or not sizes.any():
-        return (mx if system.lazy else np).zeros_like(b), {0}
-    if x is not None and not sizes.all():  # x is exact where b is zero
-        x = mx.where(mx.array(sizes == 0), 0, x) if system.lazy else np.where(sizes == 0, 0, x)
-    V = space(b, {"A": A, "M": M})
-    if x is None:
-        x, r = V.zeros(), V.vector(b if system.lazy else b.copy())
-    else:
-        r = b - A(x)
-        x, r = V.vector(x), V.vector(r + shift * x if shift else r)
-    eps = float(np.finfo(host_dtype(b)).eps)
-    if check:
-        _check(V, r, eps)
-    judges = [_Judge(eps, rtol, maxiter) for _ in sizes]
-    method = Method(_start, partial(_step, shift=shift, least=10 * eps), 7)
-    if show:
-        print(f"minres: {len(b)} unknowns, shift {shift:g}, rtol {rtol:g}, at most {maxiter} iterations")
-        print(f"{'':5s}" * (len(judges) > 1) + "  step     norm(r) |r|/|A||x| |Ar|/|A||r|     norm(A)     cond(A)")
-    told = callback and (lambda x: callback(system.finish(x)))
-    state = judged(method, (V,), x, r, judges, told, show)
-    codes = {_LIMIT if judge.code is None else judge.code for judge in judges}
-    if show:
-        print("\n".join(f"stopped after {judge.steps} steps: {_REASONS[judge.code or 0]}" for judge in judges))
-    return V.array(state[0]), codes
+class _Minres(OwnLoop):
+    hermitian = True
+
+    def __init__(self, shift: Any, show: bool = False, check: bool = False) -> None:
+        self._shift, self._show, self._check = shift, show, check
+
+    def fresh(self) -> OwnLoop:
+        return _Minres(self._shift)
+
+    def inverted(self, A: Operator) -> Operator:
+        return _Shifted(A, self._shift) if _dense.is_mlx(self._shift) or self._shift else A
+
+    def iterate(self, system: System, limits: Limits, callback: Callback, progress: bool) -> Solution:
+        b, given = system.b, self._shift
+        sizes = np.atleast_1d(norms(b))
+        shift = float(_dense.view(constant(given)).item() if _dense.is_mlx(given) else given)
+        M = None
+        if system.M:
+            apply = system.product(system.M)  # whose result outlives the next, which some put into the same array
+            M = apply if system.lazy else lambda r: apply(r).copy()
+        V = space(b, {"A": system.product(system.A), "M": M})
+        x, r = system.first(sizes)
+        x, r = V.vector(x), V.vector(r + shift * x if shift and system.x is not None else r)
+        eps = float(np.finfo(host_dtype(b)).eps)
+        if self._check:
+            _check(V, r, eps)
+        judges = [_Judge(eps, float(rtol), limits.maxiter) for rtol in np.broadcast_to(limits.rtol, sizes.shape)]
+        method = Method(_start, partial(_step, shift=shift, least=10 * eps), 7)
+        if self._show:
+            limit = f"rtol {limits.rtol:g}, at most {limits.maxiter} iterations"
+            print(f"minres: {len(b)} unknowns, shift {shift:g}, {limit}")
+            print(f"{'':5s}" * (len(judges) > 1) + "  step     norm(r) |r|/|A||x| |Ar|/|A||r|     norm(A)     cond(A)")
+        told = callback and (lambda x: callback(system.finish(x)))
+        state, history = judged(method, (V,), x, r, judges, told, progress, self._show)
+        ends = [_LIMIT if judge.code is None else judge.code for judge in judges]
+        if self._show:
+            for judge, code in zip(judges, ends, strict=True):
+                print(f"stopped after {judge.steps} steps: {_ENDS[code][0]}")
+        codes = np.array([limits.maxiter * (code == _LIMIT) for code in ends]).reshape(b.shape[1:])
+        reason = worst("breakdown" if judge.broke else _ENDS[code][1] for judge, code in zip(judges, ends, strict=True))
+        return Solution(V.array(state[0]), int(codes.max()), codes, history, reason)
+
+
+class _Shifted(Operator):
+    """A - shift I, for products over `mx.array`."""
+
+    def __init__(self, A: Operator, shift: Any) -> None:
+        self._A, self._shift = A, shift
+        self.shape, self.dtype = A.shape, A.dtype
+        self.values = (*A.values, shift) if _dense.is_mlx(shift) else A.values
+
+    def device(self, dtype: mx.Dtype) -> Product:
+        A, shift = self._A.device(dtype), self._shift
+        if _dense.is_mlx(shift):
+            shift = shift.reshape(()).astype(mx.float32 if dtype == mx.complex64 else dtype)
+        return lambda x: A(x) - shift * x
+
+    @property
+    def H(self) -> Operator:
+        return _Shifted(self._A.H, self._shift)
+
+    def with_values(self, values: Sequence[mx.array]) -> Operator:
+        known = len(self._A.values)
+        return _Shifted(self._A.with_values(values[:known]), values[known] if values[known:] else self._shift)
 
 
 def _check(V: Any, r: Any, eps: float) -> None:
@@ -233,11 +247,11 @@ class _Judge(Judge):
         square = given[0]
         if square < 0:
             raise ValueError("indefinite preconditioner")
-        self._first = self._beta = math.sqrt(square)
+        self._first = self._beta = self.residual = math.sqrt(square) if square >= 0 else square
         if square == 0:
             self.code = 0
         elif self.last <= 0 or square != square:
-            self.code = _LIMIT
+            self.code, self.broke = _LIMIT, square != square
 
     def look(self, given: list[float]) -> None:
         square, alpha, gbar, dbar, gamma, phibar, xx = given
@@ -251,9 +265,10 @@ class _Judge(Judge):
         eps, norm, size = self._eps, math.sqrt(self._squares), math.sqrt(xx)
         residual, gradient = quotient(phibar, norm * size), quotient(math.hypot(gbar, dbar), norm)
         condition = quotient(self._largest, self._smallest)
-        self._seen = phibar, residual, gradient, norm, condition
+        self.residual = phibar if gamma else self.residual  # which stays as it is along with x
+        self._seen = self.residual, residual, gradient, norm, condition
         if not math.isfinite(phibar + norm + size):
-            self.code = _LIMIT
+            self.code, self.broke = _LIMIT, True
         elif gamma == 0:
             self.code = 2
         elif residual <= max(self._rtol, eps / 2):

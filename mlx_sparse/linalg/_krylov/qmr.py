@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .._solve import Callback, Recurrence, solve_system
+from .._docstrings import documented
+from .._solve import Callback, Options, Recurrence, solve_system
 
 
+@documented
 def qmr(
     A: Any,
     b: Any,
@@ -26,34 +28,23 @@ def qmr(
 
     Parameters
     ----------
-    A : sparse array, ndarray, mx.array, LinearOperator or any object with `shape` and `matvec` or ``@``, shape (n, n)
+    {A}
         Products with its adjoint are needed too: `rmatvec` of an operator.
-    b : ndarray or mx.array, shape (n,), (n, 1) or (n, k)
-        Right-hand side, or several as columns. Integers become the default float dtype.
+    {b}
     x0 : array_like, of the shape of `b`, or "Mb", optional
         First guess; "Mb" means ``M2 @ (M1 @ b)``. Default: zero.
-    rtol, atol : float
-        Iteration stops once ``norm(r) < max(rtol * norm(b), atol)`` for the residual r of the recurrence. A column that
-        has got there stays as it is while the others go on.
-    maxiter : int, optional
-        Most iterations. Default: ``10 * n``.
+    {tolerance}
+    {maxiter}
     M1, M2 : same kinds as `A`, optional
         Approximate inverses of the factors of A = L U: of L on the left and of U on the right. Their adjoints are
         needed too.
-    callback : callable, optional
-        ``callback(xk)`` after each iteration. With an ndarray `b`, xk is the array being iterated: copy it to keep it.
-    return_info : bool
-        Give a `SolverInfo` in place of `info`.
-    progress : bool
-        Show a bar while iterating; needs tqdm.
+    {callback}
+    {told}
 
     Returns
     -------
-    x : ndarray or mx.array, shape (n,), or (n, k) for k > 1 columns
-        In the namespace of `b`. After a breakdown, the last iterate.
-    info : int
-        0 on convergence of every column; else the least code of a column that broke down, if one did; else `maxiter`:
-        the tolerance was not reached in so many iterations. The codes:
+    {last x}
+    {codes}
         -10, -15 where one of the Lanczos vectors vanished, of `A` or of its adjoint; -13, -14 where the two, or the two
         directions with `A` between them, became orthogonal; -12 where the residual is reduced no more.
 
@@ -63,8 +54,7 @@ def qmr(
         `A`, `M1` or `M2` is no operator or lacks products with its adjoint, or `A` and an `mx.array` `b` differ in
         dtype.
     ValueError
-        `A` is not square, another shape does not match it, or `atol` is negative. Inside `mx.compile` and `mx.vmap`,
-        where values cannot be read; inside `mx.grad`, if derivatives of `A` would be lost.
+    {traces}
 
     Notes
     -----
@@ -72,7 +62,7 @@ def qmr(
     coupled two-term recurrences, SIAM J. Sci. Comput. 15 (1994), as in R. Barrett et al., Templates for the Solution of
     Linear Systems, SIAM 1994. Each iteration takes one product with each of `A`, `M1`, `M2` and their adjoints.
 
-    An `mx.array` x is differentiable with respect to `b` and the values of `A`, as that of `cg` is.
+    {derivatives}
 
     Examples
     --------
@@ -87,20 +77,7 @@ def qmr(
     Several right-hand sides are solved at once. float16 and bfloat16 systems are solved in float32. Breakdowns
     are judged relative to the sizes of `A` and `b`.
     """
-    return solve_system(
-        _METHOD,
-        A,
-        b,
-        x0,
-        rtol=rtol,
-        atol=atol,
-        maxiter=maxiter,
-        M=M1,
-        M2=M2,
-        callback=callback,
-        return_info=return_info,
-        progress=progress,
-    )
+    return solve_system(_METHOD, A, b, x0, (M1, M2), Options(rtol, atol, maxiter, callback, return_info, progress))
 
 
 def _start(V: Any, x: Any, r: Any) -> tuple[Any, ...]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._docstrings import documented
 from .._operator import as_operator
-from .._solve import Callback, Recurrence, solve_system
+from .._solve import Callback, Options, Recurrence, solve_system
 
 
+@documented
 def tfqmr(
     A: Any,
     b: Any,
@@ -26,11 +28,9 @@ def tfqmr(
 
     Parameters
     ----------
-    A : sparse array, ndarray, mx.array, LinearOperator or any object with `shape` and `matvec` or ``@``, shape (n, n)
-    b : ndarray or mx.array, shape (n,), (n, 1) or (n, k)
-        Right-hand side, or several as columns. Integers become the default float dtype.
-    x0 : array_like, of the shape of `b`, or "Mb", optional
-        First guess; "Mb" means ``M @ b``. Default: zero.
+    {A}
+    {b}
+    {x0}
     rtol, atol : float
         Iteration stops once ``norm(r) < max(rtol * norm(b), atol)`` for a bound of the residual r. A column that
         has got there stays as it is while the others go on.
@@ -38,31 +38,22 @@ def tfqmr(
         Most iterations. Default: ``min(10_000, 10 * n)``.
     M : same kinds as `A`, optional
         Approximate inverse of `A`.
-    callback : callable, optional
-        ``callback(xk)`` after each iteration. With an ndarray `b`, xk is the array being iterated: copy it to keep it.
+    {callback}
     show : bool
         Print how the iteration ended.
-    return_info : bool
-        Give a `SolverInfo` in place of `info`.
-    progress : bool
-        Show a bar while iterating; needs tqdm.
+    {told}
 
     Returns
     -------
-    x : ndarray or mx.array, shape (n,), or (n, k) for k > 1 columns
-        In the namespace of `b`. After a breakdown, the last iterate.
-    info : int
-        0 on convergence of every column; else the least code of a column that broke down, if one did; else `maxiter`:
-        the tolerance was not reached in so many iterations. The codes:
+    {last x}
+    {codes}
         -1 where the residual or the image of the direction became orthogonal to the first residual.
 
     Raises
     ------
-    TypeError
-        `A` or `M` is no operator, or `A` and an `mx.array` `b` differ in dtype.
+    {TypeError}
     ValueError
-        `A` is not square, another shape does not match it, or `atol` is negative. Inside `mx.compile` and `mx.vmap`,
-        where values cannot be read; inside `mx.grad`, if derivatives of `A` would be lost.
+    {traces}
 
     Notes
     -----
@@ -70,7 +61,7 @@ def tfqmr(
     Comput. 14 (1993), with `M` on the right of `A`. Each iteration takes one product with `A` and one with `M`, half of
     what an iteration of `cgs` takes. The bound is the norm of the quasi-residual times the root of their number.
 
-    An `mx.array` x is differentiable with respect to `b` and the values of `A`, as that of `cg` is.
+    {derivatives}
 
     Examples
     --------
@@ -82,24 +73,13 @@ def tfqmr(
 
     Differences from SciPy
     ----------------------
-    Several right-hand sides are solved at once. float16 and bfloat16 systems are solved in float32.
+    {differences}
     `M` is applied on the right, and convergence is judged relative to `b`. SciPy's is judged relative to the first
     residual, and solves ``A x = b`` only where `A` and `M` commute.
     """
     A = as_operator(A)
-    x, found = solve_system(
-        _METHOD,
-        A,
-        b,
-        x0,
-        rtol=rtol,
-        atol=atol,
-        maxiter=min(10_000, 10 * A.shape[0]) if maxiter is None else maxiter,
-        M=M,
-        callback=callback,
-        return_info=True,
-        progress=progress,
-    )
+    limit = min(10_000, 10 * A.shape[0]) if maxiter is None else maxiter
+    x, found = solve_system(_METHOD, A, b, x0, (M,), Options(rtol, atol, limit, callback, True, progress))
     if show and found.info >= 0:
         how = "converged due to reach TOL" if found.converged else "not converged due to reach MAXIT"
         print(f"TFQMR: Linear solve {how} iterations {found.iterations}")
