@@ -3,6 +3,8 @@
 from ._direct.spsolve import MatrixRankWarning, spsolve
 from ._direct.superlu import SuperLU, factorized, spilu, splu, use_solver
 from ._direct.triangular import is_sptriangular, spbandwidth, spsolve_triangular
+from ._eigen._problem import ArpackError, ArpackNoConvergence
+from ._eigen.eigsh import eigsh
 from ._functions.expm import expm
 from ._functions.expm_multiply import expm_multiply
 from ._functions.matfuncs import inv, matrix_power
@@ -25,6 +27,8 @@ from ._krylov.tfqmr import tfqmr
 from ._laplacian import LaplacianNd
 
 __all__ = [
+    "ArpackError",
+    "ArpackNoConvergence",
     "LaplacianNd",
     "LinearOperator",
     "MatrixRankWarning",
@@ -35,6 +39,7 @@ __all__ = [
     "bicgstab",
     "cg",
     "cgs",
+    "eigsh",
     "expm",
     "expm_multiply",
     "factorized",

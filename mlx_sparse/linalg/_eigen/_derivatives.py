@@ -1,0 +1,2 @@
+def differentiable(front, w, X):
+    raise NotImplementedError
