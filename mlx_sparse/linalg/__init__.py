@@ -4,6 +4,7 @@ from ._direct.spsolve import MatrixRankWarning, spsolve
 from ._direct.superlu import SuperLU, factorized, spilu, splu, use_solver
 from ._direct.triangular import is_sptriangular, spbandwidth, spsolve_triangular
 from ._eigen._problem import ArpackError, ArpackNoConvergence
+from ._eigen.eigs import eigs
 from ._eigen.eigsh import eigsh
 from ._functions.expm import expm
 from ._functions.expm_multiply import expm_multiply
@@ -39,6 +40,7 @@ __all__ = [
     "bicgstab",
     "cg",
     "cgs",
+    "eigs",
     "eigsh",
     "expm",
     "expm_multiply",

@@ -148,7 +148,7 @@ def make_task(
         raise ValueError(f"tol must be a finite number; got {tol!r}")
     extra = 0 if hermitian else 1  # for the other half of a pair
     if ncv is None:
-        ncv = n if n <= 64 else min(n, max(2 * k + 1, 20))
+        ncv = n if n <= 64 else min(n, max(2 * k + 1, 30))
     else:
         ncv = min(integer("ncv", ncv), n)
         if ncv <= k + extra:

@@ -118,7 +118,7 @@ def run(
 
 
 def _kept(wanted: int, done: int, window: int) -> int:
-    return max(wanted + min(done, (window - wanted) // 2), (wanted + window) // 2)
+    return wanted + 2 + min(done, (window - wanted) // 2)
 
 
 class _Hermitian:

@@ -54,7 +54,7 @@ def eigsh(
     v0 : ndarray or mx.array, shape (n,), optional
         First vector. Default: random.
     ncv : int, optional
-        Vectors in the basis, more than k. Default: ``max(2 k + 1, 20)``, and n up to n = 64.
+        Vectors in the basis, more than k. Default: ``max(2 k + 1, 30)``, and n up to n = 64.
     maxiter : int, optional
         Most restarts. Default: ``10 n``.
     tol : float
