@@ -138,7 +138,9 @@ class Basis:
             before = self._length(w, z)
             h, w, z = self._pass(c + 1, w, z)
             after = self._length(w, z)
-            if after < _KEPT * before:
+            if after < _KEPT * before or self.inner is not None:
+                if self.inner is not None:
+                    z = self.inner(w)  # which would drift
                 more, w, z = self._pass(c + 1, w, z)
                 h, after = h + more, self._length(w, z)
             h[c] += alpha
@@ -257,7 +259,7 @@ class LazyBasis(Basis):
             self.products += 1
             z = w if self.inner is None else self.inner(w)
             h, w, z = self._pass(c + 1, w, z)
-            more, w, z = self._pass(c + 1, w, z)
+            more, w, z = self._pass(c + 1, w, z if self.inner is None else self.inner(w))
             length = self._length(w, z)
             columns.append((h + more, length))
             self._set(c + 1, w, z, mx.where(length > 0, length, 1))
