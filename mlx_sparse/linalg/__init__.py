@@ -6,6 +6,7 @@ from ._direct.triangular import is_sptriangular, spbandwidth, spsolve_triangular
 from ._eigen._problem import ArpackError, ArpackNoConvergence
 from ._eigen.eigs import eigs
 from ._eigen.eigsh import eigsh
+from ._eigen.svds import svds
 from ._functions.expm import expm
 from ._functions.expm_multiply import expm_multiply
 from ._functions.matfuncs import inv, matrix_power
@@ -62,6 +63,7 @@ __all__ = [
     "splu",
     "spsolve",
     "spsolve_triangular",
+    "svds",
     "tfqmr",
     "use_solver",
 ]

@@ -122,7 +122,9 @@ def check_start(v0: Any, dtype: mx.Dtype) -> None:
     try:
         check_dtype(v0, dtype)
     except TypeError:
-        raise TypeError(f"the dtype of v0, {v0.dtype}, differs from the dtype of A, {dtype}; cast one of them") from None
+        raise TypeError(
+            f"the dtype of v0, {v0.dtype}, differs from the dtype of A, {dtype}; cast one of them"
+        ) from None
 
 
 def integer(name: str, value: Any) -> int:
@@ -180,7 +182,6 @@ def no_convergence(front: Front, task: Task, found: Outcome, values: Any, vector
     """What to raise, with what has converged: `values` and `vectors` as columns."""
     message = f"No convergence ({found.restarts} iterations, {len(values)}/{task.k} eigenvectors converged)"
     return ArpackNoConvergence(message, front.finish(values), front.finish(vectors))
-
 
 
 def operator_norm(front: Front, product: Any) -> float:

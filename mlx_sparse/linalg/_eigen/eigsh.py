@@ -11,8 +11,8 @@ import scipy.linalg
 from ... import _dense
 from .._operator import as_operator
 from .._problem import require_square, workers
-from ._inverse import array, inverse
 from ._derivatives import differentiable
+from ._inverse import array, inverse
 from ._problem import Front, integer, make_task, no_convergence, operator_norm, refuse_all
 from ._restart import Outcome, complete, run
 
