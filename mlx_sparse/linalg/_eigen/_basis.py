@@ -10,6 +10,7 @@ import mlx.core as mx
 import numpy as np
 
 from ... import _dense, _dtypes
+from .._operator import surely_traced
 
 # (v, B v) -> the operator times v; and v -> B v of the inner product, None for that of vectors
 Apply = Callable[[Any, Any], Any]
@@ -264,6 +265,11 @@ class LazyBasis(Basis):
             columns.append((h + more, length))
             self._set(c + 1, w, z, mx.where(length > 0, length, 1))
         mx.eval(columns, self.V, self.BV)
+        if surely_traced(self.V):
+            raise ValueError(
+                "the products of the operator depend on traced arrays that it closes over, and eigenvalues have no "
+                "derivative with respect to them: give a sparse array (`with_data` takes traced values) or an mx.array"
+            )
         for c, (h, length) in enumerate(columns, j):
             size = float(length.item())
             if not math.isfinite(size):

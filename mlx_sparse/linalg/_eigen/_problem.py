@@ -17,6 +17,7 @@ from ..._base import _spbase, issparse
 from .._operator import Operator, as_operator, is_traced
 from .._problem import check_dtype
 from ._basis import Basis, LazyBasis
+from ._derivatives import differentiable, of_operators
 from ._restart import Outcome, Task
 
 __all__ = ["ArpackError", "ArpackNoConvergence"]
@@ -113,8 +114,15 @@ class Front:
             return x
         return x if x.dtype == np.complex128 else _dense.to_mlx(x)
 
+    def differentiable(self, w: Any, X: Any) -> tuple[mx.array, mx.array]:
+        """Eigenvalues and vectors as functions of the values of A and M."""
+        pencil = of_operators(self.A, self.M, self.mlx_dtype)
+        return differentiable(pencil, _dense.to_mlx(w), _dense.to_mlx(X))
+
     @property
     def traced(self) -> bool:
+        if _dtypes.is_wide(self.mlx_dtype):  # which MLX's derivatives know nothing of
+            return False
         return is_traced(self.A.values, None if self.M is None else self.M.values)
 
 

@@ -287,7 +287,7 @@ def _ends(task: Task, found: Outcome, slack: float) -> tuple[float, float] | Non
 
 
 def _better_exists(basis: Basis, task: Task, locked: int, found: Outcome, low: float, high: float) -> bool:
-    """Whether an eigenvalue below `low` or above `high` is left, by Lanczos from a random vector orthogonal to the rows.
+    """Whether an eigenvalue below `low` or above `high` is left: Lanczos from a random vector orthogonal to the rows.
 
     Without orthogonalisation against its own vectors, which costs least and finds the ends of the spectrum as well: it
     repeats what it found. By the bound of J. Kuczynski and H. Wozniakowski (Estimating the largest eigenvalue by the

@@ -11,7 +11,6 @@ import scipy.linalg
 from ... import _dense
 from .._operator import as_operator
 from .._problem import require_square, workers
-from ._derivatives import differentiable
 from ._inverse import array, inverse
 from ._problem import Front, integer, make_task, no_convergence, operator_norm, refuse_all
 from ._restart import Outcome, complete, run
@@ -50,7 +49,7 @@ def eigsh(
         Find eigenvalues near it, by products with ``(A - sigma M)^-1``. `which` is then about the shifted eigenvalues
         ``1 / (w - sigma)``, in buckling mode ``w / (w - sigma)``, in cayley mode ``(w + sigma) / (w - sigma)``.
     which : {"LM", "SM", "LA", "SA", "BE"}
-        Largest or smallest magnitudes, largest or smallest values, or both ends, the upper one first; "BE" for real `A`.
+        Largest or smallest magnitudes, largest or smallest values, or both ends, the upper one first ("BE", real `A`).
     v0 : ndarray or mx.array, shape (n,), optional
         First vector. Default: random.
     ncv : int, optional
@@ -90,7 +89,7 @@ def eigsh(
 
     Notes
     -----
-    Thick-restart Lanczos: K. Wu and H. Simon, SIAM J. Matrix Anal. Appl. 22 (2000), with full orthogonalisation. Vectors
+    Thick-restart Lanczos, K. Wu and H. Simon, SIAM J. Matrix Anal. Appl. 22 (2000), with full orthogonalisation. Vectors
     are `mx.array` for an `mx.array` `A` or `v0`, and on a GPU, unless something is to be factored; then a restart
     synchronises once. Else they are ndarrays, and products run on threads. A restart costs ``ncv - k`` products with
     `A` and about ``4 n ncv^2`` operations.
@@ -115,8 +114,8 @@ def eigsh(
 
     Differences from SciPy
     ----------------------
-    Multiple eigenvalues come with all their copies. Values are ascending for complex `A` too. A `sigma` that is not real
-    is a ValueError. `OPinv` may be missing for operators of MLX's functions.
+    Multiple eigenvalues come with all their copies. Values are ascending for complex `A` too. A `sigma` that is not
+    real is a ValueError.
     """
     require_square(as_operator(A), rule="expected square matrix")
     front = Front(A, M, v0, host_only=(M is not None and Minv is None and sigma is None) or sigma is not None)
@@ -185,10 +184,10 @@ class _Solution:
             if mass is None:
                 self.apply = lambda v, bv: A(v)
             else:
-                undo = self._given(Minv) or inverse(front.M, None, 0, front.dtype, self.task.tol)
+                undo = self._given(Minv) or inverse(front.M.constant(), None, 0, front.dtype, self.task.tol)
                 self.apply = lambda v, bv: undo(A(v))
             return
-        undo = self._given(OPinv) or inverse(front.A, front.M, sigma, front.dtype, self.task.tol)
+        undo = self._given(OPinv) or inverse(front.A.constant(), front.M and front.M.constant(), sigma, front.dtype, self.task.tol)
         if self.mode == "normal":
             self.apply = lambda v, bv: undo(bv)
             self.back = lambda theta: sigma + 1 / theta
@@ -226,7 +225,7 @@ class _Solution:
             at = np.flatnonzero(good)
             raise no_convergence(front, task, found, w[at], X[:, mx.array(at)] if front.lazy else X[:, at])
         if front.traced:
-            w, X = differentiable(front, _dense.to_mlx(w), _dense.to_mlx(X))
+            w, X = front.differentiable(w, X)
         if vectors:
             return front.finish(w), front.finish(X)
         return front.finish(w[_order_of_values(task.which, w)] if not front.traced else w)

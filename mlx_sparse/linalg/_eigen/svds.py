@@ -142,7 +142,7 @@ def svds(
             raise no_convergence(front, task, found, s[:0], v[:, :0])
     left, right = (v, u) if front.flipped else (u, v)
     if front.traced:
-        left, s, right = differentiable_triplets(front.A, left, s, right)
+        left, s, right = differentiable_triplets(front.A, left, s, right, front.mlx_dtype)
     if kind is False or kind is np.False_:
         return front.finish(s)
     u_given = None if kind == "vh" else front.finish(left)
