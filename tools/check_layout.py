@@ -49,8 +49,8 @@ LAYERS = {
         {"_vectors"},
         {"_solve"},
         {"_direct", "_krylov"},
-        {"_functions"},
         {"_eigen"},
+        {"_functions"},
         {"preconditioners"},
     ],
     "native": [
