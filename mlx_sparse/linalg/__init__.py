@@ -6,6 +6,7 @@ from ._direct.triangular import is_sptriangular, spbandwidth, spsolve_triangular
 from ._eigen._problem import ArpackError, ArpackNoConvergence
 from ._eigen.eigs import eigs
 from ._eigen.eigsh import eigsh
+from ._eigen.lobpcg import lobpcg
 from ._eigen.svds import svds
 from ._functions.expm import expm
 from ._functions.expm_multiply import expm_multiply
@@ -51,6 +52,7 @@ __all__ = [
     "inv",
     "is_sptriangular",
     "lgmres",
+    "lobpcg",
     "lsmr",
     "lsqr",
     "matrix_power",
