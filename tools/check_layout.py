@@ -52,8 +52,8 @@ LAYERS = {
         {"_spaces"},
         {"_solve"},
         {"_direct", "_krylov"},
-        {"_functions"},
         {"_eigen"},
+        {"_functions"},
         {"preconditioners"},
     ],
     "native": [

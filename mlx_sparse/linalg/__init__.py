@@ -3,6 +3,11 @@
 from ._direct.spsolve import MatrixRankWarning, spsolve
 from ._direct.superlu import SuperLU, factorized, spilu, splu, use_solver
 from ._direct.triangular import is_sptriangular, spbandwidth, spsolve_triangular
+from ._eigen._problem import ArpackError, ArpackNoConvergence
+from ._eigen.eigs import eigs
+from ._eigen.eigsh import eigsh
+from ._eigen.lobpcg import lobpcg
+from ._eigen.svds import svds
 from ._functions.expm import expm
 from ._functions.expm_multiply import expm_multiply
 from ._functions.matfuncs import inv, matrix_power
@@ -25,6 +30,8 @@ from ._krylov.tfqmr import tfqmr
 from ._laplacian import LaplacianNd
 
 __all__ = [
+    "ArpackError",
+    "ArpackNoConvergence",
     "LaplacianNd",
     "LinearOperator",
     "MatrixRankWarning",
@@ -35,6 +42,8 @@ __all__ = [
     "bicgstab",
     "cg",
     "cgs",
+    "eigs",
+    "eigsh",
     "expm",
     "expm_multiply",
     "factorized",
@@ -43,6 +52,7 @@ __all__ = [
     "inv",
     "is_sptriangular",
     "lgmres",
+    "lobpcg",
     "lsmr",
     "lsqr",
     "matrix_power",
@@ -55,6 +65,7 @@ __all__ = [
     "splu",
     "spsolve",
     "spsolve_triangular",
+    "svds",
     "tfqmr",
     "use_solver",
 ]
