@@ -43,7 +43,7 @@ LAYERS = {
     ],
     f"{PACKAGE}/linalg": [
         {"_docstrings", "_info", "_operator", "_products"},
-        {"_interface"},
+        {"_interface", "_estimate"},
         {"_laplacian"},
         {"_problem"},
         {"_vectors"},

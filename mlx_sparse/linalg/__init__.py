@@ -1,5 +1,6 @@
 """Linear algebra of sparse arrays, named as in `scipy.sparse.linalg`."""
 
+from ._direct.lu import SparseLU, sparse_lu
 from ._direct.spsolve import MatrixRankWarning, spsolve
 from ._direct.superlu import SuperLU, factorized, spilu, splu, use_solver
 from ._direct.triangular import is_sptriangular, spbandwidth, spsolve_triangular
@@ -36,6 +37,7 @@ __all__ = [
     "LinearOperator",
     "MatrixRankWarning",
     "SolverInfo",
+    "SparseLU",
     "SuperLU",
     "aslinearoperator",
     "bicg",
@@ -60,6 +62,7 @@ __all__ = [
     "norm",
     "onenormest",
     "qmr",
+    "sparse_lu",
     "spbandwidth",
     "spilu",
     "splu",

@@ -258,6 +258,12 @@ FUNCTIONS = {
         *(lambda A, o, k=k: linalg.norm(A, k, axis=0) for k in (None, 1, 2, np.inf)),
     ],
     "linalg.onenormest": [lambda A, o: linalg.onenormest(A), lambda A, o: linalg.onenormest(o.D)],
+    "linalg.sparse_lu": [
+        *factored(linalg.sparse_lu),
+        lambda A, o: list(linalg.sparse_lu(A).slogdet()),
+        lambda A, o: linalg.sparse_lu(CONSTANT_CSR).refactor(A.tocsr().data[:1] + CONSTANT_CSR.data).solve(o.b),
+        lambda A, o: linalg.sparse_lu(A).rcond(),
+    ],
     "linalg.spbandwidth": [lambda A, o: linalg.spbandwidth(A)],
     "linalg.spilu": factored(linalg.spilu),
     "linalg.splu": factored(linalg.splu),
@@ -322,6 +328,7 @@ EXEMPT = {
     *("spmatrix", "use_cpu", "use_device", "use_gpu", "issparse", "isspmatrix", "eye", "eye_array", "identity", "rand"),
     *(f"isspmatrix_{fmt}" for fmt in ("bsr", "coo", "csc", "csr", "dia", "dok", "lil")),
     *("random", "from_scipy", "linalg.MatrixRankWarning", "linalg.SuperLU", "linalg.use_solver", "linalg.SolverInfo"),
+    "linalg.SparseLU",
 }
 # Zero derivatives that are true: of index arrays, of what is told by the structure, of positions of extremes.
 ZERO_FUNCTIONS = {

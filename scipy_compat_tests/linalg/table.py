@@ -177,7 +177,7 @@ _krylov = partial(Solver, formats=systems.ALL_FORMATS, direct=False)
 _exact = partial(_krylov, lost=10, asks=100)  # the residuals that they know are not quite those of their iterates
 _drifting = partial(_krylov, lost=50)  # their residuals rise before they fall, or are known by a bound only
 _any = ("general", "semidefinite")
-_lu = partial(Solver, takes=("general",), formats=("csc",), gradients=("b",), one_column=True)
+_lu = partial(Solver, takes=("general",), formats=("csc",), one_column=True)
 _lower = partial(Solver, takes=("lower",), one_column=True)
 _upper = partial(Solver, takes=("upper",), one_column=True)
 _spd = ("definite",)
@@ -229,7 +229,7 @@ SOLVERS = (
     _lu("splu-T", solve=_factored(linalg.splu, "T"), inverted=lambda S: S.T),
     _lu("splu-H", solve=_factored(linalg.splu, "H"), inverted=lambda S: S.conj().T),
     _lu("factorized", solve=lambda A, b, rtol: linalg.factorized(A)(b), make=linalg.factorized),
-    _lu("spilu", solve=_factored(_complete), make=linalg.spilu),
+    _lu("spilu", solve=_factored(_complete), make=linalg.spilu, gradients=("b",)),
     _lower("lower", solve=_substitution(True, False)),
     _upper("upper", solve=_substitution(False, False)),
     _lower("lower-unit", solve=_substitution(True, True), gradients=("b",), inverted=_with_unit_diagonal),

@@ -8,7 +8,7 @@ not on a choice of a basis there, has this derivative.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from warnings import warn
@@ -20,35 +20,30 @@ from ... import _dense, _dtypes
 from .._interface import LinearOperator
 from .._krylov.minres import minres
 from .._operator import Operator, constant, is_traced
+from .._solve import tangents_of
 
-Linear = Callable[[mx.array, mx.array], mx.array]  # (values, X) -> the operator with these values times X
+Values = Sequence[mx.array]
+Product = Callable[[Values, mx.array], mx.array]  # (values, X) -> the operator with these values times X
 
 
 @dataclass
 class Pencil:
-    """A and M as functions that are linear in their values and in X; M is None for the identity."""
+    """A and M as functions of their values, and linear ones of X; M is None for the identity."""
 
-    A: Linear
-    values: mx.array
-    M: Linear | None
-    mass: mx.array
+    A: Product
+    values: Values
+    M: Product | None = None
+    mass: Values = ()
 
-    def with_values(self, values: mx.array, mass: mx.array) -> Pencil:
-        return Pencil(self.A, values, self.M, mass)
+    def with_values(self, both: Values) -> Pencil:
+        return Pencil(self.A, both[: len(self.values)], self.M, both[len(self.values) :])
 
 
 def of_operators(A: Operator, M: Operator | None, dtype: mx.Dtype) -> Pencil:
-    nothing = mx.zeros(0)
-
-    def linear(B: Operator) -> Linear:
+    def product(B: Operator) -> Product:
         return lambda values, X: B.with_values(values).device(dtype)(X)
 
-    return Pencil(
-        linear(A),
-        nothing if A.values is None else A.values,
-        None if M is None else linear(M),
-        nothing if M is None or M.values is None else M.values,
-    )
+    return Pencil(product(A), A.values) if M is None else Pencil(product(A), A.values, product(M), M.values)
 
 
 def differentiable(pencil: Pencil, w: mx.array, X: mx.array) -> tuple[mx.array, mx.array]:
@@ -57,40 +52,44 @@ def differentiable(pencil: Pencil, w: mx.array, X: mx.array) -> tuple[mx.array, 
     A cotangent of `X` costs a solve by `minres` for each column. `w` has derivatives of any order, `X` first ones.
     """
 
-    def pull(primals: Any, cotangents: Any, outputs: Any) -> tuple[mx.array, mx.array]:
-        values, mass = primals
+    def pull(primals: Any, cotangents: Any, outputs: Any) -> tuple[mx.array, ...]:
+        nothing, *both = primals
         gw, gX = cotangents
-        here = pencil.with_values(values, mass)
-        w_, X_ = differentiable(here, w, X) if is_traced(values, mass) else (w, X)
+        here = pencil.with_values(both)
+        w_, X_ = differentiable(here, w, X) if is_traced(*both) else (w, X)
         G = X_ * gw.astype(w.dtype)
         H = mx.zeros_like(X)
         if np.any(_dense.view(constant(gX))):
             Z, H = _solved(here, w, X, gX, check=True)
             G = G - Z
-        pulled = mx.vjp(lambda v: pencil.A(v, X_), [values], [G])[1][0] if values.size else values
-        if pencil.M is None or not mass.size:
-            return pulled, mx.zeros_like(mass)
-        M = pencil.M
-        return pulled, mx.vjp(lambda v: M(v, X_), [mass], [-G * w_ - H])[1][0]
+        pulled = [nothing]
+        if here.values:
+            pulled += mx.vjp(lambda *v: here.A(v, X_), here.values, [G])[1]
+        if here.M is not None and here.mass:
+            M = here.M
+            pulled += mx.vjp(lambda *v: M(v, X_), here.mass, [-G * w_ - H])[1]
+        return tuple(pulled)
 
     def push(primals: Any, tangents: Any) -> tuple[mx.array, mx.array]:
-        (values, mass), (dvalues, dmass) = primals, tangents
-        here = pencil.with_values(values, mass)
-        w_, X_ = differentiable(here, w, X) if is_traced(values, mass) else (w, X)
-        change = mx.zeros_like(X) if dvalues is None or not values.size else pencil.A(dvalues, X_)
-        shift = None
-        if pencil.M is not None and dmass is not None and mass.size:
-            dM = pencil.M(dmass, X_)
+        (_, *both), (_, *changes) = primals, tangents
+        here, by = pencil.with_values(both), pencil.with_values(changes)
+        w_, X_ = differentiable(here, w, X) if is_traced(*both) else (w, X)
+        change, shift = mx.zeros_like(X), None
+        if dvalues := tangents_of(here.values, by.values):
+            change = mx.jvp(lambda *v: here.A(v, X_), here.values, dvalues)[1][0]
+        if here.M is not None and (dmass := tangents_of(here.mass, by.mass)):
+            M = here.M
+            dM = mx.jvp(lambda *v: M(v, X_), here.mass, dmass)[1][0]
             change = change - dM * w_
             shift = X @ _within(w, mx.conj(X).T @ dM) / 2
         dw = mx.sum(mx.real(mx.conj(X_) * change), axis=0).astype(w.dtype)
         dX = -_solved(here, w, X, change, check=False)[0]
         return dw, dX if shift is None else dX - shift
 
-    known: Any = mx.custom_function(lambda values, mass: (w, X))
+    known: Any = mx.custom_function(lambda nothing, *both: (w, X))  # of one argument alone, MLX passes on no tuples
     known.vjp(pull)
     known.jvp(push)
-    return known(pencil.values, pencil.mass)
+    return known(mx.zeros(0), *pencil.values, *pencil.mass)
 
 
 def _near(w: mx.array) -> np.ndarray:
@@ -109,8 +108,8 @@ def _solved(pencil: Pencil, w: mx.array, X: mx.array, G: mx.array, check: bool) 
     """(R G, X times the Hermitian part of X^H G between vectors of one eigenvalue, halved), as constants that refuse to
     be differentiated again.
     """
-    values, mass, g = constant(pencil.values), constant(pencil.mass), constant(G)
-    A, M = pencil.A, pencil.M
+    g = constant(G)
+    here = pencil.with_values([constant(v) for v in (*pencil.values, *pencil.mass)])
     S = mx.conj(X).T @ g
     near = _near(w)
     if check:
@@ -119,25 +118,26 @@ def _solved(pencil: Pencil, w: mx.array, X: mx.array, G: mx.array, check: bool) 
     inverse = np.divide(1, gaps, out=np.zeros_like(gaps), where=~near)
     # between the vectors that are known
     Z = X @ (S * mx.array(inverse.astype(_dtypes.numpy_dtype(w.dtype)), dtype=w.dtype))
-    MX = X if M is None else M(mass, X)
+    MX = X if here.M is None else here.M(here.mass, X)
     rest = g - MX @ S
-    columns = [_column(A, M, values, mass, w[i], X, MX, rest[:, i]) for i in range(X.shape[1])]
+    columns = [_column(here, w[i], X, MX, rest[:, i]) for i in range(X.shape[1])]
     found = Z + mx.stack(columns, axis=1)
     shift = X @ _within(w, S) / 2
     return _once(found, pencil, G), _once(shift, pencil, G)
 
 
-def _column(A: Linear, M: Any, values: Any, mass: Any, w: mx.array, X: Any, MX: Any, b: mx.array) -> mx.array:
+def _column(pencil: Pencil, w: mx.array, X: Any, MX: Any, b: mx.array) -> mx.array:
     """y orthogonal to X, by the inner product of M, with (A - w M) y = b up to M X."""
     if not np.any(_dense.view(b)):
         return mx.zeros_like(b)
+    A, M = pencil.A, pencil.M
 
     def aside(y: mx.array) -> mx.array:
         return y - X @ (mx.conj(MX).T @ y)
 
     def shifted(y: mx.array) -> mx.array:
         y = aside(y)
-        z = A(values, y) - w * (y if M is None else M(mass, y))
+        z = A(pencil.values, y) - w * (y if M is None else M(pencil.mass, y))
         return z - MX @ (mx.conj(X).T @ z)
 
     dtype = _dtypes.numpy_dtype(b.dtype)
@@ -171,28 +171,29 @@ def _once(x: mx.array, pencil: Pencil, G: mx.array) -> mx.array:
     def refuse(*_: Any) -> Any:
         raise ValueError("eigenvectors have first derivatives only; eigenvalues have those of any order")
 
-    made: Any = mx.custom_function(lambda values, mass, g: x)
+    made: Any = mx.custom_function(lambda g, *both: x)
     made.vjp(refuse)
     made.jvp(refuse)
-    return made(pencil.values, pencil.mass, G)
+    return made(G, *pencil.values, *pencil.mass)
 
 
-def differentiable_triplets(A: Operator, u: Any, s: Any, v: Any, dtype: mx.Dtype) -> tuple[mx.array, mx.array, mx.array]:
+def differentiable_triplets(
+    A: Operator, u: Any, s: Any, v: Any, dtype: mx.Dtype
+) -> tuple[mx.array, mx.array, mx.array]:
     """Singular values `s` and vectors, as columns of `u` and `v`, as functions of the values of `A`.
 
     [u, v] are eigenvectors of [[0, A], [A^H, 0]] for s, and [u, -v] for -s.
     """
     m = A.shape[0]
-    assert A.values is not None
 
-    def both(values: mx.array, X: mx.array) -> mx.array:
+    def both(values: Values, X: mx.array) -> mx.array:
         B = A.with_values(values)
         return mx.concatenate([B.device(dtype)(X[m:]), B.H.device(dtype)(X[:m])])
 
     u, s, v = (_dense.to_mlx(x) for x in (u, s, v))
     half = 0.5**0.5
     X = mx.concatenate([mx.concatenate([u, u], axis=1), mx.concatenate([v, -v], axis=1)]) * half
-    pencil = Pencil(both, A.values, None, mx.zeros(0))
+    pencil = Pencil(both, A.values)
     k = s.size
     w, X = differentiable(pencil, mx.concatenate([s, -s]), X.astype(u.dtype))
     X = X[:, :k] * (1 / half)

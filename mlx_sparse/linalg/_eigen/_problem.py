@@ -50,8 +50,8 @@ class Front:
             if mass.kind == "c":
                 known = np.promote_types(known, np.complex64)
         self.dtype = known
-        if _dense.is_mlx(self.v0) and self.A.values is not None:
-            check_start(self.v0, self.A.values.dtype)
+        if _dense.is_mlx(self.v0) and self.A.required is not None:
+            check_start(self.v0, self.A.required)
         on_gpu = mx.default_device().type != mx.DeviceType.cpu
         wanted = on_gpu or _dense.is_mlx(self.v0) or isinstance(A, mx.array)
         self.lazy = wanted and not host_only and not self.A.on_host and not _dtypes.is_wide(_dtypes.mlx_dtype(known))
@@ -123,7 +123,7 @@ class Front:
     def traced(self) -> bool:
         if _dtypes.is_wide(self.mlx_dtype):  # which MLX's derivatives know nothing of
             return False
-        return is_traced(self.A.values, None if self.M is None else self.M.values)
+        return is_traced(*self.A.values, *(() if self.M is None else self.M.values))
 
 
 def check_start(v0: Any, dtype: mx.Dtype) -> None:

@@ -103,7 +103,7 @@ def eigs(
     Values are ordered as `which` asks, for complex `A` too.
     """
     require_square(as_operator(A), rule="expected square matrix")
-    if surely_traced(as_operator(A).values) or M is not None and surely_traced(as_operator(M).values):
+    if surely_traced(*as_operator(A).values) or M is not None and surely_traced(*as_operator(M).values):
         refuse_traced(as_operator(A), "eigs")
         refuse_traced(as_operator(M), "eigs")
     front = Front(A, M, v0, host_only=(M is not None and Minv is None and sigma is None) or sigma is not None)

@@ -187,7 +187,9 @@ class _Solution:
                 undo = self._given(Minv) or inverse(front.M.constant(), None, 0, front.dtype, self.task.tol)
                 self.apply = lambda v, bv: undo(A(v))
             return
-        undo = self._given(OPinv) or inverse(front.A.constant(), front.M and front.M.constant(), sigma, front.dtype, self.task.tol)
+        undo = self._given(OPinv) or inverse(
+            front.A.constant(), front.M and front.M.constant(), sigma, front.dtype, self.task.tol
+        )
         if self.mode == "normal":
             self.apply = lambda v, bv: undo(bv)
             self.back = lambda theta: sigma + 1 / theta

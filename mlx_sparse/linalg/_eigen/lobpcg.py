@@ -135,7 +135,7 @@ def lobpcg(
     maxiter = 20 if maxiter is None else integer("maxiter", maxiter)
     with workers():
         w, V = block.dense() if block.is_small else block.iterate(tol, maxiter, int(restartControl))
-    if is_traced(*(None if F is None else F.values for F in (block.A, block.B))):
+    if is_traced(*(v for F in (block.A, block.B) if F is not None for v in F.values)):
         w, V = differentiable(of_operators(block.A, block.B, block.dtype), w, V)
     histories = (block.lambdas,) * bool(retLambdaHistory) + (block.norms,) * bool(retResidualNormsHistory)
     if dtype in _HALVES:
@@ -152,7 +152,8 @@ def _for_scipy(A: Any) -> Any:
 class _Callable:
     """A function of blocks as an operator."""
 
-    values = None
+    values = ()
+    required = None
 
     def __init__(self, function: Any, n: int) -> None:
         self._function, self.shape = function, (n, n)
@@ -175,8 +176,8 @@ class _Block:
         self.X, self.dtype, self.largest, self.verbose = constant(X), X.dtype, largest, verbose
         self.host_dtype = _dtypes.numpy_dtype(self.dtype)
         self.A, self.B, self.M = (self._operator(F) for F in (A, B, M))
-        if self.A.values is not None:
-            check_start(X, self.A.values.dtype if self.A.values.dtype not in _HALVES else X.dtype)
+        if self.A.required is not None:
+            check_start(X, self.A.required if self.A.required not in _HALVES else X.dtype)
         self.a, self.b, self.m = (
             None if F is None else F.constant().device(self.dtype) for F in (self.A, self.B, self.M)
         )
@@ -186,9 +187,7 @@ class _Block:
         if Y is not None:
             Y = _dense.as_dense(Y)
             if Y.ndim != 2:
-                warn(
-                    f"Expected rank-2 array for argument Y, instead got {Y.ndim}, so it is ignored.", UserWarning, 3
-                )
+                warn(f"Expected rank-2 array for argument Y, instead got {Y.ndim}, so it is ignored.", UserWarning, 3)
             elif Y.shape[0] != self.n:
                 raise ValueError(f"Y must have {self.n} rows, as X; got shape {tuple(Y.shape)}")
             else:
