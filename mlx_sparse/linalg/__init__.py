@@ -1,5 +1,7 @@
 """Linear algebra of sparse arrays, named as in `scipy.sparse.linalg`."""
 
+from . import preconditioners
+from ._direct.incomplete import IncompleteCholesky, IncompleteLU, ichol0, ilu0
 from ._direct.spsolve import MatrixRankWarning, spsolve
 from ._direct.superlu import SuperLU, factorized, spilu, splu, use_solver
 from ._direct.triangular import is_sptriangular, spbandwidth, spsolve_triangular
@@ -25,6 +27,8 @@ from ._krylov.tfqmr import tfqmr
 from ._laplacian import LaplacianNd
 
 __all__ = [
+    "IncompleteCholesky",
+    "IncompleteLU",
     "LaplacianNd",
     "LinearOperator",
     "MatrixRankWarning",
@@ -40,6 +44,8 @@ __all__ = [
     "factorized",
     "gcrotmk",
     "gmres",
+    "ichol0",
+    "ilu0",
     "inv",
     "is_sptriangular",
     "lgmres",
@@ -49,6 +55,7 @@ __all__ = [
     "minres",
     "norm",
     "onenormest",
+    "preconditioners",
     "qmr",
     "spbandwidth",
     "spilu",
