@@ -7,9 +7,15 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from ... import _dense, _dtypes, _native
+from ... import _dense, _dtypes, _native, runtime
 
-_LEVEL = 400  # slices that a level must have on average for threads to pay
+_LEVEL = 1000  # slices that a level must have on average, for each thread, to be worth its start
+
+
+def worth_levels(n: int, levels: int) -> bool:
+    """Whether n slices in so many levels are solved sooner by the thread pool than one after the other."""
+    threads = runtime.N_THREADS
+    return threads > 2 and n >= _LEVEL * threads * levels
 
 
 class Substitution:
@@ -34,12 +40,12 @@ class Substitution:
         self._form = (lower != self._by_columns, unit)  # over major and minor axis
         self._parts = (data, T._indices[: data.size], T._indptr)
         self._levels: tuple[mx.array, mx.array] | None = None
-        if kept and not self._by_columns and T.shape[0] > 20 * _LEVEL:
+        if kept and not self._by_columns and worth_levels(T.shape[0], 1):
             self._order()
 
     def _order(self) -> None:
         order, starts = _native.triangular_levels(*self._parts[1:], self._form[0])
-        if order.size >= _LEVEL * (starts.size - 1):
+        if worth_levels(order.size, starts.size - 1):
             self._parts = _native.major_list(self._parts, _dense.view(order))
             self._levels = order, starts
 

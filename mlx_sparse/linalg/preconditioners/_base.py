@@ -153,10 +153,9 @@ def check_diagonal(d: np.ndarray, least: float = 0.0) -> None:
 
 
 def real_number(x: Any, name: str) -> float:
-    try:
-        found = float(x)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a real number; got {x!r}") from None
+    if isinstance(x, (str, complex)) or not _dense.is_scalar(x):
+        raise TypeError(f"{name} must be a real number; got {x!r}")
+    found = float(x)
     if not np.isfinite(found):
         raise ValueError(f"{name} must be finite; got {x!r}")
     return found
