@@ -49,7 +49,7 @@ LAYERS = {
         {"_vectors"},
         {"_host"},
         {"_host_blocks", "_lazy"},
-        {"_spaces"},
+        {"_spaces", "_refine"},
         {"_solve"},
         {"_direct", "_krylov"},
         {"_eigen"},

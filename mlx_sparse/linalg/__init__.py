@@ -1,5 +1,7 @@
 """Linear algebra of sparse arrays, named as in `scipy.sparse.linalg`."""
 
+from . import preconditioners
+from ._direct.incomplete import IncompleteCholesky, IncompleteLU, ichol0, ilu0
 from ._direct.lu import SparseLU, sparse_lu
 from ._direct.spsolve import MatrixRankWarning, spsolve
 from ._direct.superlu import SuperLU, factorized, spilu, splu, use_solver
@@ -33,6 +35,8 @@ from ._laplacian import LaplacianNd
 __all__ = [
     "ArpackError",
     "ArpackNoConvergence",
+    "IncompleteCholesky",
+    "IncompleteLU",
     "LaplacianNd",
     "LinearOperator",
     "MatrixRankWarning",
@@ -51,6 +55,8 @@ __all__ = [
     "factorized",
     "gcrotmk",
     "gmres",
+    "ichol0",
+    "ilu0",
     "inv",
     "is_sptriangular",
     "lgmres",
@@ -61,6 +67,7 @@ __all__ = [
     "minres",
     "norm",
     "onenormest",
+    "preconditioners",
     "qmr",
     "sparse_lu",
     "spbandwidth",

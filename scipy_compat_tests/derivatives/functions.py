@@ -157,6 +157,20 @@ def segments(f):
     ]
 
 
+def _preconditioners():
+    P = linalg.preconditioners
+    made = {
+        n: getattr(P, n) for n in ("jacobi", "block_jacobi", "ssor", "chebyshev", "ilu0", "ichol0", "spilu", "exact")
+    }
+    return {
+        **made,
+        "diagonal": lambda A: P.diagonal(A.diagonal()),
+        "aspreconditioner": P.aspreconditioner,
+        "from_factorized": lambda A: P.from_factorized(linalg.splu(A.tocsc())),
+    }
+
+
+PRECONDITIONERS = _preconditioners()
 OPERATORS = (lambda A: A, lambda A: A.H, lambda A: A.T + A, lambda A: (2 * A) @ A, lambda A: A**2)
 REDUCTIONS = ("sum", "mean", "max", "min", "prod")
 CONVERTED = ("add", "subtract", "hstack", "vstack", "bmat", "block_array", "block_diag", "kron", "kronsum")
@@ -233,6 +247,24 @@ FUNCTIONS = {
         lambda A, o: linalg.expm_multiply(o.D, o.b),
     ],
     "linalg.factorized": solved(lambda A, b: linalg.factorized(A.tocsc())(b)),
+    **{
+        f"linalg.{make.__name__}": [
+            *solved(lambda A, b, make=make: make(spd(A)).solve(b)),
+            *solved(lambda A, b, make=make: make(spd(CONSTANT_CSR)).solve(b, "H")),
+            lambda A, o, make=make: make(A).L,
+        ]
+        for make in (linalg.ilu0, linalg.ichol0)
+    },
+    **{
+        f"linalg.preconditioners.{name}": [
+            lambda A, o, make=make: make(spd(A)) @ o.b,
+            lambda A, o, make=make: make(spd(CONSTANT_CSR)) @ o.b,
+            lambda A, o, make=make: make(spd(CONSTANT_CSR)).H @ o.X,
+            lambda A, o, make=make: linalg.cg(spd(A), o.b, rtol=1e-13, M=make(spd(CONSTANT_CSR)))[0],
+        ]
+        for name, make in PRECONDITIONERS.items()
+    },
+    "linalg.preconditioners.identity": [lambda A, o: linalg.preconditioners.identity(4) @ o.b],
     "linalg.inv": [lambda A, o: linalg.inv(A.tocsc())],
     "linalg.is_sptriangular": [lambda A, o: linalg.is_sptriangular(A)],
     **{
@@ -329,6 +361,8 @@ EXEMPT = {
     *(f"isspmatrix_{fmt}" for fmt in ("bsr", "coo", "csc", "csr", "dia", "dok", "lil")),
     *("random", "from_scipy", "linalg.MatrixRankWarning", "linalg.SuperLU", "linalg.use_solver", "linalg.SolverInfo"),
     "linalg.SparseLU",
+    *("linalg.IncompleteLU", "linalg.IncompleteCholesky", "linalg.preconditioners"),
+    *("linalg.preconditioners.Preconditioner", "linalg.preconditioners.from_pyamg"),
 }
 # Zero derivatives that are true: of index arrays, of what is told by the structure, of positions of extremes.
 ZERO_FUNCTIONS = {
@@ -346,4 +380,7 @@ ZERO_FUNCTIONS = {
 
 def names():
     """Every public function and class, those of submodules with their module's name."""
-    return {*sp.__all__, *(f"{m}.{n}" for m in ("linalg", "indexed", "io") for n in getattr(sp, m).__all__)}
+    modules = {m: getattr(sp, m) for m in ("linalg", "indexed", "io")} | {
+        "linalg.preconditioners": linalg.preconditioners
+    }
+    return {*sp.__all__, *(f"{m}.{n}" for m, module in modules.items() for n in module.__all__)}

@@ -294,7 +294,20 @@ def test_derivatives_keep_no_iterates(solver, problem, device):
 # ---- nothing that looks like a gradient of zero -------------------------------------------------------------------
 
 
-@each()
+@each(lambda solver: solver.traceable)
+def test_compile_and_vmap(solver, problem, dtype):
+    A = ours(problem.matrix(N, dtype), solver.formats[0])
+    B = as_namespace(vectors(N, dtype, 3), "mlx")
+    expected, bound = solver(A, B), tolerance(solver, problem, N, dtype)
+    close(mx.compile(lambda v, b: solver(A.with_data(v), b))(A.data, B), expected, bound)
+    close(mx.vmap(lambda b: solver(A, b), in_axes=1, out_axes=1)(B), expected, bound)
+    close(mx.vmap(lambda b: solver(A, b))(mx.stack([B, 2 * B])), mx.stack([expected, 2 * expected]), bound)
+    values = mx.stack([A.data, 2 * A.data])
+    half = mx.stack([expected, solver(A.with_data(2 * A.data), B)])
+    close(mx.vmap(lambda v: solver(A.with_data(v), B))(values), half, bound)
+
+
+@each(lambda solver: not solver.traceable)
 def test_compile_and_vmap_are_refused(solver, problem):
     A = ours(problem.matrix(N, "f"), solver.formats[0])
     b = mx.array(vector(A.shape[0], "f"))
