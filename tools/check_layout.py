@@ -39,7 +39,8 @@ LAYERS = {
         {"_kinds"},
         {"_construct", "_extract", "_function_forms", "_axes", "_random", "_npz"},
         {"_assemble", "io"},
-        {"linalg", "csgraph", "indexed"},
+        {"linalg", "indexed"},
+        {"csgraph"},
     ],
     f"{PACKAGE}/linalg": [
         {"_info", "_operator", "_products"},
@@ -52,6 +53,20 @@ LAYERS = {
         {"_functions"},
         {"_eigen"},
         {"preconditioners"},
+    ],
+    f"{PACKAGE}/csgraph": [
+        {"_graph"},
+        {
+            "_components",
+            "_conversions",
+            "_flow",
+            "_laplacian",
+            "_matching",
+            "_ordering",
+            "_paths",
+            "_traversal",
+            "_tree",
+        },
     ],
     "native": [
         {"interrupt"},
