@@ -39,7 +39,8 @@ LAYERS = {
         {"_kinds"},
         {"_construct", "_extract", "_function_forms", "_axes", "_random", "_npz"},
         {"_assemble", "io"},
-        {"linalg", "csgraph", "indexed"},
+        {"linalg", "indexed"},
+        {"csgraph"},
     ],
     f"{PACKAGE}/linalg": [
         {"_docstrings", "_info", "_operator", "_products"},
@@ -55,6 +56,20 @@ LAYERS = {
         {"_eigen"},
         {"_functions"},
         {"preconditioners"},
+    ],
+    f"{PACKAGE}/csgraph": [
+        {"_graph"},
+        {
+            "_components",
+            "_conversions",
+            "_flow",
+            "_laplacian",
+            "_matching",
+            "_ordering",
+            "_paths",
+            "_traversal",
+            "_tree",
+        },
     ],
     "native": [
         {"interrupt"},
