@@ -25,7 +25,7 @@ def _check_mlx() -> None:
 
 _check_mlx()
 
-from . import _native, indexed, io, linalg, runtime  # noqa: E402
+from . import _native, csgraph, indexed, io, linalg, runtime  # noqa: E402
 from ._assemble import *  # noqa: E402, F403
 from ._assemble import __all__ as _assemble_names  # noqa: E402
 from ._axes import *  # noqa: E402, F403
@@ -71,6 +71,7 @@ __all__ = [
     "bsr_array",
     "coo_array",
     "csc_array",
+    "csgraph",
     "csr_array",
     "dia_array",
     "find",

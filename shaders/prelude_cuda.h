@@ -28,6 +28,10 @@ __device__ __forceinline__ sp_complex sp_add(sp_complex a, sp_complex b) {
   return sp_complex(a.real() + b.real(), a.imag() + b.imag());
 }
 
+// a b rounded, never joined to a sum; and what the rounding took away.
+__device__ __forceinline__ float sp_rounded_product(float a, float b) { return __fmul_rn(a, b); }
+__device__ __forceinline__ float sp_product_error(float a, float b, float rounded) { return __fmaf_rn(a, b, -rounded); }
+
 // Of floats alone: other types only have to compile.
 template <typename A> __device__ __forceinline__ A sp_exp(A a) { return A(expf(float(a))); }
 template <typename A> __device__ __forceinline__ A sp_log(A a) { return A(logf(float(a))); }

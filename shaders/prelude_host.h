@@ -14,6 +14,12 @@
 template <class A> inline A sp_mul(A a, A b) { return mul(a, b); }
 template <class A> inline A sp_add(A a, A b) { return add(a, b); }
 
+// a b rounded, and what the rounding took away. The executor is compiled without contraction.
+inline float sp_rounded_product(float a, float b) { return a * b; }
+inline float sp_product_error(float a, float b, float rounded) {
+  return static_cast<float>(static_cast<double>(a) * static_cast<double>(b) - static_cast<double>(rounded)); // exact
+}
+
 // Of floats alone: other types only have to compile.
 template <class A> inline A sp_exp(A a) {
   if constexpr (std::is_floating_point_v<A>) return std::exp(a);

@@ -14,6 +14,13 @@ template <typename A> inline A sp_add(A a, A b) { return A(a + b); }
 inline bool sp_mul(bool a, bool b) { return a && b; }
 inline bool sp_add(bool a, bool b) { return a || b; }
 
+// a b rounded, never joined to a sum; and what the rounding took away.
+inline float sp_rounded_product(float a, float b) {
+  #pragma METAL fp contract(off)
+  return a * b;
+}
+inline float sp_product_error(float a, float b, float rounded) { return fma(a, b, -rounded); }
+
 // Of floats alone: other types only have to compile.
 template <typename A> inline A sp_exp(A a) { return A(exp(float(a))); }
 template <typename A> inline A sp_log(A a) { return A(log(float(a))); }

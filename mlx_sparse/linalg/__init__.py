@@ -1,8 +1,16 @@
 """Linear algebra of sparse arrays, named as in `scipy.sparse.linalg`."""
 
+from . import preconditioners
+from ._direct.incomplete import IncompleteCholesky, IncompleteLU, ichol0, ilu0
+from ._direct.lu import SparseLU, sparse_lu
 from ._direct.spsolve import MatrixRankWarning, spsolve
 from ._direct.superlu import SuperLU, factorized, spilu, splu, use_solver
 from ._direct.triangular import is_sptriangular, spbandwidth, spsolve_triangular
+from ._eigen._problem import ArpackError, ArpackNoConvergence
+from ._eigen.eigs import eigs
+from ._eigen.eigsh import eigsh
+from ._eigen.lobpcg import lobpcg
+from ._eigen.svds import svds
 from ._functions.expm import expm
 from ._functions.expm_multiply import expm_multiply
 from ._functions.matfuncs import inv, matrix_power
@@ -25,36 +33,49 @@ from ._krylov.tfqmr import tfqmr
 from ._laplacian import LaplacianNd
 
 __all__ = [
+    "ArpackError",
+    "ArpackNoConvergence",
+    "IncompleteCholesky",
+    "IncompleteLU",
     "LaplacianNd",
     "LinearOperator",
     "MatrixRankWarning",
     "SolverInfo",
+    "SparseLU",
     "SuperLU",
     "aslinearoperator",
     "bicg",
     "bicgstab",
     "cg",
     "cgs",
+    "eigs",
+    "eigsh",
     "expm",
     "expm_multiply",
     "factorized",
     "gcrotmk",
     "gmres",
+    "ichol0",
+    "ilu0",
     "inv",
     "is_sptriangular",
     "lgmres",
+    "lobpcg",
     "lsmr",
     "lsqr",
     "matrix_power",
     "minres",
     "norm",
     "onenormest",
+    "preconditioners",
     "qmr",
+    "sparse_lu",
     "spbandwidth",
     "spilu",
     "splu",
     "spsolve",
     "spsolve_triangular",
+    "svds",
     "tfqmr",
     "use_solver",
 ]

@@ -117,5 +117,6 @@ void bind_indexed_product(py::module_& m);
 void bind_lists(py::module_& m);
 void bind_segment(py::module_& m);
 void bind_select(py::module_& m);
+void bind_triangular(py::module_& m);
 
 } // namespace sp

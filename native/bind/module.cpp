@@ -36,12 +36,12 @@ void set_spgemm_threads(int n) { spgemm_threads() = n; }
 void set_shaders_on_host(bool on) { shaders_on_host() = on; }
 void set_reverse_lanes(bool on) { host_reverse_lanes() = on; }
 mx::array handle(const mx::array& a) { return a; }
-bool is_available(const mx::array& a) { return a.is_available(); }
+bool is_available(const mx::array& a) { return is_there(a); }
 
 // Where an evaluated array lies: the address of the allocation that its slices and reshaped forms share, and of its first
 // element. Zeros where there is none.
 std::pair<uintptr_t, uintptr_t> memory(const mx::array& a) {
-  if (!a.is_available() || a.size() == 0) return {0, 0};
+  if (!is_there(a) || a.size() == 0) return {0, 0};
   return {reinterpret_cast<uintptr_t>(a.buffer().ptr()), reinterpret_cast<uintptr_t>(a.data<char>())};
 }
 
@@ -187,4 +187,5 @@ PYBIND11_MODULE(_native, m) {
   sp::bind_runtime(m);
   sp::bind_indexed_product(m);
   sp::bind_segment(m);
+  sp::bind_triangular(m);
 }

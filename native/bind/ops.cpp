@@ -11,6 +11,7 @@
 #include "ops/merge.h"
 #include "ops/select.h"
 #include "primitives/per_slice.h"
+#include "primitives/wait.h"
 
 namespace pybind11::detail {
 
@@ -82,7 +83,7 @@ auto set_places(const py::tuple& trio, Places major, Places minor, const mx::arr
                 bool alone) {
   // Only what nothing else can see may be written in place: no other handle, no graph node, no task in flight.
   const auto* data = as_array(trio[0].ptr());
-  alone = alone && data && data->is_available() && data->flags().row_contiguous && data->is_donatable();
+  alone = alone && data && is_there(*data) && data->flags().row_contiguous && data->is_donatable();
   py::detail::make_caster<Compressed> caster;
   if (!caster.load(trio, false)) throw py::type_error("a must be a tuple (data, indices, indptr)");
   const Compressed a = caster;

@@ -6,6 +6,7 @@
 #include "primitives/diagonal.h"
 #include "primitives/product.h"
 #include "primitives/reduce.h"
+#include "primitives/residual.h"
 #include "primitives/sort_by_key.h"
 #include "primitives/wait.h"
 
@@ -166,6 +167,7 @@ void bind_structure(py::module_& m) {
   m.def("transpose", at_once(&transpose), "a"_a, "n_minor"_a, "stream"_a);
   m.def("coo_to_cs", at_once(static_cast<Compressed (*)(const mx::array&, const mx::array&, const mx::array&, int64_t, mx::Stream)>(&coo_to_cs)),
         "data"_a, "major"_a, "minor"_a, "n_major"_a, "stream"_a);
+  m.def("residual", lazy(&residual), "structure"_a, "data"_a, "x"_a, "b"_a, "stream"_a);
   m.def("major_sum", at_once(&major_sum), "data"_a, "indptr"_a, "stream"_a);
   m.def("minor_sum", at_once(&minor_sum), "data"_a, "indices"_a, "n_minor"_a, "stream"_a);
   m.def("total", at_once(&total), "data"_a, "stream"_a);

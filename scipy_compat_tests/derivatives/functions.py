@@ -7,7 +7,7 @@ import numpy as np
 import scipy.sparse.linalg as scipy_linalg
 
 import mlx_sparse as sp
-from mlx_sparse import indexed, linalg
+from mlx_sparse import csgraph, indexed, linalg
 
 from .methods import CONSTANT_CSR
 from .walk import CLASSES
@@ -149,6 +149,26 @@ def cloud(name):
     return [calls[n] for n in methods]
 
 
+# Functions of csgraph without a derivative: of a sparse graph, a dense one or both, and their further arguments.
+GRAPHS = {
+    **dict.fromkeys("bellman_ford dijkstra floyd_warshall johnson shortest_path".split(), ("both",)),
+    **dict.fromkeys("connected_components minimum_spanning_tree".split(), ("both",)),
+    **dict.fromkeys("csgraph_from_dense csgraph_masked_from_dense".split(), ("dense",)),
+    **dict.fromkeys("csgraph_to_dense csgraph_to_masked reverse_cuthill_mckee structural_rank".split(), ("sparse",)),
+    **dict.fromkeys("maximum_bipartite_matching min_weight_full_bipartite_matching".split(), ("sparse",)),
+    **dict.fromkeys("breadth_first_order breadth_first_tree depth_first_order depth_first_tree".split(), ("both", 0)),
+    "yen": ("both", 0, 3, 2),
+    "reconstruct_path": ("both", np.array([-9999, 0, 0, 0])),
+    "construct_dist_matrix": ("both", np.where(np.eye(4), -9999, np.arange(4)[:, None]).astype(np.int32)),
+}
+
+
+def on_graphs(name):
+    f, (kind, *args) = getattr(csgraph, name), GRAPHS[name]
+    calls = {"sparse": lambda A, o: f(A, *args), "dense": lambda A, o: f(o.D, *args)}
+    return list(calls.values()) if kind == "both" else [calls[kind]]
+
+
 def segments(f):
     return [
         lambda A, o: f(o.X, LENGTHS),
@@ -157,6 +177,20 @@ def segments(f):
     ]
 
 
+def _preconditioners():
+    P = linalg.preconditioners
+    made = {
+        n: getattr(P, n) for n in ("jacobi", "block_jacobi", "ssor", "chebyshev", "ilu0", "ichol0", "spilu", "exact")
+    }
+    return {
+        **made,
+        "diagonal": lambda A: P.diagonal(A.diagonal()),
+        "aspreconditioner": P.aspreconditioner,
+        "from_factorized": lambda A: P.from_factorized(linalg.splu(A.tocsc())),
+    }
+
+
+PRECONDITIONERS = _preconditioners()
 OPERATORS = (lambda A: A, lambda A: A.H, lambda A: A.T + A, lambda A: (2 * A) @ A, lambda A: A**2)
 REDUCTIONS = ("sum", "mean", "max", "min", "prod")
 CONVERTED = ("add", "subtract", "hstack", "vstack", "bmat", "block_array", "block_diag", "kron", "kronsum")
@@ -233,6 +267,24 @@ FUNCTIONS = {
         lambda A, o: linalg.expm_multiply(o.D, o.b),
     ],
     "linalg.factorized": solved(lambda A, b: linalg.factorized(A.tocsc())(b)),
+    **{
+        f"linalg.{make.__name__}": [
+            *solved(lambda A, b, make=make: make(spd(A)).solve(b)),
+            *solved(lambda A, b, make=make: make(spd(CONSTANT_CSR)).solve(b, "H")),
+            lambda A, o, make=make: make(A).L,
+        ]
+        for make in (linalg.ilu0, linalg.ichol0)
+    },
+    **{
+        f"linalg.preconditioners.{name}": [
+            lambda A, o, make=make: make(spd(A)) @ o.b,
+            lambda A, o, make=make: make(spd(CONSTANT_CSR)) @ o.b,
+            lambda A, o, make=make: make(spd(CONSTANT_CSR)).H @ o.X,
+            lambda A, o, make=make: linalg.cg(spd(A), o.b, rtol=1e-13, M=make(spd(CONSTANT_CSR)))[0],
+        ]
+        for name, make in PRECONDITIONERS.items()
+    },
+    "linalg.preconditioners.identity": [lambda A, o: linalg.preconditioners.identity(4) @ o.b],
     "linalg.inv": [lambda A, o: linalg.inv(A.tocsc())],
     "linalg.is_sptriangular": [lambda A, o: linalg.is_sptriangular(A)],
     **{
@@ -258,6 +310,12 @@ FUNCTIONS = {
         *(lambda A, o, k=k: linalg.norm(A, k, axis=0) for k in (None, 1, 2, np.inf)),
     ],
     "linalg.onenormest": [lambda A, o: linalg.onenormest(A), lambda A, o: linalg.onenormest(o.D)],
+    "linalg.sparse_lu": [
+        *factored(linalg.sparse_lu),
+        lambda A, o: list(linalg.sparse_lu(A).slogdet()),
+        lambda A, o: linalg.sparse_lu(CONSTANT_CSR).refactor(A.tocsr().data[:1] + CONSTANT_CSR.data).solve(o.b),
+        lambda A, o: linalg.sparse_lu(A).rcond(),
+    ],
     "linalg.spbandwidth": [lambda A, o: linalg.spbandwidth(A)],
     "linalg.spilu": factored(linalg.spilu),
     "linalg.splu": factored(linalg.splu),
@@ -271,6 +329,25 @@ FUNCTIONS = {
         *solved(lambda A, b: linalg.spsolve_triangular(sp.tril(A, format="csr"), b)),
         *solved(lambda A, b: linalg.spsolve_triangular(sp.triu(A, format="csr"), b, lower=False, unit_diagonal=True)),
     ],
+    # ---- csgraph
+    "csgraph.laplacian": [
+        *(
+            lambda A, o, k=k: csgraph.laplacian(A, **k)
+            for k in (
+                *({}, {"normed": True}, {"return_diag": True, "use_out_degree": True}, {"symmetrized": True}),
+                {"symmetrized": True, "normed": True, "return_diag": True},
+            )
+        ),
+        lambda A, o: csgraph.laplacian(A.todia()),
+        lambda A, o: csgraph.laplacian(A, form="lo") @ o.b,
+        lambda A, o: csgraph.laplacian(A, form="lo", normed=True, symmetrized=True).rmatvec(np.ones(4)),
+        lambda A, o: csgraph.laplacian(A, form="function", normed=True)(o.D),
+        lambda A, o: csgraph.laplacian(o.D, normed=True, return_diag=True),
+        lambda A, o: csgraph.laplacian(o.D, symmetrized=True, use_out_degree=True),
+        lambda A, o: csgraph.laplacian(o.D, form="function")(o.X),
+    ],
+    "csgraph.maximum_flow": [lambda A, o: csgraph.maximum_flow(A.astype(np.int32), 0, 3).flow_value],
+    **{f"csgraph.{name}": on_graphs(name) for name in GRAPHS},
     # ---- indexed
     **{f"indexed.{name}": cloud(name) for name in ("OffsetPointCloudBatch", "PointCloudBatch")},
     "indexed.indexed_distance": [
@@ -318,10 +395,24 @@ FUNCTIONS = {
 }
 # Neither take nor give values of arrays: settings, names of types, arrays of ones and of random numbers.
 EXEMPT = {
-    *("SparseEfficiencyWarning", "SparseWarning", "__version__", "indexed", "io", "linalg", "runtime", "sparray"),
+    *(
+        "SparseEfficiencyWarning",
+        "SparseWarning",
+        "__version__",
+        "csgraph",
+        "indexed",
+        "io",
+        "linalg",
+        "runtime",
+        "sparray",
+    ),
     *("spmatrix", "use_cpu", "use_device", "use_gpu", "issparse", "isspmatrix", "eye", "eye_array", "identity", "rand"),
     *(f"isspmatrix_{fmt}" for fmt in ("bsr", "coo", "csc", "csr", "dia", "dok", "lil")),
     *("random", "from_scipy", "linalg.MatrixRankWarning", "linalg.SuperLU", "linalg.use_solver", "linalg.SolverInfo"),
+    "linalg.SparseLU",
+    *("linalg.IncompleteLU", "linalg.IncompleteCholesky", "linalg.preconditioners"),
+    *("linalg.preconditioners.Preconditioner", "linalg.preconditioners.from_pyamg"),
+    *("csgraph.NegativeCycleError", "csgraph.csgraph_from_masked"),
 }
 # Zero derivatives that are true: of index arrays, of what is told by the structure, of positions of extremes.
 ZERO_FUNCTIONS = {
@@ -339,4 +430,7 @@ ZERO_FUNCTIONS = {
 
 def names():
     """Every public function and class, those of submodules with their module's name."""
-    return {*sp.__all__, *(f"{m}.{n}" for m in ("linalg", "indexed", "io") for n in getattr(sp, m).__all__)}
+    modules = {m: getattr(sp, m) for m in ("linalg", "csgraph", "indexed", "io")} | {
+        "linalg.preconditioners": linalg.preconditioners
+    }
+    return {*sp.__all__, *(f"{m}.{n}" for m, module in modules.items() for n in module.__all__)}

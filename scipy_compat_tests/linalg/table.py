@@ -70,6 +70,7 @@ class Solver:
     inform: Callable[..., Any] | None = None  # (A, b, rtol=, maxiter=, progress=) -> (x, SolverInfo), if not `iterate`
     limit: int | None = None  # what its `info` is after maxiter iterations, if not so many
     asks: int = 10  # how many times as accurate a solution it is asked for as is looked for
+    traceable: bool = False  # whether it works inside mx.compile and mx.vmap
     lost: int = 1  # how many times as much as for others rounding may leave
 
     def __call__(self, A, b, rtol=1e-6):
@@ -177,9 +178,9 @@ _krylov = partial(Solver, formats=systems.ALL_FORMATS, direct=False)
 _exact = partial(_krylov, lost=10, asks=100)  # the residuals that they know are not quite those of their iterates
 _drifting = partial(_krylov, lost=50)  # their residuals rise before they fall, or are known by a bound only
 _any = ("general", "semidefinite")
-_lu = partial(Solver, takes=("general",), formats=("csc",), gradients=("b",), one_column=True)
-_lower = partial(Solver, takes=("lower",), one_column=True)
-_upper = partial(Solver, takes=("upper",), one_column=True)
+_lu = partial(Solver, takes=("general",), formats=("csc",), one_column=True)
+_lower = partial(Solver, takes=("lower",), one_column=True, traceable=True)
+_upper = partial(Solver, takes=("upper",), one_column=True, traceable=True)
 _spd = ("definite",)
 
 SOLVERS = (
@@ -229,11 +230,11 @@ SOLVERS = (
     _lu("splu-T", solve=_factored(linalg.splu, "T"), inverted=lambda S: S.T),
     _lu("splu-H", solve=_factored(linalg.splu, "H"), inverted=lambda S: S.conj().T),
     _lu("factorized", solve=lambda A, b, rtol: linalg.factorized(A)(b), make=linalg.factorized),
-    _lu("spilu", solve=_factored(_complete), make=linalg.spilu),
+    _lu("spilu", solve=_factored(_complete), make=linalg.spilu, gradients=("b",)),
     _lower("lower", solve=_substitution(True, False)),
     _upper("upper", solve=_substitution(False, False)),
-    _lower("lower-unit", solve=_substitution(True, True), gradients=("b",), inverted=_with_unit_diagonal),
-    _upper("upper-unit", solve=_substitution(False, True), gradients=("b",), inverted=_with_unit_diagonal),
+    _lower("lower-unit", solve=_substitution(True, True), inverted=_with_unit_diagonal),
+    _upper("upper-unit", solve=_substitution(False, True), inverted=_with_unit_diagonal),
 )
 
 

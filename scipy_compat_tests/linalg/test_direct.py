@@ -12,9 +12,11 @@ from numpy.linalg import LinAlgError
 import mlx_sparse as sp
 from mlx_sparse.linalg import (
     MatrixRankWarning,
+    SparseLU,
     SuperLU,
     factorized,
     is_sptriangular,
+    sparse_lu,
     spbandwidth,
     spilu,
     splu,
@@ -221,6 +223,95 @@ def test_sparse_b_has_no_derivative():
     A, B = sp.eye_array(4, format="csc", dtype=np.float32), sp.eye_array(4, format="csc", dtype=np.float32)
     with pytest.raises(ValueError, match="no derivative"):
         mx.grad(lambda v: mx.sum(spsolve(A, B.with_data(v)).data))(B.data)
+
+
+METHODS = {
+    "diagonal": scipy.sparse.diags_array(np.arange(1.0, N + 1)),
+    "triangular": scipy.sparse.tril(general(N, "d")),
+    "banded": scipy.sparse.diags_array([1.0, -4.0, 2.0], offsets=[-1, 0, 1], shape=(N, N)),
+    "lu": general(N, "d"),
+}
+FITTING = {
+    "diagonal": {*METHODS},
+    "triangular": {"triangular", "banded", "lu"},
+    "banded": {"banded", "lu"},
+    "lu": {"lu"},
+}
+
+
+@pytest.mark.parametrize("format", ["csr", "csc"])
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("columns", [None, 3])
+def test_methods(dtype, format, name, columns):
+    S, b = METHODS[name].tocsr().astype(dtype), vectors(N, dtype, columns)
+    if dtype in "FD":
+        S.data *= 1 + 0.1j
+    for flipped in (S, S.T.tocsr()):
+        A = ours(flipped, format)
+        x, used = spsolve(A, b, return_info=True)
+        assert used == name
+        for method in FITTING[name]:
+            y, used = spsolve(A, b, method=method, return_info=True)
+            assert used == method and y.dtype == x.dtype == np.dtype(dtype)
+            assert residual(flipped, y, b) < tolerance(flipped, dtype)
+
+
+def test_methods_refuse_what_they_do_not_fit():
+    A = ours(general(N, "d"))
+    for method in ("diagonal", "triangular"):
+        with pytest.raises(LinAlgError, match=method):
+            spsolve(A, np.ones(N), method=method)
+    with pytest.raises(ValueError, match="method"):
+        spsolve(A, np.ones(N), method="qr")
+
+
+@pytest.mark.parametrize("method", ["auto", "diagonal", "triangular", "banded", "lu"])
+def test_every_method_finds_a_singular_matrix(dtype, method):
+    S = scipy.sparse.diags_array(np.arange(float(N))).astype(dtype)
+    with pytest.warns(MatrixRankWarning):
+        x, _ = spsolve(ours(S), np.ones(N, dtype), method=method, return_info=True)
+    assert np.isnan(x).all()
+
+
+# ---- determinants and the like ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("namespace", NAMESPACES)
+def test_slogdet(dtype, namespace):
+    for seed in range(5):
+        S = general(N, dtype, seed)[np.random.default_rng(seed).permutation(N)]
+        with sp.runtime.context(dense_namespace=namespace):
+            found = sparse_lu(ours(S)).slogdet()
+        for mine, theirs in zip(found, np.linalg.slogdet(S.toarray()), strict=True):
+            assert isinstance(mine, mx.array) == (namespace == "mlx" and np.asarray(mine).dtype != np.complex128)
+            assert np.asarray(mine).dtype == theirs.dtype and np.shape(mine) == ()
+            assert abs(np.asarray(mine) - theirs) < 1e3 * eps(dtype) * max(1, abs(theirs))
+
+
+def test_a_determinant_does_not_overflow():
+    _, logabsdet = sparse_lu(1e30 * sp.eye_array(400)).slogdet()
+    assert abs(float(logabsdet) - 400 * np.log(1e30)) < 1e-6
+
+
+def test_sparse_lu(dtype):
+    S, b = general(N, dtype), vector(N, dtype)
+    for A in (ours(S), ours(S, "coo"), S, S.toarray()):
+        lu = sparse_lu(A)
+        assert isinstance(lu, SparseLU) and residual(S, lu(b), b) < tolerance(S, dtype)
+    rows, columns = np.asarray(lu.perm), np.argsort(np.asarray(lu.perm_c))
+    X = S.toarray()[rows][:, columns]
+    np.testing.assert_allclose((lu.L @ lu.U).toarray(), X, rtol=0, atol=tolerance(S, dtype) * abs(S).max())
+    exact = 1 / np.linalg.cond(S.toarray(), 1)
+    assert exact * 0.99 < lu.rcond() < 5 * exact
+    values = 2 * np.asarray(lu._A.data)
+    again = lu.refactor(values)
+    assert residual(2 * S, again.solve(b), b) < tolerance(S, dtype)
+    with pytest.raises(ValueError, match="shape"):
+        lu.refactor(values[1:])
+    with pytest.raises(RuntimeError, match="singular"):
+        lu.refactor(0 * values)
+    with pytest.raises(ValueError, match="square"):
+        sparse_lu(sp.csc_array((3, 2)))
 
 
 # ---- triangular systems -------------------------------------------------------------------------------------------

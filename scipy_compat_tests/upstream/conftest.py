@@ -53,6 +53,12 @@ def xp():
     return np_compat
 
 
+@pytest.fixture
+def num_parallel_threads():
+    """What SciPy's plugin for tests in several threads says where it is not asked for any."""
+    return 1
+
+
 @pytest.fixture(autouse=True)
 def _numpy_mode(request):
     error = getattr(request.cls, "upstream_init_error", None)

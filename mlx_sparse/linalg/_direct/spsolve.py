@@ -1,4 +1,4 @@
-"""Direct solution of sparse systems by SuperLU, on the host."""
+"""Direct solution of sparse systems, on the host."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from warnings import warn
 
 import numpy as np
 import scipy.sparse as _scipy_sparse
-from scipy.sparse.linalg import MatrixRankWarning, splu
+from scipy.sparse.linalg import MatrixRankWarning
 
 from ... import _dense
 from ..._base import SparseEfficiencyWarning, _spbase, as_sparse, issparse, sparray
@@ -17,16 +17,25 @@ from ..._kinds import array_if
 from .._operator import as_operator
 from .._problem import check_dtype, float_dtype, host_dtype, refuse_traced, require_square
 from .._solve import host_inverse_product
-from .operands import ADJOINT, host_form, lu_solve
+from .methods import Solve, factor
+from .operands import host_form
 
 _BLOCK = 32  # columns of a sparse b that are dense at a time
 
 
-def spsolve(A: Any, b: Any, permc_spec: str | None = None, use_umfpack: bool = True) -> Any:
-    """Solve ``A x = b`` by LU factorisation with SuperLU.
+def spsolve(
+    A: Any,
+    b: Any,
+    permc_spec: str | None = None,
+    use_umfpack: bool = True,
+    *,
+    method: str = "auto",
+    return_info: bool = False,
+) -> Any:
+    """Solve ``A x = b`` by a factorisation that suits `A`.
 
-    Runs on the host whatever the default device is: SuperLU reads the buffers of `A` in place. Synchronises.
-    An `mx.array` x is differentiable with respect to `b` and the values of `A`.
+    Runs on the host whatever the default device is. Synchronises. An `mx.array` x is differentiable with respect to `b`
+    and the values of `A`; derivatives use the same factors.
 
     Parameters
     ----------
@@ -35,24 +44,34 @@ def spsolve(A: Any, b: Any, permc_spec: str | None = None, use_umfpack: bool = T
     b : ndarray, mx.array or sparse array, shape (n,), (n, 1) or (n, k)
         Right-hand sides.
     permc_spec : {"COLAMD", "NATURAL", "MMD_ATA", "MMD_AT_PLUS_A"}, optional
-        Column ordering. Default: COLAMD.
+        Column ordering of SuperLU, which is used then. Default: COLAMD.
     use_umfpack : bool
-        Accepted and ignored: SuperLU is always used.
+        Accepted and ignored: UMFPACK is never used.
+    method : {"auto", "diagonal", "triangular", "banded", "lu"}
+        Default: the first of these whose structure `A` has. A diagonal or triangular `A` counts if no entry of its
+        diagonal is zero; a band, solved by LAPACK, if at least a third of the numbers that LAPACK keeps are entries of
+        `A`: for l diagonals below and u above the main one these are 2 l + u + 1 for each column. "lu" is SuperLU.
+    return_info : bool
+        Whether to give the name of the method too.
 
     Returns
     -------
     x : ndarray, mx.array or sparse array
         In the namespace of `b`: of shape (n,) for one right-hand side and (n, k) for k of them. A sparse `b` with
         k > 1 columns gives a sparse array in the format of `A`.
+    method : str
+        Only with `return_info`.
 
     Raises
     ------
+    LinAlgError
+        `A` has not the structure that `method` names.
     RuntimeError
         `A` is singular and `b` is sparse with more than one column.
     TypeError
         An `mx.array` `b` whose dtype differs from that of `A`.
     ValueError
-        `A` is not square, or `b` does not have as many rows.
+        `A` is not square, `b` does not have as many rows, or `method` is unknown.
 
     Warns
     -----
@@ -84,20 +103,24 @@ def spsolve(A: Any, b: Any, permc_spec: str | None = None, use_umfpack: bool = T
     if kind == "sparse":
         if not b_is_csc:
             warn("spsolve is more efficient when sparse b is in the CSC format", SparseEfficiencyWarning, stacklevel=2)
-        return solve_sparse(A, b.tocsc().astype(dtype, copy=False), dtype, permc_spec)
+        solve, used = factor(host_form(A, dtype), method, permc_spec)
+        x = solve_sparse(A, b.tocsc().astype(dtype, copy=False), solve, dtype)
+        return (x, used) if return_info else x
     b = b.reshape(-1) if b.ndim == 2 and b.shape[1] == 1 else b
     operator = as_operator(A)
     try:
-        solve = factor(operator.constant().operand, dtype, permc_spec)
+        solve, used = factor(host_form(operator.constant().operand, dtype), method, permc_spec)
     except RuntimeError as error:
         if "singular" not in str(error):
             raise
         warn("Matrix is exactly singular", MatrixRankWarning, stacklevel=2)
-        solve = _undefined
+        solve, used = _undefined, "lu" if method == "auto" else method
     if kind == "mlx":
-        return host_inverse_product(operator, b, solve, dtype)
-    x = solve(b.astype(dtype, copy=False))
-    return _dense.in_namespace(_dense.to_mlx(x)) if kind == "vector" else x
+        x = host_inverse_product(operator, b, solve, dtype)
+    else:
+        x = solve(b.astype(dtype, copy=False))
+        x = _dense.in_namespace(_dense.to_mlx(x)) if kind == "vector" else x
+    return (x, used) if return_info else x
 
 
 def _undefined(b: np.ndarray, adjoint: bool = False) -> np.ndarray:
@@ -122,21 +145,8 @@ def _right_hand_side(A: Any, b: Any) -> tuple[Any, str]:
     return b, "mlx"
 
 
-def factor(A: Any, dtype: np.dtype, permc_spec: str | None = None) -> Any:
-    """(b, adjoint) -> A^-1 b or A^-H b. SuperLU knows columns; a csr array is factored as its transpose."""
-    host = host_form(A, dtype)
-    columns = host
-    if A.format == "csr":
-        columns = _scipy_sparse.csc_array((host.data, host.indices, host.indptr), shape=A.shape, copy=False)
-        columns.has_canonical_format = True
-    lu = splu(columns, permc_spec=permc_spec)
-    form = "N" if A.format == "csc" else "T"
-    return lambda b, adjoint=False: lu_solve(lu, b, ADJOINT[form] if adjoint else form)
-
-
-def solve_sparse(A: Any, b: Any, dtype: np.dtype, permc_spec: str | None = None) -> Any:
+def solve_sparse(A: Any, b: Any, solve: Solve, dtype: np.dtype) -> Any:
     """A^-1 b for a csc array `b` of SciPy's with values of `dtype`: an array or matrix as `A` is, in its format."""
-    solve = factor(A, dtype, permc_spec)
     data, rows, cols = [np.empty(0, dtype)], [np.empty(0, np.intp)], [np.empty(0, np.intp)]
     for first in range(0, b.shape[1], _BLOCK):
         x = solve(b[:, first : first + _BLOCK].toarray())

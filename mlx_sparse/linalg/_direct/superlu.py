@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import mlx.core as mx
@@ -12,7 +13,7 @@ import scipy.sparse.linalg as _scipy_linalg
 from ... import _dense, _dtypes
 from ..._base import _spbase, issparse
 from ..._classes import from_scipy
-from .._operator import Operator
+from .._operator import Operator, as_operator, is_traced
 from .._problem import check_dtype, float_dtype, host_dtype, refuse_traced, require_square
 from .._solve import host_inverse_product
 from .operands import ADJOINT, as_columns, host_form, lu_solve
@@ -21,8 +22,8 @@ from .operands import ADJOINT, as_columns, host_form, lu_solve
 class SuperLU:
     """An LU factorisation ``Pr A Pc = L U``, made by `splu` or `spilu`.
 
-    It lives on the host whatever the default device is. Solutions are differentiable with respect to right-hand sides;
-    for derivatives with respect to the values of the factored array use `spsolve`.
+    It lives on the host whatever the default device is. Solutions with an `mx.array` are differentiable with respect to
+    it and, where `splu` made the factors, to the values of the factored array: derivatives use the same factors.
 
     Attributes
     ----------
@@ -44,16 +45,25 @@ class SuperLU:
     """
 
     _lu: Any
-    _dtypes: tuple[mx.Dtype, ...]
+    _dtypes: tuple[mx.Dtype, ...]  # those of an mx.array that `solve` takes, that of the factored array first
+    _operator: Operator  # the factored array, where its values are traced
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         raise TypeError("cannot create 'SuperLU' instances; use splu or spilu")
 
     @classmethod
-    def _of(cls, lu: Any, dtypes: tuple[mx.Dtype, ...]) -> SuperLU:
-        """`dtypes`: those of an `mx.array` that `solve` takes, that of the factored array first."""
+    def _of(cls, A: Any, factor: Callable[[Any], Any], exact: bool = True) -> Any:
+        """`factor` applied to SciPy's form of `A`; with `exact` factors, solutions are differentiable in its values."""
+        require_square(A, rule="can only factor square matrices")
+        if not exact:
+            refuse_traced(A, "its factorisation")
+        operator = as_operator(A)
+        dtype = float_dtype(host_dtype(A))
         new = cls.__new__(cls)
-        new._lu, new._dtypes = lu, dtypes
+        new._lu = factor(host_form(operator.constant().operand, dtype))
+        value = A._data.dtype if isinstance(A, _spbase) else _dtypes.mlx_dtype(A.dtype)
+        new._dtypes = value, _dtypes.mlx_dtype(dtype)
+        new._operator = operator if exact and is_traced(*operator.values) else Operator()
         return new
 
     def __repr__(self) -> str:
@@ -69,18 +79,22 @@ class SuperLU:
 
     @property
     def perm_r(self) -> Any:
+        refuse_traced(self._operator, "perm_r")
         return _dense.in_namespace(_dense.to_mlx(self._lu.perm_r))
 
     @property
     def perm_c(self) -> Any:
+        refuse_traced(self._operator, "perm_c")
         return _dense.in_namespace(_dense.to_mlx(self._lu.perm_c))
 
     @property
     def L(self) -> Any:
+        refuse_traced(self._operator, "L")
         return from_scipy(self._lu.L)
 
     @property
     def U(self) -> Any:
+        refuse_traced(self._operator, "U")
         return from_scipy(self._lu.U)
 
     def solve(self, rhs: Any, trans: str = "N") -> Any:
@@ -108,6 +122,7 @@ class SuperLU:
             raise TypeError(f"rhs must be a dense array; got {type(rhs).__name__}. Use toarray or spsolve")
         rhs = _dense.as_dense(rhs)
         if not _dense.is_mlx(rhs):
+            refuse_traced(self._operator, "x of an ndarray")
             return self._lu.solve(_dense.narrow(rhs), trans)
         check_dtype(rhs, *self._dtypes)
         if trans not in ("N", "T", "H"):
@@ -116,7 +131,10 @@ class SuperLU:
         def solve(b: np.ndarray, adjoint: bool) -> np.ndarray:
             return lu_solve(self._lu, b, ADJOINT[trans] if adjoint else trans)
 
-        return host_inverse_product(Operator(), rhs, solve, _dtypes.numpy_dtype(self._dtypes[-1]))
+        A = self._operator
+        if A.values and trans != "N":
+            A = A.H if trans == "H" else as_operator(A.operand.transpose())
+        return host_inverse_product(A, rhs, solve, _dtypes.numpy_dtype(self._dtypes[-1]))
 
 
 def splu(
@@ -165,7 +183,7 @@ def splu(
     float16 and bfloat16 are factored in float32.
     """
     extra = dict(diag_pivot_thresh=diag_pivot_thresh, relax=relax, panel_size=panel_size, options=options)
-    return _factor(_scipy_linalg.splu, as_columns(A, "splu"), permc_spec=permc_spec, **extra)
+    return SuperLU._of(as_columns(A, "splu"), partial(_scipy_linalg.splu, permc_spec=permc_spec, **extra))
 
 
 def spilu(
@@ -212,9 +230,8 @@ def spilu(
     >>> bool(np.abs(A @ sp.linalg.spilu(A).solve(b) - b).max() < 1e-3)
     True
     """
-    return _factor(
+    factor = partial(
         _scipy_linalg.spilu,
-        as_columns(A, "spilu"),
         drop_tol=drop_tol,
         fill_factor=fill_factor,
         drop_rule=drop_rule,
@@ -224,15 +241,7 @@ def spilu(
         panel_size=panel_size,
         options=options,
     )
-
-
-def _factor(method: Callable[..., Any], A: Any, **options: Any) -> SuperLU:
-    require_square(A, rule="can only factor square matrices")
-    refuse_traced(A, "its factorisation")
-    dtype = float_dtype(host_dtype(A))
-    lu = method(host_form(A, dtype), **options)
-    value = A._data.dtype if isinstance(A, _spbase) else _dtypes.mlx_dtype(A.dtype)
-    return SuperLU._of(lu, (value, _dtypes.mlx_dtype(dtype)))
+    return SuperLU._of(as_columns(A, "spilu"), factor, exact=False)
 
 
 def factorized(A: Any) -> Callable[[Any], Any]:

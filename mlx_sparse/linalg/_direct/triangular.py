@@ -6,17 +6,15 @@ from typing import Any
 from warnings import warn
 
 import numpy as np
-import scipy.sparse.linalg as _scipy_linalg
 from numpy.linalg import LinAlgError
 
-from ... import _dense
+from ... import _dense, _dtypes
 from ..._base import SparseEfficiencyWarning, _spbase, as_sparse, issparse
 from ..._csc import csc_array
 from ..._csr import csr_array
-from .._operator import Operator, as_operator
+from .._operator import constant
 from .._problem import check_dtype, float_dtype, host_dtype, refuse_traced, require_square
-from .._solve import host_inverse_product
-from .operands import host_form
+from .substitution import Substitution
 
 
 def spsolve_triangular(
@@ -27,7 +25,7 @@ def spsolve_triangular(
     overwrite_b: bool = False,
     unit_diagonal: bool = False,
 ) -> Any:
-    """Solve ``A x = b`` for a triangular `A` by substitution. Runs on the host; synchronises.
+    """Solve ``A x = b`` for a triangular `A` by substitution. Runs on the CPU; looks at the diagonal of `A`.
 
     Parameters
     ----------
@@ -49,7 +47,8 @@ def spsolve_triangular(
     Raises
     ------
     LinAlgError
-        `A` has a zero on its diagonal, or entries on the wrong side of it.
+        `A` has a zero on its diagonal, or entries on the wrong side of it. Inside `mx.compile`, where there are no
+        values to look at, stored zeros give inf or nan instead.
     TypeError
         An `mx.array` `b` whose dtype differs from that of `A`.
     ValueError
@@ -57,8 +56,8 @@ def spsolve_triangular(
 
     Notes
     -----
-    The substitution is SuperLU's, O(nnz) for each column of `b`. An `mx.array` x is differentiable with respect to `b`
-    and, without `unit_diagonal`, the values of `A`.
+    O(nnz) for each column of `b`. An `mx.array` x is a node of the graph, differentiable with respect to `b` and the
+    values of `A`; with `unit_diagonal` those on the diagonal do not count.
 
     Examples
     --------
@@ -83,23 +82,38 @@ def spsolve_triangular(
     is_mlx = _dense.is_mlx(b)
     if is_mlx and isinstance(A, _spbase):
         check_dtype(b, A._data.dtype)
-    below, above = _extent(A)
-    if (above if lower else below) > 0:
-        raise LinAlgError(f"A is not {'lower' if lower else 'upper'} triangular")
-    operator = as_operator(A)
-    host = host_form(operator.constant().operand, float_dtype(host_dtype(A)))
-
-    def solve(b: np.ndarray, adjoint: bool = False) -> np.ndarray:
-        triangle, down = (host.conj().T, not lower) if adjoint else (host, bool(lower))
-        return _scipy_linalg.spsolve_triangular(triangle, b, lower=down, unit_diagonal=bool(unit_diagonal))
-
+    T = as_sparse(A)._canonical()
     if not is_mlx:
-        refuse_traced(A, "x of an ndarray b")
-        return solve(np.asarray(b))
-    if unit_diagonal:  # then `A` is not the operator that is inverted
-        refuse_traced(A, "x for a unit diagonal")
-        operator = Operator()
-    return host_inverse_product(operator, b, solve, np.promote_types(host.dtype, host_dtype(b)))
+        refuse_traced(T, "x of an ndarray b")
+    _check_triangle(T, bool(lower), bool(unit_diagonal))
+    dtype = _dtypes.mlx_dtype(float_dtype(np.promote_types(float_dtype(host_dtype(T)), host_dtype(b))))
+    triangle = Substitution(T.astype(dtype, copy=False), bool(lower), bool(unit_diagonal))
+    if is_mlx:
+        return triangle.device(_dense.to_mlx(b, dtype))
+    return triangle.host(np.asarray(b).astype(_dtypes.numpy_dtype(dtype), copy=False))
+
+
+def _check_triangle(T: Any, lower: bool, unit: bool) -> None:
+    """Refuse entries on the wrong side of the diagonal and zeros on it, which only the ends of slices tell."""
+    n, last = T.shape[0], lower == (T.format == "csr")
+    indices, indptr = (_dense.view(x) for x in (T._indices, T._indptr))
+    if not n:
+        return
+    filled = indptr[1:] > indptr[:-1]
+    at = np.where(filled, indptr[1:] - 1 if last else indptr[:-1], 0)
+    beyond = indices[at] - np.arange(n, dtype=indices.dtype) if indices.size else np.zeros(n, np.int32)
+    if (filled & (beyond > 0 if last else beyond < 0)).any():
+        raise LinAlgError(f"A is not {'lower' if lower else 'upper'} triangular")
+    if unit:
+        return
+    try:
+        data = _dense.view(constant(T._data))
+    except ValueError:  # inside mx.compile and mx.vmap there are no values to look at
+        data = np.ones(indices.size)
+    good = filled & (beyond == 0)
+    good[good] = data[at[good]] != 0
+    if not good.all():
+        raise LinAlgError(f"A is singular: zero entry on diagonal, in row {int(good.argmin())}")
 
 
 def is_sptriangular(A: Any) -> tuple[bool, bool]:

@@ -5,19 +5,25 @@ from __future__ import annotations
 from typing import Any
 from warnings import warn
 
+import mlx.core as mx
 import scipy.sparse as _scipy_sparse
 
-from ... import _matrix
+from ... import _dtypes, _matrix
 from ..._base import SparseEfficiencyWarning, as_sparse, issparse
 from ..._csc import csc_array
+from .._direct.methods import factor
+from .._direct.operands import host_form
 from .._direct.spsolve import solve_sparse
-from .._problem import float_dtype, host_dtype, refuse_traced, require_square
+from .._operator import as_operator, is_traced
+from .._problem import float_dtype, host_dtype, require_square
+from .._solve import host_inverse_product
 
 
 def inv(A: Any) -> Any:
     """The inverse of a sparse array, by LU factorisation with SuperLU. Runs on the host; synchronises.
 
-    It is rarely sparse: to apply it, use `spsolve` or `factorized`.
+    It is rarely sparse: to apply it, use `spsolve` or `factorized`. Differentiable in the values of `A`, with the
+    structure of the result fixed: what is traced is dense meanwhile.
 
     Parameters
     ----------
@@ -55,9 +61,15 @@ def inv(A: Any) -> Any:
         warn("spsolve requires A be CSC or CSR matrix format", SparseEfficiencyWarning, stacklevel=2)
         A = csc_array(A)
     require_square(A)
-    refuse_traced(A, "inv(A)")
-    dtype = float_dtype(host_dtype(A))
-    return solve_sparse(A, _scipy_sparse.eye_array(A.shape[0], dtype=dtype, format="csc"), dtype)
+    dtype, n = float_dtype(host_dtype(A)), A.shape[0]
+    operator = as_operator(A)
+    fixed = operator.constant().operand
+    solve, _ = factor(host_form(fixed, dtype))
+    X = solve_sparse(fixed, _scipy_sparse.eye_array(n, dtype=dtype, format="csc"), solve, dtype)
+    if not is_traced(operator.values):
+        return X
+    dense = host_inverse_product(operator, mx.eye(n).astype(_dtypes.mlx_dtype(dtype)), solve, dtype)
+    return X._with_data(dense[X.tocoo(copy=False)._coords])
 
 
 def matrix_power(A: Any, power: int) -> Any:

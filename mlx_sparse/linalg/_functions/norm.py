@@ -8,13 +8,14 @@ from typing import Any
 
 import mlx.core as mx
 import numpy as np
-from scipy.sparse.linalg import LinearOperator, svds
 
 from ... import _dense, _dtypes, _scipy_release, _values
 from ..._base import as_sparse, issparse
+from ..._csr import csr_array
 from ..._reduce import total_of
-from .._operator import as_operator
-from .._problem import host_dtype, inexact, refuse_traced
+from .._eigen.svds import svds
+from .._operator import is_traced
+from .._problem import host_dtype, inexact
 
 _FROBENIUS = (None, "fro", "f")
 
@@ -51,8 +52,9 @@ def norm(x: Any, ord: Any = None, axis: Any = None) -> Any:
     Notes
     -----
     Frobenius, the norms by sums of a matrix and the p-norms of vectors are lazy, and differentiable with respect to the
-    values where the norm is. inf, -inf and 0 of vectors and the spectral norm synchronise. The last one is ARPACK's, on
-    products with `x`, from a starting vector that is always the same.
+    values where the norm is. inf, -inf and 0 of vectors and the spectral norm synchronise. The last one is that of
+    `svds`, from a starting vector that is always the same, and as differentiable: its gradient is u v^H at the stored
+    places, with the singular vectors u and v.
 
     Examples
     --------
@@ -194,16 +196,13 @@ def _accumulator(A: Any) -> mx.Dtype:
 
 
 def _spectral(A: Any) -> mx.array:
-    """The largest singular value."""
-    refuse_traced(A, "the spectral norm")
-    dtype = _dtypes.numpy_dtype(_dtypes.mlx_dtype(inexact(host_dtype(A))))
-    forward, backward = as_operator(A).host(dtype), as_operator(A).H.host(dtype)
-    start = np.random.default_rng(0).standard_normal(min(A.shape)).astype(dtype)
-    largest = svds(
-        LinearOperator(A.shape, dtype=dtype, matvec=forward, rmatvec=backward, matmat=forward, rmatmat=backward),
-        k=1,
-        v0=start,
-        solver="arpack",
-        return_singular_vectors=False,
-    )
-    return _dense.to_mlx(largest[0])
+    """The largest singular value, from a starting vector that is always the same."""
+    dtype = _dtypes.mlx_dtype(inexact(host_dtype(A)))
+    A = A.astype(dtype, copy=False)
+    if min(A.shape) == 1:
+        return _frobenius(A)
+    start = np.random.default_rng(0).standard_normal(min(A.shape)).astype(_dtypes.numpy_dtype(dtype))
+    A = csr_array(A) if A.format in ("lil", "dok") else A
+    traced = is_traced(A._data)
+    v0 = _dense.to_mlx(start) if traced and not _dtypes.is_wide(dtype) else start
+    return _dense.to_mlx(svds(A, k=1, v0=v0, return_singular_vectors=False))[0]

@@ -1,0 +1,156 @@
+"""Sparse graphs from dense ones, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse.csgraph as _scipy
+
+from ._graph import delegate
+
+
+def csgraph_from_dense(graph: Any, null_value: Any = 0, nan_null: bool = True, infinity_null: bool = True) -> Any:
+    """A sparse graph from a dense array.
+
+    Parameters
+    ----------
+    graph : dense array, shape (N, N)
+    null_value : float or None
+        What stands for no edge; None: nothing does.
+    nan_null, infinity_null : bool
+        Whether nan and infinity stand for no edge, too.
+
+    Returns
+    -------
+    csr_array, shape (N, N), float64 (float32 on a GPU)
+
+    Raises
+    ------
+    ValueError
+        `graph` is not square.
+
+    Examples
+    --------
+    >>> import numpy as np, mlx_sparse as sp
+    >>> A = sp.csgraph.csgraph_from_dense(np.array([[-1.0, 0.0], [2.0, -1.0]]), null_value=-1)
+    >>> A.nnz, A.toarray().tolist()
+    (2, [[0.0, 0.0], [2.0, 0.0]])
+    """
+    return delegate(_scipy.csgraph_from_dense, graph, null_value, nan_null, infinity_null)
+
+
+def csgraph_from_masked(graph: Any) -> Any:
+    """A sparse graph from a masked array of NumPy's, whose masked elements are no edges.
+
+    Parameters
+    ----------
+    graph : numpy.ma.MaskedArray, shape (N, N)
+
+    Returns
+    -------
+    csr_array, shape (N, N), float64 (float32 on a GPU)
+
+    Raises
+    ------
+    ValueError
+        `graph` is not square.
+
+    Examples
+    --------
+    >>> import numpy as np, mlx_sparse as sp
+    >>> G = np.ma.masked_array([[1.0, 0.0], [2.0, 0.0]], mask=[[True, False], [False, True]])
+    >>> A = sp.csgraph.csgraph_from_masked(G)
+    >>> A.nnz, A.toarray().tolist()
+    (2, [[0.0, 0.0], [2.0, 0.0]])
+    """
+    return delegate(_scipy.csgraph_from_masked, graph)
+
+
+def csgraph_masked_from_dense(
+    graph: Any, null_value: Any = 0, nan_null: bool = True, infinity_null: bool = True, copy: bool = True
+) -> np.ma.MaskedArray:
+    """A masked graph from a dense array.
+
+    Parameters
+    ----------
+    graph : dense array, shape (N, N)
+    null_value : float or None
+        What stands for no edge; None: nothing does.
+    nan_null, infinity_null : bool
+        Whether nan and infinity stand for no edge, too.
+    copy : bool
+        False: the result shares the memory of an ndarray of float64.
+
+    Returns
+    -------
+    numpy.ma.MaskedArray, shape (N, N), float64
+        In mlx mode, too: MLX has no masked arrays.
+
+    Raises
+    ------
+    ValueError
+        `graph` is not square.
+
+    Examples
+    --------
+    >>> import numpy as np, mlx_sparse as sp
+    >>> sp.csgraph.csgraph_masked_from_dense(np.array([[0.0, 3.0], [0.0, 0.0]])).tolist()
+    [[None, 3.0], [None, None]]
+    """
+    return delegate(_scipy.csgraph_masked_from_dense, graph, null_value, nan_null, infinity_null, bool(copy))
+
+
+def csgraph_to_dense(csgraph: Any, null_value: Any = 0) -> Any:
+    """The dense form of a sparse graph. Of parallel edges the shortest counts.
+
+    Parameters
+    ----------
+    csgraph : sparse array, shape (N, N)
+    null_value : float
+        What stands for no edge.
+
+    Returns
+    -------
+    dense array, shape (N, N), float64 (float32 on a GPU)
+
+    Raises
+    ------
+    ValueError
+        `csgraph` is not sparse.
+
+    Examples
+    --------
+    >>> import numpy as np, mlx_sparse as sp
+    >>> A = sp.csr_array(([2.0, 0.0], ([0, 1], [1, 0])), shape=(2, 2))
+    >>> sp.csgraph.csgraph_to_dense(A, null_value=np.inf).tolist()
+    [[inf, 2.0], [0.0, inf]]
+    """
+    return delegate(_scipy.csgraph_to_dense, csgraph, null_value)
+
+
+def csgraph_to_masked(csgraph: Any) -> np.ma.MaskedArray:
+    """The masked form of a sparse graph, in which what is no edge is masked.
+
+    Parameters
+    ----------
+    csgraph : sparse array, shape (N, N)
+
+    Returns
+    -------
+    numpy.ma.MaskedArray, shape (N, N), float64
+        In mlx mode, too: MLX has no masked arrays.
+
+    Raises
+    ------
+    ValueError
+        `csgraph` is not sparse.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> A = sp.csr_array(([2.0, 0.0], ([0, 1], [1, 0])), shape=(2, 2))
+    >>> sp.csgraph.csgraph_to_masked(A).tolist()
+    [[None, 2.0], [0.0, None]]
+    """
+    return delegate(_scipy.csgraph_to_masked, csgraph)

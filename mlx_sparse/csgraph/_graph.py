@@ -1,0 +1,86 @@
+"""Graphs on their way to SciPy's compiled routines, and results on their way back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+import scipy.sparse as _scipy_sparse
+import scipy.sparse.csgraph as _scipy
+
+from .. import _dense, _dtypes
+from .._base import _spbase
+from .._classes import from_scipy
+
+
+class NegativeCycleError(_scipy.NegativeCycleError):
+    """The graph has a cycle whose weights sum to less than zero, so that shortest paths do not exist.
+
+    A subclass of SciPy's exception: whoever catches that one catches this one too.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> try:
+    ...     sp.csgraph.bellman_ford(sp.csr_array([[0.0, -1.0], [0.5, 0.0]]))
+    ... except sp.csgraph.NegativeCycleError as error:
+    ...     print(error)
+    Negative cycle detected on node 0
+    """
+
+
+def host(graph: Any, copy: bool = False) -> Any:
+    """`graph` as SciPy's routines take it: SciPy's sparse form, or an ndarray. It shares what memory it can.
+
+    copy: with buffers of its own, for routines that refuse memory that cannot be written to.
+
+    Raises
+    ------
+    ValueError
+        The values are traced, or more than 2**31 - 1 entries are stored: SciPy's routines count in int32.
+    """
+    if not isinstance(graph, _spbase):
+        return host_array(graph)
+    made = graph.to_scipy(copy=copy)
+    if made.format in ("csr", "csc", "bsr") and made.indices.dtype != np.int32:
+        made = type(made)((made.data, *_narrowed(made)), shape=made.shape, copy=False)
+    return made
+
+
+def host_array(x: Any) -> Any:
+    """A dense argument as NumPy sees it; anything that is no `mx.array` as it is."""
+    return _dense.view(x) if _dense.is_mlx(x) else _dense.imported(x)
+
+
+def _narrowed(made: Any) -> tuple[np.ndarray, np.ndarray]:
+    if max(*made.shape, made.nnz) > _dtypes.INT32_MAX:
+        raise ValueError(f"a graph of shape {made.shape} with {made.nnz} entries is too large for int32 indices")
+    return made.indices.astype(np.int32), made.indptr.astype(np.int32)
+
+
+def result(x: Any, graph: Any) -> Any:
+    """A result of SciPy's as the user gets it: dense ones in the namespace of a dense `graph`, or the default one."""
+    if isinstance(x, tuple):
+        return tuple(result(part, graph) for part in x)
+    if _scipy_sparse.issparse(x):
+        return from_scipy(x)
+    if not isinstance(x, np.ndarray) or np.ma.isMaskedArray(x):
+        return x
+    x = np.ascontiguousarray(x)  # an order may be a view from the last to the first
+    if isinstance(graph, mx.array):
+        return _dense.to_mlx(x)
+    if isinstance(graph, _spbase) or _scipy_sparse.issparse(graph):
+        return x if _dense.numpy_mode() else _dense.in_namespace(_dense.to_mlx(x))
+    return x
+
+
+def delegate(f: Callable[..., Any], graph: Any, *args: Any, copy: bool = False, **options: Any) -> Any:
+    """What SciPy's routine `f` gives for `graph`; its other arguments may be dense arrays."""
+    args = tuple(map(host_array, args))
+    try:
+        found = f(host(graph, copy), *args, **{name: host_array(x) for name, x in options.items()})
+    except _scipy.NegativeCycleError as error:
+        raise NegativeCycleError(str(error)) from None
+    return result(found, graph)

@@ -1,0 +1,171 @@
+"""Breadth first and depth first."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+import scipy.sparse.csgraph as _scipy
+
+from ._graph import delegate
+
+
+def _node(i: Any, graph: Any) -> int:
+    """A node of `graph`, as SciPy's routines take it, which look at nothing."""
+    i, n = operator.index(i), np.shape(graph)[0]
+    if i < 0:
+        raise OverflowError(f"i_start must not be negative; got {i}")
+    if i >= n:
+        raise ValueError(f"i_start must be less than {n}, the number of nodes; got {i}")
+    return i
+
+
+def breadth_first_order(csgraph: Any, i_start: int, directed: bool = True, return_predecessors: bool = True) -> Any:
+    """The nodes that can be reached from one node, nearest first.
+
+    Parameters
+    ----------
+    csgraph : sparse or dense array, shape (N, N)
+    i_start : int
+        Where to start.
+    directed : bool
+        False: edges go both ways.
+    return_predecessors : bool
+
+    Returns
+    -------
+    node_array : dense int32 array
+        The nodes in the order in which they are met, `i_start` first.
+    predecessors : dense int32 array, shape (N,), if `return_predecessors`
+        From where each node is met first; -9999 for `i_start` and for those that cannot be reached.
+
+    Raises
+    ------
+    ValueError
+        `csgraph` is not square, or `i_start` is no node.
+    OverflowError
+        `i_start` is negative.
+
+    Notes
+    -----
+    O(N + E).
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> A = sp.csr_array([[0, 1, 1], [0, 0, 1], [0, 0, 0]])
+    >>> sp.csgraph.breadth_first_order(A, 0)
+    (array([0, 1, 2], dtype=int32), array([-9999, 0, 0], dtype=int32))
+    """
+    return delegate(_scipy.breadth_first_order, csgraph, _node(i_start, csgraph), directed, return_predecessors)
+
+
+def breadth_first_tree(csgraph: Any, i_start: int, directed: bool = True) -> Any:
+    """The edges by which `breadth_first_order` meets nodes.
+
+    Parameters
+    ----------
+    csgraph : sparse or dense array, shape (N, N)
+    i_start : int
+        Where to start.
+    directed : bool
+        False: edges go both ways.
+
+    Returns
+    -------
+    csr_array (csr_matrix for a matrix), shape (N, N), float64 (float32 on a GPU)
+        The edges from each node to those that are met from it, with their weights.
+
+    Raises
+    ------
+    ValueError
+        `csgraph` is not square, or `i_start` is no node.
+    OverflowError
+        `i_start` is negative.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> A = sp.csr_array([[0, 5, 6], [0, 0, 7], [0, 0, 0]])
+    >>> sp.csgraph.breadth_first_tree(A, 0).toarray()
+    array([[0., 5., 6.],
+           [0., 0., 0.],
+           [0., 0., 0.]])
+    """
+    return delegate(_scipy.breadth_first_tree, csgraph, _node(i_start, csgraph), directed)
+
+
+def depth_first_order(csgraph: Any, i_start: int, directed: bool = True, return_predecessors: bool = True) -> Any:
+    """The nodes that can be reached from one node, each path followed to its end before the next.
+
+    Parameters
+    ----------
+    csgraph : sparse or dense array, shape (N, N)
+    i_start : int
+        Where to start.
+    directed : bool
+        False: edges go both ways.
+    return_predecessors : bool
+
+    Returns
+    -------
+    node_array : dense int32 array
+        The nodes in the order in which they are met, `i_start` first.
+    predecessors : dense int32 array, shape (N,), if `return_predecessors`
+        From where each node is met first; -9999 for `i_start` and for those that cannot be reached.
+
+    Raises
+    ------
+    ValueError
+        `csgraph` is not square, or `i_start` is no node.
+    OverflowError
+        `i_start` is negative.
+
+    Notes
+    -----
+    O(N + E). Computed by SciPy's routine.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> A = sp.csr_array([[0, 1, 1], [0, 0, 1], [0, 0, 0]])
+    >>> sp.csgraph.depth_first_order(A, 0)
+    (array([0, 1, 2], dtype=int32), array([-9999, 0, 1], dtype=int32))
+    """
+    return delegate(_scipy.depth_first_order, csgraph, _node(i_start, csgraph), directed, return_predecessors)
+
+
+def depth_first_tree(csgraph: Any, i_start: int, directed: bool = True) -> Any:
+    """The edges by which `depth_first_order` meets nodes.
+
+    Parameters
+    ----------
+    csgraph : sparse or dense array, shape (N, N)
+    i_start : int
+        Where to start.
+    directed : bool
+        False: edges go both ways.
+
+    Returns
+    -------
+    csr_array (csr_matrix for a matrix), shape (N, N), float64 (float32 on a GPU)
+        The edges from each node to those that are met from it, with their weights.
+
+    Raises
+    ------
+    ValueError
+        `csgraph` is not square, or `i_start` is no node.
+    OverflowError
+        `i_start` is negative.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> A = sp.csr_array([[0, 5, 6], [0, 0, 7], [0, 0, 0]])
+    >>> sp.csgraph.depth_first_tree(A, 0).toarray()
+    array([[0., 5., 0.],
+           [0., 0., 7.],
+           [0., 0., 0.]])
+    """
+    return delegate(_scipy.depth_first_tree, csgraph, _node(i_start, csgraph), directed)

@@ -1,0 +1,97 @@
+"""Determinants by their logarithms, and the derivative: the inverse at the places of the entries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+from ... import _dense, _dtypes
+from .._operator import Operator
+from .._solve import inverse_product
+from .methods import Solve
+
+_BLOCK = 64  # columns of the inverse that are dense at a time
+
+
+def parity(order: np.ndarray) -> int:
+    """Sign of a permutation."""
+    seen, odd = np.zeros(order.size, bool), 0
+    after = order.tolist()
+    for first in range(order.size):
+        if seen[first]:
+            continue
+        i = after[first]
+        seen[first] = True
+        while i != first:
+            seen[i] = True
+            odd ^= 1
+            i = after[i]
+    return -1 if odd else 1
+
+
+def slogdet(A: Operator, sign: Any, logabsdet: Any, dtype: np.dtype, solve: Solve) -> tuple[Any, Any]:
+    """Both as 0-d dense arrays, differentiable in the values of a csc array `A` where it has any.
+
+    log det is holomorphic: its imaginary part is the angle of the sign.
+    """
+    real = np.dtype(dtype.char.lower())
+    if not A.values:
+        found = (np.asarray(sign, dtype), np.asarray(logabsdet, real))
+        sign, logabsdet = (_dense.in_namespace(_dense.to_mlx(x)) for x in found)
+        return sign, logabsdet
+    if dtype.kind != "c":
+        return _dense.to_mlx(np.asarray(sign, dtype)), _logarithm(A, np.asarray(logabsdet, dtype), solve)
+    both = _logarithm(A, np.asarray(logabsdet + 1j * np.angle(sign), dtype), solve)
+    angle = mx.imag(both)
+    return mx.cos(angle) + 1j * mx.sin(angle), mx.real(both)
+
+
+def _logarithm(A: Operator, value: np.ndarray, solve: Solve) -> mx.array:
+    """log det as a function of the values, with the derivative A^-T at their places."""
+    known = _dense.to_mlx(value)
+
+    def pull(values: Any, g: mx.array, _: Any) -> mx.array:
+        return (adjoint_inverse_at(A.with_values([values]), solve, value.dtype) * g).astype(values.dtype)
+
+    def push(values: Any, tangent: Any) -> mx.array:
+        return mx.sum(mx.conj(adjoint_inverse_at(A.with_values([values]), solve, value.dtype)) * tangent)
+
+    function: Any = mx.custom_function(lambda values: known)
+    function.vjp(pull)
+    function.jvp(push)
+    return function(*A.values)
+
+
+def adjoint_inverse_at(A: Operator, solve: Solve, dtype: np.dtype) -> mx.array:
+    """A^-H at the stored places of a csc array, by as many solves as it has columns.
+
+    Its own derivatives are found from the dense inverse, which they keep.
+    """
+    cs = A.operand
+    n = cs.shape[0]
+    rows, indptr = _dense.view(cs._indices), _dense.view(cs._indptr).astype(np.intp)
+    cols = np.repeat(np.arange(n), np.diff(indptr))
+    rows = rows[: cols.size]
+    found = np.zeros(tuple(cs._data.shape), dtype)
+    for first in range(0, n, _BLOCK):
+        last = min(n, first + _BLOCK)
+        unit = np.zeros((n, last - first), dtype)
+        unit[np.arange(first, last), np.arange(last - first)] = 1
+        here = slice(indptr[first], indptr[last])
+        found[here] = solve(unit, True)[rows[here], cols[here] - first]
+
+    def solved(b: mx.array, adjoint: bool) -> mx.array:
+        return _dense.to_mlx(solve(_dense.view(b), adjoint))
+
+    def dense(values: mx.array) -> mx.array:
+        unit = mx.eye(n).astype(_dtypes.mlx_dtype(dtype))
+        X = inverse_product(A.with_values([values]), unit, solved, adjoint=True)
+        return X[mx.array(rows), mx.array(cols)]
+
+    known = _dense.to_mlx(found)
+    function: Any = mx.custom_function(lambda values: known)
+    function.vjp(lambda values, g, _: mx.vjp(dense, [values], [g])[1][0])
+    function.jvp(lambda values, tangent: mx.jvp(dense, [values], [tangent])[1][0])
+    return function(*A.values)

@@ -1,0 +1,117 @@
+"""The ways to solve with a square matrix on the host, and which of them suits a given one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import scipy.linalg as _dense_linalg
+import scipy.sparse as _scipy_sparse
+from numpy.linalg import LinAlgError
+from scipy.sparse.linalg import splu
+
+from .operands import ADJOINT, lu_solve
+
+Solve = Callable[..., np.ndarray]  # (b, adjoint=False) -> A^-1 b or A^-H b
+METHODS = ("auto", "diagonal", "triangular", "banded", "lu")
+
+
+def factor(host: Any, method: str = "auto", permc_spec: str | None = None) -> tuple[Solve, str]:
+    """Solves with a canonical csr or csc array of SciPy's, and the name of the method that makes them.
+
+    Raises
+    ------
+    LinAlgError
+        The matrix has not the form that `method` asks for.
+    RuntimeError
+        It is singular.
+    ValueError
+        `method` is unknown.
+    """
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}; got {method!r}")
+    if method == "auto":
+        method = "lu" if permc_spec is not None else _choose(host)
+    if method == "diagonal":
+        return _diagonal(host), method
+    if method == "triangular":
+        return _triangular(host), method
+    if method == "banded":
+        return _banded(host), method
+    return _lu(host, permc_spec=permc_spec), method
+
+
+def _places(host: Any) -> tuple[np.ndarray, np.ndarray]:
+    """(row, column) of each stored entry."""
+    major = np.repeat(np.arange(host.shape[0], dtype=host.indices.dtype), np.diff(host.indptr))
+    return (major, host.indices) if host.format == "csr" else (host.indices, major)
+
+
+def _extent(host: Any) -> tuple[int, int]:
+    """How far the entries reach below and above the diagonal."""
+    row, col = _places(host)
+    if row.size == 0:
+        return 0, 0
+    gap = row - col
+    return max(int(gap.max()), 0), max(-int(gap.min()), 0)
+
+
+def _choose(host: Any) -> str:
+    """What `spsolve` documents. A zero on the diagonal of a triangle is left to LU, which finds it singular."""
+    n = host.shape[0]
+    below, above = _extent(host)
+    if below == 0 or above == 0:
+        if not host.diagonal().all():
+            return "lu"
+        return "diagonal" if below == above else "triangular"
+    return "banded" if (2 * below + above + 1) * n <= 3 * host.nnz else "lu"
+
+
+def _diagonal(host: Any) -> Solve:
+    if _extent(host) != (0, 0):
+        raise LinAlgError("A is not diagonal")
+    d = host.diagonal()
+    if not d.all():
+        raise RuntimeError("A is exactly singular: its diagonal has a zero")
+
+    def solve(b: np.ndarray, adjoint: bool = False) -> np.ndarray:
+        by = d.conj() if adjoint else d
+        return b / (by if b.ndim == 1 else by[:, None])
+
+    return solve
+
+
+def _triangular(host: Any) -> Solve:
+    """LU in the given order without pivoting fills nothing: one of the factors is diagonal."""
+    if min(_extent(host)) > 0:
+        raise LinAlgError("A is not triangular")
+    return _lu(host, permc_spec="NATURAL", diag_pivot_thresh=0.0, options={"Equil": False})
+
+
+def _banded(host: Any) -> Solve:
+    """LU with partial pivoting within the band (LAPACK's gbtrf), which fills as many diagonals above as lie below."""
+    below, above = _extent(host)
+    row, col = _places(host)
+    band = np.zeros((2 * below + above + 1, host.shape[0]), host.dtype, order="F")
+    band[below + above + row - col, col] = host.data
+    gbtrf, gbtrs = _dense_linalg.get_lapack_funcs(("gbtrf", "gbtrs"), (band,))
+    lu, pivots, info = gbtrf(band, below, above, overwrite_ab=True)
+    if info > 0:
+        raise RuntimeError("A is exactly singular")
+
+    def solve(b: np.ndarray, adjoint: bool = False) -> np.ndarray:
+        return gbtrs(lu, below, above, b, pivots, trans=2 if adjoint else 0)[0]
+
+    return solve
+
+
+def _lu(host: Any, **options: Any) -> Solve:
+    """SuperLU knows columns; a csr array is factored as its transpose."""
+    columns = host
+    if host.format == "csr":
+        columns = _scipy_sparse.csc_array((host.data, host.indices, host.indptr), shape=host.shape, copy=False)
+        columns.has_canonical_format = True
+    lu = splu(columns, **options)
+    form = "N" if host.format == "csc" else "T"
+    return lambda b, adjoint=False: lu_solve(lu, b, ADJOINT[form] if adjoint else form)

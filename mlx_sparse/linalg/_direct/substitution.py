@@ -1,0 +1,72 @@
+"""Solves with a triangular array, by the native kernels, of ndarrays and `mx.array` alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+from ... import _dense, _dtypes, _native, runtime
+
+_LEVEL = 1000  # slices that a level must have on average, for each thread, to be worth its start
+
+
+def worth_levels(n: int, levels: int) -> bool:
+    """Whether n slices in so many levels are solved sooner by the thread pool than one after the other."""
+    threads = runtime.N_THREADS
+    return threads > 2 and n >= _LEVEL * threads * levels
+
+
+class Substitution:
+    """b -> op(T)^-1 b for a triangular csr or csc array T, where op is one of the forms N, T, H and C.
+
+    Parameters
+    ----------
+    T : csr_array or csc_array
+        Canonical, with entries on one side of the diagonal only, of a dtype of linear systems.
+    lower : bool
+    unit : bool
+        Take the diagonal for ones, stored or not.
+    kept : bool
+        Whether it is made for many solves, so that an order of T's slices in which several can be computed at a time is
+        worth finding. Solutions have no derivative in the values of T then.
+    """
+
+    def __init__(self, T: Any, lower: bool, unit: bool = False, kept: bool = False) -> None:
+        data = T._entries()
+        self.dtype = data.dtype
+        self._by_columns = T.format == "csc"
+        self._form = (lower != self._by_columns, unit)  # over major and minor axis
+        self._parts = (data, T._indices[: data.size], T._indptr)
+        self._levels: tuple[mx.array, mx.array] | None = None
+        if kept and not self._by_columns and worth_levels(T.shape[0], 1):
+            self._order()
+
+    def _order(self) -> None:
+        order, starts = _native.triangular_levels(*self._parts[1:], self._form[0])
+        if worth_levels(order.size, starts.size - 1):
+            self._parts = _native.major_list(self._parts, _dense.view(order))
+            self._levels = order, starts
+
+    def astype(self, dtype: mx.Dtype) -> Substitution:
+        """The same with values of another dtype."""
+        if dtype == self.dtype:
+            return self
+        new = object.__new__(Substitution)
+        new.__dict__.update(self.__dict__, dtype=dtype)
+        new._parts = (_dense.cast(self._parts[0], dtype), *self._parts[1:])
+        _native.settle([new._parts[0]])
+        return new
+
+    def _as(self, form: str) -> Any:
+        transposed = (form in "TH") != self._by_columns
+        return _native.TriangleForm(*self._form, transposed, form in "HC" and _dtypes.is_complex(self.dtype))
+
+    def host(self, b: np.ndarray, form: str = "N") -> np.ndarray:
+        """op(T)^-1 b for an ndarray (n,) or (n, k) of the dtype of T."""
+        return _native.solve_triangular_numpy(self._as(form), self._parts, np.ascontiguousarray(b), self._levels)
+
+    def device(self, b: mx.array, form: str = "N") -> mx.array:
+        """The same for an `mx.array`: lazy, differentiable in b and, where T is not kept, in the values of T."""
+        return _native.solve_triangular(self._as(form), self._parts, b, self._levels, None)

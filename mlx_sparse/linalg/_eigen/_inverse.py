@@ -1,0 +1,90 @@
+"""The inverse of A - sigma M that shift-invert methods apply: the one place where they factor anything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+
+from ... import _dense
+from ..._base import as_sparse
+from ..._construct import eye_array
+from .._direct.superlu import splu
+from .._interface import LinearOperator
+from .._krylov.gmres import gmres
+from .._operator import Matrix, Operator, Product
+
+
+def inverse(A: Operator, M: Operator | None, sigma: Any, dtype: np.dtype, tol: float) -> Product:
+    """x -> (A - sigma M)^-1 x over ndarrays of `dtype`, with M the identity if it is None.
+
+    Sparse arrays are factored by `splu`, dense ones by LAPACK. What only has products is solved for by `gmres`.
+
+    Raises
+    ------
+    RuntimeError
+        The matrix is singular, as it is at an eigenvalue.
+    ValueError
+        `gmres` does not converge.
+    """
+    A, M = _entries(A), None if M is None else _entries(M)
+    if not A.explicit or M is not None and not M.explicit:
+        return _iterative(A, M, sigma, dtype, tol)
+    if not _is_sparse(A) or M is not None and not _is_sparse(M):
+        return _dense_inverse(array(A), None if M is None else array(M), sigma, dtype)
+    S: Any = as_sparse(A.operand).astype(dtype, copy=False)
+    if sigma != 0:
+        shift = eye_array(S.shape[0], dtype=dtype) if M is None else as_sparse(M.operand)
+        S = S - (shift * dtype.type(sigma)).astype(dtype, copy=False)
+    S = S.tocsc()
+    lu = splu(S)
+    return lambda x: lu.solve(np.ascontiguousarray(x).astype(dtype, copy=False))
+
+
+def _entries(A: Operator) -> Operator:
+    """The matrix behind a LinearOperator that was made of one."""
+    return A._matrix if isinstance(A, Matrix) else A
+
+
+def _is_sparse(A: Operator) -> bool:
+    return not _dense.is_dense(A.operand)
+
+
+def array(A: Operator) -> np.ndarray:
+    """The entries of a dense or sparse operand."""
+    X = A.operand
+    return np.asarray(as_sparse(X).toarray()) if _is_sparse(A) else _dense.view(X) if _dense.is_mlx(X) else X
+
+
+def _dense_inverse(A: np.ndarray, M: np.ndarray | None, sigma: Any, dtype: np.dtype) -> Product:
+    shifted = A - sigma * (np.eye(len(A)) if M is None else M)
+    if not np.isfinite(shifted).all():
+        raise ValueError("A or M has values that are not finite")
+    factors = scipy.linalg.lu_factor(shifted.astype(dtype), check_finite=False)
+    if not np.diag(factors[0]).all():
+        raise RuntimeError("A - sigma M is singular: sigma is an eigenvalue")
+    return lambda x: scipy.linalg.lu_solve(factors, x, check_finite=False)
+
+
+def _iterative(A: Operator, M: Operator | None, sigma: Any, dtype: np.dtype, tol: float) -> Product:
+    product, mass = A.host(), None if M is None else M.host()
+    n = A.shape[0]
+
+    def shifted(x: np.ndarray) -> np.ndarray:
+        y = np.asarray(product(x))
+        return y if sigma == 0 else y - sigma * (x if mass is None else np.asarray(mass(x)))
+
+    operator = LinearOperator(A.shape, shifted, dtype=dtype)
+    eps = float(np.finfo(dtype).eps)
+    rtol = max(tol, 1000 * np.sqrt(n) * eps) if tol > 0 else 1000 * np.sqrt(n) * eps
+
+    def solve(b: np.ndarray) -> np.ndarray:
+        if b.ndim == 2:
+            return np.stack([solve(column) for column in b.T], axis=1)
+        x, info = gmres(operator, b.astype(dtype, copy=False), rtol=rtol, atol=0.0)
+        if info != 0:
+            raise ValueError(f"gmres for A - sigma M did not converge (info = {info}); give OPinv or Minv")
+        return x
+
+    return solve

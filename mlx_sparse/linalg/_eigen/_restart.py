@@ -1,0 +1,345 @@
+"""Krylov methods with thick restarts: Lanczos for Hermitian operators, Krylov-Schur for others, locked rows for both.
+
+Sources: K. Wu and H. Simon, Thick-restart Lanczos method for large symmetric eigenvalue problems, SIAM J. Matrix Anal.
+Appl. 22 (2000); G. W. Stewart, A Krylov-Schur algorithm for large eigenproblems, SIAM J. Matrix Anal. Appl. 23 (2001).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+
+from ._basis import Basis
+
+Keys = Callable[[np.ndarray], np.ndarray]
+
+# What `which` asks for is what has the largest keys. ARPACK's rule for imaginary parts of a real matrix: magnitudes.
+KEYS: dict[str, Keys] = {
+    "LM": np.abs,
+    "SM": lambda w: -np.abs(w),
+    "LA": np.real,
+    "SA": lambda w: -np.real(w),
+    "LR": np.real,
+    "SR": lambda w: -np.real(w),
+    "LI": np.imag,
+    "SI": lambda w: -np.imag(w),
+}
+
+
+@dataclass
+class Task:
+    """Which eigenvalues of an operator are wanted, and how well."""
+
+    k: int
+    which: str
+    ncv: int
+    maxiter: int
+    tol: float
+    hermitian: bool
+    real: bool
+
+    def keys(self, values: np.ndarray) -> np.ndarray:
+        if self.which in ("LI", "SI") and self.real:
+            return np.abs(values.imag) if self.which == "LI" else -np.abs(values.imag)
+        return KEYS[self.which](values)
+
+    def order(self, values: np.ndarray) -> np.ndarray:
+        """Positions, those wanted most first."""
+        if self.which != "BE":
+            return np.argsort(-self.keys(values), kind="stable")
+        up = np.argsort(-values, kind="stable")
+        down = up[::-1]
+        return np.array([up[i // 2] if i % 2 == 0 else down[i // 2] for i in range(len(up))], int)
+
+    def allowed(self, values: Any, basis: Basis) -> Any:
+        """The residuals that count as converged, of the operator that is iterated."""
+        eps = basis.eps
+        return np.maximum(self.tol * np.maximum(eps ** (2 / 3), np.abs(values)), 8 * eps * basis.scale)
+
+
+@dataclass
+class Outcome:
+    """The leading Schur vectors stand in the basis from row `first` on, `size` of them."""
+
+    values: np.ndarray
+    residuals: np.ndarray
+    size: int
+    converged: bool
+    restarts: int
+    low: float = 0.0  # of the values of the last projected operator
+    high: float = 0.0
+    everything: bool = False  # whether that was the operator on the whole space
+
+
+def run(
+    basis: Basis,
+    task: Task,
+    first: int,
+    wanted: int,
+    window: int,
+    verdict: Callable[[Any, float], bool | None] | None = None,
+) -> Outcome:
+    """Iterate, orthogonal to the rows before `first`, from the row `first`, until `wanted` pairs have converged.
+
+    With `verdict` it ends, too, once that says of the best value and its residual that nothing is missing (True).
+    """
+    H, stop = basis.H, first + window
+    j = basis.extend(first, stop)
+    for restart in range(1, task.maxiter + 1):
+        kept_all = H[first:j, first:j]
+        last = abs(H[j, j - 1]) if j == stop else 0.0
+        small = _Hermitian(kept_all, task) if task.hermitian else _General(kept_all, task)
+        wanted = min(wanted, len(small.values))
+        residuals = last * small.last
+        done = residuals <= task.allowed(small.values, basis)
+        converged = bool(done[:wanted].all())
+        size = small.closed(wanted)
+        finished = verdict is not None and verdict(small.values[0], float(residuals[0])) is True
+        if not (converged or finished) and restart < task.maxiter:
+            # More than is wanted is kept, as the gap to what is thrown away decides how fast the rest converges.
+            size = small.closed(max(1, min(j - first - 1, _kept(wanted, int(done[:wanted].sum()), j - first))))
+        S, Q = small.leading(size)
+        basis.compress(first, j, Q)
+        H[:first, first : first + size] = H[:first, first:j] @ Q
+        H[first:, first:] = 0
+        H[first : first + size, first : first + size] = S
+        if converged or finished or restart == task.maxiter:
+            break
+        H[first + size, first : first + size] = last * Q[-1]
+        j = basis.extend(first + size, stop)
+    real = small.values.real
+    ends = float(real.min()), float(real.max())
+    return Outcome(small.values[:wanted], residuals[:wanted], size, converged, restart, *ends, j == basis.n)
+
+
+def _kept(wanted: int, done: int, window: int) -> int:
+    return wanted + 2 + min(done, (window - wanted) // 2)
+
+
+class _Hermitian:
+    """Eigenvalues of the projected operator, ordered, and the magnitudes of their vectors' last elements."""
+
+    def __init__(self, H: np.ndarray, task: Task) -> None:
+        values, vectors = scipy.linalg.eigh(
+            H, driver="ev", check_finite=False
+        )  # of the lower triangle, QL: it is graded
+        order = task.order(values)
+        self.values, self._vectors = values[order], vectors[:, order]
+        self.last = np.abs(self._vectors[-1])
+
+    def closed(self, count: int) -> int:
+        return count
+
+    def leading(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        return np.diag(self.values[:count]), self._vectors[:, :count]
+
+
+class _General:
+    """The same by a Schur form, which is real for a real operator: then pairs stay together."""
+
+    def __init__(self, H: np.ndarray, task: Task) -> None:
+        self._T, self._Z = scipy.linalg.schur(H, output="real" if task.real else "complex")
+        values = diagonal(self._T)
+        order = task.order(values)
+        if task.real:
+            order = _paired(order, values)
+        self._order, self.values = order, values[order]
+        found, vectors = np.linalg.eig(self._T)
+        last = np.abs(self._Z[-1] @ vectors) / np.linalg.norm(vectors, axis=0)
+        near = np.abs(self.values[:, None] - found[None]).argmin(axis=1)
+        self.last = last[near]
+        self._real = task.real
+
+    def closed(self, count: int) -> int:
+        """`count`, or one more where it would part a pair."""
+        if self._real and count < len(self.values):
+            pairs = int((self.values[:count].imag != 0).sum())
+            return count + pairs % 2
+        return count
+
+    def leading(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        chosen = np.zeros(len(self._T), np.int32)
+        chosen[self._order[:count]] = 1
+        sort = scipy.linalg.get_lapack_funcs("trsen", (self._T,))
+        T, Z, *_ = sort(chosen, self._T, self._Z, job=b"N")
+        return T[:count, :count], Z[:, :count]
+
+
+def diagonal(T: np.ndarray) -> np.ndarray:
+    """The eigenvalues of a real or complex Schur form, by position."""
+    values = np.diag(T).astype(np.complex128)
+    if T.dtype.kind == "c":
+        return values
+    for i in np.flatnonzero(np.diag(T, -1)):
+        half = (T[i, i] - T[i + 1, i + 1]) / 2
+        mean = (T[i, i] + T[i + 1, i + 1]) / 2
+        root = math.sqrt(max(-(half * half + T[i, i + 1] * T[i + 1, i]), 0.0))
+        values[i], values[i + 1] = complex(mean, root), complex(mean, -root)
+    return values
+
+
+def _paired(order: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """`order` with every complex value directly before its conjugate, which stands next to it in `values`."""
+    made: list[int] = []
+    seen: set[int] = set()
+    for i in map(int, order):
+        if i in seen:
+            continue
+        pair = [i] if values[i].imag == 0 else [i, i + 1] if values[i].imag > 0 else [i - 1, i]
+        made += pair
+        seen.update(pair)
+    return np.array(made, int)
+
+
+# ---- what a single starting vector misses --------------------------------------------------------------------------
+
+
+def complete(basis: Basis, task: Task, found: Outcome) -> Outcome:
+    """`found`, with copies of multiple eigenvalues that one starting vector does not see.
+
+    What is orthogonal to the vectors found is searched from a random vector for something better than the worst of
+    them; that is converged and takes its place, and the search begins anew.
+    """
+    tries = 0
+    size = found.size
+    while not found.everything and size < basis.n and tries < 2 * task.k + 10:
+        tries += 1
+        if task.hermitian and (ends := _ends(task, found, _slack(basis, task, found))) is not None:
+            if not _better_exists(basis, task, size, found, *ends):
+                return found
+            verdict = None
+        else:
+            verdict = _Verdict(basis, task, found, 2 * found.restarts + 10)
+        if basis.fill(size) == size:
+            return found
+        window = min(task.ncv, basis.m - size, basis.n - size)
+        more = run(basis, task, size, 1, window, verdict)
+        if verdict is not None and (not more.converged or not verdict.better(more.values[0])):
+            return found
+        if not more.converged:
+            found.converged = False
+            return found
+        size, found = _merge(basis, task, size + more.size, found, more)
+    return found
+
+
+def _merge(basis: Basis, task: Task, total: int, found: Outcome, more: Outcome) -> tuple[int, Outcome]:
+    """The best of both, as the first rows."""
+    H = basis.H
+    small = (_Hermitian if task.hermitian else _General)(H[:total, :total], task)
+    size = small.closed(min(task.k, total))
+    S, Q = small.leading(size)
+    basis.compress(0, total, Q)
+    H[:] = 0
+    H[:size, :size] = S
+    worst = max(float(found.residuals.max(initial=0)), float(more.residuals.max(initial=0)))
+    values = small.values[: min(task.k, total)]
+    return size, Outcome(values, np.full(len(values), worst), size, True, found.restarts, found.low, found.high)
+
+
+def _slack(basis: Basis, task: Task, found: Outcome) -> float:
+    """What a value must be better by."""
+    return 10 * float(np.max(task.allowed(found.values, basis)))
+
+
+class _Verdict:
+    """Whether anything better than `found` is left, from the best value of a search and its residual."""
+
+    def __init__(self, basis: Basis, task: Task, found: Outcome, patience: int) -> None:
+        self._keys, self._patience = task.keys, patience
+        self._limit = float(task.keys(found.values[-1:])[0]) + _slack(basis, task, found)
+        self._near = math.sqrt(basis.eps) * basis.scale
+
+    def better(self, value: Any) -> bool:
+        return bool(self._keys(np.array([value]))[0] > self._limit)
+
+    def __call__(self, value: Any, residual: float) -> bool | None:
+        self._patience -= 1
+        if self.better(value):
+            return None if self._patience > 0 else True
+        return residual <= self._near or self._patience <= 0 or None
+
+
+def _ends(task: Task, found: Outcome, slack: float) -> tuple[float, float] | None:
+    """(low, high): outside of these no eigenvalue may be left. None if that does not say it."""
+    values = found.values
+    if task.which == "SM" and found.low >= -slack:  # then small is low
+        return float(values.max()), math.inf
+    if task.which == "SM" and found.high <= slack:
+        return -math.inf, float(values.min())
+    if task.which == "LA":
+        return -math.inf, float(values.min())
+    if task.which == "SA":
+        return float(values.max()), math.inf
+    if task.which == "LM":
+        size = float(np.abs(values).min())
+        return -size, size
+    if task.which == "BE":
+        high = values[::2].min()
+        low = values[1::2].max() if len(values) > 1 else -math.inf
+        return float(low), float(high)
+    return None
+
+
+def _better_exists(basis: Basis, task: Task, locked: int, found: Outcome, low: float, high: float) -> bool:
+    """Whether an eigenvalue below `low` or above `high` is left: Lanczos from a random vector orthogonal to the rows.
+
+    Without orthogonalisation against its own vectors, which costs least and finds the ends of the spectrum as well: it
+    repeats what it found. By the bound of J. Kuczynski and H. Wozniakowski (Estimating the largest eigenvalue by the
+    power and Lanczos algorithms with a random start, SIAM J. Matrix Anal. Appl. 13 (1992)) an eigenvalue beyond a limit
+    that the largest one of the projected operator does not reach is improbable after some steps, which are made; or
+    until that value has converged.
+    """
+    slack = _slack(basis, task, found)
+    near = math.sqrt(basis.eps) * basis.scale
+    need = math.log(1.648 * math.sqrt(basis.n) / 1e-8)
+    steps, checked = 0, 0
+    course = _course(basis, locked)
+    alphas: list[float] = []
+    betas: list[float] = []
+    most = 20 * task.ncv * (found.restarts + 10)
+    while steps < most:
+        checked = max(10, checked + checked // 4)
+        ended = False
+        for alpha, beta in course(checked):
+            alphas.append(alpha)
+            betas.append(beta)
+            ended = not beta > 8 * basis.eps * basis.scale
+            if ended:
+                break
+        steps = len(alphas)
+        lowest, lowest_r = _end_of(alphas, betas, 0)
+        highest, highest_r = _end_of(alphas, betas, steps - 1)
+        if highest > high + slack or lowest < low - slack:
+            return True
+        if ended or steps >= 3 * (basis.n - locked) + 20:
+            return False
+        spread = max(highest - lowest, basis.eps)
+        clear = True
+        for gap, residual, limit in ((high - highest, highest_r, high), (lowest - low, lowest_r, low)):
+            if not math.isinf(limit):
+                sure = gap > 0 and math.sqrt(gap / (spread + gap)) * (2 * steps - 1) >= need
+                clear = clear and (sure or residual <= near)
+        if clear:
+            return False
+    return False
+
+
+def _end_of(alphas: list[float], betas: list[float], at: int) -> tuple[float, float]:
+    """An eigenvalue of the tridiagonal matrix, and its residual."""
+    if len(alphas) == 1:
+        return alphas[0], betas[0]
+    w, s = scipy.linalg.eigh_tridiagonal(alphas, betas[: len(alphas) - 1], select="i", select_range=(at, at))
+    return float(w[0]), betas[-1] * abs(float(s[-1, 0]))
+
+
+def _course(basis: Basis, locked: int) -> Callable[[int], list[tuple[float, float]]]:
+    """Takes so many steps of the three-term recurrence, orthogonal to the locked rows; gives its coefficients."""
+    if basis.fill(locked) == locked:
+        return lambda count: [(0.0, 0.0)]
+    return basis.recurrence(locked)

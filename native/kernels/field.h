@@ -1,0 +1,70 @@
+// Arithmetic of what linear systems are made of: real and complex numbers alike.
+#pragma once
+
+#include <cmath>
+#include <complex>
+
+#include "../dispatch.h"
+
+namespace sp {
+
+template <class T> struct RealOf { using type = T; };
+template <> struct RealOf<complex64_t> { using type = float; };
+template <> struct RealOf<WideComplex> { using type = double; };
+template <class T> using real_t = typename RealOf<T>::type;
+
+// f(Tag<T>{}) for one of the four dtypes of linear systems.
+template <class F>
+decltype(auto) dispatch_field(mx::Dtype dtype, F&& f) {
+  if (dtype == mx::float32) return f(Tag<float>{});
+  if (dtype == mx::float64) return f(Tag<double>{});
+  if (dtype == mx::complex64) return f(Tag<complex64_t>{});
+  if (dtype == complex128) return f(Tag<WideComplex>{});
+  throw std::invalid_argument("values must be float32, float64, complex64 or complex128");
+}
+
+template <bool conjugate = true, class T>
+inline T conj_of(T x) {
+  if constexpr (conjugate && is_complex_v<T>) return T(x.real(), -x.imag());
+  else return x;
+}
+
+template <class T>
+inline real_t<T> real_part(T x) {
+  if constexpr (is_complex_v<T>) return x.real();
+  else return x;
+}
+
+// s - a x.
+template <class T>
+inline T minus_product(T s, T a, T x) {
+  if constexpr (is_complex_v<T>) {
+    return T(s.real() - (a.real() * x.real() - a.imag() * x.imag()), s.imag() - (a.real() * x.imag() + a.imag() * x.real()));
+  } else {
+    return s - a * x;
+  }
+}
+
+template <class T>
+inline real_t<T> magnitude(T x) {
+  if constexpr (is_complex_v<T>) return std::hypot(x.real(), x.imag());
+  else return std::abs(x);
+}
+
+template <class T>
+inline bool is_finite(T x) {
+  if constexpr (is_complex_v<T>) return std::isfinite(x.real()) && std::isfinite(x.imag());
+  else return std::isfinite(x);
+}
+
+template <class T>
+inline T quotient(T s, T d) {
+  if constexpr (is_complex_v<T>) {
+    const auto q = std::complex<double>(s.real(), s.imag()) / std::complex<double>(d.real(), d.imag());
+    return T(static_cast<real_t<T>>(q.real()), static_cast<real_t<T>>(q.imag()));
+  } else {
+    return s / d;
+  }
+}
+
+} // namespace sp

@@ -1,0 +1,290 @@
+"""Every function of csgraph against SciPy's: formats, dense, masked and SciPy's arrays, both namespaces."""
+
+import inspect
+
+import mlx.core as mx
+import numpy as np
+import pytest
+import scipy.sparse
+import scipy.sparse.csgraph as theirs
+
+import mlx_sparse as sp
+
+from .graphs import CASES, FORMATS, check_class, error_of, host, ours, random_graph, same
+
+# name -> further arguments
+WALKS = {
+    "bellman_ford": [
+        {},
+        {"directed": False},
+        {"indices": [0, 1, 0], "return_predecessors": True},
+        {"unweighted": True},
+    ],
+    "breadth_first_order": [
+        {"i_start": 0},
+        {"i_start": 1, "directed": False},
+        {"i_start": 0, "return_predecessors": False},
+    ],
+    "breadth_first_tree": [{"i_start": 0}, {"i_start": 1, "directed": False}],
+    "connected_components": [
+        *({}, {"directed": False}, {"connection": "strong"}, {"connection": "STRONG", "return_labels": False}),
+        {"return_labels": False},
+    ],
+    "depth_first_order": [{"i_start": 0}, {"i_start": 1, "directed": False}],
+    "depth_first_tree": [{"i_start": 0}, {"i_start": 1, "directed": False}],
+    "dijkstra": [
+        *({}, {"directed": False}, {"indices": 0}, {"indices": [[0, 1], [1, 0]], "return_predecessors": True}),
+        *({"unweighted": True, "limit": 2}, {"limit": 0.5, "return_predecessors": True}, {"indices": -1}),
+        {"indices": [0, 1], "min_only": True, "return_predecessors": True},
+        {"indices": [1, 0], "min_only": True, "directed": False, "limit": 1.0},
+        {"indices": [], "return_predecessors": True},
+    ],
+    "floyd_warshall": [{}, {"directed": False, "return_predecessors": True}, {"unweighted": True}],
+    "johnson": [{}, {"directed": False}, {"indices": [0], "return_predecessors": True}],
+    "laplacian": [{}, {"normed": True, "return_diag": True}, {"symmetrized": True}, {"use_out_degree": True}],
+    "minimum_spanning_tree": [{}],
+    "shortest_path": [
+        {},
+        {"method": "D", "indices": 0},
+        {"method": "FW"},
+        {"directed": False, "return_predecessors": True},
+    ],
+}
+# Of more than one correct answer any may be given; what they must be is tested in other files.
+CALLS = [pytest.param(name, options, id=f"{name}-{k}") for name, all in WALKS.items() for k, options in enumerate(all)]
+
+
+def both(name, A, B, options):
+    """What this package gives for `A` and SciPy for `B`, or the same kind of error."""
+    f, g = getattr(sp.csgraph, name), getattr(theirs, name)
+    if options.get("i_start", 0) >= np.shape(B)[0] and "i_start" in options:  # SciPy looks at nothing there
+        with pytest.raises(ValueError, match="i_start"):
+            f(A, **options)
+        return None
+    error = error_of(g, B, **options)
+    if error is not None:
+        assert type(error_of(f, A, **options)).__name__ == type(error).__name__
+        return None
+    return f(A, **options), g(B, **options)
+
+
+def compare(name, A, B, options, namespace):
+    results = both(name, A, B, options)
+    if results is not None:
+        check_class(results[0], namespace)
+        same(*results, exact=name != "laplacian")
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("name, options", CALLS)
+def test_against_scipy(name, options, case, namespace):
+    A = CASES[case]
+    if case == "duplicates" and name in ("laplacian", "minimum_spanning_tree"):
+        A = A.copy()
+        A.sum_duplicates()
+    compare(name, ours(A), A, options, namespace)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("name, options", CALLS)
+def test_formats(name, options, format):
+    A = random_graph(20, 60, 7)
+    A.eliminate_zeros()  # which some formats do not keep
+    with sp.runtime.context(dense_namespace="numpy"):
+        compare(name, sp.csr_array(A).asformat(format), A.asformat(format), options, "numpy")
+
+
+@pytest.mark.parametrize("name, options", CALLS)
+def test_dense_graphs_decide_the_namespace(name, options, namespace):
+    D = random_graph(20, 60, 8).toarray()
+    compare(name, D.copy(), D.copy(), options, "numpy")
+    compare(name, mx.array(D, dtype=mx.float64), D.copy(), options, "mlx")
+
+
+@pytest.mark.parametrize("name", [n for n in WALKS if n != "laplacian"])
+def test_masked_and_scipys(name, namespace):
+    A = random_graph(20, 60, 9)
+    for options in WALKS[name]:
+        compare(name, A, A, options, namespace)
+        compare(name, np.ma.masked_equal(A.toarray(), 0), np.ma.masked_equal(A.toarray(), 0), options, "numpy")
+
+
+@pytest.mark.parametrize("name", WALKS)
+def test_wide_indices(name, namespace):
+    A = random_graph(20, 60, 10)
+    for options in WALKS[name]:
+        compare(name, ours(A, np.int64), A, options, namespace)
+
+
+@pytest.mark.parametrize("name", WALKS)
+def test_a_graph_that_is_none(name, namespace):
+    options = WALKS[name][0]
+    for bad in (scipy.sparse.csr_array(np.ones((2, 3))), scipy.sparse.coo_array(np.ones(3))):
+        expected = error_of(getattr(theirs, name), bad, **options)
+        found = error_of(getattr(sp.csgraph, name), sp.from_scipy(bad), **options)
+        assert isinstance(found, (ValueError, type(expected))), found
+    with pytest.raises(ValueError):
+        getattr(sp.csgraph, name)(np.ones((2, 3)), **options)
+
+
+def test_signatures_are_scipys():
+    for name in theirs.__all__:
+        if inspect.isfunction(getattr(sp.csgraph, name)):
+            mine = inspect.signature(getattr(sp.csgraph, name)).parameters
+            known = inspect.signature(getattr(theirs, name)).parameters
+            assert list(mine)[: len(known)] == list(known), name
+            for parameter in known:
+                assert mine[parameter].kind == known[parameter].kind
+                assert mine[parameter].default == known[parameter].default or known[parameter].default == np.inf
+    assert set(theirs.__all__) == set(sp.csgraph.__all__)
+    assert not [n for n in theirs.__all__ if getattr(sp.csgraph, n) is getattr(theirs, n)]
+
+
+@pytest.mark.parametrize("name", [n for n in WALKS if "first" in n])
+def test_starts_that_are_no_nodes(name, namespace):
+    for bad, error in ((60, ValueError), (-1, OverflowError), (1.5, TypeError), ("0", TypeError), (2**40, ValueError)):
+        with pytest.raises(error):
+            getattr(sp.csgraph, name)(ours(CASES["sparse"]), bad)
+
+
+# ---- one by one -------------------------------------------------------------------------------------------------
+
+
+def test_conversions(namespace):
+    D = np.array([[0, 2.0, np.inf], [np.nan, 0, -1], [3, 0, 0]])
+    for options in ({}, {"nan_null": False}, {"infinity_null": False}, {"null_value": 3}, {"null_value": None}):
+        same(sp.csgraph.csgraph_from_dense(D, **options), theirs.csgraph_from_dense(D, **options))
+        same(sp.csgraph.csgraph_masked_from_dense(D, **options), theirs.csgraph_masked_from_dense(D, **options))
+    masked = theirs.csgraph_masked_from_dense(D)
+    same(sp.csgraph.csgraph_from_masked(masked), theirs.csgraph_from_masked(masked))
+    A = CASES["duplicates"]
+    for options in ({}, {"null_value": np.inf}):
+        found = sp.csgraph.csgraph_to_dense(ours(A), **options)
+        check_class(found, namespace)
+        same(found, theirs.csgraph_to_dense(A, **options))
+    same(sp.csgraph.csgraph_to_masked(ours(A)), theirs.csgraph_to_masked(A))
+    with pytest.raises(ValueError):
+        sp.csgraph.csgraph_to_dense(D)
+
+
+def test_matching(namespace):
+    A = random_graph(30, 200, 11)
+    A.data[A.data == 0] = 0.5
+    for kind in ("row", "column"):
+        found = sp.csgraph.maximum_bipartite_matching(ours(A), kind)
+        check_class(found, namespace)
+        same(found, theirs.maximum_bipartite_matching(A, kind))
+    assert sp.csgraph.structural_rank(ours(A)) == theirs.structural_rank(A)
+    full = scipy.sparse.csr_array(A + scipy.sparse.eye_array(30))
+    for largest in (False, True):
+        same(
+            sp.csgraph.min_weight_full_bipartite_matching(ours(full), largest),
+            theirs.min_weight_full_bipartite_matching(full, largest),
+        )
+    with pytest.raises(ValueError):
+        sp.csgraph.min_weight_full_bipartite_matching(ours(A))
+    with pytest.raises(ValueError):
+        sp.csgraph.maximum_bipartite_matching(ours(A), "diagonal")
+    with pytest.raises(TypeError):
+        sp.csgraph.maximum_bipartite_matching(A.toarray())
+
+
+def test_maximum_flow(namespace):
+    A = random_graph(30, 200, 12, integers=True, dtype=np.int32)
+    for method in ("dinic", "edmonds_karp"):
+        found, expected = (m.maximum_flow(B, 0, 9, method=method) for m, B in ((sp.csgraph, ours(A)), (theirs, A)))
+        assert found.flow_value == expected.flow_value and repr(found) == repr(expected)
+        flow = host(found.flow)
+        assert isinstance(found.flow, sp.csr_array) and (flow <= np.maximum(A.toarray(), 0)).all()
+        assert (flow == -flow.T).all()
+        net = flow.sum(1)
+        assert net[0] == found.flow_value == -net[9] and not np.delete(net, [0, 9]).any()
+    for bad in ((0, 0), (0, 99), (-1, 3)):
+        with pytest.raises(ValueError):
+            sp.csgraph.maximum_flow(ours(A), *bad)
+    with pytest.raises(TypeError):
+        sp.csgraph.maximum_flow(A.toarray(), 0, 1)
+
+
+def test_yen(namespace):
+    A = random_graph(20, 80, 13)
+    for options in ({}, {"directed": False}, {"return_predecessors": True}, {"unweighted": True}):
+        found = sp.csgraph.yen(ours(A), 0, 5, 4, **options)
+        check_class(found, namespace)
+        same(found, theirs.yen(A, 0, 5, 4, **options))
+    same(sp.csgraph.yen(ours(A, np.int64), 0, 5, 4), theirs.yen(A, 0, 5, 4))
+    with pytest.raises(ValueError):
+        sp.csgraph.yen(ours(A), 0, 99, 4)
+    with pytest.raises(ValueError):
+        sp.csgraph.yen(ours(A), 0, 5, -1)
+
+
+@pytest.mark.parametrize("directed", [True, False])
+def test_paths_from_predecessors(directed, namespace):
+    A = random_graph(25, 90, 14)
+    A.data += 0.1
+    D, P = theirs.dijkstra(A, directed=directed, return_predecessors=True)
+    for before in (P, mx.array(P), np.where(P < 0, np.int32(-1), P)):
+        found = sp.csgraph.construct_dist_matrix(ours(A), before, directed)
+        check_class(found, namespace)
+        np.testing.assert_allclose(host(found), D, rtol=1e-12)
+        same(sp.csgraph.reconstruct_path(ours(A), before[0], directed), theirs.reconstruct_path(A, P[0], directed))
+    circle = P.copy()
+    circle[0, [1, 2]] = 2, 1
+    for bad in (np.full_like(P, 25), circle, P[:3]):
+        with pytest.raises(ValueError):
+            sp.csgraph.construct_dist_matrix(ours(A), bad, directed)
+    with pytest.raises(TypeError, match="int32"):
+        sp.csgraph.construct_dist_matrix(ours(A), P.astype(np.int64), directed)
+    for bad in (np.full(25, 25), P[0, :9]):
+        with pytest.raises(ValueError):
+            sp.csgraph.reconstruct_path(ours(A), bad, directed)
+
+
+def test_reverse_cuthill_mckee(namespace):
+    A = random_graph(40, 100, 15)
+    for B, symmetric in ((A, False), (scipy.sparse.csr_array(A + A.T), True)):
+        for format in ("csr", "csc"):
+            found = sp.csgraph.reverse_cuthill_mckee(ours(B).asformat(format), symmetric)
+            check_class(found, namespace)
+            same(found, theirs.reverse_cuthill_mckee(B.asformat(format), symmetric))
+    with pytest.raises(TypeError):
+        sp.csgraph.reverse_cuthill_mckee(ours(A).tocoo())
+    with pytest.raises(TypeError):
+        sp.csgraph.reverse_cuthill_mckee(A.toarray())
+
+
+@pytest.mark.parametrize("error", [sp.csgraph.NegativeCycleError, theirs.NegativeCycleError])
+@pytest.mark.parametrize("name", ["bellman_ford", "johnson", "floyd_warshall", "shortest_path"])
+def test_negative_cycles(name, error, namespace):
+    A = scipy.sparse.csr_array([[0, 1.0, 0], [0, 0, -2.0], [0.5, 0, 0]])
+    for graph in (ours(A), A, A.toarray()):
+        with pytest.raises(error):
+            getattr(sp.csgraph, name)(graph)
+
+
+def test_negative_weights_warn(namespace):
+    A = scipy.sparse.csr_array([[0, 1.0, 0], [0, 0, -0.5], [0, 0, 0]])
+    with pytest.warns(UserWarning, match="negative weights"):
+        sp.csgraph.dijkstra(ours(A))
+    same(sp.csgraph.johnson(ours(A)), theirs.johnson(A))
+    same(sp.csgraph.bellman_ford(ours(A), indices=[0, 2]), theirs.bellman_ford(A, indices=[0, 2]))
+
+
+@pytest.mark.parametrize("name", ["dijkstra", "bellman_ford", "johnson", "shortest_path"])
+@pytest.mark.parametrize("bad", [99, -99, [0, 99], "node", [0.5], np.nan])
+def test_nodes_that_are_none(name, bad, namespace):
+    A = CASES["sparse"]
+    expected = error_of(getattr(theirs, name), A, indices=bad)
+    found = error_of(getattr(sp.csgraph, name), ours(A), indices=bad)
+    if expected is not None:
+        assert isinstance(found, (ValueError, TypeError, IndexError)), found
+
+
+def test_lazy_values(namespace):
+    """Weights that are still to be computed, and traced ones, which no result but the Laplacian can follow."""
+    A = sp.csr_array(random_graph(20, 60, 16))
+    lazy = A.with_data(mx.array(A.data, dtype=mx.float64) * 2)
+    same(sp.csgraph.dijkstra(lazy), 2 * theirs.dijkstra(A.to_scipy()))
+    with pytest.raises(ValueError, match="traced|gradient|derivative"):
+        mx.grad(lambda v: mx.array(sp.csgraph.floyd_warshall(A.with_data(v))).sum())(mx.array(A.data, dtype=mx.float64))

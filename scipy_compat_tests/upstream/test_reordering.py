@@ -1,0 +1,5 @@
+"""SciPy's own test_reordering.py of its `csgraph`."""
+
+from scipy_compat_tests.upstream.loader import collect
+
+globals().update(collect("csgraph.tests.test_reordering"))
