@@ -541,7 +541,7 @@ class MatrixLinearOperator(LinearOperator):
         return Matrix(self, as_operator(self.A))
 
     def _parameters(self) -> tuple[mx.array, ...]:
-        return as_operator(self.A).values
+        return tuple(filter(_is_parameter, as_operator(self.A).values))
 
     def _with_parameters(self, values: Sequence[mx.array], fixed: bool) -> LinearOperator:
         return MatrixLinearOperator(as_operator(self.A).with_values(values).operand)

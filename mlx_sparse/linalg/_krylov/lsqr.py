@@ -112,6 +112,9 @@ def lsqr(
     >>> x, istop, itn, r1norm = sp.linalg.lsqr(A, np.array([-1.0, 0.2, 0.9, 2.1]))[:4]
     >>> x.round(6), istop, itn, round(r1norm, 6)
     (array([-0.95,  1.  ]), 2, 2, 0.223607)
+    >>> x, info = sp.linalg.lsqr(A, np.array([-1.0, 0.2, 0.9, 2.1]), return_info=True)
+    >>> info.reason, info.residual_norms.round(6), info.estimates["istop"]
+    ('converged', array([2.501999, 1.319461, 0.223607]), 2)
 
     Differences from SciPy
     ----------------------

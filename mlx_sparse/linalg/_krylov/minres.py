@@ -85,8 +85,8 @@ def minres(
     {TypeError}
     ValueError
         `A` is not square, or another shape does not match it. `M` turns out to be indefinite; with `check`, `A` or `M`
-        not to be Hermitian. `shift` is an `mx.array` of another kind, or traced while `b` is an ndarray; for the rest as
-        in `cg`.
+        not to be Hermitian. `shift` is an `mx.array` of another kind, or traced, and `b` an ndarray; for the rest as in
+        `cg`.
 
     Notes
     -----
