@@ -270,7 +270,8 @@ FUNCTIONS = {
     **{
         f"linalg.{make.__name__}": [
             *solved(lambda A, b, make=make: make(spd(A)).solve(b)),
-            *solved(lambda A, b, make=make: make(spd(CONSTANT_CSR)).solve(b, "H")),
+            lambda A, o, make=make: make(spd(CONSTANT_CSR)).solve(o.X, "H"),
+            lambda A, o, make=make: make(spd(CONSTANT_CSR)).solve([o.s, 1.0, 2.0, 3.0]),
             lambda A, o, make=make: make(A).L,
         ]
         for make in (linalg.ilu0, linalg.ichol0)
