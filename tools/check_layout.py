@@ -42,7 +42,8 @@ LAYERS = {
         {"linalg", "csgraph", "indexed"},
     ],
     f"{PACKAGE}/linalg": [
-        {"_info", "_operator", "_products"},
+        {"_info", "_old_names", "_operator", "_products"},
+        {"dsolve", "eigen", "interface", "isolve", "matfuncs"},
         {"_interface"},
         {"_laplacian"},
         {"_problem"},

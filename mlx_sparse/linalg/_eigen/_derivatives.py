@@ -177,7 +177,9 @@ def _once(x: mx.array, pencil: Pencil, G: mx.array) -> mx.array:
     return made(pencil.values, pencil.mass, G)
 
 
-def differentiable_triplets(A: Operator, u: Any, s: Any, v: Any, dtype: mx.Dtype) -> tuple[mx.array, mx.array, mx.array]:
+def differentiable_triplets(
+    A: Operator, u: Any, s: Any, v: Any, dtype: mx.Dtype
+) -> tuple[mx.array, mx.array, mx.array]:
     """Singular values `s` and vectors, as columns of `u` and `v`, as functions of the values of `A`.
 
     [u, v] are eigenvectors of [[0, A], [A^H, 0]] for s, and [u, -v] for -s.
