@@ -43,7 +43,8 @@ LAYERS = {
         {"csgraph"},
     ],
     f"{PACKAGE}/linalg": [
-        {"_docstrings", "_info", "_operator", "_products"},
+        {"_docstrings", "_info", "_old_names", "_operator", "_products"},
+        {"dsolve", "eigen", "interface", "isolve", "matfuncs"},
         {"_interface", "_estimate"},
         {"_laplacian"},
         {"_problem"},

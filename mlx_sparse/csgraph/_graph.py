@@ -1,4 +1,4 @@
-"""Graphs on their way to SciPy's compiled routines, and results on their way back."""
+"""Graphs on their way to the native layer or to SciPy's compiled routines, and results on their way back."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 import scipy.sparse as _scipy_sparse
 import scipy.sparse.csgraph as _scipy
 
-from .. import _dense, _dtypes
-from .._base import _spbase
+from .. import _dense, _dtypes, _native
+from .._base import _spbase, as_sparse, issparse
 from .._classes import from_scipy
 
 
@@ -29,6 +29,9 @@ class NegativeCycleError(_scipy.NegativeCycleError):
     ...     print(error)
     Negative cycle detected on node 0
     """
+
+    def __init__(self, message: str = "") -> None:
+        Exception.__init__(self, message)
 
 
 def host(graph: Any, copy: bool = False) -> Any:
@@ -84,3 +87,48 @@ def delegate(f: Callable[..., Any], graph: Any, *args: Any, copy: bool = False, 
     except _scipy.NegativeCycleError as error:
         raise NegativeCycleError(str(error)) from None
     return result(found, graph)
+
+
+# ---- the native layer -------------------------------------------------------------------------------------------
+
+Trio = tuple[Any, Any, Any]
+
+
+def by_rows(graph: Any, directed: bool = True) -> Any:
+    """A sparse graph as a csr array of this package, None for a dense one.
+
+    Where edges go both ways, a csc array stands for its transpose, as in SciPy.
+
+    Raises
+    ------
+    ValueError
+        The graph is not square.
+    """
+    if not issparse(graph):
+        return None
+    A = as_sparse(graph)
+    if A.ndim != 2 or A.shape[0] != A.shape[1]:
+        raise ValueError(f"compressed-sparse graph must be shape (N, N); got {tuple(A.shape)}")
+    return A.T if not directed and A.format == "csc" else A.tocsr(copy=False)
+
+
+def weighted(A: Any, dtype: mx.Dtype) -> tuple[Trio, np.ndarray]:
+    """A csr array with weights of `dtype`, and a view of these.
+
+    Raises
+    ------
+    ValueError
+        The values are traced.
+    """
+    data = _dense.cast(A._entries(), dtype)
+    return (data, A._indices, A._indptr), _dense.view(data)
+
+
+def pattern(A: Any) -> Trio:
+    """A csr array whose values do not matter, which may be traced."""
+    return A._indices, A._indices, A._indptr
+
+
+def both_ways(trio: Trio, directed: bool) -> list[Trio]:
+    """A graph, and its transpose too where edges go both ways."""
+    return [trio] if directed else [trio, _native.transpose(trio, trio[2].size - 1, None)]

@@ -8,7 +8,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from .. import _dense, _dtypes, _values
+from .. import _dense, _dtypes, _native, _values
 from .._base import as_sparse, issparse
 from ..linalg._interface import LinearOperator
 
@@ -167,10 +167,13 @@ def _of_sparse(A: Any, normed: bool, axis: int, symmetrized: bool, copy: bool) -
         data, row, col = _values.take(data, kept), mx.take(row, kept), mx.take(col, kept)
     n = A.shape[0]
     wide = _dense.cast(data, _dtypes.sum_dtype(data.dtype))
-    degrees = type(L)._from_parts(wide, (row, col), A.shape)._axis_sum(wide, axis, None)
+    edges = type(L)._from_parts(wide, (row, col), A.shape)
+    degrees = edges._axis_sum(wide, axis, None)
     if normed:
         degrees, diagonal = _scaled(degrees)
-        data = data / _values.take(degrees, row) / _values.take(degrees, col)
+        ones = _values.ones(n, degrees.dtype)
+        for pair in ((degrees, ones), (ones, degrees)):  # two roundings, as in SciPy: whole numbers stay whole
+            data = data / _native.sddmm(edges._structure, *pair, None)
     else:
         diagonal = _dense.cast(degrees, data.dtype)
     at = mx.arange(n, dtype=row.dtype)

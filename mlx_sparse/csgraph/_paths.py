@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import mlx.core as mx
 import numpy as np
 import scipy.sparse.csgraph as _scipy
 
-from .. import _dense
+from .. import _dense, _dtypes, _native
 from .._base import issparse
-from ._graph import delegate, host, host_array, result
+from ._graph import both_ways, by_rows, delegate, host, host_array, result, weighted
 
 
 def shortest_path(
@@ -60,6 +61,11 @@ def shortest_path(
     >>> sp.csgraph.shortest_path(A, indices=0)
     array([0, 1, 3], dtype=float64)
     """
+    if issparse(csgraph) and method == "auto" and (indices is not None or csgraph.nnz < csgraph.shape[0] ** 2 / 4):
+        A = by_rows(csgraph)
+        method = "J" if (weighted(A, _dtypes.default_float())[1] < 0).any() else "D"
+    if issparse(csgraph) and method == "D":
+        return dijkstra(csgraph, directed, indices, return_predecessors, unweighted)
     return delegate(
         _scipy.shortest_path, csgraph, method, directed, return_predecessors, unweighted, overwrite, indices
     )
@@ -113,7 +119,9 @@ def dijkstra(
 
     Notes
     -----
-    E. W. Dijkstra, Numerische Mathematik 1 (1959): O((E + N) log N) from each node.
+    E. W. Dijkstra, Numerische Mathematik 1 (1959): O((E + N) log N) from each node. Of a sparse graph with a heap of
+    four children a node (D. B. Johnson, Information Processing Letters 4, 1975), the sources shared by all cores. Of
+    several shortest paths any may be the one that the predecessors tell of.
 
     Examples
     --------
@@ -122,7 +130,38 @@ def dijkstra(
     >>> sp.csgraph.dijkstra(A, indices=0, return_predecessors=True)
     (array([0, 1, 3], dtype=float64), array([-9999, 0, 1], dtype=int32))
     """
+    A = by_rows(csgraph, directed)
+    if A is not None:
+        trio, weights = weighted(A, _dtypes.default_float())
+        if unweighted or not _any_negative(weights):
+            limit = float(limit)
+            if limit < 0:
+                raise ValueError(f"limit must be >= 0; got {limit}")
+            sources, shape = _sources(indices, A.shape[0])
+            found = _native.dijkstra(
+                both_ways(trio, directed), sources, bool(unweighted), limit, bool(min_only), bool(return_predecessors)
+            )
+            shape = (A.shape[0],) if min_only else (*shape, A.shape[0])
+            made = tuple(_dense.in_namespace(mx.reshape(x, shape)) for x in found if x is not None)
+            return made if return_predecessors else made[0]
     return delegate(_scipy.dijkstra, csgraph, directed, indices, return_predecessors, unweighted, limit, min_only)
+
+
+def _any_negative(weights: np.ndarray) -> bool:
+    least = weights.min(initial=0)
+    return bool(least < 0) or bool(np.isnan(least) and (weights < 0).any())
+
+
+def _sources(indices: Any, n: int) -> tuple[np.ndarray, tuple[int, ...]]:
+    """Nodes from which paths start, counted from the end where they are negative, and the shape they are given in."""
+    if indices is None:
+        return np.arange(n), (n,)
+    given = np.array(host_array(indices), dtype=np.int32)
+    sources = np.atleast_1d(given).reshape(-1).astype(np.int64)
+    sources[sources < 0] += n
+    if ((sources < 0) | (sources >= n)).any():
+        raise ValueError(f"indices out of range 0...{n}")
+    return sources, given.shape
 
 
 def bellman_ford(

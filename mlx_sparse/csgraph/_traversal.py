@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse.csgraph as _scipy
 
-from ._graph import delegate
+from .. import _dense, _native
+from ._graph import both_ways, by_rows, delegate, pattern
 
 
 def _node(i: Any, graph: Any) -> int:
@@ -49,7 +50,7 @@ def breadth_first_order(csgraph: Any, i_start: int, directed: bool = True, retur
 
     Notes
     -----
-    O(N + E).
+    O(N + E), by levels: long ones are searched on all cores.
 
     Examples
     --------
@@ -58,7 +59,11 @@ def breadth_first_order(csgraph: Any, i_start: int, directed: bool = True, retur
     >>> sp.csgraph.breadth_first_order(A, 0)
     (array([0, 1, 2], dtype=int32), array([-9999, 0, 0], dtype=int32))
     """
-    return delegate(_scipy.breadth_first_order, csgraph, _node(i_start, csgraph), directed, return_predecessors)
+    A, start = by_rows(csgraph, directed), _node(i_start, csgraph)
+    if A is None:
+        return delegate(_scipy.breadth_first_order, csgraph, start, directed, return_predecessors)
+    order, before = map(_dense.in_namespace, _native.breadth_first(both_ways(pattern(A), directed), start))
+    return (order, before) if return_predecessors else order
 
 
 def breadth_first_tree(csgraph: Any, i_start: int, directed: bool = True) -> Any:

@@ -1,6 +1,6 @@
 """Linear algebra of sparse arrays, named as in `scipy.sparse.linalg`."""
 
-from . import preconditioners
+from . import dsolve, eigen, interface, isolve, matfuncs, preconditioners
 from ._direct.incomplete import IncompleteCholesky, IncompleteLU, ichol0, ilu0
 from ._direct.lu import SparseLU, sparse_lu
 from ._direct.spsolve import MatrixRankWarning, spsolve
@@ -9,10 +9,12 @@ from ._direct.triangular import is_sptriangular, spbandwidth, spsolve_triangular
 from ._eigen._problem import ArpackError, ArpackNoConvergence
 from ._eigen.eigs import eigs
 from ._eigen.eigsh import eigsh
+from ._eigen.lanczos import lanczos
 from ._eigen.lobpcg import lobpcg
 from ._eigen.svds import svds
 from ._functions.expm import expm
 from ._functions.expm_multiply import expm_multiply
+from ._functions.funm_multiply_krylov import funm_multiply_krylov
 from ._functions.matfuncs import inv, matrix_power
 from ._functions.norm import norm
 from ._functions.onenormest import onenormest
@@ -48,21 +50,28 @@ __all__ = [
     "bicgstab",
     "cg",
     "cgs",
+    "dsolve",
+    "eigen",
     "eigs",
     "eigsh",
     "expm",
     "expm_multiply",
     "factorized",
+    "funm_multiply_krylov",
     "gcrotmk",
     "gmres",
     "ichol0",
     "ilu0",
+    "interface",
     "inv",
     "is_sptriangular",
+    "isolve",
+    "lanczos",
     "lgmres",
     "lobpcg",
     "lsmr",
     "lsqr",
+    "matfuncs",
     "matrix_power",
     "minres",
     "norm",

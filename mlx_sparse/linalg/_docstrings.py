@@ -50,6 +50,14 @@ _PARTS = {
     progress : bool
         Show a bar of the cycles while iterating; needs tqdm.
 """,
+    "refine": """\
+    refine : bool, optional
+        Solve in float32 for corrections of an x in float64, whose residuals are taken with more digits than either,
+        until they meet the tolerance: float64 answers from a GPU, for a sparse real `A` whose condition number is below
+        about 1e6. The callback then sees x after each correction, and `maxiter` counts the iterations of all; x is
+        float64 (which MLX computes with on the CPU only), and has no derivative. Without effect where everything is
+        float64 already. Default: for a float64 ndarray `b` on a GPU and ``rtol < 1e-6``.
+""",
     "x": """\
     x : ndarray or mx.array, shape (n,), or (n, k) for k > 1 columns
         In the namespace of `b`.

@@ -73,6 +73,11 @@ def workers() -> AbstractContextManager[None]:
     return nullcontext() if n == runtime.N_THREADS else runtime.context(n_threads=n)
 
 
+def on_gpu() -> bool:
+    """Whether ndarrays, too, are solved for by a GPU."""
+    return mx.default_device() != mx.Device(mx.cpu)
+
+
 # ---- systems for iterative solvers ---------------------------------------------------------------------------------
 
 
@@ -185,8 +190,8 @@ def _right_hand_side(A: Operator, b: Any) -> Any:
 
 
 def _system(A: Operator, M: Operator | None, x0: Any, b: Any, M2: Operator | None = None) -> System:
-    on_gpu = A.sparse and mx.default_device() != mx.Device(mx.cpu)
-    system = (_on_device if _dense.is_mlx(b) or on_gpu else _on_host)(A, M, b)
+    lazy = _dense.is_mlx(b) or A.sparse and on_gpu()
+    system = (_on_device if lazy else _on_host)(A, M, b)
     system.M2 = M2
     for B in (M, M2):
         if B is not None and B.dtype is not None and B.dtype.kind == "c" and host_dtype(system.b).kind != "c":

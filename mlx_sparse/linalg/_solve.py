@@ -16,6 +16,7 @@ from .._reduce import totals_along
 from ._info import Course, SolverInfo, progress_bar
 from ._operator import Operator, constant, is_traced
 from ._problem import System, make_system, workers
+from ._refine import is_refined, refine_solution
 from ._spaces import space
 from ._vectors import Breakdown
 
@@ -66,6 +67,7 @@ class Options(NamedTuple):
     callback: Callback
     return_info: bool
     progress: bool
+    refine: bool | None = False
 
 
 class Limits(NamedTuple):
@@ -104,13 +106,39 @@ def solve_system(
     """What the public functions of methods for square systems do: (x, info). By default, n rows may take n * `per_row`
     iterations.
     """
-    rtol, atol, maxiter, callback, return_info, progress = options
+    rtol, atol, maxiter, callback, return_info, progress, refine = options
     atol = check_atol(atol)
     M, M2 = (*preconditioners, None)[:2]
     system = make_system(A, M, x0, b, M2)
     limits = Limits(float(rtol), atol, per_row * system.A.shape[0] if maxiter is None else maxiter)
-    found = solve(method, system, limits, callback, progress)
-    return system.finish(found.x), found.told() if return_info else found.info
+    if is_refined(refine, system, b, limits.rtol):
+        found = _refined(method, system, b, x0, limits, callback, progress)
+        x = mx.array(found.x, dtype=mx.float64) if _dense.is_mlx(b) else found.x
+    else:
+        found = solve(method, system, limits, callback, progress)
+        x = system.finish(found.x)
+    return x, found.told() if return_info else found.info
+
+
+def _refined(
+    method: Method, system: System, b: Any, x0: Any, limits: Limits, callback: Callback, progress: bool
+) -> Solution:
+    """The float64 solution as an ndarray, by solves in float32."""
+    if is_traced(system.b, system.x, *system.A.values):
+        raise ValueError("a refined solution has no derivative: solve without refine, or stop the gradient of b and A")
+
+    def corrected(r: mx.array, rtol: float, maxiter: int) -> tuple[mx.array, int]:
+        b = r if system.lazy else _dense.view(r)
+        found = _iterate(method, replace(system, b=b, x=None), Limits(rtol, 0.0, maxiter), None, progress)
+        return _dense.to_mlx(found.x), len(found.history) - 1
+
+    def wide(x: Any) -> np.ndarray:
+        return (_dense.view(x) if _dense.is_mlx(x) else np.asarray(x)).astype(np.float64).reshape(system.b.shape)
+
+    guess = None if system.x is None else wide(system.x if isinstance(x0, str) else x0)
+    found = refine_solution(corrected, system.A.operand, wide(b), guess, limits, callback)
+    reason = "maxiter" if found.info else "converged"
+    return Solution(found.x, found.info, found.codes, found.history, reason)
 
 
 def solve(

@@ -183,6 +183,7 @@ PYBIND11_MODULE(_native, m) {
   sp::bind_assemble(m);
   sp::bind_select(m);
   sp::bind_extrema(m);
+  sp::bind_graph(m);
   sp::bind_lists(m);
   sp::bind_runtime(m);
   sp::bind_indexed_product(m);

@@ -86,6 +86,25 @@ void scatter_columns(const Triangle<T, I>& a, T* x, size_t k, size_t c, size_t f
   });
 }
 
+// All of many columns: rows of x are streamed, entry by entry.
+template <bool conjugate, class T, class I>
+void all_columns(const Triangle<T, I>& a, T* x, size_t k, size_t first, size_t last) {
+  const bool gathers = !a.form.transposed, unit = a.form.unit;
+  auto subtract = [k](T* __restrict to, T value, const T* __restrict from) {
+    for (size_t c = 0; c < k; ++c) to[c] = minus_product(to[c], value, from[c]);
+  };
+  auto row = [=](I j) { return x + static_cast<size_t>(j) * k; };
+  for_slices(a, first, last, [&](size_t i, size_t p, size_t end, T d) {
+    T* mine = x + i * k;
+    if (gathers) for (size_t q = p; q < end; ++q) subtract(mine, conj_of<conjugate>(a.data[q]), row(a.indices[q]));
+    if (!unit) {
+      const Divisor<T> divisor(conj_of<conjugate>(d));
+      for (size_t c = 0; c < k; ++c) mine[c] = divisor(mine[c]);
+    }
+    if (!gathers) for (size_t q = p; q < end; ++q) subtract(row(a.indices[q]), conj_of<conjugate>(a.data[q]), mine);
+  });
+}
+
 template <bool conjugate, class T, class I>
 void solve_slices(const Triangle<T, I>& a, T* x, size_t k, size_t first, size_t last) {
   auto columns = [&](auto width, size_t c) {
@@ -93,6 +112,7 @@ void solve_slices(const Triangle<T, I>& a, T* x, size_t k, size_t first, size_t 
     if (a.form.transposed) scatter_columns<conjugate, W>(a, x, k, c, first, last);
     else gather_columns<conjugate, W>(a, x, k, c, first, last);
   };
+  if (k > 16) return all_columns<conjugate>(a, x, k, first, last);
   size_t c = 0;
   for (; c + 8 <= k; c += 8) columns(std::integral_constant<size_t, 8>{}, c);
   if (c + 4 <= k) { columns(std::integral_constant<size_t, 4>{}, c); c += 4; }
@@ -109,7 +129,9 @@ void cs_solve_triangular(const Triangle<T, I>& a, const Levels<I>* levels, T* x,
     solve_slices<false>(a, x, k, first, last);
   };
   if (levels) return in_levels(*levels, std::max<size_t>(512 / std::max<size_t>(k, 1), 32), slices);
-  constexpr size_t piece = 4096; // between looks for an interrupt; a block of rows that several columns share in the cache
+  // Between looks for an interrupt; and what several passes over columns share in the cache.
+  const size_t steps = (1 + a.nnz() / std::max<size_t>(a.n_major, 1)) * std::max<size_t>(k, 1);
+  const size_t piece = std::clamp<size_t>((size_t{1} << 18) / steps, 1, 4096);
   for (size_t first = 0; first < a.n_major; first += piece) {
     check_interrupt();
     slices(first, std::min(first + piece, a.n_major));

@@ -259,6 +259,16 @@ FUNCTIONS = {
             *(linalg.gcrotmk, linalg.gmres, linalg.lgmres),
         )
     },
+    "linalg.eigs": [lambda A, o: linalg.eigs(A, 1, rng=0)[0], lambda A, o: linalg.eigs(o.D, 1, rng=0)[1]],
+    "linalg.eigsh": [
+        lambda A, o: linalg.eigsh(spd(A), 2, rng=0)[0],
+        lambda A, o: linalg.eigsh(spd(A), 2, rng=0)[1] ** 2,
+        lambda A, o: linalg.eigsh(spd(A), 2, rng=0, sigma=0.3, return_eigenvectors=False),
+        lambda A, o: linalg.eigsh(spd(CONSTANT_CSR), 2, spd(A), rng=0)[0],
+        lambda A, o: linalg.eigsh(spd(CONSTANT_CSR), 2, spd(A), rng=0)[1] ** 2,
+        lambda A, o: linalg.eigsh(o.D + o.D.T, 2, rng=0)[0],
+        lambda A, o: linalg.eigsh(o.D + o.D.T, 2, rng=0)[1] ** 2,
+    ],
     "linalg.expm": [lambda A, o: linalg.expm(A), lambda A, o: linalg.expm(o.D)],
     "linalg.expm_multiply": [
         *solved(linalg.expm_multiply),
@@ -270,7 +280,8 @@ FUNCTIONS = {
     **{
         f"linalg.{make.__name__}": [
             *solved(lambda A, b, make=make: make(spd(A)).solve(b)),
-            *solved(lambda A, b, make=make: make(spd(CONSTANT_CSR)).solve(b, "H")),
+            lambda A, o, make=make: make(spd(CONSTANT_CSR)).solve(o.X, "H"),
+            lambda A, o, make=make: make(spd(CONSTANT_CSR)).solve([o.s, 1.0, 2.0, 3.0]),
             lambda A, o, make=make: make(A).L,
         ]
         for make in (linalg.ilu0, linalg.ichol0)
@@ -285,6 +296,10 @@ FUNCTIONS = {
         for name, make in PRECONDITIONERS.items()
     },
     "linalg.preconditioners.identity": [lambda A, o: linalg.preconditioners.identity(4) @ o.b],
+    "linalg.funm_multiply_krylov": [
+        lambda A, o: linalg.funm_multiply_krylov("exp", A, o.b),
+        lambda A, o: linalg.funm_multiply_krylov("exp", A, np.ones(4)),
+    ],
     "linalg.inv": [lambda A, o: linalg.inv(A.tocsc())],
     "linalg.is_sptriangular": [lambda A, o: linalg.is_sptriangular(A)],
     **{
@@ -303,6 +318,13 @@ FUNCTIONS = {
         lambda A, o: linalg.minres(spd(A), o.b, o.b, rtol=1e-15, shift=0.1)[0],
         lambda A, o: linalg.minres(spd(CONSTANT_CSR), o.b, rtol=1e-15, shift=o.s)[0],
         lambda A, o: linalg.minres(o.D.T @ o.D + mx.eye(4, dtype=mx.float64), o.b, rtol=1e-15)[0],
+    ],
+    "linalg.lanczos": [lambda A, o: linalg.lanczos(spd(A), 2), lambda A, o: linalg.lanczos(o.D + o.D.T, 2)],
+    "linalg.lobpcg": [
+        lambda A, o: linalg.lobpcg(spd(A), mx.eye(4, 2, dtype=mx.float64))[0],
+        lambda A, o: linalg.lobpcg(spd(A), mx.eye(4, 2, dtype=mx.float64))[1] ** 2,
+        lambda A, o: linalg.lobpcg(spd(A), np.eye(4, 2))[0],
+        lambda A, o: linalg.lobpcg(o.D + o.D.T, mx.eye(4, 2, dtype=mx.float64))[0],
     ],
     "linalg.matrix_power": [lambda A, o, n=n: linalg.matrix_power(A, n) for n in (1, 2, 3)],
     "linalg.norm": [
@@ -392,6 +414,12 @@ FUNCTIONS = {
         f"io.{name}": written(lambda f, A: sp.io.save_safetensors(f, {"A": A}), sp.io.load_safetensors)
         for name in ("save_safetensors", "load_safetensors")
     },
+    "linalg.svds": [
+        lambda A, o: linalg.svds(A, 2, rng=0)[1],
+        lambda A, o: (lambda u, s, vh: u @ vh)(*linalg.svds(A, 2, rng=0)),
+        lambda A, o: linalg.svds(A, 2, rng=0, solver="propack", return_singular_vectors=False),
+        lambda A, o: linalg.svds(o.D, 2, rng=0)[1],
+    ],
 }
 # Neither take nor give values of arrays: settings, names of types, arrays of ones and of random numbers.
 EXEMPT = {
@@ -413,6 +441,8 @@ EXEMPT = {
     *("linalg.IncompleteLU", "linalg.IncompleteCholesky", "linalg.preconditioners"),
     *("linalg.preconditioners.Preconditioner", "linalg.preconditioners.from_pyamg"),
     *("csgraph.NegativeCycleError", "csgraph.csgraph_from_masked"),
+    *(f"linalg.{name}" for name in ("ArpackError", "ArpackNoConvergence", "dsolve", "eigen", "interface", "isolve")),
+    "linalg.matfuncs",
 }
 # Zero derivatives that are true: of index arrays, of what is told by the structure, of positions of extremes.
 ZERO_FUNCTIONS = {

@@ -18,7 +18,7 @@ import mlx_sparse as sp
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```python( no-run)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
-PUBLIC = (sp, sp.linalg, sp.csgraph, sp.indexed, sp.io, sp.runtime)
+PUBLIC = (sp, sp.linalg, sp.linalg.preconditioners, sp.csgraph, sp.indexed, sp.io, sp.runtime)
 
 
 @contextlib.contextmanager

@@ -72,6 +72,15 @@ def laplacian(n, dtype):
     return (path - scipy.sparse.diags_array(path.sum(axis=1))).tocsr().astype(dtype)
 
 
+def square(n):
+    """SciPy csr array: the Laplacian of n x n points, most of whose eigenvalues come in pairs."""
+    L, identity = (
+        scipy.sparse.diags_array([-1.0, 2.0, -1.0], offsets=[-1, 0, 1], shape=(n, n)),
+        scipy.sparse.eye_array(n),
+    )
+    return (scipy.sparse.kron(L, identity) + scipy.sparse.kron(identity, L)).tocsr()
+
+
 def vector(n, dtype, seed=1):
     rng = np.random.default_rng(seed)
     v = rng.standard_normal(n)

@@ -106,6 +106,15 @@ class IncompleteLU(_Factors):
     dtype : np.dtype
     L, U : csr_array, shape (n, n)
         The factors: L with a unit diagonal.
+
+    Examples
+    --------
+    >>> import numpy as np, mlx_sparse as sp
+    >>> lu = sp.linalg.ilu0(sp.csr_array([[4.0, 1.0], [2.0, 3.0]]))
+    >>> lu.solve(np.array([5.0, 5.0]))
+    array([1., 1.])
+    >>> lu.solve(np.array([6.0, 4.0]), trans="T")
+    array([1., 1.])
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -155,6 +164,12 @@ class IncompleteCholesky(_Factors):
         Number of stored entries of L.
     dtype : np.dtype
     L : csr_array, shape (n, n)
+
+    Examples
+    --------
+    >>> import numpy as np, mlx_sparse as sp
+    >>> sp.linalg.ichol0(sp.csr_array([[4.0, 2.0], [2.0, 5.0]])).solve(np.array([6.0, 7.0]))
+    array([1., 1.])
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -278,7 +293,7 @@ def ichol0(A: Any) -> IncompleteCholesky:
     array([[2., 0., 0.],
            [1., 2., 0.],
            [0., 1., 2.]])
-    >>> sp.linalg.ichol0(A).solve(np.array([8.0, 15.0, 9.0]))
+    >>> sp.linalg.ichol0(A).solve(np.array([8.0, 14.0, 9.0]))
     array([1., 2., 1.])
     """
     return IncompleteCholesky._of(A)

@@ -112,7 +112,7 @@ class Basis:
     def extend(self, j: int, stop: int) -> int:
         """Columns of H from j on, up to `stop`. The number there are: less where the space is exhausted."""
         while j < stop:
-            j = self._steps(j, stop)
+            j = self.expand(j, stop)
             if j < stop and self.fill(j) == j:  # what is spanned is invariant: go on from elsewhere
                 return j
         return j
@@ -126,7 +126,7 @@ class Basis:
         w = w - alpha * self.V[c]
         return alpha, w, w if self.inner is None else z - alpha * self.BV[c]
 
-    def _steps(self, j: int, stop: int) -> int:
+    def expand(self, j: int, stop: int) -> int:
         """Steps from column j on, until a vector vanishes."""
         for c in range(j, stop):
             w = self.apply(self.V[c], self.BV[c])
@@ -162,13 +162,18 @@ class Basis:
         self.H[c + 1, c] = length
         return True
 
-    def recurrence(self, locked: int) -> Any:
-        """From the row `locked`, orthogonal to those before: count -> (alpha, beta) of so many steps of Lanczos."""
+    def recurrence(self, locked: int, keep: bool = False) -> Any:
+        """From the row `locked`, orthogonal to those before: count -> (alpha, beta) of so many steps of Lanczos.
+
+        With `keep` the vectors become the rows that follow.
+        """
+        made_before = 0
         v, bv = self.V[locked] + 0, None if self.inner is None else self.BV[locked] + 0
         state = [v, bv, None, None, 0.0]  # vector, before it, and the length between
 
         def steps(count: int) -> list[tuple[float, float]]:
-            made = []
+            nonlocal made_before
+            made: list[Any] = []
             v, bv, before, b_before, beta = state
             for _ in range(count):
                 self.products += 1
@@ -180,12 +185,16 @@ class Basis:
                 if before is not None:
                     w = w - beta * before
                     z = w if bv is None else z - beta * b_before
-                _, w, z = self._pass(locked, w, z)
+                if locked:
+                    _, w, z = self._pass(locked, w, z)
                 beta = self._length(w, z)
                 made.append((alpha, beta))
                 before, b_before = v, bv
                 inverse = self._inverse(beta)
                 v, bv = w * inverse, None if bv is None else z * inverse
+                made_before += 1
+                if keep:
+                    self.V[locked + made_before] = v
             state[:] = v, bv, before, b_before, beta
             return self._numbers(made, state)
 
@@ -253,7 +262,7 @@ class LazyBasis(Basis):
         mx.eval(pairs, [x for x in state if _dense.is_mlx(x)])
         return [(alpha.item(), beta.item()) for alpha, beta in pairs]
 
-    def _steps(self, j: int, stop: int) -> int:
+    def expand(self, j: int, stop: int) -> int:
         columns: list[tuple[Any, Any]] = []
         for c in range(j, stop):
             w = self.apply(self.V[c], self.BV[c])

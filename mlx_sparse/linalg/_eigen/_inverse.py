@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,9 @@ def _dense_inverse(A: np.ndarray, M: np.ndarray | None, sigma: Any, dtype: np.dt
     shifted = A - sigma * (np.eye(len(A)) if M is None else M)
     if not np.isfinite(shifted).all():
         raise ValueError("A or M has values that are not finite")
-    factors = scipy.linalg.lu_factor(shifted.astype(dtype), check_finite=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", scipy.linalg.LinAlgWarning)  # an exception follows
+        factors = scipy.linalg.lu_factor(shifted.astype(dtype), check_finite=False)
     if not np.diag(factors[0]).all():
         raise RuntimeError("A - sigma M is singular: sigma is an eigenvalue")
     return lambda x: scipy.linalg.lu_solve(factors, x, check_finite=False)

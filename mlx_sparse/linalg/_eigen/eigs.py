@@ -207,7 +207,7 @@ class _Bound:
         X = X / np.linalg.norm(X, axis=0)
         product = front.product(front.A)
         AX = _of_complex(product, X, front)
-        MX = X if self.inner is None else _of_complex(front.product(front.M), X, front)
+        MX = X if self.inner is None else _of_complex(self.inner, X, front)
         if self._sigma is None:
             w = theta
         elif self._direct:

@@ -89,10 +89,10 @@ def eigsh(
 
     Notes
     -----
-    Thick-restart Lanczos, K. Wu and H. Simon, SIAM J. Matrix Anal. Appl. 22 (2000), with full orthogonalisation. Vectors
+    Thick-restart Lanczos with full orthogonalisation: K. Wu and H. Simon, SIAM J. Matrix Anal. Appl. 22 (2000). Vectors
     are `mx.array` for an `mx.array` `A` or `v0`, and on a GPU, unless something is to be factored; then a restart
-    synchronises once. Else they are ndarrays, and products run on threads. A restart costs ``ncv - k`` products with
-    `A` and about ``4 n ncv^2`` operations.
+    synchronises once. Else they are ndarrays, and products run on threads. A restart costs about ``ncv - k`` products
+    with `A` and ``4 n ncv^2`` operations.
 
     One starting vector sees one copy of a multiple eigenvalue. So when k pairs have converged, what is orthogonal to
     them is searched from a random vector, without orthogonalisation: the largest value there does not reach the
@@ -176,15 +176,16 @@ class _Solution:
         """The operator that is iterated, its inner product, and the way back to eigenvalues of A."""
         front, sigma = self.front, self.sigma
         A = front.product(front.A)
-        mass = None if front.M is None else front.product(front.M)
+        M = None if front.M is None else front.M.constant()
+        mass = None if M is None else front.product(M)
         self.inner = mass
         self.back: Any = lambda theta: theta
         self.A, self.mass = A, mass
         if sigma is None:
-            if mass is None:
+            if M is None:
                 self.apply = lambda v, bv: A(v)
             else:
-                undo = self._given(Minv) or inverse(front.M.constant(), None, 0, front.dtype, self.task.tol)
+                undo = self._given(Minv) or inverse(M, None, 0, front.dtype, self.task.tol)
                 self.apply = lambda v, bv: undo(A(v))
             return
         undo = self._given(OPinv) or inverse(
@@ -216,6 +217,7 @@ class _Solution:
             found = run(basis, task, 0, task.k, task.ncv)
             if found.converged:
                 found = complete(basis, task, found)
+            w: Any
             w, X = self._pairs(basis, found)
             good = found.residuals <= task.allowed(found.values, basis) if not found.converged else None
             if good is None and not (small := self._residuals_are_small(w, X)).all():

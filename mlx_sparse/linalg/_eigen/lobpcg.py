@@ -111,7 +111,7 @@ def lobpcg(
         for name, operator in (("A", A), ("B", B)):
             refuse_traced(operator, f"lobpcg from an ndarray X, with respect to {name},")
         with workers():
-            return _scipy.lobpcg(
+            found = _scipy.lobpcg(
                 _for_scipy(A),
                 X,
                 B=_for_scipy(B),
@@ -125,6 +125,7 @@ def lobpcg(
                 retResidualNormsHistory=retResidualNormsHistory,
                 restartControl=restartControl,
             )
+        return (np.ascontiguousarray(found[0]), np.ascontiguousarray(found[1]), *found[2:])
     if X.ndim != 2:
         raise ValueError("expected rank-2 array for argument X")
     dtype = X.dtype
@@ -178,6 +179,9 @@ class _Block:
         self.A, self.B, self.M = (self._operator(F) for F in (A, B, M))
         if self.A.required is not None:
             check_start(X, self.A.required if self.A.required not in _HALVES else X.dtype)
+        self.a: Any
+        self.b: Any
+        self.m: Any
         self.a, self.b, self.m = (
             None if F is None else F.constant().device(self.dtype) for F in (self.A, self.B, self.M)
         )

@@ -22,6 +22,7 @@ def cg(
     callback: Callback = None,
     return_info: bool = False,
     progress: bool = False,
+    refine: bool | None = None,
 ) -> tuple[Any, Any]:
     """Solve ``A x = b`` for a Hermitian positive definite `A` by the method of conjugate gradients.
 
@@ -37,6 +38,7 @@ def cg(
         Approximate inverse of `A`, Hermitian positive definite.
     {callback}
     {told}
+    {refine}
 
     Returns
     -------
@@ -81,7 +83,7 @@ def cg(
     ----------------------
     {differences}
     """
-    return solve_system(_METHOD, A, b, x0, (M,), Options(rtol, atol, maxiter, callback, return_info, progress))
+    return solve_system(_METHOD, A, b, x0, (M,), Options(rtol, atol, maxiter, callback, return_info, progress, refine))
 
 
 def _start(V: Any, x: Any, r: Any) -> tuple[Any, ...]:

@@ -22,6 +22,7 @@ def cgs(
     callback: Callback = None,
     return_info: bool = False,
     progress: bool = False,
+    refine: bool | None = None,
 ) -> tuple[Any, Any]:
     """Solve ``A x = b`` for a square `A` by the method of conjugate gradients squared.
 
@@ -38,6 +39,7 @@ def cgs(
         Approximate inverse of `A`.
     {callback}
     {told}
+    {refine}
 
     Returns
     -------
@@ -72,7 +74,7 @@ def cgs(
     Several right-hand sides are solved at once. float16 and bfloat16 systems are solved in float32. Whether a method
     has broken down is judged relative to the first residual, so that it does not depend on the scale of `b`.
     """
-    return solve_system(_METHOD, A, b, x0, (M,), Options(rtol, atol, maxiter, callback, return_info, progress))
+    return solve_system(_METHOD, A, b, x0, (M,), Options(rtol, atol, maxiter, callback, return_info, progress, refine))
 
 
 def _start(V: Any, x: Any, r: Any) -> tuple[Any, ...]:

@@ -34,6 +34,7 @@ def gcrotmk(
     truncate: str = "oldest",
     return_info: bool = False,
     progress: bool = False,
+    refine: bool | None = None,
 ) -> tuple[Any, Any]:
     """Solve ``A x = b`` by flexible GCROT(m, k): GMRES cycles orthogonal to what the last ones have minimised already.
 
@@ -62,6 +63,7 @@ def gcrotmk(
     truncate : {"oldest", "smallest"}
         Which pairs go when there are too many: the oldest, or by their singular values those that a cycle needed least.
     {told in cycles}
+    {refine}
 
     Returns
     -------
@@ -110,7 +112,7 @@ def gcrotmk(
         discard=discard_C,
         smallest=truncate == "smallest",
     )
-    options = Options(rtol, atol, maxiter, callback, return_info, progress)
+    options = Options(rtol, atol, maxiter, callback, return_info, progress, refine)
     return solve_system(Restarted(method, CU), A, b, x0, (M,), options)
 
 

@@ -31,6 +31,7 @@ def gmres(
     callback_type: str | None = None,
     return_info: bool = False,
     progress: bool = False,
+    refine: bool | None = None,
 ) -> tuple[Any, Any]:
     """Solve ``A x = b`` by restarted generalised minimal residuals, GMRES(restart).
 
@@ -56,6 +57,7 @@ def gmres(
         `b`; of several right-hand sides an array of them. "legacy", the default, which warns: as "pr_norm", and
         `maxiter` counts inner iterations. Without a callback this has no effect.
     {told in cycles}
+    {refine}
 
     Returns
     -------
@@ -111,7 +113,7 @@ def gmres(
     if restart is not None and restart < 1:
         raise ValueError(f"restart must be positive; got {restart}")
     method = Restarted(partial(_cycles, steps=20 if restart is None else restart, kind=callback and kind))
-    return solve_system(method, A, b, x0, (M,), Options(rtol, atol, maxiter, callback, return_info, progress))
+    return solve_system(method, A, b, x0, (M,), Options(rtol, atol, maxiter, callback, return_info, progress, refine))
 
 
 def _cycles(problem: Column, steps: int, kind: Any) -> Generator[Any, None, tuple[Any, int, str]]:

@@ -33,6 +33,7 @@ def lgmres(
     prepend_outer_v: bool = False,
     return_info: bool = False,
     progress: bool = False,
+    refine: bool | None = None,
 ) -> tuple[Any, Any]:
     """Solve ``A x = b`` by LGMRES: restarted GMRES whose cycles also search along the steps of the last ones.
 
@@ -62,6 +63,7 @@ def lgmres(
     prepend_outer_v : bool
         Whether the kept vectors come before the Krylov vectors, not after them.
     {told in cycles}
+    {refine}
 
     Returns
     -------
@@ -102,7 +104,7 @@ def lgmres(
     written once, at the end.
     """
     method = partial(_cycles, steps=inner_m, keep=outer_k, products=store_outer_Av, before=prepend_outer_v)
-    options = Options(rtol, atol, maxiter, callback, return_info, progress)
+    options = Options(rtol, atol, maxiter, callback, return_info, progress, refine)
     return solve_system(Restarted(method, outer_v), A, b, x0, (M,), options)
 
 

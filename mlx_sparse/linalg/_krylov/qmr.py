@@ -23,6 +23,7 @@ def qmr(
     callback: Callback = None,
     return_info: bool = False,
     progress: bool = False,
+    refine: bool | None = None,
 ) -> tuple[Any, Any]:
     """Solve ``A x = b`` for a square `A` by the method of quasi-minimal residuals.
 
@@ -40,6 +41,7 @@ def qmr(
         needed too.
     {callback}
     {told}
+    {refine}
 
     Returns
     -------
@@ -77,7 +79,9 @@ def qmr(
     Several right-hand sides are solved at once. float16 and bfloat16 systems are solved in float32. Breakdowns
     are judged relative to the sizes of `A` and `b`.
     """
-    return solve_system(_METHOD, A, b, x0, (M1, M2), Options(rtol, atol, maxiter, callback, return_info, progress))
+    return solve_system(
+        _METHOD, A, b, x0, (M1, M2), Options(rtol, atol, maxiter, callback, return_info, progress, refine)
+    )
 
 
 def _start(V: Any, x: Any, r: Any) -> tuple[Any, ...]:

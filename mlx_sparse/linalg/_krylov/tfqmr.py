@@ -23,6 +23,7 @@ def tfqmr(
     show: bool = False,
     return_info: bool = False,
     progress: bool = False,
+    refine: bool | None = None,
 ) -> tuple[Any, Any]:
     """Solve ``A x = b`` for a square `A` by the transpose-free method of quasi-minimal residuals.
 
@@ -42,6 +43,7 @@ def tfqmr(
     show : bool
         Print how the iteration ended.
     {told}
+    {refine}
 
     Returns
     -------
@@ -79,7 +81,7 @@ def tfqmr(
     """
     A = as_operator(A)
     limit = min(10_000, 10 * A.shape[0]) if maxiter is None else maxiter
-    x, found = solve_system(_METHOD, A, b, x0, (M,), Options(rtol, atol, limit, callback, True, progress))
+    x, found = solve_system(_METHOD, A, b, x0, (M,), Options(rtol, atol, limit, callback, True, progress, refine))
     if show and found.info >= 0:
         how = "converged due to reach TOL" if found.converged else "not converged due to reach MAXIT"
         print(f"TFQMR: Linear solve {how} iterations {found.iterations}")

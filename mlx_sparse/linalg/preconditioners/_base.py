@@ -31,6 +31,13 @@ class Preconditioner(LinearOperator):
         Whether products with an `mx.array` are lazy and stay in MLX; else they are computed on ndarrays.
     shape, dtype, T, H
         As of any `LinearOperator`; `dtype` is NumPy's dtype of what it is made of. Products follow their operand.
+
+    Examples
+    --------
+    >>> import numpy as np, mlx_sparse as sp
+    >>> M = sp.linalg.preconditioners.jacobi(sp.csr_array([[4.0, 1.0], [1.0, 2.0]]))
+    >>> M.kind, M.is_hermitian, M.on_device
+    ('jacobi', True, True)
     """
 
     on_device = True

@@ -1,0 +1,118 @@
+// Shortest paths where no edge is of negative length.
+#pragma once
+
+#include <algorithm>
+#include <limits>
+#include <memory>
+#include <vector>
+
+#include "../interrupt.h"
+#include "view.h"
+
+namespace sp {
+
+// What a search writes: distance, previous node and source of every node. before and source may be null. What is not reached
+// is infinite, and -9999.
+template <class D>
+struct PathsOut {
+  D* distance;
+  int32_t *before, *source;
+};
+
+// One worker's searches. E. W. Dijkstra, Numerische Mathematik 1 (1959), with a heap of four children a node (D. B. Johnson,
+// Information Processing Letters 4, 1975) in which keys decrease in place. Cost: O((E + N) log N) a search.
+//
+// A distance is the least over all paths of sums from the source on, so it does not depend on the order of equal keys; which
+// of several shortest paths is given does.
+template <class D, class I>
+class Dijkstra {
+ public:
+  Dijkstra(const std::vector<CsView<D, I>>& graphs, bool unweighted)
+      : graphs_(graphs), unweighted_(unweighted), n_(graphs[0].n_major), place_(new int32_t[n_]) {}
+
+  // From several nodes at once: to each node from the nearest of them.
+  void run(const int64_t* first, const int64_t* last, D limit, PathsOut<D> out) {
+    constexpr int32_t none = -9999;
+    std::fill_n(out.distance, n_, kFar);
+    std::fill_n(place_.get(), n_, kUnseen);
+    if (out.before) std::fill_n(out.before, n_, none);
+    if (out.source) std::fill_n(out.source, n_, none);
+    heap_.clear();
+    for (; first != last; ++first) {
+      const auto s = static_cast<int32_t>(*first);
+      if (place_[s] != kUnseen) continue;
+      out.distance[s] = 0;
+      if (out.source) out.source[s] = s;
+      push(s, 0);
+    }
+    Watch watch;
+    while (!heap_.empty()) {
+      const auto [key, v] = pop();
+      for (const auto& g : graphs_) {
+        watch(8 * (g.end(v) - g.begin(v)) + 16);
+        for (size_t e = g.begin(v), end = g.end(v); e < end; ++e) {
+          const auto w = static_cast<int32_t>(g.indices[e]);
+          const D next = key + (unweighted_ ? D{1} : g.data[e]);
+          // An edge of infinite length leads somewhere, too.
+          if (!(next < out.distance[w]) && (next < kFar || place_[w] != kUnseen)) continue;
+          if (!(next <= limit) || place_[w] == kDone) continue;
+          out.distance[w] = next;
+          if (out.before) out.before[w] = v;
+          if (out.source) out.source[w] = out.source[v];
+          if (place_[w] == kUnseen) push(w, next); else up(place_[w], {next, w});
+        }
+      }
+    }
+  }
+
+ private:
+  struct Entry {
+    D key;
+    int32_t node;
+  };
+  static constexpr int32_t kUnseen = -1, kDone = -2;
+  static constexpr D kFar = std::numeric_limits<D>::infinity();
+
+  void put(size_t i, Entry x) {
+    heap_[i] = x;
+    place_[x.node] = static_cast<int32_t>(i);
+  }
+  void push(int32_t v, D key) {
+    heap_.push_back({key, v});
+    up(heap_.size() - 1, {key, v});
+  }
+  void up(size_t i, Entry x) {
+    while (i > 0 && x.key < heap_[(i - 1) / 4].key) {
+      put(i, heap_[(i - 1) / 4]);
+      i = (i - 1) / 4;
+    }
+    put(i, x);
+  }
+  Entry pop() {
+    const Entry top = heap_[0], x = heap_.back();
+    heap_.pop_back();
+    place_[top.node] = kDone;
+    const size_t n = heap_.size();
+    if (n == 0) return top;
+    size_t i = 0;
+    for (size_t child; (child = 4 * i + 1) < n;) {
+      size_t least = child;
+      for (size_t c = child + 1, end = std::min(n, child + 4); c < end; ++c) {
+        if (heap_[c].key < heap_[least].key) least = c;
+      }
+      if (!(heap_[least].key < x.key)) break;
+      put(i, heap_[least]);
+      i = least;
+    }
+    put(i, x);
+    return top;
+  }
+
+  const std::vector<CsView<D, I>>& graphs_;
+  bool unweighted_;
+  size_t n_;
+  std::unique_ptr<int32_t[]> place_; // in the heap
+  std::vector<Entry> heap_;
+};
+
+} // namespace sp

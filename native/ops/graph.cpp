@@ -1,0 +1,135 @@
+#include "ops/graph.h"
+
+#include "kernels/breadth_first.h"
+#include "kernels/components.h"
+#include "kernels/dijkstra.h"
+#include "kernels/scan.h"
+#include "kernels/spanning_tree.h"
+
+namespace sp {
+
+namespace {
+
+// f(Tag<D>, Tag<I>) over the types of weights and indices.
+template <class F>
+decltype(auto) with_weights(const Compressed& a, F&& f) {
+  return with_index(a.indices, [&](auto i) {
+    if (a.data.dtype() == mx::float32) return f(Tag<float>{}, i);
+    if (a.data.dtype() == mx::float64) return f(Tag<double>{}, i);
+    throw std::invalid_argument("weights must be of float32 or float64");
+  });
+}
+
+std::vector<Compressed> evaluated_all(const std::vector<Compressed>& graphs) {
+  std::vector<Compressed> all;
+  for (const auto& g : graphs) all.push_back(evaluated(g));
+  return all;
+}
+
+template <class I>
+CsPattern<I> graph_of(const Compressed& a) { return pattern_of<I>(pattern(a), a.n_major()); }
+
+int count_of(int64_t n) { return to_dim(n); }
+
+} // namespace
+
+std::tuple<int64_t, mx::array> connected_components(const Compressed& graph, bool strong) {
+  const auto a = evaluated(graph);
+  auto label = fresh({count_of(static_cast<int64_t>(a.n_major()))}, mx::int32);
+  const int64_t n = with_index(a.indices, [&](auto i) {
+    const auto g = graph_of<typename decltype(i)::type>(a);
+    return strong ? strong_components(g, out_ptr<int32_t>(label)) : weak_components(g, out_ptr<int32_t>(label));
+  });
+  return {n, label};
+}
+
+std::tuple<mx::array, mx::array> breadth_first(const std::vector<Compressed>& given, int64_t start) {
+  const auto graphs = evaluated_all(given);
+  const int n = count_of(static_cast<int64_t>(graphs[0].n_major()));
+  auto order = fresh({n}, mx::int32), before = fresh({n}, mx::int32);
+  std::fill_n(out_ptr<int32_t>(before), n, -9999);
+  const auto found = with_index(graphs[0].indices, [&](auto i) {
+    using I = typename decltype(i)::type;
+    std::vector<CsPattern<I>> all;
+    for (const auto& g : graphs) all.push_back(graph_of<I>(g));
+    return breadth_first(all, static_cast<size_t>(start), out_ptr<int32_t>(order), out_ptr<int32_t>(before));
+  });
+  if (found == static_cast<size_t>(n)) return {order, before};
+  auto met = fresh({static_cast<int>(found)}, mx::int32);
+  std::copy_n(out_ptr<int32_t>(order), found, out_ptr<int32_t>(met));
+  return {met, before};
+}
+
+std::tuple<mx::array, std::optional<mx::array>, std::optional<mx::array>> dijkstra(const std::vector<Compressed>& given,
+                                                                                   Places sources, bool unweighted,
+                                                                                   double limit, bool nearest, bool before) {
+  const auto graphs = evaluated_all(given);
+  const int n = count_of(static_cast<int64_t>(graphs[0].n_major()));
+  const auto dtype = graphs[0].data.dtype();
+  const mx::Shape shape = nearest ? mx::Shape{n} : mx::Shape{count_of(static_cast<int64_t>(sources.n)), n};
+  auto distance = fresh(shape, dtype);
+  std::optional<mx::array> previous, source;
+  if (before) previous = fresh(shape, mx::int32);
+  if (before && nearest) source = fresh(shape, mx::int32);
+  with_weights(graphs[0], [&](auto d, auto i) {
+    using D = typename decltype(d)::type;
+    using I = typename decltype(i)::type;
+    std::vector<CsView<D, I>> all;
+    for (const auto& g : graphs) all.push_back({graph_of<I>(g), ptr<D>(g.data)});
+    auto out = [&](size_t row) -> PathsOut<D> {
+      const size_t at = row * static_cast<size_t>(n);
+      return {out_ptr<D>(distance) + at, previous ? out_ptr<int32_t>(*previous) + at : nullptr,
+              source ? out_ptr<int32_t>(*source) + at : nullptr};
+    };
+    const size_t rows = nearest ? 1 : sources.n, each = nearest ? sources.n : 1;
+    if (n == 0 || rows == 0) return;
+    // A worker takes the next source when it is done with one: some searches end early.
+    std::atomic<size_t> next{0};
+    const size_t work = 16 * rows * (all[0].nnz() + static_cast<size_t>(n));
+    const int parts = plan_parts(work, static_cast<int>(std::min<size_t>(rows, 1024)));
+    run_parts(parts, [&](int) {
+      Dijkstra<D, I> search(all, unweighted);
+      for (size_t row; (row = next.fetch_add(1)) < rows;) {
+        check_interrupt();
+        search.run(sources.at + row * each, sources.at + (row + 1) * each, static_cast<D>(limit), out(row));
+      }
+    });
+  });
+  return {distance, previous, source};
+}
+
+Compressed spanning_forest(const Compressed& graph) {
+  const auto a = evaluated(graph);
+  return with_weights(a, [&](auto t, auto i) {
+    using T = typename decltype(t)::type;
+    using I = typename decltype(i)::type;
+    const CsView<T, I> view{graph_of<I>(a), ptr<T>(a.data)};
+    const size_t nnz = view.nnz(), n = view.n_major;
+    std::unique_ptr<bool[]> kept(new bool[nnz]);
+    SpanningForest<T, I>(view).run(kept.get());
+    auto indptr = fresh({static_cast<int>(n) + 1}, a.indices.dtype());
+    I* rows = out_ptr<I>(indptr);
+    const int parts = plan_parts(nnz + n);
+    auto each = [&](size_t lo, size_t hi, auto&& f) {
+      for (size_t u = lo; u < hi; ++u) {
+        for (size_t e = view.begin(u); e < view.end(u); ++e) {
+          if (kept[e] && view.data[e] != T{0}) f(u, e);
+        }
+      }
+    };
+    std::fill_n(rows, n + 1, I{0});
+    parallel_for(n, parts, [&](size_t lo, size_t hi) { each(lo, hi, [&](size_t u, size_t) { ++rows[u + 1]; }); });
+    const int total = count_of(static_cast<int64_t>(lengths_to_indptr(n, rows)));
+    auto indices = fresh({total}, a.indices.dtype()), data = fresh({total}, a.data.dtype());
+    parallel_for(n, parts, [&](size_t lo, size_t hi) {
+      size_t at = static_cast<size_t>(rows[lo]);
+      each(lo, hi, [&](size_t, size_t e) {
+        out_ptr<I>(indices)[at] = view.indices[e];
+        out_ptr<T>(data)[at++] = view.data[e];
+      });
+    });
+    return Compressed{data, indices, indptr};
+  });
+}
+
+} // namespace sp

@@ -1,0 +1,29 @@
+// Searches in graphs: a compressed array is a graph, its entries the edges from their slice to their minor index. Where
+// edges go both ways and stand once, a list of two holds the array and its transpose.
+#pragma once
+
+#include <optional>
+#include <tuple>
+#include <vector>
+
+#include "ops/sized.h"
+#include "ops/spans.h"
+
+namespace sp {
+
+// (how many connected components, each node's)
+std::tuple<int64_t, mx::array> connected_components(const Compressed& graph, bool strong);
+
+// (nodes in the order in which they are met, the node from which each node is met or -9999)
+std::tuple<mx::array, mx::array> breadth_first(const std::vector<Compressed>& graphs, int64_t start);
+
+// (distances, previous nodes, sources): (sources, nodes) each, or (nodes) from the nearest one; the last two where they are
+// asked for. In the dtype of the weights, float32 or float64, of which none is negative.
+std::tuple<mx::array, std::optional<mx::array>, std::optional<mx::array>> dijkstra(const std::vector<Compressed>& graphs,
+                                                                                   Places sources, bool unweighted,
+                                                                                   double limit, bool nearest, bool before);
+
+// The entries of the minimum spanning forest of a graph whose edges go both ways, less those of weight zero.
+Compressed spanning_forest(const Compressed& graph);
+
+} // namespace sp
