@@ -15,8 +15,6 @@ from . import _dense, _dtypes
 class reflecting:
     """What answers ``x OP self`` for an `mx.array` x, which by itself refuses what it does not know."""
 
-    __slots__ = ()
-
 
 class _interoperable(reflecting):
     """For every format, over its buffers."""

@@ -313,7 +313,7 @@ class _CustomLinearOperator(LinearOperator):
 
 
 def _is_parameter(leaf: Any) -> bool:
-    return _dense.is_mlx(leaf) and mx.issubdtype(leaf.dtype, mx.inexact)
+    return _dense.is_mlx(leaf) and not _dense.is_wide(leaf) and mx.issubdtype(leaf.dtype, mx.inexact)
 
 
 class _Combined(LinearOperator):

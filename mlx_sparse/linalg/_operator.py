@@ -140,6 +140,9 @@ class _Sparse(Operator):
         self.values = (self.operand._data,)
         self.required = self.operand._data.dtype
 
+    def __reduce__(self) -> Any:
+        return _Sparse, (self.operand,)  # a dtype of MLX's cannot be pickled
+
     def _bound(self, dtype: Any) -> Any:
         A = self.operand.tocsr() if self.operand.format == "coo" else self.operand
         return A if dtype is None else A.astype(dtype, copy=False)

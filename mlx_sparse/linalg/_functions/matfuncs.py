@@ -66,7 +66,7 @@ def inv(A: Any) -> Any:
     fixed = operator.constant().operand
     solve, _ = factor(host_form(fixed, dtype))
     X = solve_sparse(fixed, _scipy_sparse.eye_array(n, dtype=dtype, format="csc"), solve, dtype)
-    if not is_traced(operator.values):
+    if not is_traced(*operator.values):
         return X
     dense = host_inverse_product(operator, mx.eye(n).astype(_dtypes.mlx_dtype(dtype)), solve, dtype)
     return X._with_data(dense[X.tocoo(copy=False)._coords])
