@@ -56,17 +56,16 @@ py::array solve_numpy(const TriangleForm& form, const Compressed& given, const p
   HostTriangle t{form, evaluated(given), levels_of(levels)};
   check_triangle(t, b.shape(0));
   py::array x(b.dtype(), std::vector<py::ssize_t>(b.shape(), b.shape() + b.ndim()));
-  std::memcpy(x.mutable_data(), b.data(), static_cast<size_t>(b.nbytes()));
-  const size_t k = b.ndim() == 2 ? static_cast<size_t>(b.shape(1)) : 1;
+  const size_t k = b.ndim() == 2 ? static_cast<size_t>(b.shape(1)) : 1, bytes = static_cast<size_t>(b.nbytes());
+  const void* from = b.data();
   void* to = x.mutable_data();
-  if (t.a.data.size() * k < kSerialWork) {
+  auto solve = [&] {
+    std::memcpy(to, from, bytes);
     solve_triangular_host(t, to, k);
-  } else {
-    without_lock([&] {
-      solve_triangular_host(t, to, k);
-      return true;
-    });
-  }
+    return true;
+  };
+  if ((t.a.data.size() + t.a.n_major()) * k < kSerialWork) solve();
+  else without_lock(solve);
   return x;
 }
 

@@ -1,6 +1,7 @@
 """Preconditioners: what they are, in every solver that takes them, in both namespaces; their adjoints; bad input."""
 
 import pickle
+import threading
 
 import mlx.core as mx
 import numpy as np
@@ -97,6 +98,23 @@ def test_operands_of_other_dtypes(name):
         np.testing.assert_allclose(np.asarray(y), expected, rtol=0, atol=bound("f") * abs(expected).max())
     assert (M @ np.arange(N)).dtype == np.float64
     assert (M @ mx.ones(N, dtype=mx.float16)).dtype == mx.float32
+
+
+@each
+def test_any_thread_may_use_them(name):
+    M, _ = made(name, "d")
+    x = mx.array(vector(N, "f"))
+    found = []
+
+    def begin():
+        M @ x  # which stays pending
+        found.append(np.array(M.H @ x))
+
+    thread = threading.Thread(target=begin)
+    thread.start()
+    thread.join()
+    np.testing.assert_allclose(np.array(M.H @ x), found[0], rtol=1e-5, atol=1e-6)
+    assert np.isfinite(np.array(M @ x)).all()
 
 
 @each

@@ -57,7 +57,7 @@ WORK = {
     "kron": ("A = random_csr(9, 3); B = random_csr(1500, 4)", "sp.kron(B, B, format='csr')"),
     "ilu0": ("A = random_csr(60000, 40) + 99 * sp.eye_array(60000)", "sp.linalg.ilu0(A)"),
     "spsolve_triangular": (
-        "A = sp.tril(random_csr(60000, 40) + 99 * sp.eye_array(60000), format='csr'); X = np.ones((60000, 300))",
+        "A = sp.tril(random_csr(60000, 40) + 99 * sp.eye_array(60000), format='csr'); X = np.ones((60000, 100))",
         "sp.linalg.spsolve_triangular(A, X)",
     ),
     "expm_multiply": ("A = random_csr(60000, 10); X = np.ones((60000, 20))", "sp.linalg.expm_multiply(A * -0.9, X)"),

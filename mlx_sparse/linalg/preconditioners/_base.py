@@ -8,11 +8,11 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from ... import _dense, _dtypes
+from ... import _dense, _dtypes, _native
 from ..._base import as_sparse, issparse
 from ..._csr import csr_array
 from .._interface import LinearOperator
-from .._operator import Operator
+from .._operator import Operator, as_operator
 from .._problem import float_dtype, host_dtype, inexact, refuse_traced, require_square
 
 Product = Callable[[Any], Any]
@@ -166,6 +166,15 @@ def real_number(x: Any, name: str) -> float:
     if not np.isfinite(found):
         raise ValueError(f"{name} must be finite; got {x!r}")
     return found
+
+
+def bound(front: Operator, lazy: bool, dtype: Any) -> Product:
+    """The products of an operator. What is cast for them is evaluated: they are kept, and any thread may make them."""
+    if lazy and front.sparse and front.values is not None and front.values.dtype != dtype:
+        A = front.operand.astype(dtype)
+        _native.settle([A._data])
+        front = as_operator(A)
+    return front.device(dtype) if lazy else front.host(dtype)
 
 
 def constants(x: np.ndarray, lazy: bool, dtype: Any) -> Any:

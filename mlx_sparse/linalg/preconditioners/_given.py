@@ -11,7 +11,7 @@ from ..._base import as_sparse, issparse
 from .._interface import LinearOperator, aslinearoperator
 from .._operator import Operator, as_operator
 from .._problem import float_dtype, refuse_traced, require_square
-from ._base import Preconditioner, Product, constants, matrix
+from ._base import Preconditioner, Product, bound, constants, matrix
 from ._factored import exact, from_factorized
 from ._sweeps import polynomial, ritz_values
 
@@ -24,8 +24,7 @@ class _Given(Preconditioner):
         self._given, self.on_device = front, not front.on_host
 
     def _bind(self, lazy: bool, dtype: Any, adjoint: bool) -> Product:
-        front = self._given.H if adjoint else self._given
-        return front.device(dtype) if lazy else front.host(dtype)
+        return bound(self._given.H if adjoint else self._given, lazy, dtype)
 
 
 def aspreconditioner(M: Any, A: Any = None, *, assume_inverse: bool = True) -> Preconditioner:
@@ -129,14 +128,10 @@ class _Multigrid(Preconditioner):
         self._levels, self._coarsest, self._degree = levels, coarsest, degree
 
     def _bind(self, lazy: bool, dtype: Any, adjoint: bool) -> Product:
-        def bound(B: Any) -> Product:
-            front = as_operator(B)
-            return front.device(dtype) if lazy else front.host(dtype)
-
         levels = []
-        for A, P, R, (low, high) in self._levels:
-            product = bound(A)
-            levels.append((product, bound(P), bound(R), polynomial(product, low, high, self._degree)))
+        for *parts, (low, high) in self._levels:
+            A, P, R = (bound(as_operator(part), lazy, dtype) for part in parts)
+            levels.append((A, P, R, polynomial(A, low, high, self._degree)))
         coarsest = constants(self._coarsest, lazy, dtype)
 
         def cycle(b: Any, level: int) -> Any:

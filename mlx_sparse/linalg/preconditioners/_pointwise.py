@@ -13,7 +13,7 @@ from ..._base import issparse
 from ..._bsr import bsr_array
 from .._operator import as_operator
 from .._problem import float_dtype, refuse_traced, require_square
-from ._base import Preconditioner, Product, check_diagonal, constants, diagonal_of, matrix, real_number
+from ._base import Preconditioner, Product, bound, check_diagonal, constants, diagonal_of, matrix, real_number
 
 
 class _Scaling(Preconditioner):
@@ -160,8 +160,7 @@ class _Blocks(Preconditioner):
 
     def _bind(self, lazy: bool, dtype: Any, adjoint: bool) -> Product:
         front = as_operator(self._blocks)
-        front = front.H if adjoint else front
-        return front.device(dtype) if lazy else front.host(dtype)
+        return bound(front.H if adjoint else front, lazy, dtype)
 
 
 def block_jacobi(A: Any, block_size: int | None = None) -> Preconditioner:

@@ -15,7 +15,7 @@ from ..._extract import tril, triu
 from .._direct.substitution import Substitution
 from .._operator import Operator, as_operator
 from .._problem import float_dtype, refuse_traced, require_square
-from ._base import Preconditioner, Product, check_diagonal, constants, diagonal_of, matrix, real_number
+from ._base import Preconditioner, Product, bound, check_diagonal, constants, diagonal_of, matrix, real_number
 
 _STEPS = 20  # of Lanczos' method, which bounds a spectrum
 _SEED = 20
@@ -91,8 +91,7 @@ class _Chebyshev(Preconditioner):
         self.on_device = not A.on_host
 
     def _bind(self, lazy: bool, dtype: Any, adjoint: bool) -> Product:
-        A = self._matrix.device(dtype) if lazy else self._matrix.host(dtype)
-        return polynomial(A, self.lambda_min, self.lambda_max, self.degree)
+        return polynomial(bound(self._matrix, lazy, dtype), self.lambda_min, self.lambda_max, self.degree)
 
 
 def polynomial(A: Product, low: float, high: float, degree: int) -> Product:
