@@ -297,16 +297,16 @@ def _better_exists(basis: Basis, task: Task, locked: int, found: Outcome, low: f
     """
     slack = _slack(basis, task, found)
     near = math.sqrt(basis.eps) * basis.scale
-    need = math.log(1.648 * math.sqrt(basis.n) / 1e-8)
-    steps, checked = 0, 0
+    need = math.log(1.648 * math.sqrt(basis.n) / 1e-5)
+    steps = 0
     course = _course(basis, locked)
     alphas: list[float] = []
     betas: list[float] = []
     most = 20 * task.ncv * (found.restarts + 10)
     while steps < most:
-        checked = max(10, checked + checked // 4)
+        count = max(8, steps // 4)
         ended = False
-        for alpha, beta in course(checked):
+        for alpha, beta in course(count):
             alphas.append(alpha)
             betas.append(beta)
             ended = not beta > 8 * basis.eps * basis.scale
