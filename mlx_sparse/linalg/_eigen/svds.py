@@ -87,8 +87,9 @@ def svds(
     Notes
     -----
     Lanczos with thick restarts (see `eigsh`) on A^H A, or on A A^H if m < n, then a singular value decomposition of A
-    times the vectors found. Over ndarrays csr and csc arrays are transposed once, into a second copy. Multiple singular values come with all copies. Residuals are near the rounding of the
-    largest singular value s1; those of values near s are larger by s1 / s, as those of everything that squares A.
+    times the vectors found. Over ndarrays csr and csc arrays are transposed once, into a second copy. Multiple singular
+    values come with all copies. Residuals are near the rounding of the largest singular value s1; those of values near
+    s are larger by s1 / s, as those of everything that squares A.
 
     `u`, `s` and `vh` can be differentiated with respect to the values of `A`, as the results of `eigsh`, with "arpack".
 
