@@ -16,8 +16,17 @@ from .._interface import LinearOperator
 from .._krylov.gmres import gmres
 from .._operator import Matrix, Operator, Product
 
+# Pivots stay on the diagonal where they are not small: less fill, and solves that are as much faster.
+_SYMMETRIC: dict[str, Any] = {
+    "permc_spec": "MMD_AT_PLUS_A",
+    "diag_pivot_thresh": 0.1,
+    "options": {"SymmetricMode": True},
+}
 
-def inverse(A: Operator, M: Operator | None, sigma: Any, dtype: np.dtype, tol: float) -> Product:
+
+def inverse(
+    A: Operator, M: Operator | None, sigma: Any, dtype: np.dtype, tol: float, hermitian: bool = False
+) -> Product:
     """x -> (A - sigma M)^-1 x over ndarrays of `dtype`, with M the identity if it is None.
 
     Sparse arrays are factored by `splu`, dense ones by LAPACK. What only has products is solved for by `gmres`.
@@ -39,7 +48,7 @@ def inverse(A: Operator, M: Operator | None, sigma: Any, dtype: np.dtype, tol: f
         shift = eye_array(S.shape[0], dtype=dtype) if M is None else as_sparse(M.operand)
         S = S - (shift * dtype.type(sigma)).astype(dtype, copy=False)
     S = S.tocsc()
-    lu = splu(S)
+    lu = splu(S, **_SYMMETRIC) if hermitian else splu(S)
     return lambda x: lu.solve(np.ascontiguousarray(x).astype(dtype, copy=False))
 
 

@@ -145,9 +145,17 @@ def integer(name: str, value: Any) -> int:
 
 
 def make_task(
-    front: Front, k: int, which: Any, ncv: Any, maxiter: Any, tol: Any, accepted: Sequence[str], hermitian: bool
+    front: Front,
+    k: int,
+    which: Any,
+    ncv: Any,
+    maxiter: Any,
+    tol: Any,
+    accepted: Sequence[str],
+    hermitian: bool,
+    room: int,
 ) -> Task:
-    """Check the arguments that say what is wanted."""
+    """Check the arguments that say what is wanted; `room` is how many vectors are kept at least where `ncv` is None."""
     n = front.n
     if which not in accepted:
         raise ValueError(f"which must be one of {' '.join(accepted)}; got {which!r}")
@@ -158,7 +166,7 @@ def make_task(
         raise ValueError(f"tol must be a finite number; got {tol!r}")
     extra = 0 if hermitian else 1  # for the other half of a pair
     if ncv is None:
-        ncv = n if n <= 64 else min(n, max(2 * k + 1, 30))
+        ncv = n if n <= 64 else min(n, max(2 * k + 1, room))
     else:
         ncv = min(integer("ncv", ncv), n)
         if ncv <= k + extra:

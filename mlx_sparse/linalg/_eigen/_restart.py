@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -118,7 +118,8 @@ def run(
 
 
 def _kept(wanted: int, done: int, window: int) -> int:
-    return wanted + 2 + min(done, (window - wanted) // 2)
+    least = window // 2 if wanted == 1 else window // 3  # few alone would make slow work of a cluster
+    return max(wanted + min(2 + done, (window - wanted) // 2), least)
 
 
 class _Hermitian:
@@ -210,15 +211,16 @@ def complete(basis: Basis, task: Task, found: Outcome) -> Outcome:
     while not found.everything and size < basis.n and tries < 2 * task.k + 10:
         tries += 1
         if task.hermitian and (ends := _ends(task, found, _slack(basis, task, found))) is not None:
-            if not _better_exists(basis, task, size, found, *ends):
+            side = _better_side(basis, task, size, found, *ends)
+            if side is None:
                 return found
-            verdict = None
+            search, verdict = replace(task, which=side), None
         else:
-            verdict = _Verdict(basis, task, found, 2 * found.restarts + 10)
+            search, verdict = task, _Verdict(basis, task, found, 2 * found.restarts + 10)
         if basis.fill(size) == size:
             return found
         window = min(task.ncv, basis.m - size, basis.n - size)
-        more = run(basis, task, size, 1, window, verdict)
+        more = run(basis, search, size, 1, window, verdict)
         if verdict is not None and (not more.converged or not verdict.better(more.values[0])):
             return found
         if not more.converged:
@@ -286,27 +288,27 @@ def _ends(task: Task, found: Outcome, slack: float) -> tuple[float, float] | Non
     return None
 
 
-def _better_exists(basis: Basis, task: Task, locked: int, found: Outcome, low: float, high: float) -> bool:
-    """Whether an eigenvalue below `low` or above `high` is left: Lanczos from a random vector orthogonal to the rows.
+def _better_side(basis: Basis, task: Task, locked: int, found: Outcome, low: float, high: float) -> str | None:
+    """Which of "SA" and "LA" would find an eigenvalue below `low` or above `high`; None if none is left.
 
-    Without orthogonalisation against its own vectors, which costs least and finds the ends of the spectrum as well: it
-    repeats what it found. By the bound of J. Kuczynski and H. Wozniakowski (Estimating the largest eigenvalue by the
-    power and Lanczos algorithms with a random start, SIAM J. Matrix Anal. Appl. 13 (1992)) an eigenvalue beyond a limit
-    that the largest one of the projected operator does not reach is improbable after some steps, which are made; or
-    until that value has converged.
+    By Lanczos from a random vector orthogonal to the locked rows, without orthogonalisation against its own vectors,
+    which costs least and finds the ends of the spectrum as well: it repeats what it found. By the bound of
+    J. Kuczynski and H. Wozniakowski (Estimating the largest eigenvalue by the power and Lanczos algorithms with a
+    random start, SIAM J. Matrix Anal. Appl. 13 (1992)) an eigenvalue beyond a limit that the largest one of the
+    projected operator does not reach is improbable after some steps, which are made; or until that value has converged.
     """
     slack = _slack(basis, task, found)
-    near = math.sqrt(basis.eps) * basis.scale
-    need = math.log(1.648 * math.sqrt(basis.n) / 1e-8)
-    steps, checked = 0, 0
+    near = 100 * basis.eps * basis.scale
+    need = math.log(1.648 * math.sqrt(basis.n) / 1e-5)
+    steps = 0
     course = _course(basis, locked)
     alphas: list[float] = []
     betas: list[float] = []
     most = 20 * task.ncv * (found.restarts + 10)
     while steps < most:
-        checked = max(10, checked + checked // 4)
+        count = max(8, steps // 4)
         ended = False
-        for alpha, beta in course(checked):
+        for alpha, beta in course(count):
             alphas.append(alpha)
             betas.append(beta)
             ended = not beta > 8 * basis.eps * basis.scale
@@ -316,18 +318,20 @@ def _better_exists(basis: Basis, task: Task, locked: int, found: Outcome, low: f
         lowest, lowest_r = _end_of(alphas, betas, 0)
         highest, highest_r = _end_of(alphas, betas, steps - 1)
         if highest > high + slack or lowest < low - slack:
-            return True
+            return "LA" if highest > high + slack else "SA"
         if ended or steps >= 3 * (basis.n - locked) + 20:
-            return False
+            return None
         spread = max(highest - lowest, basis.eps)
         clear = True
         for gap, residual, limit in ((high - highest, highest_r, high), (lowest - low, lowest_r, low)):
             if not math.isinf(limit):
                 sure = gap > 0 and math.sqrt(gap / (spread + gap)) * (2 * steps - 1) >= need
+                # What is missing has no smaller a part in the Ritz vector than in the start, about 1 / sqrt(n).
+                sure = sure or residual <= 1e-3 * gap / math.sqrt(basis.n)
                 clear = clear and (sure or residual <= near)
         if clear:
-            return False
-    return False
+            return None
+    return None
 
 
 def _end_of(alphas: list[float], betas: list[float], at: int) -> tuple[float, float]:

@@ -49,7 +49,7 @@ def eigs(
     v0 : ndarray or mx.array, shape (n,), optional
         First vector. Default: random.
     ncv : int, optional
-        Vectors in the basis, more than k + 1. Default: ``max(2 k + 1, 30)``, and n up to n = 64.
+        Vectors in the basis, more than k + 1. Default: ``max(2 k + 1, 30)``, with `sigma` 20 for 30; n up to n = 64.
     maxiter : int, optional
         Most restarts. Default: ``10 n``.
     tol : float
@@ -116,7 +116,7 @@ def eigs(
             array(front.A), b=None if front.M is None else array(front.M), right=bool(return_eigenvectors)
         )
         return tuple(map(front.finish, made)) if return_eigenvectors else front.finish(made)
-    task = make_task(front, k, which, ncv, maxiter, tol, _WHICH, hermitian=False)
+    task = make_task(front, k, which, ncv, maxiter, tol, _WHICH, False, 30 if sigma is None else 20)
     bound = _Bound(front, sigma, Minv, OPinv, OPpart, task.tol)
     with workers():
         basis = front.basis(task, bound.apply, bound.inner, np.random.default_rng(rng))

@@ -53,7 +53,7 @@ def eigsh(
     v0 : ndarray or mx.array, shape (n,), optional
         First vector. Default: random.
     ncv : int, optional
-        Vectors in the basis, more than k. Default: ``max(2 k + 1, 30)``, and n up to n = 64.
+        Vectors in the basis, more than k. Default: ``max(2 k + 1, 30)``, with `sigma` 20 for 30; n up to n = 64.
     maxiter : int, optional
         Most restarts. Default: ``10 n``.
     tol : float
@@ -96,7 +96,7 @@ def eigsh(
 
     One starting vector sees one copy of a multiple eigenvalue. So when k pairs have converged, what is orthogonal to
     them is searched from a random vector, without orthogonalisation: the largest value there does not reach the
-    smallest returned, which is sure up to 1e-8 by the bound of Kuczynski and Wozniakowski, or a copy was missing and
+    smallest returned, which is sure up to 1e-5 by the bound of Kuczynski and Wozniakowski, or a copy was missing and
     the iteration goes on. That costs about as many products as finding the pairs, which are cheaper ones. For "SM" of
     an indefinite `A` without `sigma`, the search ends after as many restarts as the pairs took.
 
@@ -168,7 +168,7 @@ class _Solution:
             raise ValueError("OPinv should not be specified with sigma = None.")
         if Minv is not None and (sigma is not None or M is None):
             raise ValueError(f"Minv should not be specified {'when sigma is' if M is not None else 'with M = None'}.")
-        self.task = make_task(front, k, which, ncv, maxiter, tol, _WHICH, hermitian=True)
+        self.task = make_task(front, k, which, ncv, maxiter, tol, _WHICH, True, 30 if sigma is None else 20)
         self.rng = np.random.default_rng(rng)
         self._bind(Minv, OPinv)
 
@@ -185,7 +185,7 @@ class _Solution:
             if M is None:
                 self.apply = lambda v, bv: A(v)
             else:
-                undo = self._given(Minv) or inverse(M, None, 0, front.dtype, self.task.tol)
+                undo = self._given(Minv) or inverse(M, None, 0, front.dtype, self.task.tol, hermitian=True)
                 self.apply = lambda v, bv: undo(A(v))
             return
         undo = self._given(OPinv) or inverse(

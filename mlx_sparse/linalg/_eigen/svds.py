@@ -14,7 +14,7 @@ import scipy.sparse.linalg as _scipy
 from ... import _dense
 from ..._base import issparse
 from .._interface import LinearOperator, aslinearoperator
-from .._operator import as_operator
+from .._operator import Operator, as_operator
 from .._problem import refuse_traced, workers
 from ._derivatives import differentiable_triplets
 from ._problem import Front, no_convergence
@@ -87,8 +87,9 @@ def svds(
     Notes
     -----
     Lanczos with thick restarts (see `eigsh`) on A^H A, or on A A^H if m < n, then a singular value decomposition of A
-    times the vectors found. Multiple singular values come with all copies. Residuals are near the rounding of the
-    largest singular value s1; those of values near s are larger by s1 / s, as those of everything that squares A.
+    times the vectors found. Over ndarrays csr and csc arrays are transposed once, into a second copy. Multiple singular
+    values come with all copies. Residuals are near the rounding of the largest singular value s1; those of values near
+    s are larger by s1 / s, as those of everything that squares A.
 
     `u`, `s` and `vh` can be differentiated with respect to the values of `A`, as the results of `eigsh`, with "arpack".
 
@@ -161,8 +162,9 @@ class _Sides(Front):
         self.flipped = self.A.shape[0] < self.A.shape[1]
         self.n = min(self.A.shape)
         self.eps, self.real = float(np.finfo(self.dtype).eps), self.dtype.kind != "c"
-        B = self.A.H if self.flipped else self.A
-        self._forth, self._back = self.product(B), self.product(B.H)
+        B = self.A.constant()
+        B = B.H if self.flipped else B
+        self._forth, self._back = (self.product(_by_rows(C) if not self.lazy else C) for C in (B, B.H))
 
     def gram(self, v: Any, bv: Any) -> Any:
         return self._back(self._forth(v))
@@ -177,6 +179,11 @@ class _Sides(Front):
         X = np.ascontiguousarray(X.astype(self.dtype, copy=False))
         made = product(_dense.to_mlx(X, self.mlx_dtype) if self.lazy else X)
         return _dense.view(made) if _dense.is_mlx(made) else np.asarray(made)
+
+
+def _by_rows(A: Operator) -> Operator:
+    """A csc array as csr, whose products are quicker: a copy that many of them pay for."""
+    return as_operator(A.operand.tocsr()) if A.sparse and A.explicit and A.operand.format == "csc" else A
 
 
 def _checked(
