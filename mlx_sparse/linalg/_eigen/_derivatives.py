@@ -64,10 +64,10 @@ def differentiable(pencil: Pencil, w: mx.array, X: mx.array) -> tuple[mx.array, 
             G = G - Z
         pulled = [nothing]
         if here.values:
-            pulled += mx.vjp(lambda *v: here.A(v, X_), here.values, [G])[1]
+            pulled += mx.vjp(lambda *v: here.A(v, X_), list(here.values), [G])[1]
         if here.M is not None and here.mass:
             M = here.M
-            pulled += mx.vjp(lambda *v: M(v, X_), here.mass, [-G * w_ - H])[1]
+            pulled += mx.vjp(lambda *v: M(v, X_), list(here.mass), [-G * w_ - H])[1]
         return tuple(pulled)
 
     def push(primals: Any, tangents: Any) -> tuple[mx.array, mx.array]:
@@ -76,10 +76,10 @@ def differentiable(pencil: Pencil, w: mx.array, X: mx.array) -> tuple[mx.array, 
         w_, X_ = differentiable(here, w, X) if is_traced(*both) else (w, X)
         change, shift = mx.zeros_like(X), None
         if dvalues := tangents_of(here.values, by.values):
-            change = mx.jvp(lambda *v: here.A(v, X_), here.values, dvalues)[1][0]
+            change = mx.jvp(lambda *v: here.A(v, X_), list(here.values), dvalues)[1][0]
         if here.M is not None and (dmass := tangents_of(here.mass, by.mass)):
             M = here.M
-            dM = mx.jvp(lambda *v: M(v, X_), here.mass, dmass)[1][0]
+            dM = mx.jvp(lambda *v: M(v, X_), list(here.mass), dmass)[1][0]
             change = change - dM * w_
             shift = X @ _within(w, mx.conj(X).T @ dM) / 2
         dw = mx.sum(mx.real(mx.conj(X_) * change), axis=0).astype(w.dtype)

@@ -115,8 +115,8 @@ def funm_multiply_krylov(
     refuse_traced(operator, "funm_multiply_krylov")
     refuse_traced(b, "funm_multiply_krylov")
     lazy = _dense.is_mlx(b)
-    if lazy and operator.values is not None:
-        check_dtype(b, operator.values.dtype)
+    if lazy and operator.required is not None:
+        check_dtype(b, operator.required)
     hermitian = _STRUCTURES[assume_a]
     with workers():
         basis = _basis(operator, b, m, hermitian)
