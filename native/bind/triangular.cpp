@@ -47,20 +47,21 @@ mx::array solve_lazily(const TriangleForm& form, const Compressed& a, const mx::
   return solve_triangular(form, a, b, levels_of(levels), s);
 }
 
-// For a row-major ndarray b of the dtype of the values, without a graph.
-py::array solve_numpy(const TriangleForm& form, const Compressed& given, const py::array& b, const Given& levels) {
+// For a row-major ndarray b of the dtype of the values, without a graph. overwrite: b becomes x.
+py::array solve_numpy(const TriangleForm& form, const Compressed& given, const py::array& b, const Given& levels,
+                      bool overwrite) {
   const auto dtype = mlx_dtype(b.dtype());
   if (!dtype || *dtype != given.data.dtype() || b.ndim() < 1 || b.ndim() > 2 || !(b.flags() & py::array::c_style)) {
     throw py::value_error("b must be a contiguous ndarray with 1 or 2 dimensions and the dtype of the values");
   }
   HostTriangle t{form, evaluated(given), levels_of(levels)};
   check_triangle(t, b.shape(0));
-  py::array x(b.dtype(), std::vector<py::ssize_t>(b.shape(), b.shape() + b.ndim()));
+  py::array x = overwrite ? b : py::array(b.dtype(), std::vector<py::ssize_t>(b.shape(), b.shape() + b.ndim()));
   const size_t k = b.ndim() == 2 ? static_cast<size_t>(b.shape(1)) : 1, bytes = static_cast<size_t>(b.nbytes());
   const void* from = b.data();
   void* to = x.mutable_data();
   auto solve = [&] {
-    std::memcpy(to, from, bytes);
+    if (to != from) std::memcpy(to, from, bytes);
     solve_triangular_host(t, to, k);
     return true;
   };
@@ -77,7 +78,8 @@ void bind_triangular(py::module_& m) {
       .def(py::init<bool, bool, bool, bool>(), "lower"_a, "unit"_a, "transposed"_a = false, "conjugate"_a = false);
   m.def("triangular_levels", unlocked(&triangular_levels, 4), "indices"_a, "indptr"_a, "lower"_a);
   m.def("solve_triangular", at_once(&solve_lazily), "form"_a, "a"_a, "b"_a, "levels"_a, "stream"_a);
-  m.def("solve_triangular_numpy", &solve_numpy, "form"_a, "a"_a, "b"_a, "levels"_a);
+  m.def("solve_triangular_numpy", &solve_numpy, "form"_a, "a"_a, "b"_a, "levels"_a,
+        "overwrite"_a = false);
   m.def("ilu0", unlocked(&ilu0, 16), "a"_a);
   m.def("ichol0", unlocked(&ichol0, 16), "lower"_a);
 }

@@ -56,9 +56,10 @@ class _Factors:
 
     def _solved(self, b: Any, trans: str, dtype: mx.Dtype) -> Any:
         """The solution for `b` of `dtype`, in its namespace."""
-        for triangle, form in self._course(trans, dtype):
-            b = triangle.device(b, form) if _dense.is_mlx(b) else triangle.host(b, form)
-        return b
+        (first, form), (second, _) = self._course(trans, dtype)
+        if _dense.is_mlx(b):
+            return second.device(first.device(b, form), form)
+        return second.host(first.host(b, form), form, overwrite=True)
 
     def solve(self, b: Any, trans: str = "N") -> Any:
         """Solve ``M x = b`` for the product M of the factors.

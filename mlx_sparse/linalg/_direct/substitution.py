@@ -63,9 +63,10 @@ class Substitution:
         transposed = (form in "TH") != self._by_columns
         return _native.TriangleForm(*self._form, transposed, form in "HC" and _dtypes.is_complex(self.dtype))
 
-    def host(self, b: np.ndarray, form: str = "N") -> np.ndarray:
-        """op(T)^-1 b for an ndarray (n,) or (n, k) of the dtype of T."""
-        return _native.solve_triangular_numpy(self._as(form), self._parts, np.ascontiguousarray(b), self._levels)
+    def host(self, b: np.ndarray, form: str = "N", overwrite: bool = False) -> np.ndarray:
+        """op(T)^-1 b for an ndarray (n,) or (n, k) of the dtype of T, which `overwrite` allows to become the result."""
+        b = np.ascontiguousarray(b)
+        return _native.solve_triangular_numpy(self._as(form), self._parts, b, self._levels, overwrite)
 
     def device(self, b: mx.array, form: str = "N") -> mx.array:
         """The same for an `mx.array`: lazy, differentiable in b and, where T is not kept, in the values of T."""

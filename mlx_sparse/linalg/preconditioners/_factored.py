@@ -31,9 +31,8 @@ class _Incomplete(Preconditioner):
         return self.factors.nnz
 
     def _bind(self, lazy: bool, dtype: Any, adjoint: bool) -> Product:
-        (one, form), (two, _) = self.factors._course("H" if adjoint else "N", _dtypes.mlx_dtype(dtype))
-        first, second = (one.device, two.device) if lazy else (one.host, two.host)
-        return lambda x: second(first(x, form), form)
+        factors, trans, dtype = self.factors, "H" if adjoint else "N", _dtypes.mlx_dtype(dtype)
+        return lambda x: factors._solved(x, trans, dtype)
 
 
 def _shifted(A: Any, shift: float) -> Any:

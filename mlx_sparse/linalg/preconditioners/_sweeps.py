@@ -32,10 +32,17 @@ class _Ssor(Preconditioner):
             for T, lower in ((self._low, True), (self._high, False))
         )
         form, first, second = ("H", high, low) if adjoint else ("N", low, high)
-        solve, then = (first.device, second.device) if lazy else (first.host, second.host)
         middle = constants(self._middle.conj() if adjoint else self._middle, lazy, dtype)
         column = middle[:, None]
-        return lambda x: then((middle if x.ndim == 1 else column) * solve(x, form), form)
+        if lazy:
+            return lambda x: second.device((middle if x.ndim == 1 else column) * first.device(x, form), form)
+
+        def product(x: np.ndarray) -> np.ndarray:
+            y = first.host(x, form)
+            y *= middle if x.ndim == 1 else column
+            return second.host(y, form, overwrite=True)
+
+        return product
 
 
 def ssor(A: Any, omega: float = 1.0) -> Preconditioner:
