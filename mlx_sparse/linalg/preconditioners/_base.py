@@ -170,7 +170,7 @@ def real_number(x: Any, name: str) -> float:
 
 def bound(front: Operator, lazy: bool, dtype: Any) -> Product:
     """The products of an operator. What is cast for them is evaluated: they are kept, and any thread may make them."""
-    if lazy and front.sparse and front.values is not None and front.values.dtype != dtype:
+    if lazy and front.sparse and front.required != dtype:
         A = front.operand.astype(dtype)
         _native.settle([A._data])
         front = as_operator(A)
