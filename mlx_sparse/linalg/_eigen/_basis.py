@@ -200,6 +200,15 @@ class Basis:
 
         return steps
 
+    def spectrum(self, locked: int) -> np.ndarray:
+        """All eigenvalues of a Hermitian operator on what is orthogonal to the locked rows, ascending."""
+        whole = type(self)(self.n, self.n, self.dtype, self.apply, self.inner, self.rng, True)
+        for mine, other in ((whole.V, self.V), (whole.BV, self.BV)):
+            mine[:locked] = other[:locked]
+        whole.fill(locked)
+        reached = whole.extend(locked, self.n)
+        return np.linalg.eigvalsh(whole.H[locked:reached, locked:reached])
+
     def _inner(self, v: Any, z: Any) -> Any:
         return float(np.vdot(v, z).real)
 

@@ -16,6 +16,7 @@ import scipy.linalg
 
 from ._basis import Basis
 
+_FEW = 1000  # dimensions that a whole basis is made of where nothing else tells
 Keys = Callable[[np.ndarray], np.ndarray]
 
 # What `which` asks for is what has the largest keys. ARPACK's rule for imaginary parts of a real matrix: magnitudes.
@@ -319,8 +320,11 @@ def _better_side(basis: Basis, task: Task, locked: int, found: Outcome, low: flo
         highest, highest_r = _end_of(alphas, betas, steps - 1)
         if highest > high + slack or lowest < low - slack:
             return "LA" if highest > high + slack else "SA"
-        if ended or steps >= 3 * (basis.n - locked) + 20:
+        if ended:
             return None
+        if steps >= 2 * (basis.n - locked) + 20 and basis.n <= _FEW:  # differences too fine for lost orthogonality
+            every = basis.spectrum(locked)
+            return "LA" if every[-1] > high + slack else "SA" if every[0] < low - slack else None
         spread = max(highest - lowest, basis.eps)
         clear = True
         for gap, residual, limit in ((high - highest, highest_r, high), (lowest - low, lowest_r, low)):
