@@ -55,7 +55,7 @@ LAYERS = {
         {"preconditioners"},
     ],
     f"{PACKAGE}/csgraph": [
-        {"_graph"},
+        {"_graph", "_lengths"},
         {
             "_components",
             "_conversions",

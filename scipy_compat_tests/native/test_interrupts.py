@@ -55,6 +55,12 @@ WORK = {
         "B @ B",
     ),
     "kron": ("A = random_csr(9, 3); B = random_csr(1500, 4)", "sp.kron(B, B, format='csr')"),
+    "dijkstra": ("A = abs(random_csr(60000, 40))", "sp.csgraph.dijkstra(A, indices=np.arange(300))"),
+    "minimum_spanning_tree": ("A = random_csr(200000, 40)", "sp.csgraph.minimum_spanning_tree(A)"),
+    "connected_components": (
+        "A = random_csr(200000, 40); f = sp.csgraph.connected_components",
+        "f(A), f(A, connection='strong')",
+    ),
     "expm_multiply": ("A = random_csr(60000, 10); X = np.ones((60000, 20))", "sp.linalg.expm_multiply(A * -0.9, X)"),
 }
 HEAVY = (
@@ -65,6 +71,8 @@ HEAVY = (
     "A + B",
     "A.sum",
     "bsr @ bsr",
+    "minimum_spanning_tree",
+    "connected_components",
     "expm_multiply",
 )
 QUICK_AS_SHADERS = ("A @ A", "A[rows]", "A + B", "sum_duplicates")
