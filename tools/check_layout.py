@@ -59,7 +59,7 @@ LAYERS = {
         {"preconditioners"},
     ],
     f"{PACKAGE}/csgraph": [
-        {"_graph"},
+        {"_graph", "_lengths"},
         {
             "_components",
             "_conversions",

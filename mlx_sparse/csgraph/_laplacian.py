@@ -163,8 +163,11 @@ def _of_sparse(A: Any, normed: bool, axis: int, symmetrized: bool, copy: bool) -
     row, col = L._coords
     data, off = L._data, _dense.view(row) != _dense.view(col)
     if not off.all():
-        kept = _dense.to_mlx(np.flatnonzero(off))
-        data, row, col = _values.take(data, kept), mx.take(row, kept), mx.take(col, kept)
+        if _dense.ready(data):
+            data, row, col = _native.keep([data, row, col], off)
+        else:
+            data = _values.take(data, _dense.to_mlx(np.flatnonzero(off)))
+            row, col = _native.keep([row, col], off)
     n = A.shape[0]
     wide = _dense.cast(data, _dtypes.sum_dtype(data.dtype))
     edges = type(L)._from_parts(wide, (row, col), A.shape)

@@ -11,6 +11,9 @@ import scipy.sparse.csgraph as _scipy
 from .. import _dense, _dtypes, _native
 from .._base import issparse
 from ._graph import both_ways, by_rows, delegate, host, host_array, result, weighted
+from ._lengths import constant, summed
+
+_BLOCK = 1 << 22  # lengths that are held as a dense array on the way to a sparse one
 
 
 def shortest_path(
@@ -21,6 +24,8 @@ def shortest_path(
     unweighted: bool = False,
     overwrite: bool = False,
     indices: Any = None,
+    *,
+    dtype: Any = None,
 ) -> Any:
     """The lengths of shortest paths between nodes.
 
@@ -39,6 +44,8 @@ def shortest_path(
         Allows "FW" to use the memory of a dense float64 ndarray.
     indices : int or array of int, optional
         Nodes from which paths start; default: all.
+    dtype : {float64, float32}, optional
+        Of lengths, by "D" in sparse graphs: float32 takes half the memory. Default: float64, as in SciPy.
 
     Returns
     -------
@@ -62,10 +69,14 @@ def shortest_path(
     array([0, 1, 3], dtype=float64)
     """
     if issparse(csgraph) and method == "auto" and (indices is not None or csgraph.nnz < csgraph.shape[0] ** 2 / 4):
-        A = by_rows(csgraph)
+        A = constant(by_rows(csgraph))
         method = "J" if (weighted(A, _dtypes.default_float())[1] < 0).any() else "D"
     if issparse(csgraph) and method == "D":
-        return dijkstra(csgraph, directed, indices, return_predecessors, unweighted)
+        return dijkstra(csgraph, directed, indices, return_predecessors, unweighted, dtype=dtype)
+    if dtype is not None and _dtypes.mlx_dtype(dtype) != _dtypes.default_float():
+        raise ValueError(
+            f"dtype {dtype} is for sparse graphs without edges of negative length, by Dijkstra's algorithm"
+        )
     return delegate(
         _scipy.shortest_path, csgraph, method, directed, return_predecessors, unweighted, overwrite, indices
     )
@@ -79,6 +90,9 @@ def dijkstra(
     unweighted: bool = False,
     limit: float = np.inf,
     min_only: bool = False,
+    *,
+    dtype: Any = None,
+    sparse: bool = False,
 ) -> Any:
     """The lengths of shortest paths, where no edge is of negative length.
 
@@ -97,10 +111,15 @@ def dijkstra(
         Paths longer than that are not looked for. Not negative.
     min_only : bool
         From the nearest of `indices` only.
+    dtype : {float64, float32}, optional
+        Of lengths, for sparse graphs: float32 takes half the memory. Default: float64, as in SciPy.
+    sparse : bool
+        Lengths as a csr array of those that are not infinite, for sparse graphs: with `limit`, memory for what is near
+        only. Each source has an entry of zero. No derivatives, and no predecessors.
 
     Returns
     -------
-    dist_matrix : dense float64 array (float32 on a GPU), shape (..., N), or (N,) if `min_only`
+    dist_matrix : dense float64 array (float32 on a GPU), shape (..., N), or (N,) if `min_only`; csr array if `sparse`
         From each of `indices` to each node; infinite where no path leads.
     predecessors : dense int32 array of the same shape, if `return_predecessors`
         The node before the last one of each path; -9999 where there is none.
@@ -110,7 +129,7 @@ def dijkstra(
     Raises
     ------
     ValueError
-        `csgraph` is not square, `indices` is out of range, or `limit` is negative.
+        `csgraph` is not square, `indices` is out of range, `limit` is negative, or options do not go together.
 
     Warns
     -----
@@ -123,6 +142,9 @@ def dijkstra(
     four children a node (D. B. Johnson, Information Processing Letters 4, 1975), the sources shared by all cores. Of
     several shortest paths any may be the one that the predecessors tell of.
 
+    Within `mx.grad` and its kind, lengths in a sparse graph have derivatives with respect to the weights: 1 for the
+    edges of the path, of several shortest paths those of the one that the predecessors tell of.
+
     Examples
     --------
     >>> import mlx_sparse as sp
@@ -130,21 +152,63 @@ def dijkstra(
     >>> sp.csgraph.dijkstra(A, indices=0, return_predecessors=True)
     (array([0, 1, 3], dtype=float64), array([-9999, 0, 1], dtype=int32))
     """
+    if sparse and (return_predecessors or min_only):
+        raise ValueError("sparse goes with neither return_predecessors nor min_only")
     A = by_rows(csgraph, directed)
     if A is not None:
-        trio, weights = weighted(A, _dtypes.default_float())
-        if unweighted or not _any_negative(weights):
-            limit = float(limit)
-            if limit < 0:
-                raise ValueError(f"limit must be >= 0; got {limit}")
-            sources, shape = _sources(indices, A.shape[0])
-            found = _native.dijkstra(
-                both_ways(trio, directed), sources, bool(unweighted), limit, bool(min_only), bool(return_predecessors)
-            )
-            shape = (A.shape[0],) if min_only else (*shape, A.shape[0])
-            made = tuple(_dense.in_namespace(mx.reshape(x, shape)) for x in found if x is not None)
-            return made if return_predecessors else made[0]
+        search = _search(A, directed, bool(unweighted), limit, bool(min_only), dtype)
+        if search is not None and sparse:
+            return _near(A, search, *_sources(indices, A.shape[0]))
+        if search is not None:
+            found = search(*_sources(indices, A.shape[0]), bool(return_predecessors))
+            found = tuple(map(_dense.in_namespace, found))
+            return found if return_predecessors else found[0]
+    if sparse or dtype is not None and _dtypes.mlx_dtype(dtype) != _dtypes.default_float():
+        raise ValueError("dtype and sparse are for sparse graphs without edges of negative length")
     return delegate(_scipy.dijkstra, csgraph, directed, indices, return_predecessors, unweighted, limit, min_only)
+
+
+def _search(A: Any, directed: bool, unweighted: bool, limit: float, nearest: bool, dtype: Any) -> Any:
+    """(sources, their shape, whether to tell predecessors) -> results, by the native layer; None for negative edges."""
+    target = _dtypes.default_float() if dtype is None else _dtypes.mlx_dtype(dtype)
+    if target not in (mx.float32, mx.float64):
+        raise ValueError(f"dtype must be float32 or float64; got {dtype}")
+    B, n, limit = constant(A), A.shape[0], float(limit)
+    trio, weights = weighted(B, target)
+    if not unweighted and _any_negative(weights):
+        return None
+    if limit < 0:
+        raise ValueError(f"limit must be >= 0; got {limit}")
+    graphs, traced = both_ways(trio, directed), B is not A and not unweighted
+
+    def search(sources: np.ndarray, shape: tuple[int, ...], before: bool) -> tuple[mx.array, ...]:
+        found = _native.dijkstra(graphs, sources, unweighted, limit, nearest, before or traced)
+        whole = (n,) if nearest else (*shape, n)
+        lengths, *rest = (mx.reshape(x, whole) for x in found if x is not None)
+        if traced:
+            lengths = summed(A, B, lengths, rest[0], directed)
+        return lengths, *rest
+
+    return search
+
+
+def _near(A: Any, search: Any, sources: np.ndarray, shape: tuple[int, ...]) -> Any:
+    """The finite lengths as a csr array, found for some sources at a time."""
+    if len(shape) > 1:
+        raise ValueError(f"sparse needs indices of at most one dimension; got shape {shape}")
+    n, parts, counts = A.shape[0], [], []
+    block = max(1, _BLOCK // max(n, 1))
+    for low in range(0, max(len(sources), 1), block):
+        some = sources[low : low + block]
+        lengths = _dense.view(search(some, some.shape, False)[0])
+        row, column = np.nonzero(np.isfinite(lengths))
+        parts.append((lengths[row, column], column))
+        counts.append(np.bincount(row, minlength=len(some)))
+    data, columns = (np.concatenate(x) for x in zip(*parts, strict=True))
+    indptr = np.concatenate([[0], np.cumsum(np.concatenate(counts))])
+    index = _dtypes.index_dtype(maxval=max(n, int(indptr[-1])))
+    arrays = _dense.to_mlx(data), *(_dense.to_index(x, index, "indices") for x in (columns, indptr))
+    return A._classes["csr"]._from_parts(*arrays, (len(sources), n), canonical=True)
 
 
 def _any_negative(weights: np.ndarray) -> bool:

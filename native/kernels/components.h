@@ -26,6 +26,13 @@ class Sets {
     }
   }
 
+  // The root, which then stands right above v.
+  int32_t flatten(int32_t v) const {
+    const int32_t root = find(v);
+    __atomic_store_n(above_ + v, root, __ATOMIC_RELAXED);
+    return root;
+  }
+
   // Whether they were apart.
   bool join(int32_t u, int32_t v) const {
     if (at(u) == at(v)) return false;
@@ -53,11 +60,6 @@ int64_t weak_components(CsPattern<I> a, int32_t* label) {
   const int parts = plan_parts(a.nnz() + n);
   const auto bounds = balance(a.indptr, n, parts);
   const Sets sets(label);
-  auto flatten = [&] {
-    parallel_for(n, parts, [&](size_t lo, size_t hi) {
-      for (size_t v = lo; v < hi; ++v) label[v] = sets.find(static_cast<int32_t>(v));
-    });
-  };
   auto join = [&](size_t from, size_t to) { // edges number from .. to of each node
     run_parts(parts, [&](int p) {
       in_pieces(a.indptr, bounds[p], bounds[p + 1], 4, [&](size_t lo, size_t hi) {
@@ -75,19 +77,26 @@ int64_t weak_components(CsPattern<I> a, int32_t* label) {
   });
   constexpr size_t first = 2;
   join(0, first);
-  flatten();
+  parallel_for(n, parts, [&](size_t lo, size_t hi) {
+    for (size_t v = lo; v < hi; ++v) sets.flatten(static_cast<int32_t>(v));
+  });
   join(first, a.nnz());
-  flatten();
   std::vector<int64_t> roots(parts + 1, 0);
   std::unique_ptr<int32_t[]> number(new int32_t[n]);
-  auto each_root = [&](int p, auto&& f) {
+  run_parts(parts, [&](int p) {
+    int64_t count = 0;
     for (size_t v = n * p / parts; v < n * (p + 1) / parts; ++v) {
-      if (label[v] == static_cast<int32_t>(v)) f(v);
+      count += sets.flatten(static_cast<int32_t>(v)) == static_cast<int32_t>(v);
     }
-  };
-  run_parts(parts, [&](int p) { each_root(p, [&](size_t) { ++roots[p + 1]; }); });
+    roots[p + 1] = count;
+  });
   for (int p = 0; p < parts; ++p) roots[p + 1] += roots[p];
-  run_parts(parts, [&](int p) { each_root(p, [&, next = roots[p]](size_t v) mutable { number[v] = static_cast<int32_t>(next++); }); });
+  run_parts(parts, [&](int p) {
+    auto next = static_cast<int32_t>(roots[p]);
+    for (size_t v = n * p / parts; v < n * (p + 1) / parts; ++v) {
+      if (label[v] == static_cast<int32_t>(v)) number[v] = next++;
+    }
+  });
   parallel_for(n, parts, [&](size_t lo, size_t hi) {
     for (size_t v = lo; v < hi; ++v) label[v] = number[label[v]];
   });

@@ -28,16 +28,18 @@ template <class D, class I>
 class Dijkstra {
  public:
   Dijkstra(const std::vector<CsView<D, I>>& graphs, bool unweighted)
-      : graphs_(graphs), unweighted_(unweighted), n_(graphs[0].n_major), place_(new int32_t[n_]) {}
+      : graphs_(graphs), unweighted_(unweighted), n_(graphs[0].n_major), place_(new int32_t[n_]) {
+    std::fill_n(place_.get(), n_, kUnseen);
+  }
 
   // From several nodes at once: to each node from the nearest of them.
   void run(const int64_t* first, const int64_t* last, D limit, PathsOut<D> out) {
     constexpr int32_t none = -9999;
     std::fill_n(out.distance, n_, kFar);
-    std::fill_n(place_.get(), n_, kUnseen);
+    for (int32_t v : seen_) place_[v] = kUnseen;
+    seen_.clear();
     if (out.before) std::fill_n(out.before, n_, none);
     if (out.source) std::fill_n(out.source, n_, none);
-    heap_.clear();
     for (; first != last; ++first) {
       const auto s = static_cast<int32_t>(*first);
       if (place_[s] != kUnseen) continue;
@@ -53,9 +55,8 @@ class Dijkstra {
         for (size_t e = g.begin(v), end = g.end(v); e < end; ++e) {
           const auto w = static_cast<int32_t>(g.indices[e]);
           const D next = key + (unweighted_ ? D{1} : g.data[e]);
-          // An edge of infinite length leads somewhere, too.
-          if (!(next < out.distance[w]) && (next < kFar || place_[w] != kUnseen)) continue;
-          if (!(next <= limit) || place_[w] == kDone) continue;
+          if (!(next <= limit)) continue;
+          if (!(next < out.distance[w]) || place_[w] == kDone) continue; // nor does an infinite edge lead anywhere
           out.distance[w] = next;
           if (out.before) out.before[w] = v;
           if (out.source) out.source[w] = out.source[v];
@@ -78,6 +79,7 @@ class Dijkstra {
     place_[x.node] = static_cast<int32_t>(i);
   }
   void push(int32_t v, D key) {
+    seen_.push_back(v);
     heap_.push_back({key, v});
     up(heap_.size() - 1, {key, v});
   }
@@ -112,6 +114,7 @@ class Dijkstra {
   bool unweighted_;
   size_t n_;
   std::unique_ptr<int32_t[]> place_; // in the heap
+  std::vector<int32_t> seen_; // by the last search
   std::vector<Entry> heap_;
 };
 

@@ -8,6 +8,7 @@
 
 #include "../parallel.h"
 #include "components.h"
+#include "sort.h"
 #include "view.h"
 
 namespace sp {
@@ -32,7 +33,7 @@ class SpanningForest {
     bool bounded = false; // edges up to `low` are dealt with
     size_t left = nnz;
     while (left > 0) {
-      bool all = left <= 4 * a_.n_major + 1024;
+      bool all = left <= 3 * a_.n_major / 2 + 1024;
       T high{};
       if (!all) all = !threshold(low, bounded, left, high);
       auto edges = gather([&](T w) { return (!bounded || w > low) && (all || w <= high); }, bounded);
@@ -79,7 +80,7 @@ class SpanningForest {
     return std::accumulate(counts.begin(), counts.end(), size_t{0});
   }
 
-  // Sets `high` to a weight below which lie about three edges for each node, of the `left` ones: from a sample. False where
+  // Sets `high` to a weight below which lies about one edge for each node, of the `left` ones: from a sample. False where
   // that shows none of them.
   bool threshold(T low, bool bounded, size_t left, T& high) const {
     std::vector<T> sample;
@@ -88,7 +89,7 @@ class SpanningForest {
       if (!bounded || a_.data[e] > low) sample.push_back(a_.data[e]);
     }
     if (sample.empty()) return false;
-    const double share = std::min(1.0, 3.0 * static_cast<double>(a_.n_major) / static_cast<double>(left));
+    const double share = std::min(1.0, static_cast<double>(a_.n_major) / static_cast<double>(left));
     const auto k = std::min(sample.size() - 1, static_cast<size_t>(share * static_cast<double>(sample.size())));
     std::nth_element(sample.begin(), sample.begin() + k, sample.end());
     high = sample[k];
@@ -117,7 +118,7 @@ class SpanningForest {
     const size_t n = edges.size();
     const int parts = plan_parts(16 * n);
     auto at = [&](int p) { return edges.begin() + static_cast<std::ptrdiff_t>(n * p / parts); };
-    run_parts(parts, [&](int p) { std::sort(at(p), at(p + 1), less); });
+    run_parts(parts, [&](int p) { watched_sort(at(p), at(p + 1), less); });
     for (int step = 1; step < parts; step *= 2) {
       check_interrupt();
       for (int p = 0; p + step < parts; p += 2 * step) {

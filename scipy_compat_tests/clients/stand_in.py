@@ -1,7 +1,7 @@
 """A pytest plugin that gives one package `mlx_sparse` where it imports `scipy.sparse`: what a client's own tests need.
 
 Its imports are answered by who asks: SciPy, and everything but the client, gets the real modules. Names that are
-missing here are SciPy's, and functions of its csgraph and of `scipy.io` take and give arrays of this package.
+missing here are SciPy's, and functions of its `scipy.io` take and give arrays of this package.
 """
 
 import builtins
@@ -60,7 +60,7 @@ def _converting(f):
 
 
 _LINALG = _Module("scipy.sparse.linalg", mlx_sparse.linalg, scipy.sparse.linalg)
-_CSGRAPH = _Module("scipy.sparse.csgraph", None, scipy.sparse.csgraph, _converting)
+_CSGRAPH = _Module("scipy.sparse.csgraph", mlx_sparse.csgraph, scipy.sparse.csgraph, _converting)
 _SPARSE = _Module("scipy.sparse", mlx_sparse, scipy.sparse, linalg=_LINALG, csgraph=_CSGRAPH)
 _IO = _Module("scipy.io", mlx_sparse.io, scipy.io, _converting)
 _SCIPY = _Module("scipy", None, scipy, sparse=_SPARSE, io=_IO)

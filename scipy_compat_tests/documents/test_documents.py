@@ -126,6 +126,10 @@ def test_page(page, device):
     run(page, device)
 
 
+def test_page_of_graphs():
+    assert set(sp.csgraph.__all__) <= set(re.findall(r"`(\w+)", (ROOT / "docs" / "csgraph.md").read_text()))
+
+
 def test_page_of_ragged_data(device):
     page = ROOT / "docs" / "indexed.md"
     names = run(page, device)

@@ -7,7 +7,7 @@ import scipy.sparse
 import scipy.sparse.linalg
 
 import mlx_sparse as sp
-from mlx_sparse.linalg import expm, expm_multiply, inv, norm, onenormest, sparse_lu, spilu, splu
+from mlx_sparse.linalg import expm, expm_multiply, inv, onenormest, sparse_lu, spilu, splu
 
 from .systems import as_namespace, hermitian, laplacian, line, ours, vector, vectors
 from .table import each, eps, informs, iterative, tolerance

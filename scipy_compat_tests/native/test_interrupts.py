@@ -60,6 +60,12 @@ WORK = {
         "A = sp.tril(random_csr(60000, 40) + 99 * sp.eye_array(60000), format='csr'); X = np.ones((60000, 100))",
         "sp.linalg.spsolve_triangular(A, X)",
     ),
+    "dijkstra": ("A = abs(random_csr(60000, 40))", "sp.csgraph.dijkstra(A, indices=np.arange(300))"),
+    "minimum_spanning_tree": ("A = random_csr(200000, 40)", "sp.csgraph.minimum_spanning_tree(A)"),
+    "connected_components": (
+        "A = random_csr(200000, 40); f = sp.csgraph.connected_components",
+        "f(A), f(A, connection='strong')",
+    ),
     "expm_multiply": ("A = random_csr(60000, 10); X = np.ones((60000, 20))", "sp.linalg.expm_multiply(A * -0.9, X)"),
 }
 HEAVY = (
@@ -70,6 +76,8 @@ HEAVY = (
     "A + B",
     "A.sum",
     "bsr @ bsr",
+    "minimum_spanning_tree",
+    "connected_components",
     "expm_multiply",
 )
 QUICK_AS_SHADERS = ("A @ A", "A[rows]", "A + B", "sum_duplicates")

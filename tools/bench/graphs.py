@@ -73,7 +73,10 @@ def _sources(A: Any) -> np.ndarray:
 
 
 def _hub(A: Any) -> int:
-    return int(np.argmax(np.diff(A.indptr)))
+    """The node with most edges. Kept with the graph: finding it takes as long as a search."""
+    if not hasattr(A, "hub"):
+        A.hub = int(np.argmax(np.diff(A.indptr)))
+    return A.hub
 
 
 # name -> (module, graph, SciPy's form of it) -> a call; and the floor of its speed

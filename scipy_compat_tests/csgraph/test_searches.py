@@ -1,0 +1,113 @@
+"""Components, breadth-first order and spanning trees of graphs long enough for several workers."""
+
+import mlx.core as mx
+import numpy as np
+import pytest
+import scipy.sparse
+import scipy.sparse.csgraph as theirs
+
+import mlx_sparse as sp
+
+from .graphs import host, ours, random_graph, same, with_duplicates
+
+
+@pytest.fixture(params=[1, 4])
+def workers(request):
+    with sp.runtime.context(n_threads=request.param):
+        yield request.param
+
+
+def grid(side):
+    at = np.arange(side * side).reshape(side, side)
+    row, col = (np.concatenate([x.ravel(), y.ravel()]) for x, y in ((at[:, :-1], at[:-1]), (at[:, 1:], at[1:])))
+    data = np.random.default_rng(0).random(len(row))
+    A = scipy.sparse.coo_array((data, (row.astype(np.int32), col.astype(np.int32))), shape=(side**2,) * 2)
+    return A.tocsr()
+
+
+def star(n):
+    """One node with an edge to each of the others, which lie in a ring."""
+    others = np.arange(1, n)
+    row, col = np.concatenate([np.zeros(n - 1, int), others]), np.concatenate([others, np.roll(others, -1)])
+    data = np.random.default_rng(0).random(len(row))
+    return scipy.sparse.coo_array((data, (row.astype(np.int32), col.astype(np.int32))), shape=(n, n)).tocsr()
+
+
+GRAPHS = {
+    "random": random_graph(20_000, 150_000, 31),
+    "few edges": random_graph(50_000, 40_000, 32),
+    "ties": random_graph(20_000, 150_000, 33, integers=True),
+    "grid": grid(200),
+    "star": star(30_000),
+    "chain": scipy.sparse.diags_array(np.ones(100_000), offsets=1, format="csr"),
+    "backwards": scipy.sparse.diags_array(np.ones(100_000), offsets=-1, format="csr"),
+}
+
+
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+@pytest.mark.parametrize("name", GRAPHS)
+def test_components(name, index, workers):
+    A = GRAPHS[name]
+    for options in ({}, {"connection": "strong"}, {"directed": False}):
+        found = sp.csgraph.connected_components(ours(A, index), **options)
+        same(found, theirs.connected_components(A, **options))
+
+
+@pytest.mark.parametrize("directed", [True, False])
+@pytest.mark.parametrize("name", GRAPHS)
+def test_breadth_first(name, directed, workers):
+    A = GRAPHS[name]
+    for start in (0, 17, A.shape[0] - 1):
+        found = sp.csgraph.breadth_first_order(ours(A), start, directed)
+        same(found, theirs.breadth_first_order(A, start, directed))
+
+
+def test_breadth_first_with_duplicates(workers):
+    A = with_duplicates(GRAPHS["random"])
+    same(sp.csgraph.breadth_first_order(ours(A), 3), theirs.breadth_first_order(A, 3))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int32])
+@pytest.mark.parametrize("name", GRAPHS)
+def test_spanning_trees(name, dtype, workers):
+    A = GRAPHS[name].astype(dtype)
+    found, expected = sp.csgraph.minimum_spanning_tree(ours(A)), theirs.minimum_spanning_tree(A)
+    assert isinstance(found, sp.csr_array) and found.has_canonical_format
+    T = found.to_scipy()
+    unique = len(np.unique(A.data)) == A.nnz
+    if unique:  # the tree is determined
+        assert (T != expected).nnz == 0 and T.dtype == expected.dtype
+    assert T.data.sum() == pytest.approx(expected.data.sum(), rel=1e-12)
+    zeros = A.copy()
+    zeros.data = (zeros.data == 0).astype(float)  # edges that are in the tree unseen
+    zeros.eliminate_zeros()
+    n, _ = theirs.connected_components(A)
+    assert T.nnz == A.shape[0] - n - (A.shape[0] - theirs.connected_components(zeros)[0])
+    assert theirs.connected_components(T + zeros)[0] == n
+    assert (T - T.multiply(A != 0)).nnz == 0 and not (abs(T - A.multiply(T != 0)) > 0).nnz
+
+
+def test_spanning_trees_of_odd_weights(namespace):
+    for data in ([np.inf, np.inf, 1.0], [-1.0, -2.0, -np.inf], [np.nan, 1.0, 2.0], [0.0, 0.0, 0.0], [-0.0, 0.0, 1.0]):
+        A = scipy.sparse.csr_array((data, ([0, 1, 0], [1, 2, 2])), shape=(4, 4))
+        same(sp.csgraph.minimum_spanning_tree(ours(A)), theirs.minimum_spanning_tree(A))
+
+
+def test_matrices_give_matrices(namespace):
+    A = scipy.sparse.csr_matrix(random_graph(20, 60, 34))
+    for name, args in (("minimum_spanning_tree", ()), ("breadth_first_tree", (0,)), ("laplacian", ())):
+        found, expected = getattr(sp.csgraph, name)(sp.from_scipy(A), *args), getattr(theirs, name)(A, *args)
+        assert type(found).__name__ == type(expected).__name__
+        np.testing.assert_allclose(host(found), expected.toarray())
+
+
+def test_structure_alone_needs_no_values():
+    """Traced weights do not matter to what is connected."""
+    A = sp.csr_array(random_graph(30, 60, 35))
+
+    def count(v):
+        n, _ = sp.csgraph.connected_components(A.with_data(v))
+        return v.sum() * n
+
+    n, _ = theirs.connected_components(A.to_scipy())
+    assert mx.grad(count)(mx.array(A.data)).tolist() == [n] * A.nnz
