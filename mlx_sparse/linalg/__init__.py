@@ -1,5 +1,6 @@
 """Linear algebra of sparse arrays, named as in `scipy.sparse.linalg`."""
 
+from ._direct.cholesky import SparseCholesky, cholesky, sparse_cholesky
 from ._direct.lu import SparseLU, sparse_lu
 from ._direct.spsolve import MatrixRankWarning, spsolve
 from ._direct.superlu import SuperLU, factorized, spilu, splu, use_solver
@@ -30,6 +31,7 @@ __all__ = [
     "LinearOperator",
     "MatrixRankWarning",
     "SolverInfo",
+    "SparseCholesky",
     "SparseLU",
     "SuperLU",
     "aslinearoperator",
@@ -37,6 +39,7 @@ __all__ = [
     "bicgstab",
     "cg",
     "cgs",
+    "cholesky",
     "expm",
     "expm_multiply",
     "factorized",
@@ -52,6 +55,7 @@ __all__ = [
     "norm",
     "onenormest",
     "qmr",
+    "sparse_cholesky",
     "sparse_lu",
     "spbandwidth",
     "spilu",
