@@ -246,11 +246,11 @@ def test_indefinite(dtype):
         (sp.csc_array([[np.nan, 0.0], [0.0, 1.0]]), {}, ValueError, "infs or NaNs"),
         (sp.csc_array([[np.inf, 0.0], [0.0, 1.0]]), {}, ValueError, "infs or NaNs"),
         (sp.csc_array((3, 3)), {}, LinAlgError, "row"),
-        (sp.eye_array(3), {"ordering": "nonsense"}, ValueError, "ordering"),
-        (sp.eye_array(3), {"ordering": [0, 1, 1]}, ValueError, "permutation"),
-        (sp.eye_array(3), {"ordering": [0, 1]}, ValueError, "permutation"),
-        (sp.eye_array(3), {"ordering": [0.0, 1.0, 2.0]}, ValueError, "permutation"),
-        (sp.eye_array(3), {"method": "nonsense"}, ValueError, "method"),
+        (sp.eye_array(3, format="csc"), {"ordering": "nonsense"}, ValueError, "ordering"),
+        (sp.eye_array(3, format="csc"), {"ordering": [0, 1, 1]}, ValueError, "permutation"),
+        (sp.eye_array(3, format="csc"), {"ordering": [0, 1]}, ValueError, "permutation"),
+        (sp.eye_array(3, format="csc"), {"ordering": [0.0, 1.0, 2.0]}, ValueError, "permutation"),
+        (sp.eye_array(3, format="csc"), {"method": "nonsense"}, ValueError, "method"),
     ],
 )
 def test_bad_input(A, options, error, match):

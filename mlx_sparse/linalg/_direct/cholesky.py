@@ -17,7 +17,7 @@ from .._problem import check_dtype, float_dtype, host_dtype, refuse_traced, requ
 from .._solve import host_inverse_product
 from .determinant import slogdet
 from .hermitian import LOWER, MINIMUM_DEGREE, UPPER, Analysis, Cholesky
-from .operands import host_form
+from .operands import as_columns, host_form
 
 ORDERINGS = ("amd", "natural")
 METHODS = ("auto", "supernodal")
@@ -234,7 +234,7 @@ def cholesky(A: Any, ordering: Any = "amd", method: str = "auto") -> SparseChole
     Parameters
     ----------
     A : sparse array, shape (n, n)
-        Both triangles must be stored. Other formats than csc, and dense arrays, are converted.
+        csr or csc; anything else is converted with a `SparseEfficiencyWarning`. Both triangles must be stored.
     ordering : {"amd", "natural"} or array of int, shape (n,)
         Order of elimination: approximate minimum degree, as given, or this permutation. Then the elimination
         tree is brought into postorder, which changes neither fill nor flops.
@@ -275,7 +275,7 @@ def cholesky(A: Any, ordering: Any = "amd", method: str = "auto") -> SparseChole
     """
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}; got {method!r}")
-    A = as_sparse(A).tocsc() if issparse(A) else csc_array(A)
+    A = as_sparse(A if issparse(A) and A.format == "csr" else as_columns(A, "cholesky")).tocsc()
     n = require_square(A)
     return SparseCholesky._of(A._canonical(), None, _order(ordering, n))
 
