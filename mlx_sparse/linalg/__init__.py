@@ -1,6 +1,7 @@
 """Linear algebra of sparse arrays, named as in `scipy.sparse.linalg`."""
 
 from . import dsolve, eigen, interface, isolve, matfuncs, preconditioners
+from ._direct.cholesky import SparseCholesky, cholesky, sparse_cholesky
 from ._direct.incomplete import IncompleteCholesky, IncompleteLU, ichol0, ilu0
 from ._direct.lu import SparseLU, sparse_lu
 from ._direct.spsolve import MatrixRankWarning, spsolve
@@ -43,6 +44,7 @@ __all__ = [
     "LinearOperator",
     "MatrixRankWarning",
     "SolverInfo",
+    "SparseCholesky",
     "SparseLU",
     "SuperLU",
     "aslinearoperator",
@@ -50,6 +52,7 @@ __all__ = [
     "bicgstab",
     "cg",
     "cgs",
+    "cholesky",
     "dsolve",
     "eigen",
     "eigs",
@@ -78,6 +81,7 @@ __all__ = [
     "onenormest",
     "preconditioners",
     "qmr",
+    "sparse_cholesky",
     "sparse_lu",
     "spbandwidth",
     "spilu",

@@ -189,4 +189,5 @@ PYBIND11_MODULE(_native, m) {
   sp::bind_indexed_product(m);
   sp::bind_segment(m);
   sp::bind_triangular(m);
+  sp::bind_factorisations(m);
 }

@@ -332,6 +332,18 @@ FUNCTIONS = {
         *(lambda A, o, k=k: linalg.norm(A, k, axis=0) for k in (None, 1, 2, np.inf)),
     ],
     "linalg.onenormest": [lambda A, o: linalg.onenormest(A), lambda A, o: linalg.onenormest(o.D)],
+    **{
+        f"linalg.{name}": [
+            *solved(lambda A, b: linalg.cholesky(spd(A)).solve(b)),
+            lambda A, o: linalg.cholesky(spd(A)).L,
+            lambda A, o: linalg.cholesky(spd(A)).logdet(),
+            lambda A, o: linalg.cholesky(spd(A)).inverse_diagonal(),
+            lambda A, o: linalg.cholesky(spd(A)).selected_inverse(),
+            lambda A, o: linalg.cholesky(spd(CONSTANT_CSR)).solve_L(o.b),
+            lambda A, o: linalg.cholesky(spd(CONSTANT_CSR)).sample(o.b),
+        ]
+        for name in ("cholesky", "sparse_cholesky")
+    },
     "linalg.sparse_lu": [
         *factored(linalg.sparse_lu),
         lambda A, o: list(linalg.sparse_lu(A).slogdet()),
@@ -437,7 +449,7 @@ EXEMPT = {
     *("spmatrix", "use_cpu", "use_device", "use_gpu", "issparse", "isspmatrix", "eye", "eye_array", "identity", "rand"),
     *(f"isspmatrix_{fmt}" for fmt in ("bsr", "coo", "csc", "csr", "dia", "dok", "lil")),
     *("random", "from_scipy", "linalg.MatrixRankWarning", "linalg.SuperLU", "linalg.use_solver", "linalg.SolverInfo"),
-    "linalg.SparseLU",
+    *("linalg.SparseCholesky", "linalg.SparseLU"),
     *("linalg.IncompleteLU", "linalg.IncompleteCholesky", "linalg.preconditioners"),
     *("linalg.preconditioners.Preconditioner", "linalg.preconditioners.from_pyamg"),
     *("csgraph.NegativeCycleError", "csgraph.csgraph_from_masked"),

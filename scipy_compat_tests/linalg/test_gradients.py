@@ -7,7 +7,7 @@ import scipy.sparse
 import scipy.sparse.linalg
 
 import mlx_sparse as sp
-from mlx_sparse.linalg import expm, expm_multiply, inv, onenormest, sparse_lu, spilu, splu
+from mlx_sparse.linalg import cholesky, expm, expm_multiply, inv, onenormest, sparse_lu, spilu, splu
 
 from .systems import as_namespace, hermitian, laplacian, line, ours, vector, vectors
 from .table import each, eps, informs, iterative, tolerance
@@ -200,6 +200,40 @@ def test_determinant(dtype):
         assert abs(found - mx.sum(slope(values)).item()) < bound * N
 
 
+def test_determinant_of_a_definite_matrix(dtype):
+    """The gradient of log det is the inverse at the places of A; its own gradient goes through the dense inverse."""
+    A = ours(hermitian(N, dtype), "csc")
+    rows, columns = A.indices, mx.array(np.repeat(np.arange(N), np.diff(np.asarray(A.indptr))))
+    full = places(A)
+    values, bound = mx.array(A.data), 1e3 * eps(dtype) * N
+
+    def mine(values):
+        return cholesky(A.with_data(values)).logdet()
+
+    def slope(values):
+        return mx.conj(dense_inverse(full(values))).T[rows, columns]
+
+    close(mx.grad(mine)(values), slope(values), bound)
+    close(mx.grad(mine)(values), sparse_lu_slope(A)(values), bound)
+    found, expected = (mx.grad(lambda v, f=f: curved(f(v)))(values) for f in (mx.grad(mine), slope))
+    close(found, expected, 10 * bound)
+    found = mx.jvp(mine, [values], [mx.ones_like(values)])[1][0].item()
+    assert abs(found - mx.sum(mx.real(slope(values))).item()) < bound * N
+
+
+def sparse_lu_slope(A):
+    return mx.grad(lambda values: sparse_lu(A.with_data(values)).slogdet()[1])
+
+
+def test_derivatives_reuse_the_factor():
+    """Of new values of one structure, in a chain of transformations, and with a factor that was made outside."""
+    A = ours(hermitian(N, "f"), "csc")
+    factor, b = cholesky(A), mx.array(vector(N, "f"))
+    slope = mx.grad(lambda v: curved(factor.refactor(v).solve(b)))(2 * A.data)
+    close(slope, mx.grad(lambda v: curved(cholesky(A.with_data(v)).solve(b)))(2 * A.data), 1e-5)
+    close(mx.grad(lambda b: mx.sum(factor.solve(b)))(b), mx.array(factor.solve(np.ones(N, np.float32))), 1e-5)
+
+
 # ---- what iterative solvers share ---------------------------------------------------------------------------------
 
 
@@ -350,6 +384,11 @@ def test_what_an_operator_closes_over_is_refused(solver, problem):
     "function",
     [
         lambda A: splu(A).L.data,
+        lambda A: cholesky(A).L.data,
+        lambda A: cholesky(A).inverse_diagonal(),
+        lambda A: cholesky(A).selected_inverse().data,
+        lambda A: cholesky(A).sample(mx.ones(N)),
+        lambda A: mx.array(cholesky(A).solve(np.ones(N, np.float32))),
         lambda A: mx.array(splu(A).solve(np.ones(N, np.float32))),
         lambda A: mx.array(sparse_lu(A).rcond()),
         lambda A: spilu(A).solve(mx.ones(N)),

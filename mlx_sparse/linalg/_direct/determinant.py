@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import mlx.core as mx
@@ -31,10 +32,16 @@ def parity(order: np.ndarray) -> int:
     return -1 if odd else 1
 
 
-def slogdet(A: Operator, sign: Any, logabsdet: Any, dtype: np.dtype, solve: Solve) -> tuple[Any, Any]:
+Selected = Callable[[], np.ndarray]  # A^-H at the stored places of A
+
+
+def slogdet(
+    A: Operator, sign: Any, logabsdet: Any, dtype: np.dtype, solve: Solve, selected: Selected | None = None
+) -> tuple[Any, Any]:
     """Both as 0-d dense arrays, differentiable in the values of a csc array `A` where it has any.
 
-    log det is holomorphic: its imaginary part is the angle of the sign.
+    log det is holomorphic: its imaginary part is the angle of the sign. Without `selected` its gradient takes as many
+    solves as A has columns.
     """
     real = np.dtype(dtype.char.lower())
     if not A.values:
@@ -42,21 +49,21 @@ def slogdet(A: Operator, sign: Any, logabsdet: Any, dtype: np.dtype, solve: Solv
         sign, logabsdet = (_dense.in_namespace(_dense.to_mlx(x)) for x in found)
         return sign, logabsdet
     if dtype.kind != "c":
-        return _dense.to_mlx(np.asarray(sign, dtype)), _logarithm(A, np.asarray(logabsdet, dtype), solve)
-    both = _logarithm(A, np.asarray(logabsdet + 1j * np.angle(sign), dtype), solve)
+        return _dense.to_mlx(np.asarray(sign, dtype)), _logarithm(A, np.asarray(logabsdet, dtype), solve, selected)
+    both = _logarithm(A, np.asarray(logabsdet + 1j * np.angle(sign), dtype), solve, selected)
     angle = mx.imag(both)
     return mx.cos(angle) + 1j * mx.sin(angle), mx.real(both)
 
 
-def _logarithm(A: Operator, value: np.ndarray, solve: Solve) -> mx.array:
+def _logarithm(A: Operator, value: np.ndarray, solve: Solve, selected: Selected | None) -> mx.array:
     """log det as a function of the values, with the derivative A^-T at their places."""
     known = _dense.to_mlx(value)
 
     def pull(values: Any, g: mx.array, _: Any) -> mx.array:
-        return (adjoint_inverse_at(A.with_values([values]), solve, value.dtype) * g).astype(values.dtype)
+        return (_gradient(A.with_values([values]), value.dtype, solve, selected) * g).astype(values.dtype)
 
     def push(values: Any, tangent: Any) -> mx.array:
-        return mx.sum(mx.conj(adjoint_inverse_at(A.with_values([values]), solve, value.dtype)) * tangent)
+        return mx.sum(mx.conj(_gradient(A.with_values([values]), value.dtype, solve, selected)) * tangent)
 
     function: Any = mx.custom_function(lambda values: known)
     function.vjp(pull)
@@ -64,23 +71,14 @@ def _logarithm(A: Operator, value: np.ndarray, solve: Solve) -> mx.array:
     return function(*A.values)
 
 
-def adjoint_inverse_at(A: Operator, solve: Solve, dtype: np.dtype) -> mx.array:
-    """A^-H at the stored places of a csc array, by as many solves as it has columns.
-
-    Its own derivatives are found from the dense inverse, which they keep.
-    """
+def _gradient(A: Operator, dtype: np.dtype, solve: Solve, selected: Selected | None) -> mx.array:
+    """A^-H at the stored places. Its own derivatives are found from the dense inverse, which they keep."""
     cs = A.operand
     n = cs.shape[0]
-    rows, indptr = _dense.view(cs._indices), _dense.view(cs._indptr).astype(np.intp)
+    indptr = _dense.view(cs._indptr).astype(np.intp)
     cols = np.repeat(np.arange(n), np.diff(indptr))
-    rows = rows[: cols.size]
-    found = np.zeros(tuple(cs._data.shape), dtype)
-    for first in range(0, n, _BLOCK):
-        last = min(n, first + _BLOCK)
-        unit = np.zeros((n, last - first), dtype)
-        unit[np.arange(first, last), np.arange(last - first)] = 1
-        here = slice(indptr[first], indptr[last])
-        found[here] = solve(unit, True)[rows[here], cols[here] - first]
+    rows = _dense.view(cs._indices)[: cols.size]
+    known = _dense.to_mlx(selected() if selected else _by_columns(rows, cols, indptr, dtype, solve))
 
     def solved(b: mx.array, adjoint: bool) -> mx.array:
         return _dense.to_mlx(solve(_dense.view(b), adjoint))
@@ -90,8 +88,19 @@ def adjoint_inverse_at(A: Operator, solve: Solve, dtype: np.dtype) -> mx.array:
         X = inverse_product(A.with_values([values]), unit, solved, adjoint=True)
         return X[mx.array(rows), mx.array(cols)]
 
-    known = _dense.to_mlx(found)
     function: Any = mx.custom_function(lambda values: known)
     function.vjp(lambda values, g, _: mx.vjp(dense, [values], [g])[1][0])
     function.jvp(lambda values, tangent: mx.jvp(dense, [values], [tangent])[1][0])
     return function(*A.values)
+
+
+def _by_columns(rows: np.ndarray, cols: np.ndarray, indptr: np.ndarray, dtype: np.dtype, solve: Solve) -> np.ndarray:
+    n = indptr.size - 1
+    found = np.zeros(rows.size, dtype)
+    for first in range(0, n, _BLOCK):
+        last = min(n, first + _BLOCK)
+        unit = np.zeros((n, last - first), dtype)
+        unit[np.arange(first, last), np.arange(last - first)] = 1
+        here = slice(indptr[first], indptr[last])
+        found[here] = solve(unit, True)[rows[here], cols[here] - first]
+    return found

@@ -10,12 +10,11 @@ import numpy as np
 import scipy.sparse.linalg as _scipy_linalg
 
 from ... import _dense, _dtypes
-from ..._base import as_sparse, issparse
-from ..._csc import csc_array
+from ..._base import as_sparse
 from .._estimate import estimate
 from .._problem import refuse_traced
 from .determinant import parity, slogdet
-from .operands import host_form, lu_solve
+from .operands import as_columns, host_form, lu_solve
 from .superlu import SuperLU
 
 
@@ -124,7 +123,7 @@ def sparse_lu(A: Any, permc_spec: str | None = None, **options: Any) -> SparseLU
     Parameters
     ----------
     A : sparse array, shape (n, n)
-        csc; other formats and dense arrays are converted.
+        csc; anything else is converted with a `SparseEfficiencyWarning`.
     permc_spec, **options
         As for `splu`.
 
@@ -149,5 +148,5 @@ def sparse_lu(A: Any, permc_spec: str | None = None, **options: Any) -> SparseLU
     >>> lu.refactor(2 * A.data).solve(A @ np.ones(40))[:3].round(12)
     array([0.5, 0.5, 0.5])
     """
-    A = as_sparse(A).tocsc() if issparse(A) else csc_array(A)
+    A = as_sparse(as_columns(A, "sparse_lu"))
     return SparseLU._made(A, partial(_scipy_linalg.splu, permc_spec=permc_spec, **options))

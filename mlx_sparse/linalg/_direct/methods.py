@@ -11,10 +11,12 @@ import scipy.sparse as _scipy_sparse
 from numpy.linalg import LinAlgError
 from scipy.sparse.linalg import splu
 
+from .hermitian import Cholesky
 from .operands import ADJOINT, lu_solve
 
 Solve = Callable[..., np.ndarray]  # (b, adjoint=False) -> A^-1 b or A^-H b
-METHODS = ("auto", "diagonal", "triangular", "banded", "lu")
+_LEAST = 500  # order from which on Cholesky is tried: what it gains on smaller ones goes into trying
+METHODS = ("auto", "diagonal", "triangular", "banded", "cholesky", "lu")
 
 
 def factor(host: Any, method: str = "auto", permc_spec: str | None = None) -> tuple[Solve, str]:
@@ -33,12 +35,19 @@ def factor(host: Any, method: str = "auto", permc_spec: str | None = None) -> tu
         raise ValueError(f"method must be one of {', '.join(METHODS)}; got {method!r}")
     if method == "auto":
         method = "lu" if permc_spec is not None else _choose(host)
+        if method == "lu" and permc_spec is None and _may_be_definite(host):
+            try:
+                return Cholesky(host).solve, "cholesky"
+            except LinAlgError:  # not positive definite after all
+                pass
     if method == "diagonal":
         return _diagonal(host), method
     if method == "triangular":
         return _triangular(host), method
     if method == "banded":
         return _banded(host), method
+    if method == "cholesky":
+        return Cholesky(host).solve, method
     return _lu(host, permc_spec=permc_spec), method
 
 
@@ -66,6 +75,16 @@ def _choose(host: Any) -> str:
             return "lu"
         return "diagonal" if below == above else "triangular"
     return "banded" if (2 * below + above + 1) * n <= 3 * host.nnz else "lu"
+
+
+def _may_be_definite(host: Any) -> bool:
+    """Whether the diagonal is positive and no entry larger than those of the diagonal in its row and column allow."""
+    d = host.diagonal()
+    if host.shape[0] < _LEAST or not (d.real > 0).all() or d.imag.any():
+        return False
+    row, col = _places(host)
+    size = np.sqrt(d.real)
+    return bool((np.abs(host.data) <= size[row] * size[col] * (1 + 1e-5)).all())
 
 
 def _diagonal(host: Any) -> Solve:

@@ -47,10 +47,11 @@ def spsolve(
         Column ordering of SuperLU, which is used then. Default: COLAMD.
     use_umfpack : bool
         Accepted and ignored: UMFPACK is never used.
-    method : {"auto", "diagonal", "triangular", "banded", "lu"}
-        Default: the first of these whose structure `A` has. A diagonal or triangular `A` counts if no entry of its
-        diagonal is zero; a band, solved by LAPACK, if at least a third of the numbers that LAPACK keeps are entries of
-        `A`: for l diagonals below and u above the main one these are 2 l + u + 1 for each column. "lu" is SuperLU.
+    method : {"auto", "diagonal", "triangular", "banded", "cholesky", "lu"}
+        Default: the first of these that suits `A`. A diagonal or triangular `A` counts if no entry of its diagonal is
+        zero; a band, solved by LAPACK, if at least a third of the numbers that LAPACK keeps are entries of `A`: for l
+        diagonals below and u above the main one these are 2 l + u + 1 for each column. `cholesky` is tried on a
+        Hermitian `A` of order 500 or more whose diagonal is positive and large enough. "lu" is SuperLU.
     return_info : bool
         Whether to give the name of the method too.
 
@@ -65,7 +66,7 @@ def spsolve(
     Raises
     ------
     LinAlgError
-        `A` has not the structure that `method` names.
+        `A` has not the structure that `method` names, or is not positive definite.
     RuntimeError
         `A` is singular and `b` is sparse with more than one column.
     TypeError

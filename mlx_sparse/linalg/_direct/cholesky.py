@@ -1,0 +1,300 @@
+"""Sparse Cholesky factorisations of this package's own, on the host."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+import scipy.sparse as _scipy_sparse
+
+from ... import _dense, _dtypes
+from ..._base import as_sparse, issparse
+from ..._classes import from_scipy
+from ..._csc import csc_array
+from .._operator import Operator, as_operator, is_traced
+from .._problem import check_dtype, float_dtype, host_dtype, refuse_traced, require_square
+from .._solve import host_inverse_product
+from .determinant import slogdet
+from .hermitian import LOWER, MINIMUM_DEGREE, UPPER, Analysis, Cholesky
+from .operands import as_columns, host_form
+
+ORDERINGS = ("amd", "natural")
+METHODS = ("auto", "supernodal")
+
+
+class SparseCholesky:
+    """A Cholesky factorisation ``A[perm][:, perm] = L L^H``, made by `cholesky`.
+
+    It lives on the host whatever the default device is. Solutions with an `mx.array` and determinants are
+    differentiable with respect to it and to the values of the factored array, all of whose stored entries count as
+    independent: derivatives use the same factor.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    nnz : int
+        Number of stored entries of L.
+    perm : dense int32 array, shape (n,)
+        Order of elimination.
+    L : csc_array, shape (n, n)
+        The factor, lower triangular; it may hold zeros.
+
+    Examples
+    --------
+    >>> import numpy as np, mlx_sparse as sp
+    >>> factor = sp.linalg.cholesky(sp.csc_array([[4.0, 2.0], [2.0, 5.0]]))
+    >>> factor.solve(np.array([6.0, 7.0])), float(factor.logdet().item())
+    (array([1., 1.]), 2.772588722239781)
+    """
+
+    _A: Any  # the factored csc array, its values traced where they were
+    _cholesky: Cholesky
+    _operator: Operator  # the factored array, where its values are traced
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        raise TypeError("cannot create 'SparseCholesky' instances; use cholesky")
+
+    @classmethod
+    def _of(cls, A: Any, analysis: Analysis | None, order: np.ndarray) -> SparseCholesky:
+        """Of a canonical csc array of this package, by the `analysis` of its structure or a new one in this `order`."""
+        operator = as_operator(A)
+        host = host_form(operator.constant().operand, float_dtype(host_dtype(A)))
+        if not np.isfinite(host.data).all():
+            raise ValueError("A must not contain infs or NaNs")
+        new = cls.__new__(cls)
+        new._A, new._cholesky = A, Cholesky(host, analysis, order)
+        new._operator = operator if is_traced(*operator.values) else Operator()
+        return new
+
+    def __repr__(self) -> str:
+        return f"<SparseCholesky object of shape {self.shape} with {self.nnz} stored elements>"
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return tuple(self._A.shape)
+
+    @property
+    def nnz(self) -> int:
+        return self._cholesky.analysis.plan.entries
+
+    @property
+    def perm(self) -> Any:
+        return _dense.in_namespace(_dense.to_mlx(self._cholesky.analysis.order))
+
+    @property
+    def L(self) -> Any:
+        refuse_traced(self._operator, "L")
+        data, indices, indptr = self._cholesky.factor.lower()
+        host = _scipy_sparse.csc_array((data, indices, indptr.astype(_index_dtype(data.size))), shape=self.shape)
+        host.has_canonical_format = True
+        return from_scipy(host)
+
+    def __call__(self, b: Any) -> Any:
+        """`solve`."""
+        return self.solve(b)
+
+    def solve(self, b: Any) -> Any:
+        """Solve ``A x = b``. Synchronises. Many columns at once read the factor once.
+
+        Parameters
+        ----------
+        b : ndarray, mx.array or sparse array, shape (n,) or (n, k)
+
+        Returns
+        -------
+        x : array of the shape of `b`, in its namespace; a csc array for a sparse `b`
+
+        Raises
+        ------
+        TypeError
+            `b` is an `mx.array` whose dtype is neither that of A nor that of the factor.
+        ValueError
+            `b` has another length than A.
+        """
+        if issparse(b):
+            refuse_traced(b, "x of a sparse b")
+            refuse_traced(self._operator, "x of a sparse b")
+            host = host_form(as_sparse(b).tocsc())
+            if host.shape[0] != self.shape[0]:
+                raise ValueError(f"shapes of A {self.shape} and b {host.shape} are incompatible")
+            return csc_array(from_scipy(_scipy_sparse.csc_array(self._cholesky.solve(host.toarray()))))
+        b = self._right_hand_side(b)
+        if not _dense.is_mlx(b):
+            return self._cholesky.solve(b)
+        dtype = np.promote_types(self._cholesky.dtype, float_dtype(host_dtype(b)))
+        return host_inverse_product(self._operator, b, self._cholesky.solve, dtype)
+
+    def solve_L(self, b: Any) -> Any:
+        """Solve ``L x = b``, in the order of elimination: x is in the namespace of `b`, not differentiable in A."""
+        return self._half(b, LOWER)
+
+    def solve_Lt(self, b: Any) -> Any:
+        """Solve ``L^H x = b``, in the order of elimination: x is in the namespace of `b`, not differentiable in A."""
+        return self._half(b, UPPER)
+
+    def sample(self, z: Any) -> Any:
+        """Fields with the covariance ``A^-1`` from white noise: ``P^T L^-H z``.
+
+        Parameters
+        ----------
+        z : ndarray or mx.array, shape (n,) or (n, k)
+            Independent standard normal numbers.
+
+        Returns
+        -------
+        x : array of the shape of `z`, in its namespace
+        """
+        x = self.solve_Lt(z)
+        back = np.argsort(self._cholesky.analysis.order)
+        return x[mx.array(back)] if _dense.is_mlx(x) else x[back]
+
+    def logdet(self) -> Any:
+        """Natural logarithm of the determinant, a 0-d dense array. Differentiable in the values of A."""
+        return self.slogdet()[1]
+
+    def slogdet(self) -> tuple[Any, Any]:
+        """Sign, which is 1, and natural logarithm of the determinant.
+
+        The derivative is the inverse at the places of A, which `selected_inverse` finds.
+
+        Returns
+        -------
+        sign, logabsdet : 0-d dense array
+            In the namespace of `runtime.dense_namespace`; mx.array where the values of A are traced.
+        """
+        logarithm = 2 * np.log(self._cholesky.factor.pivots().astype(np.float64)).sum()
+        found = self._cholesky
+        selected = lambda: found.inverse_entries()[0]  # noqa: E731
+        return slogdet(self._operator, 1.0, logarithm, found.dtype, found.solve, selected)
+
+    def refactor(self, values: Any) -> SparseCholesky:
+        """The factorisation of an array of the same structure with other `values`, without the analysis. Synchronises.
+
+        Parameters
+        ----------
+        values : ndarray or mx.array, shape (nnz,)
+            In the place of ``A.data`` for the csc array `A` that was factored. Solutions are differentiable in them.
+
+        Returns
+        -------
+        SparseCholesky
+            A new one: this one stays as it is.
+
+        Raises
+        ------
+        LinAlgError
+            The new array is not positive definite.
+        ValueError
+            `values` has another shape, or the new array is not Hermitian.
+        """
+        values = _dense.as_dense(values)
+        if tuple(values.shape) != tuple(self._A._data.shape):
+            raise ValueError(f"values must have the shape {tuple(self._A._data.shape)}; got {tuple(values.shape)}")
+        return SparseCholesky._of(self._A.with_data(values), self._cholesky.analysis, self._cholesky.analysis.order)
+
+    update = refactor
+
+    def inverse_diagonal(self) -> Any:
+        """The diagonal of ``A^-1``, without the rest of it: a dense array of shape (n,)."""
+        refuse_traced(self._operator, "the diagonal of the inverse")
+        return _dense.in_namespace(_dense.to_mlx(self._cholesky.inverse_entries()[1]))
+
+    def selected_inverse(self) -> Any:
+        """The entries of ``A^-1`` at the stored places of A, as a csc array of its structure.
+
+        Takahashi's equations, over the fronts of the factorisation: about twice its flops. K. Takahashi, J. Fagan and
+        M. Chin, Formation of a sparse bus impedance matrix and its application to short circuit study, PICA (1973).
+        """
+        refuse_traced(self._operator, "the selected inverse")
+        return self._A.with_data(_dense.to_mlx(self._cholesky.inverse_entries()[0]))
+
+    def _right_hand_side(self, b: Any) -> Any:
+        b = _dense.as_dense(b)
+        if b.ndim not in (1, 2) or b.shape[0] != self.shape[0]:
+            raise ValueError(f"shapes of A {self.shape} and b {tuple(b.shape)} are incompatible")
+        if _dense.is_mlx(b):
+            check_dtype(b, self._A._data.dtype, _dtypes.mlx_dtype(self._cholesky.dtype))
+        else:
+            refuse_traced(self._operator, "x of an ndarray")
+        return b
+
+    def _half(self, b: Any, half: Any) -> Any:
+        b = self._right_hand_side(b)
+        if not _dense.is_mlx(b):
+            return self._cholesky.solve(b, half=half)
+        refuse_traced(self._operator, "half a solution")
+        refuse_traced(b, "half a solution")
+        return _dense.to_mlx(self._cholesky.solve(_dense.view(b), half=half))
+
+
+def cholesky(A: Any, ordering: Any = "amd", method: str = "auto") -> SparseCholesky:
+    """Cholesky factorisation of a sparse Hermitian positive definite array. Runs on the host; synchronises.
+
+    Parameters
+    ----------
+    A : sparse array, shape (n, n)
+        csr or csc; anything else is converted with a `SparseEfficiencyWarning`. Both triangles must be stored.
+    ordering : {"amd", "natural"} or array of int, shape (n,)
+        Order of elimination: approximate minimum degree, as given, or this permutation. Then the elimination
+        tree is brought into postorder, which changes neither fill nor flops.
+    method : {"auto", "supernodal"}
+        Both are the same: dense fronts over supernodes, by the BLAS that SciPy brings along.
+
+    Returns
+    -------
+    SparseCholesky
+
+    Raises
+    ------
+    LinAlgError
+        `A` is not positive definite: a pivot is not positive, or below 16 units of rounding of its diagonal entry. The
+        message names the row of `A`.
+    MemoryError
+        The factor does not fit the memory; this is known before the work begins.
+    ValueError
+        `A` is not square, not Hermitian, or not finite, or `ordering` or `method` is unknown.
+
+    Notes
+    -----
+    The work is that of the factor: for grids of n nodes about n^(3/2) in the plane and n^2 in space. It is shared among
+    `runtime.SOLVER_THREADS` workers, and the result does not depend on their number.
+
+    Orders by P. R. Amestoy, T. A. Davis and I. S. Duff, SIAM J. Matrix Anal. Appl. 17 (1996); fronts by I. S. Duff and
+    J. K. Reid, ACM Trans. Math. Softw. 9 (1983).
+
+    Examples
+    --------
+    >>> import numpy as np, mlx_sparse as sp
+    >>> A = sp.diags_array([-1.0, 2.0, -1.0], offsets=[-1, 0, 1], shape=(40, 40), format="csc")
+    >>> factor = sp.linalg.cholesky(A)
+    >>> factor.solve(A @ np.ones(40))[:3].round(12)
+    array([1., 1., 1.])
+    >>> float(factor.refactor(2 * A.data).inverse_diagonal()[0].item())  # doctest: +ELLIPSIS
+    0.4878...
+    """
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}; got {method!r}")
+    A = as_sparse(A if issparse(A) and A.format == "csr" else as_columns(A, "cholesky")).tocsc()
+    n = require_square(A)
+    return SparseCholesky._of(A._canonical(), None, _order(ordering, n))
+
+
+def _order(ordering: Any, n: int) -> np.ndarray:
+    """A permutation; an empty one stands for minimum degree."""
+    if isinstance(ordering, str):
+        if ordering not in ORDERINGS:
+            raise ValueError(f"ordering must be one of {', '.join(ORDERINGS)} or a permutation; got {ordering!r}")
+        return np.arange(n, dtype=np.int32) if ordering == "natural" else MINIMUM_DEGREE
+    given = _dense.as_dense(ordering)
+    given = _dense.view(given) if _dense.is_mlx(given) else np.asarray(given)
+    if given.shape != (n,) or given.dtype.kind not in "iu" or not np.array_equal(np.sort(given), np.arange(n)):
+        raise ValueError(f"ordering is no permutation of {n} rows")
+    return given.astype(np.int32)
+
+
+def _index_dtype(size: int) -> Any:
+    return np.int32 if size <= np.iinfo(np.int32).max else np.int64
+
+
+sparse_cholesky = cholesky

@@ -1,0 +1,100 @@
+"""The Cholesky factorisation of SciPy's arrays on the host: what `SparseCholesky` and `spsolve` share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse as _scipy_sparse
+from numpy.linalg import LinAlgError
+
+from ... import _native
+from .._problem import float_dtype, workers
+
+BOTH, LOWER, UPPER = _native.Half.both, _native.Half.lower, _native.Half.upper
+MINIMUM_DEGREE = np.zeros(0, np.int32)
+
+
+class Analysis:
+    """What the structure of a canonical csc or csr array decides: see `native/kernels/supernodes.h`."""
+
+    def __init__(self, host: Any, order: np.ndarray = MINIMUM_DEGREE) -> None:
+        self.indices, self.indptr = host.indices.astype(np.int32, copy=False), host.indptr.astype(np.int64)
+        rows = _scipy_sparse.csr_array((np.arange(host.nnz), host.indices, host.indptr), shape=host.shape)
+        places = rows.tocsc()
+        if not (np.array_equal(places.indices, host.indices) and np.array_equal(places.indptr, host.indptr)):
+            raise LinAlgError("A is not Hermitian: its structure is not symmetric")
+        self.mirror = places.data  # position of the entry (j, i) for each entry (i, j)
+        self._order = order
+        self._plan: Any = None
+
+    @property
+    def plan(self) -> Any:
+        if self._plan is None:
+            self._plan = _native.plan_cholesky(self.indptr, self.indices, self._order)
+            self._order = self._plan.order
+        return self._plan
+
+    @property
+    def order(self) -> np.ndarray:
+        self.plan  # noqa: B018 - which finds it
+        return self._order
+
+    def require_hermitian(self, data: np.ndarray) -> None:
+        """As nearly as rounding in products such as B^H B allows."""
+        if data.size == 0:
+            return
+        off = np.abs(data - data[self.mirror].conj()).max()
+        if not off <= 100 * np.finfo(data.dtype).eps * np.abs(data).max():
+            raise LinAlgError(
+                f"A is not Hermitian: entries differ by {off:.3g} from the conjugate of their mirror images"
+            )
+
+
+class Cholesky:
+    """The factorisation of a canonical csc array, or of a csr array, which holds the conjugate of a Hermitian one.
+
+    Raises
+    ------
+    LinAlgError
+        It is not Hermitian or not positive definite.
+    """
+
+    def __init__(self, host: Any, analysis: Analysis | None = None, order: np.ndarray = MINIMUM_DEGREE) -> None:
+        self.dtype, self._conjugate = host.dtype, host.format == "csr"
+        with workers():
+            self.analysis = Analysis(host, order) if analysis is None else analysis
+            self.analysis.require_hermitian(host.data)
+            self.factor = _native.factor_cholesky(self.analysis.plan, np.ascontiguousarray(host.data))
+        if self.factor.failed >= 0:
+            raise LinAlgError(f"A is not positive definite: the pivot of row {self.factor.failed} is not positive")
+
+    def solve(self, b: np.ndarray, adjoint: bool = False, half: Any = BOTH) -> np.ndarray:
+        """A^-1 b, or half of it in the order of elimination, in the wider dtype of both."""
+        wide = np.promote_types(self.dtype, float_dtype(b.dtype))
+        if wide.kind == "c" and self.dtype.kind != "c":
+            real, imag = (self.solve(part, half=half) for part in (b.real, b.imag))
+            return (real + 1j * imag).astype(wide, copy=False)
+        order = self.analysis.order
+        x = np.array(b[order] if half == BOTH else b, self.dtype, order="C")
+        if self._conjugate:
+            np.conj(x, out=x)
+        with workers():
+            self.factor.solve(x, half)
+        if self._conjugate:
+            np.conj(x, out=x)
+        if half != BOTH:
+            return x.astype(wide, copy=False)
+        out = np.empty(b.shape, wide)
+        out[order] = x
+        return out
+
+    def inverse_entries(self) -> tuple[np.ndarray, np.ndarray]:
+        """A^-1 at the stored places of A, and its diagonal."""
+        analysis = self.analysis
+        values = np.zeros(analysis.indices.size, self.dtype)
+        with workers():
+            diagonal = self.factor.inverse_entries(values)
+        place = np.argsort(analysis.order)
+        known = place[analysis.indices] >= np.repeat(place, np.diff(analysis.indptr))
+        return np.where(known, values, values[analysis.mirror].conj()), diagonal[place]

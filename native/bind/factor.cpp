@@ -1,0 +1,126 @@
+// Cholesky factorisations over ndarrays, and the BLAS that they call.
+#include <pybind11/complex.h>
+#include <pybind11/numpy.h>
+
+#include "bind/bind.h"
+#include "ops/cholesky.h"
+
+namespace sp {
+
+namespace {
+
+template <class T>
+using Vector = py::array_t<T, py::array::c_style>;
+
+template <class F>
+F function_of(const char* module, const std::string& name) {
+  const auto table = py::module_::import(module).attr("__pyx_capi__").cast<py::dict>();
+  const py::object held = table[name.c_str()];
+  return reinterpret_cast<F>(PyCapsule_GetPointer(held.ptr(), PyCapsule_GetName(held.ptr())));
+}
+
+template <class T>
+void find_blas(const std::string& letter) {
+  Blas<T>::gemm = function_of<typename Blas<T>::Gemm>("scipy.linalg.cython_blas", letter + "gemm");
+  Blas<T>::trsm = function_of<typename Blas<T>::Trsm>("scipy.linalg.cython_blas", letter + "trsm");
+  Blas<T>::potrf = function_of<typename Blas<T>::Potrf>("scipy.linalg.cython_lapack", letter + "potrf");
+}
+
+SharedPlan analyse(const Vector<int64_t>& indptr, const Vector<int32_t>& indices, const Vector<int32_t>& order) {
+  if (!Blas<double>::potrf) {
+    find_blas<float>("s");
+    find_blas<std::complex<float>>("c");
+    find_blas<std::complex<double>>("z");
+    find_blas<double>("d"); // last, as it is what tells
+  }
+  const size_t n = static_cast<size_t>(indptr.size()) - 1;
+  const int64_t* start = indptr.data();
+  const int32_t* minor = indices.data();
+  std::vector<int32_t> given(order.data(), order.data() + order.size());
+  return without_lock([&] { return plan_cholesky(n, start, minor, std::move(given)); });
+}
+
+template <class T>
+py::object factor(const SharedPlan& plan, const py::array& values) {
+  const T* data = static_cast<const T*>(values.data());
+  return py::cast(without_lock([&] { return factor_cholesky<T>(plan, data); }));
+}
+
+py::object factor_any(const SharedPlan& plan, const py::array& values) {
+  if (py::isinstance<Vector<float>>(values)) return factor<float>(plan, values);
+  if (py::isinstance<Vector<double>>(values)) return factor<double>(plan, values);
+  if (py::isinstance<Vector<std::complex<float>>>(values)) return factor<std::complex<float>>(plan, values);
+  if (py::isinstance<Vector<std::complex<double>>>(values)) return factor<std::complex<double>>(plan, values);
+  throw py::type_error("values must be contiguous, of float32, float64, complex64 or complex128");
+}
+
+template <class T>
+void solve(const SharedFactor<T>& factor, Vector<T>& x, Half half) {
+  T* data = x.mutable_data();
+  const int64_t r = x.ndim() == 1 ? 1 : x.shape(1);
+  without_lock([&] {
+    if (r) solve_cholesky(factor, data, r, half);
+    return true;
+  });
+}
+
+template <class T>
+py::tuple lower(const SharedFactor<T>& factor) {
+  const SharedPlan plan(factor, &factor->plan());
+  const auto entries = lower_entries(plan);
+  Vector<T> data(entries);
+  Vector<int32_t> indices(entries);
+  Vector<int64_t> indptr(plan->n() + 1);
+  lower_triangle(factor, data.mutable_data(), indices.mutable_data(), indptr.mutable_data());
+  return py::make_tuple(data, indices, indptr);
+}
+
+template <class T>
+Vector<Real<T>> pivots(const SharedFactor<T>& factor) {
+  Vector<Real<T>> out(factor->plan().n());
+  pivots_of(factor, out.mutable_data());
+  return out;
+}
+
+template <class T>
+Vector<Real<T>> inverse(const SharedFactor<T>& factor, Vector<T>& values) {
+  Vector<Real<T>> diagonal(factor->plan().n());
+  Real<T>* out = diagonal.mutable_data();
+  T* at = values.mutable_data();
+  without_lock([&] {
+    inverse_entries(factor, out, at);
+    return true;
+  });
+  return diagonal;
+}
+
+template <class T>
+void bind_factor(py::module_& m, const char* name) {
+  py::class_<CholeskyFactor<T>, std::shared_ptr<CholeskyFactor<T>>>(m, name)
+      .def_property_readonly("failed", &CholeskyFactor<T>::failed)
+      .def("solve", [](const SharedFactor<T>& f, Vector<T>& x, Half half) { solve<T>(f, x, half); }, "x"_a.noconvert(), "half"_a)
+      .def("lower", [](const SharedFactor<T>& f) { return lower<T>(f); })
+      .def("pivots", [](const SharedFactor<T>& f) { return pivots<T>(f); })
+      .def("inverse_entries", [](const SharedFactor<T>& f, Vector<T>& values) { return inverse<T>(f, values); }, "values"_a.noconvert());
+}
+
+} // namespace
+
+void bind_factorisations(py::module_& m) {
+  py::enum_<Half>(m, "Half").value("both", Half::both).value("lower", Half::lower).value("upper", Half::upper);
+  py::class_<CholeskyPlan, std::shared_ptr<CholeskyPlan>>(m, "CholeskyPlan")
+      .def_property_readonly("order", [](const CholeskyPlan& p) {
+        return Vector<int32_t>(static_cast<py::ssize_t>(p.by.order.size()), p.by.order.data());
+      })
+      .def_property_readonly("entries", [](const SharedPlan& p) { return lower_entries(p); })
+      .def_property_readonly("supernodes", [](const CholeskyPlan& p) { return p.nodes.count(); })
+      .def_readonly("work", &CholeskyPlan::work);
+  m.def("plan_cholesky", &analyse, "indptr"_a, "indices"_a, "order"_a);
+  m.def("factor_cholesky", &factor_any, "plan"_a, "values"_a);
+  bind_factor<float>(m, "CholeskyFactor32");
+  bind_factor<double>(m, "CholeskyFactor64");
+  bind_factor<std::complex<float>>(m, "CholeskyFactorComplex64");
+  bind_factor<std::complex<double>>(m, "CholeskyFactorComplex128");
+}
+
+} // namespace sp

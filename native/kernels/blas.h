@@ -1,0 +1,98 @@
+// Dense products and triangles by the BLAS and LAPACK that SciPy brings along, a tile at a time: a call of this size stays
+// on its thread in every BLAS, so that the workers here are all there are. Arrays are stored by columns.
+#pragma once
+
+#include <algorithm>
+#include <complex>
+#include <cstdint>
+
+namespace sp {
+
+template <class T>
+struct RealOf { using type = T; };
+template <class T>
+struct RealOf<std::complex<T>> { using type = T; };
+template <class T>
+using Real = typename RealOf<T>::type;
+
+inline float conj_of(float x) { return x; }
+inline double conj_of(double x) { return x; }
+template <class T>
+std::complex<T> conj_of(std::complex<T> x) { return std::conj(x); }
+inline float times(float a, float b) { return a * b; }
+inline double times(double a, double b) { return a * b; }
+template <class T>
+std::complex<T> times(std::complex<T> a, std::complex<T> b) { // no look for infinities in between
+  return {a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real()};
+}
+
+template <class T>
+struct Blas {
+  using Gemm = void (*)(char*, char*, int*, int*, int*, T*, T*, int*, T*, int*, T*, T*, int*);
+  using Trsm = void (*)(char*, char*, char*, char*, int*, int*, T*, T*, int*, T*, int*);
+  using Potrf = void (*)(char*, int*, T*, int*, int*);
+  static inline Gemm gemm = nullptr; // set when the module is first asked for a factorisation
+  static inline Trsm trsm = nullptr;
+  static inline Potrf potrf = nullptr;
+};
+
+constexpr int64_t kTile = 64;
+
+// A block of an array stored by columns.
+template <class T>
+struct Block {
+  T* at;
+  int64_t stride; // from column to column
+  Block from(int64_t row, int64_t column) const { return {at + row + column * stride, stride}; }
+};
+
+// C += alpha op(A) op(B), op: 'N', 'T' or 'C'; C is m x n, the inner dimension k, and none of them exceeds a tile.
+template <class T>
+void multiply_tile(char a_form, char b_form, int64_t m, int64_t n, int64_t k, T alpha, Block<T> a, Block<T> b, Block<T> c) {
+  int rows = static_cast<int>(m), columns = static_cast<int>(n), inner = static_cast<int>(k);
+  int lda = static_cast<int>(a.stride), ldb = static_cast<int>(b.stride), ldc = static_cast<int>(c.stride);
+  T one(1);
+  Blas<T>::gemm(&a_form, &b_form, &rows, &columns, &inner, &alpha, a.at, &lda, b.at, &ldb, &one, c.at, &ldc);
+}
+
+// The same of any size.
+template <class T>
+void multiply(char a_form, char b_form, int64_t m, int64_t n, int64_t k, T alpha, Block<T> a, Block<T> b, Block<T> c) {
+  for (int64_t j = 0; j < n; j += kTile) {
+    for (int64_t i = 0; i < m; i += kTile) {
+      for (int64_t l = 0; l < k; l += kTile) {
+        multiply_tile(a_form, b_form, std::min(kTile, m - i), std::min(kTile, n - j), std::min(kTile, k - l), alpha,
+                      a_form == 'N' ? a.from(i, l) : a.from(l, i), b_form == 'N' ? b.from(l, j) : b.from(j, l), c.from(i, j));
+      }
+    }
+  }
+}
+
+// X op(L) = B for a lower triangle L of order k, over B, which is m x k.
+template <class T>
+void divide_tile(char form, int64_t m, int64_t k, Block<T> lower, Block<T> b) {
+  char right = 'R', triangle = 'L', diagonal = 'N';
+  int columns = static_cast<int>(k), lda = static_cast<int>(lower.stride), ldb = static_cast<int>(b.stride);
+  T one(1);
+  const int64_t most = std::max<int64_t>(1, 1000 / k); // OpenBLAS starts threads for 1024 elements
+  for (int64_t i = 0; i < m; i += most) {
+    int rows = static_cast<int>(std::min(most, m - i));
+    Blas<T>::trsm(&right, &triangle, &form, &diagonal, &rows, &columns, &one, lower.at, &lda, b.at + i, &ldb);
+  }
+}
+
+template <class T>
+void divide(char form, int64_t m, int64_t k, Block<T> lower, Block<T> b) {
+  const int64_t tiles = (k + kTile - 1) / kTile;
+  for (int64_t i = 0; i < m; i += kTile) {
+    const int64_t h = std::min(kTile, m - i);
+    for (int64_t t = 0; t < tiles; ++t) {
+      const int64_t j = (form == 'N' ? tiles - 1 - t : t) * kTile, w = std::min(kTile, k - j);
+      if (form == 'N') multiply('N', 'N', h, w, k - j - w, T(-1), b.from(i, j + w), lower.from(j + w, j), b.from(i, j));
+      else multiply('N', form, h, w, j, T(-1), b.from(i, 0), lower.from(j, 0), b.from(i, j));
+      divide_tile(form, h, w, lower.from(j, j), b.from(i, j));
+    }
+  }
+}
+
+} // namespace sp
