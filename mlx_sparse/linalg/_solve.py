@@ -17,6 +17,7 @@ from .._reduce import totals_along
 from ._info import SolverInfo, progress_bar
 from ._operator import Operator, constant, is_traced
 from ._problem import System, make_system, workers
+from ._recorded import Recorded, norm_lazily, recorded, replay, replay_lazily
 from ._vectors import Breakdown, space
 
 Callback = Callable[[Any], Any] | None
@@ -104,16 +105,25 @@ def solve(
 ) -> Solution:
     """Iterate until every column has converged. An `mx.array` x is differentiable in b and in the values of A.
 
+    Inside `mx.compile` and `mx.vmap`, where there are no values yet, the solution is a node of the graph for operators
+    that are sparse arrays of this package, and `info` and `codes` are lazy too; there is no history.
+
     Raises
     ------
     ValueError
-        Inside `mx.compile` and `mx.vmap`, where there are no values to test; and where derivatives with respect to what
-        A closes over would be lost.
+        Inside `mx.compile` and `mx.vmap` for other operators; and where derivatives with respect to what A closes over
+        would be lost.
     """
     A, M, M2, b, x = system.A, system.M, system.M2, system.b, system.x
     if not system.lazy or not is_traced(b, x, A.values, M and M.values, M2 and M2.values):
         return _iterate(method, system, limits, callback, progress)
-    fixed = system.constant()
+    try:
+        fixed = system.constant()
+    except ValueError:  # there are no values: inside mx.compile or mx.vmap
+        program = None if callback or progress or isinstance(method, OwnLoop) else recorded(method, system)
+        if program is None:
+            raise
+        return _pending(program, method, system, limits)
     found = _iterate(method, fixed, limits, callback, progress)
     found.x = inverse_product(A, b, _inverse(method, fixed, limits), found.x)
     return found
@@ -134,6 +144,8 @@ def _iterate(
         tolerance = np.where(size == 0, math.inf, np.maximum(limits.atol, limits.rtol * size))
         if x is not None:  # which is exact where b is zero
             x = mx.where(mx.array(size == 0), 0, x) if system.lazy else np.where(size == 0, 0, x)
+    if callback is None and not progress and (program := recorded(method, system)) is not None:
+        return _replayed(program, method, system, x, tolerance, limits.maxiter)
     V = space(b, system.products(method.adjoint))
     settle, norm_of, done = V.settle, V.norm, V.done
     steps = method.step, method.second or method.step
@@ -166,10 +178,42 @@ def _iterate(
                     done(tested[-1] < tolerance)
         except Breakdown as broken:
             V.code = broken.code
-    codes = V.codes(limits.maxiter)
+    return _solution(V.array(x), V.codes(limits.maxiter), tested, halves)
+
+
+def _replayed(program: Recorded, method: Recurrence, system: System, x: Any, tolerance: Any, maxiter: int) -> Solution:
+    """As `_iterate`, by the native interpreter."""
+    b = system.b
+    if system.lazy:
+        b, x = _dense.view(b), None if x is None else np.array(_dense.view(x))
+    with workers():
+        x, codes, norms = replay(program, b, x, tolerance, maxiter)
+    codes = np.where(codes > 0, maxiter, codes).reshape(b.shape[1:])
+    return _solution(_dense.to_mlx(x) if system.lazy else x, codes, list(norms), 2 if method.halves else 1)
+
+
+def _solution(x: Any, codes: np.ndarray, tested: list[Any], halves: int) -> Solution:
     info = min(codes.min(), 0) or codes.max()
     history = tested if halves == 1 else tested[::2] + (tested[-1:] if len(tested) % 2 == 0 else [])
-    return Solution(V.array(x), int(info), codes, history)
+    return Solution(x, int(info), codes, history)
+
+
+def _pending(program: Recorded, method: Recurrence, system: System, limits: Limits) -> Solution:
+    """As `solve`, lazily: with `info` and `codes` that are `mx.array`."""
+    A, b, (rtol, atol, maxiter) = system.A, mx.stop_gradient(system.b), limits
+    x0 = None if system.x is None else mx.stop_gradient(system.x)
+    size = norm_lazily(b)
+    relative = mx.maximum(rtol, atol / mx.where(size == 0, math.inf, size))
+
+    def solved(g: mx.array, adjoint: bool) -> mx.array:
+        same = replace(system, x=None) if method.hermitian or not adjoint else system.H
+        again = recorded(method, same)
+        assert again is not None
+        return replay_lazily(again, g, None, relative, 0.0, maxiter)[0]
+
+    x, codes = replay_lazily(program, b, x0, rtol, atol, maxiter)
+    info = mx.where(codes.min() < 0, codes.min(), codes.max()) if codes.size else mx.array(0)
+    return Solution(inverse_product(A, system.b, solved, x), info, codes, [])
 
 
 def norms(b: Any) -> Any:
@@ -187,7 +231,7 @@ def norms(b: Any) -> Any:
 
 # ---- derivatives ---------------------------------------------------------------------------------------------------
 
-Inverse = Callable[[mx.array, bool], mx.array]  # (b, adjoint) -> A^-1 b, or A^-H b, of untraced arrays
+Inverse = Callable[[mx.array, bool], mx.array]  # (b, adjoint) -> A^-1 b, or A^-H b, as constants
 
 
 def _inverse(method: Method, system: System, limits: Limits) -> Inverse:
@@ -195,7 +239,7 @@ def _inverse(method: Method, system: System, limits: Limits) -> Inverse:
     method = method.fresh() if isinstance(method, OwnLoop) else method
 
     def solved(b: mx.array, adjoint: bool) -> mx.array:
-        size = norms(system.b)
+        b, size = constant(b), norms(system.b)
         rtol = np.maximum(limits.rtol, limits.atol / np.where(size == 0, math.inf, size))
         same = replace(system, x=None) if method.hermitian or not adjoint else system.H
         found = _iterate(method, replace(same, b=b), Limits(rtol, 0.0, limits.maxiter))
@@ -213,7 +257,7 @@ def inverse_product(A: Operator, b: mx.array, solved: Inverse, x: Any = None, ad
     It costs one solve, which a known `x` spares. With w = A^-H g for the cotangent g of x, the cotangents of b and A
     are w and -w x^H, the latter at the stored places: what the product A x pulls back from -w.
     """
-    x = solved(constant(b), adjoint) if x is None else x
+    x = mx.stop_gradient(solved(b, adjoint) if x is None else x)
     if not is_traced(b, A.values):
         return x
     values = mx.zeros(0) if A.values is None else A.values
@@ -222,31 +266,31 @@ def inverse_product(A: Operator, b: mx.array, solved: Inverse, x: Any = None, ad
         B = A.with_values(values)
         return (B.H if adjoint else B).device(x.dtype)(x)
 
-    def pull(primals: Any, g: mx.array, x: mx.array) -> tuple[mx.array, mx.array]:
-        values = primals[1]
+    def pull(primals: Any, g: mx.array, x: mx.array) -> tuple[mx.array, mx.array, mx.array]:
+        values, nothing = primals[1], mx.zeros_like(x)
         w = inverse_product(A.with_values(values), g, solved, adjoint=not adjoint)
         if A.values is None:
-            return w, values
-        return w, mx.vjp(lambda v: product(v, x), [values], [-w])[1][0]
+            return w, values, nothing
+        return w, mx.vjp(lambda v: product(v, x), [values], [-w])[1][0], nothing
 
     def push(primals: Any, tangents: Any) -> mx.array:
-        (b, values), (db, dvalues) = primals, tangents
+        (b, values, x), (db, dvalues, _) = primals, tangents
         B = A.with_values(values)
         change = mx.zeros_like(x) if db is None else db
         if A.values is not None and dvalues is not None:  # in which the product is linear
             change = change - product(dvalues, inverse_product(B, b, solved, x, adjoint))
         return inverse_product(B, change, solved, adjoint=adjoint)
 
-    known: Any = mx.custom_function(lambda b, values: x)
+    known: Any = mx.custom_function(lambda b, values, x: x)
     known.vjp(pull)
     known.jvp(push)
-    return known(b, values)
+    return known(b, values, x)
 
 
 def host_inverse_product(A: Operator, b: mx.array, solve: Callable[..., np.ndarray], dtype: np.dtype) -> mx.array:
     """`inverse_product` by a solver over ndarrays of `dtype`, (b, adjoint) -> x."""
 
     def solved(b: mx.array, adjoint: bool) -> mx.array:
-        return _dense.to_mlx(solve(_dense.view(b).astype(dtype, copy=False), adjoint))
+        return _dense.to_mlx(solve(_dense.view(constant(b)).astype(dtype, copy=False), adjoint))
 
     return inverse_product(A, _dense.to_mlx(b, _dtypes.mlx_dtype(dtype)), solved)

@@ -187,4 +187,5 @@ PYBIND11_MODULE(_native, m) {
   sp::bind_runtime(m);
   sp::bind_indexed_product(m);
   sp::bind_segment(m);
+  sp::bind_krylov(m);
 }
