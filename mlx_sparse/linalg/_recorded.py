@@ -24,7 +24,7 @@ from ._problem import System
 
 _OPERATIONS = (
     *("add", "subtract", "multiply", "negate", "modulus", "conjugate", "real", "ratio", "above", "root"),
-    *("reciprocal", "rotation", "pass", "overwrite", "plus", "combine", "scale", "dot", "squares"),
+    *("reciprocal", "rotation", "pass", "overwrite", "plus", "combine", "scale", "dot", "squares", "zero"),
 )
 _NUMBER = {name: i for i, name in enumerate(_OPERATIONS)}  # as in `Op` of krylov.h
 _BREAKS = ("ratio", "above")  # they may end the solution
@@ -154,7 +154,7 @@ class _Tape:
 
     def zeros(self) -> _Vector:
         v = self.new_vector()
-        self._update(v, 0, 0.0, _Vector(_B), "overwrite")
+        self.moves.append(_Move("zero", (v.slot,), writes=(v.slot,)))
         return v
 
     def dot(self, a: _Vector, b: _Vector) -> _Scalar:
@@ -202,9 +202,8 @@ class _Tape:
             made.append(self.dot(made[-1], made[-1]))
         return made
 
-    def _update(self, y: _Vector, a: Any, b: Any, x: _Vector, name: str = "combine") -> None:
-        if type(a) is int and a in (0, 1):
-            name = "plus" if a else "overwrite"
+    def _update(self, y: _Vector, a: Any, b: Any, x: _Vector) -> None:
+        name = ("overwrite", "plus")[a] if type(a) is int and a in (0, 1) else "combine"
         one, two = self.slot(a), self.slot(b)
         reads = (x.slot,) if name == "overwrite" else (x.slot, y.slot)
         self.moves.append(_Move(name, (y.slot, one, two, x.slot), reads, (y.slot,), (one, two)))
@@ -236,7 +235,8 @@ def _code(moves: list[_Move]) -> list[tuple[int, ...]]:
                 emit(move)
         for move in after:
             emit(move)
-        group.clear(), after.clear(), pending.clear()
+        for done in (group, after, pending):
+            done.clear()
         source = None
 
     for move in moves:
@@ -354,7 +354,8 @@ def _renumbered(move: _Move, old: int, new: int) -> _Move:
 
 def _segment(tape: _Tape, part: _Part, places: list[int], more: list[tuple[int, int]]) -> Any:
     """The part with the renaming of vectors and the copies of scalars that end it."""
-    order, copies = {}, list(more)
+    order: dict[int, int] = {}
+    copies = list(more)
     for v, place in zip(part.state, places, strict=True):
         if isinstance(v, _Vector):
             if order.setdefault(place, v.slot) != v.slot:

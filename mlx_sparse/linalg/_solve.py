@@ -65,8 +65,8 @@ class Limits(NamedTuple):
 @dataclass
 class Solution:
     x: Any
-    info: int  # 0 on convergence; else the least code of a breakdown, or the number of iterations that did not suffice
-    codes: np.ndarray  # the same for each column
+    info: Any  # 0 on convergence; else the least code of a breakdown, or the number of iterations that did not suffice
+    codes: Any  # the same for each column; both are lazy in a trace that has no values
     history: list[Any]  # norms of the recurrence's residuals, first and after each iteration: a number, or by column
 
 
@@ -96,6 +96,8 @@ def solve_system(
     system = make_system(A, M, x0, b, M2)
     limits = Limits(float(rtol), absolute, 10 * system.A.shape[0] if maxiter is None else maxiter)
     found = solve(method, system, limits, callback, progress)
+    if return_info and _dense.is_mlx(found.info):
+        raise ValueError("return_info=True reads values, and inside mx.compile and mx.vmap there are none yet")
     info = SolverInfo(found.info, found.codes, np.array(found.history)) if return_info else found.info
     return system.finish(found.x), info
 
@@ -120,8 +122,7 @@ def solve(
     try:
         fixed = system.constant()
     except ValueError:  # there are no values: inside mx.compile or mx.vmap
-        program = None if callback or progress or isinstance(method, OwnLoop) else recorded(method, system)
-        if program is None:
+        if callback or progress or isinstance(method, OwnLoop) or (program := recorded(method, system)) is None:
             raise
         return _pending(program, method, system, limits)
     found = _iterate(method, fixed, limits, callback, progress)

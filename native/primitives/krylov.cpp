@@ -294,6 +294,7 @@ class Replay {
           for (size_t e = 0; e < n; ++e) y[e] = rounded<T>(dot_term(x[e], x[e]));
           break;
         }
+        case Op::zero: std::fill_n(vectors_[i->out] + at, n, T{}); break;
         default: break;
       }
     }
@@ -346,7 +347,7 @@ void check(const Recording& r, const Segment& s) {
   int left = 0;
   for (const auto& i : s.code) {
     const bool of_vectors = i.op >= Op::overwrite;
-    require(i.op <= Op::squares && of_vectors == (left-- > 0));
+    require(i.op <= Op::zero && of_vectors == (left-- > 0));
     if (i.op == Op::pass) {
       left = i.out;
       require(left >= 0 && left <= static_cast<int>(s.code.size()));
@@ -361,7 +362,7 @@ void check(const Recording& r, const Segment& s) {
       written(i.out);
       if (i.op == Op::scale) product(i.a), vector(i.b);
       else if (i.op == Op::squares) vector(i.a);
-      else scalar(i.a), scalar(i.b), vector(i.c);
+      else if (i.op != Op::zero) scalar(i.a), scalar(i.b), vector(i.c);
     }
   }
   require(left <= 0);

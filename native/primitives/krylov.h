@@ -17,6 +17,7 @@ enum class Op {
   scale,      // out: y; a: a diagonal operator; b: x
   dot,        // out: a scalar; a, b
   squares,    // out: y; a: x
+  zero,       // out: y
 };
 
 struct Instruction {

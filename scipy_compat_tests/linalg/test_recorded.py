@@ -16,11 +16,6 @@ N = 90
 LONG = 30_000  # rows of more blocks than one, for more threads than one
 
 
-def in_python(*args, **options):
-    """The same solution by steps in Python, which a callback asks for."""
-    return {"callback": lambda xk: None, **options}
-
-
 def both(solver, A, b, x0=None, **options):
     """(x, SolverInfo) of the recorded and of the other way."""
     one = solver.iterate(A, b, x0, return_info=True, **options)
@@ -69,9 +64,9 @@ def test_the_same_course(solver, problem, dtype, namespace, columns, replayed):
         (x, info), (y, other) = both(solver, ours(S, format), b, x0, **options)
         assert len(replayed) == 1
         assert int(info) == int(other) == 0 and info.codes.tolist() == other.codes.tolist()
-        assert abs(info.iterations - other.iterations) <= (2 if dtype in "fF" else 1)
-        first = min(4, info.iterations)
-        scale = other.residual_norms[0].max()
+        assert abs(info.iterations - other.iterations) <= max(2, other.iterations // 20)
+        first, near = min(4, info.iterations), 1e3 * eps(dtype)
+        scale = near * other.residual_norms[0].max()
         np.testing.assert_allclose(
             info.residual_norms[:first],
             other.residual_norms[:first],
@@ -179,11 +174,13 @@ def test_inside_vmap(solver, problem):
     """Over b, over b and guesses of columns, over the stored values."""
     S, B = problem.matrix(N, "f"), vectors(N, "f", 4)
     A, scales = ours(S), np.array([1, 2, 4], "f")
-    x, info = mx.vmap(lambda b: solver.iterate(A, b, rtol=1e-4), in_axes=1, out_axes=1)(mx.array(B))
+    x, info = mx.vmap(lambda b: solver.iterate(A, b, rtol=1e-4), in_axes=1, out_axes=(1, 0))(mx.array(B))
     assert info.tolist() == [0] * 4 and residual(S, np.array(x), B) < 1e-3 * solver.lost
     blocks = mx.array(B.reshape(N, 2, 2))
-    x, info = mx.vmap(lambda b, x0: solver.iterate(A, b, x0, rtol=1e-4), in_axes=(1, 1), out_axes=1)(blocks, 0 * blocks)
-    assert info.tolist() == [0] * 2 and residual(S, np.array(x).reshape(N, 4)[:, :], B) < 1e-3 * solver.lost
+    x, info = mx.vmap(lambda b, x0: solver.iterate(A, b, x0, rtol=1e-4), in_axes=(1, 1), out_axes=(1, 0))(
+        blocks, 0 * blocks
+    )
+    assert info.tolist() == [0] * 2 and residual(S, np.array(x).reshape(N, 4), B) < 1e-3 * solver.lost
     data = mx.array(scales)[:, None] * A.data
     x, info = mx.vmap(lambda d: solver.iterate(A.with_data(d), mx.array(B[:, 0]), rtol=1e-4))(data)
     assert info.tolist() == [0] * 3
@@ -200,6 +197,11 @@ def test_derivatives_inside_compile_and_vmap(solver, problem):
 
     b = mx.array(B[:, 0])
     expected = mx.grad(loss, argnums=(0, 1))(A.data, b)
+
+    def close(found, expected):
+        found, expected = np.array(found), np.array(expected)
+        np.testing.assert_allclose(found, expected, rtol=1e-2, atol=1e-3 * abs(expected).max())
+
     for found in (
         mx.compile(mx.grad(loss, argnums=(0, 1)))(A.data, b),
         mx.grad(mx.compile(loss), argnums=(0, 1))(A.data, b),
@@ -213,7 +215,7 @@ def test_derivatives_inside_compile_and_vmap(solver, problem):
         np.array(rows)[0], np.array(expected[1]), rtol=1e-2, atol=1e-3 * abs(np.array(expected[1])).max()
     )
     _, (rate,) = mx.jvp(mx.compile(lambda b: loss(A.data, b)), [b], [mx.ones(N)])
-    np.testing.assert_allclose(rate.item(), expected[1].sum().item(), rtol=1e-2)
+    close(rate, expected[1].sum())
 
 
 @each(informs)
