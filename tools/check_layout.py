@@ -46,7 +46,7 @@ LAYERS = {
         {"_interface"},
         {"_laplacian"},
         {"_problem"},
-        {"_vectors"},
+        {"_recorded", "_vectors"},
         {"_solve"},
         {"_direct", "_krylov"},
         {"_functions"},

@@ -4,10 +4,18 @@
 #pragma once
 
 #include <cmath>
+#include <type_traits>
 
 #include "sum.h"
 
 namespace sp {
+
+// Lambdas whose code belongs to their caller, whatever processor that is compiled for.
+#if defined(__GNUC__)
+#define SP_LAMBDA __attribute__((always_inline))
+#else
+#define SP_LAMBDA
+#endif
 
 template <class T>
 using scalar_t = std::conditional_t<is_complex_v<T>, WideComplex, double>;
@@ -16,39 +24,39 @@ using scalar_t = std::conditional_t<is_complex_v<T>, WideComplex, double>;
 
 enum class UpdateKind { overwrite, add, combine }; // y <- b x, y + b x, a y + b x
 
-// f(first, end) over tiles of `width` elements.
+constexpr size_t kTile = 32; // elements that coefficients of columns are repeated along, where whole rows fit
+
+// f(first, count) over tiles of `width` elements; of kTile, the count is known to the compiler.
 template <class F>
 SP_INLINE void in_tiles(size_t n, size_t width, F&& f) {
-  for (size_t lo = 0; lo < n; lo += width) f(lo, std::min(n, lo + width));
-}
-
-template <class T, class A, class B>
-SP_INLINE void update_with(UpdateKind kind, T* y, A a, B b, const T* x, size_t lo, size_t hi) {
-  switch (kind) {
-    case UpdateKind::overwrite:
-#pragma GCC ivdep
-      for (size_t i = lo; i < hi; ++i) y[i] = mul(b(i), x[i]);
-      break;
-    case UpdateKind::add:
-#pragma GCC ivdep
-      for (size_t i = lo; i < hi; ++i) y[i] = add(y[i], mul(b(i), x[i]));
-      break;
-    case UpdateKind::combine:
-#pragma GCC ivdep
-      for (size_t i = lo; i < hi; ++i) y[i] = add(mul(a(i), y[i]), mul(b(i), x[i]));
+  size_t lo = 0;
+  if (width == kTile) {
+    for (; lo + kTile <= n; lo += kTile) f(lo, std::integral_constant<size_t, kTile>{});
+    if (lo < n) f(lo, n - lo);
+    return;
   }
+  for (; lo < n; lo += width) f(lo, std::min(n - lo, width));
 }
 
 // width: 0 for one column.
 template <class T>
 SP_INLINE void update_block(UpdateKind kind, T* y, const T* a, const T* b, const T* x, size_t n, size_t width) {
-  if (width == 0) {
-    const T one_a = *a, one_b = *b;
-    return update_with(kind, y, [=](size_t) { return one_a; }, [=](size_t) { return one_b; }, x, 0, n);
+  const auto over = [=](auto f) SP_LAMBDA {
+    if (width == 0) {
+      const T u = *a, v = *b;
+#pragma GCC ivdep
+      for (size_t i = 0; i < n; ++i) y[i] = f(u, y[i], v, x[i]);
+      return;
+    }
+    in_tiles(n, width, [=](size_t lo, auto count) SP_LAMBDA {
+      for (size_t i = 0; i < count; ++i) y[lo + i] = f(a[i], y[lo + i], b[i], x[lo + i]);
+    });
+  };
+  switch (kind) {
+    case UpdateKind::overwrite: return over([](T, T, T b, T x) SP_LAMBDA { return mul(b, x); });
+    case UpdateKind::add: return over([](T, T y, T b, T x) SP_LAMBDA { return add(y, mul(b, x)); });
+    case UpdateKind::combine: return over([](T a, T y, T b, T x) SP_LAMBDA { return add(mul(a, y), mul(b, x)); });
   }
-  in_tiles(n, width, [=](size_t lo, size_t hi) {
-    update_with(kind, y, [=](size_t i) { return a[i - lo]; }, [=](size_t i) { return b[i - lo]; }, x, lo, hi);
-  });
 }
 
 template <class T>
@@ -78,14 +86,19 @@ SP_INLINE void dot_block(const T* a, const T* b, size_t n, size_t k, size_t widt
     *out = s[0];
     return;
   }
-  for (size_t j = 0; j < width; ++j) sums[j] = W{};
-  in_tiles(n, width, [=](size_t lo, size_t hi) {
-#pragma GCC ivdep
-    for (size_t i = lo; i < hi; ++i) sums[i - lo] = add(sums[i - lo], dot_term(a[i], b[i]));
+  W near[kTile] = {}; // in registers
+  W* s = width == kTile ? near : sums;
+  if (s == sums) std::fill_n(s, width, W{});
+  in_tiles(n, width, [&](size_t lo, auto count) SP_LAMBDA {
+    if constexpr (std::is_same_v<decltype(count), size_t>) {
+      for (size_t i = 0; i < count; ++i) s[i] = add(s[i], dot_term(a[lo + i], b[lo + i]));
+    } else {
+      for (size_t i = 0; i < count; ++i) near[i] = add(near[i], dot_term(a[lo + i], b[lo + i]));
+    }
   });
   for (size_t j = 0; j < k; ++j) {
     W total{};
-    for (size_t i = j; i < width; i += k) total = add(total, sums[i]);
+    for (size_t i = j; i < width; i += k) total = add(total, s[i]);
     out[j] = total;
   }
 }

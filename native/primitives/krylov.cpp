@@ -14,7 +14,6 @@ namespace sp {
 namespace {
 
 constexpr size_t kBlock = 1024; // elements that are worked on together: they stay in cache between operations
-constexpr size_t kTile = 64;    // elements at least that coefficients of columns are repeated along
 
 // A product's operand inside the kernel.
 template <class T>

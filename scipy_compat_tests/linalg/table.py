@@ -3,6 +3,7 @@
 test_solution     residuals and SciPy's solution        test_conventions  namespaces, dtypes, options, callbacks
 test_batches      several right-hand sides              test_bad_input    refusals and failures
 test_gradients    derivatives and what has none         test_iteration    codes, SolverInfo, what interrupts
+test_recorded     programs that are replayed natively
 """
 
 from collections.abc import Callable
@@ -67,6 +68,7 @@ class Solver:
     adjoint: bool = False  # whether it asks for products with the adjoint
     halves: bool = False  # whether it may end within an iteration, of which `callback` then learns nothing
     informs: bool = True  # whether `iterate` takes return_info and progress
+    recorded: bool = False  # whether it is replayed natively, and is a node inside mx.compile and mx.vmap
     asks: int = 10  # how many times as accurate a solution it is asked for as is looked for
     lost: int = 1  # how many times as much as for others rounding may leave
 
@@ -161,7 +163,8 @@ def _with_unit_diagonal(S):
 
 _complete = partial(linalg.spilu, drop_tol=0, fill_factor=50)
 _twin = scipy.sparse.linalg
-_krylov = partial(Solver, formats=systems.ALL_FORMATS, direct=False)
+_krylov = partial(Solver, formats=systems.ALL_FORMATS, direct=False, recorded=True)
+_judged = partial(_krylov, recorded=False)
 _exact = partial(_krylov, lost=10, asks=100)  # the residuals that they know are not quite those of their iterates
 _drifting = partial(_krylov, lost=50)  # their residuals rise before they fall, or are known by a bound only
 _any = ("general", "semidefinite")
@@ -186,7 +189,7 @@ SOLVERS = (
     _in_cycles("gmres", {"restart": 100}, restart=4, callback_type="x"),
     _in_cycles("lgmres", {"inner_m": 100}, calls=1, finite=True, inner_m=2, outer_k=1),
     _in_cycles("gcrotmk", {"m": 100}, calls=1, finite=True, m=2, k=2),
-    _krylov(
+    _judged(
         "minres",
         ("definite", "indefinite", "semidefinite"),
         lambda A, b, rtol: linalg.minres(A, b, rtol=1e-4 * rtol)[0],
@@ -198,8 +201,8 @@ SOLVERS = (
         guessed=1,
         least=True,
     ),
-    _krylov("lsqr", ("tall",), _least_squares(linalg.lsqr)),
-    _krylov("lsmr", ("tall",), _least_squares(linalg.lsmr)),
+    _judged("lsqr", ("tall",), _least_squares(linalg.lsqr)),
+    _judged("lsmr", ("tall",), _least_squares(linalg.lsmr)),
     Solver("spsolve", ("general",), lambda A, b, rtol: linalg.spsolve(A, b)),
     _lu("splu", solve=_factored(linalg.splu), make=linalg.splu),
     _lu("splu-T", solve=_factored(linalg.splu, "T"), inverted=lambda S: S.T),
@@ -240,6 +243,10 @@ def informs(solver):
 
 def iterative(solver):
     return solver.iterate is not None
+
+
+def recorded(solver):
+    return iterative(solver) and solver.recorded
 
 
 def takes_atol(solver):

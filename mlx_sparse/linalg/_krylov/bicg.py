@@ -53,6 +53,7 @@ def bicg(
         0 on convergence of every column; else the least code of a column that broke down, if one did; else `maxiter`:
         the tolerance was not reached in so many iterations. The codes:
         -10 where the two residuals became orthogonal to each other, -11 where the images of the directions did.
+        Inside `mx.compile` and `mx.vmap` a lazy int32 `mx.array`.
 
     Raises
     ------
@@ -60,7 +61,8 @@ def bicg(
         `A` or `M` is no operator or lacks products with its adjoint, or `A` and an `mx.array` `b` differ in dtype.
     ValueError
         `A` is not square, another shape does not match it, or `atol` is negative. Inside `mx.compile` and `mx.vmap`,
-        where values cannot be read; inside `mx.grad`, if derivatives of `A` would be lost.
+        unless `A` and preconditioners are sparse arrays on the CPU, as values cannot be read;
+        inside `mx.grad`, if derivatives of `A` would be lost.
 
     Notes
     -----

@@ -53,6 +53,7 @@ def bicgstab(
         the tolerance was not reached in so many iterations. The codes:
         -10 where the residual became orthogonal to the first one, -11 where the image of the direction did or where the
         residual cannot be reduced along its own image.
+        Inside `mx.compile` and `mx.vmap` a lazy int32 `mx.array`.
 
     Raises
     ------
@@ -60,7 +61,8 @@ def bicgstab(
         `A` or `M` is no operator, or `A` and an `mx.array` `b` differ in dtype.
     ValueError
         `A` is not square, another shape does not match it, or `atol` is negative. Inside `mx.compile` and `mx.vmap`,
-        where values cannot be read; inside `mx.grad`, if derivatives of `A` would be lost.
+        unless `A` and preconditioners are sparse arrays on the CPU, as values cannot be read;
+        inside `mx.grad`, if derivatives of `A` would be lost.
 
     Notes
     -----

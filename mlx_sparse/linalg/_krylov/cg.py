@@ -51,6 +51,7 @@ def cg(
         In the namespace of `b`.
     info : int
         0 on convergence of every column, else `maxiter`: the tolerance was not reached in so many iterations.
+        Inside `mx.compile` and `mx.vmap` a lazy int32 `mx.array`.
 
     Raises
     ------
@@ -58,8 +59,9 @@ def cg(
         `A` or `M` is no operator, or `A` and an `mx.array` `b` differ in dtype.
     ValueError
         `A` is not square, another shape does not match it, or `atol` is negative. Inside `mx.compile` and `mx.vmap`,
-        where values cannot be read; inside `mx.grad`, if derivatives of `A` would be lost: its values are traced and
-        `b` is an ndarray, or it is an object that closes over traced arrays.
+        unless `A` and preconditioners are sparse arrays on the CPU, as values cannot be read;
+        inside `mx.grad`, if derivatives of `A` would be lost: its values are traced and `b` is an
+        ndarray, or it is an object that closes over traced arrays.
 
     Notes
     -----

@@ -56,6 +56,7 @@ def qmr(
         the tolerance was not reached in so many iterations. The codes:
         -10, -15 where one of the Lanczos vectors vanished, of `A` or of its adjoint; -13, -14 where the two, or the two
         directions with `A` between them, became orthogonal; -12 where the residual is reduced no more.
+        Inside `mx.compile` and `mx.vmap` a lazy int32 `mx.array`.
 
     Raises
     ------
@@ -64,7 +65,8 @@ def qmr(
         dtype.
     ValueError
         `A` is not square, another shape does not match it, or `atol` is negative. Inside `mx.compile` and `mx.vmap`,
-        where values cannot be read; inside `mx.grad`, if derivatives of `A` would be lost.
+        unless `A` and preconditioners are sparse arrays on the CPU, as values cannot be read;
+        inside `mx.grad`, if derivatives of `A` would be lost.
 
     Notes
     -----

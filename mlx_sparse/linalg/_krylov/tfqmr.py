@@ -55,6 +55,7 @@ def tfqmr(
         0 on convergence of every column; else the least code of a column that broke down, if one did; else `maxiter`:
         the tolerance was not reached in so many iterations. The codes:
         -1 where the residual or the image of the direction became orthogonal to the first residual.
+        Inside `mx.compile` and `mx.vmap` a lazy int32 `mx.array`.
 
     Raises
     ------
@@ -62,7 +63,8 @@ def tfqmr(
         `A` or `M` is no operator, or `A` and an `mx.array` `b` differ in dtype.
     ValueError
         `A` is not square, another shape does not match it, or `atol` is negative. Inside `mx.compile` and `mx.vmap`,
-        where values cannot be read; inside `mx.grad`, if derivatives of `A` would be lost.
+        unless `A` and preconditioners are sparse arrays on the CPU, as values cannot be read;
+        inside `mx.grad`, if derivatives of `A` would be lost.
 
     Notes
     -----
@@ -97,10 +99,12 @@ def tfqmr(
         maxiter=min(10_000, 10 * A.shape[0]) if maxiter is None else maxiter,
         M=M,
         callback=callback,
-        return_info=True,
+        return_info=return_info or show,
         progress=progress,
     )
-    if show and found.info >= 0:
+    if not show:
+        return x, found
+    if found.info >= 0:
         how = "converged due to reach TOL" if found.converged else "not converged due to reach MAXIT"
         print(f"TFQMR: Linear solve {how} iterations {found.iterations}")
     return x, found if return_info else found.info
