@@ -338,11 +338,14 @@ void require(bool holds) {
   if (!holds) throw std::invalid_argument("not a recording of a recurrence");
 }
 
-void check(const Recording& r, const Segment& s) {
+void check(Recording& r, const Segment& s) {
   auto vector = [&](int v) { require(v >= 0 && v < r.vectors); };
   auto written = [&](int v) { vector(v), require(v != 2); };
   auto scalar = [&](int v, int more = 0) { require(v >= 0 && v + more < r.scalars); };
-  auto product = [&](int v) { require(v >= 0 && v < r.operators); };
+  auto product = [&](int v, int arrays) {
+    require(v >= 0 && v < r.operators && (r.arrays[v] == 0 || r.arrays[v] == arrays));
+    r.arrays[v] = arrays;
+  };
   int left = 0;
   for (const auto& i : s.code) {
     const bool of_vectors = i.op >= Op::overwrite;
@@ -350,7 +353,7 @@ void check(const Recording& r, const Segment& s) {
     if (i.op == Op::pass) {
       left = i.out;
       require(left >= 0 && left <= static_cast<int>(s.code.size()));
-      if (i.a >= 0) product(i.a), written(i.b), vector(i.c), require(i.b != i.c);
+      if (i.a >= 0) product(i.a, 3), written(i.b), vector(i.c), require(i.b != i.c);
     } else if (!of_vectors) {
       left = 0;
       scalar(i.out, i.op == Op::rotation ? 2 : 0), scalar(i.a), scalar(i.b);
@@ -359,7 +362,7 @@ void check(const Recording& r, const Segment& s) {
       scalar(i.out), vector(i.a), vector(i.b);
     } else {
       written(i.out);
-      if (i.op == Op::scale) product(i.a), vector(i.b);
+      if (i.op == Op::scale) product(i.a, 1), vector(i.b);
       else if (i.op == Op::squares) vector(i.a);
       else if (i.op != Op::zero) scalar(i.a), scalar(i.b), vector(i.c);
     }
@@ -378,6 +381,8 @@ void check(const Recording& r, const Segment& s) {
 
 std::shared_ptr<Recording> make_recording(Recording r) {
   require(r.vectors >= 3 && r.scalars >= 1 && r.square >= 0 && r.square < r.scalars && !r.steps.empty() && r.halves >= 1);
+  require(r.operators >= 0);
+  r.arrays.assign(r.operators, 0);
   for (const auto& [slot, value] : r.constants) require(slot >= 0 && slot < r.scalars);
   check(r, r.guess);
   check(r, r.start);
@@ -387,8 +392,10 @@ std::shared_ptr<Recording> make_recording(Recording r) {
 
 KrylovResult krylov_host(const KrylovTask& task) {
   require(static_cast<int>(task.operators.size()) == task.recording.operators);
-  for (const auto& a : task.operators) {
+  for (size_t i = 0; i < task.operators.size(); ++i) {
+    const auto& a = task.operators[i];
     require(a.size() == 1 || a.size() == 3);
+    require(task.recording.arrays[i] == 0 || task.recording.arrays[i] == static_cast<int>(a.size()));
     if (a[0].dtype() != task.dtype) throw std::invalid_argument("the values of an operator have another dtype than b");
     const bool fits = a.size() == 1 ? a[0].size() == task.n
                                     : a[2].size() == task.n + 1 && a[1].dtype() == a[2].dtype() && a[0].size() == a[1].size();

@@ -41,6 +41,7 @@ struct Recording {
   std::vector<Segment> steps; // taken in turn
   int halves;                 // steps in an iteration
   bool tests_last;
+  std::vector<int> arrays{}; // that each operator must be made of: 3 for products, 1 for scaling
 };
 
 // A checked recording: numbers are in range, so that replaying it stays within its memory.

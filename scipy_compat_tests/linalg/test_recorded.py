@@ -64,7 +64,7 @@ def test_the_same_course(solver, problem, dtype, namespace, columns, replayed):
         (x, info), (y, other) = both(solver, ours(S, format), b, x0, **options)
         assert len(replayed) == 1
         assert int(info) == int(other) == 0 and info.codes.tolist() == other.codes.tolist()
-        assert abs(info.iterations - other.iterations) <= max(2, other.iterations // 20)
+        assert abs(info.iterations - other.iterations) <= max(2, other.iterations // 10)  # rounding moves the end
         first, near = min(4, info.iterations), 1e3 * eps(dtype)
         scale = near * other.residual_norms[0].max()
         np.testing.assert_allclose(

@@ -55,6 +55,10 @@ WORK = {
         "B @ B",
     ),
     "kron": ("A = random_csr(9, 3); B = random_csr(1500, 4)", "sp.kron(B, B, format='csr')"),
+    "cg": (
+        "A = random_csr(60000, 40); B = A + A.T; b = np.ones(60000)",
+        "sp.linalg.cg(B, b, rtol=1e-300, maxiter=100_000)",
+    ),
     "expm_multiply": ("A = random_csr(60000, 10); X = np.ones((60000, 20))", "sp.linalg.expm_multiply(A * -0.9, X)"),
 }
 HEAVY = (
