@@ -48,7 +48,7 @@ LAYERS = {
         {"_interface", "_estimate"},
         {"_laplacian"},
         {"_problem"},
-        {"_vectors"},
+        {"_recorded", "_vectors"},
         {"_host"},
         {"_host_blocks", "_lazy"},
         {"_spaces", "_refine"},

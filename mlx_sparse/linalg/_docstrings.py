@@ -85,6 +85,11 @@ _PARTS = {
         `A` is not square, another shape does not match it, or `atol` is negative. Inside `mx.compile` and `mx.vmap`,
         where values cannot be read; inside `mx.grad`, if derivatives of `A` would be lost.
 """,
+    "some traces": """\
+        `A` is not square, another shape does not match it, or `atol` is negative. Inside `mx.compile` and `mx.vmap`,
+        where values cannot be read, unless `A` and preconditioners are sparse arrays and the device is the CPU; `info`
+        is a lazy int32 `mx.array` there. Inside `mx.grad`, if derivatives of `A` would be lost.
+""",
 }
 
 

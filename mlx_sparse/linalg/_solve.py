@@ -16,6 +16,7 @@ from .._reduce import totals_along
 from ._info import Course, SolverInfo, progress_bar
 from ._operator import Operator, constant, is_traced
 from ._problem import System, make_system, workers
+from ._recorded import Recorded, norm_lazily, recorded, replay, replay_lazily
 from ._refine import is_refined, refine_solution
 from ._spaces import space
 from ._vectors import Breakdown
@@ -85,8 +86,8 @@ class Limits(NamedTuple):
 @dataclass
 class Solution:
     x: Any
-    info: int  # 0 on convergence; else the least code of a breakdown, or the number of iterations that did not suffice
-    codes: np.ndarray  # the same for each column
+    info: Any  # 0 on convergence; else the least code of a breakdown, or the number of iterations that did not suffice
+    codes: Any  # the same for each column; both are lazy in a trace that has no values
     history: list[Any]  # norms of the recurrence's residuals, first and after each iteration: a number, or by column
     reason: str  # a word of `_info.REASONS`
 
@@ -117,6 +118,8 @@ def solve_system(
     else:
         found = solve(method, system, limits, callback, progress)
         x = system.finish(found.x)
+    if return_info and _dense.is_mlx(found.info):
+        raise ValueError("return_info=True reads values, and inside mx.compile and mx.vmap there are none yet")
     return x, found.told() if return_info else found.info
 
 
@@ -146,14 +149,22 @@ def solve(
 ) -> Solution:
     """Iterate until every column has converged. An `mx.array` x is differentiable in b and in the values of A.
 
+    Inside `mx.compile` and `mx.vmap`, where there are no values yet, the solution is a node of the graph for operators
+    that are sparse arrays of this package, and `info` and `codes` are lazy too; there is no history.
+
     Raises
     ------
     ValueError
-        Inside `mx.compile` and `mx.vmap`, where there are no values to test; and where derivatives with respect to what
-        A closes over would be lost.
+        Inside `mx.compile` and `mx.vmap` for other operators; and where derivatives with respect to what A closes over
+        would be lost.
     """
     A = method.inverted(system.A) if isinstance(method, OwnLoop) else system.A
-    fixed = system.constant() if system.lazy else system
+    try:
+        fixed = system.constant() if system.lazy else system
+    except ValueError:  # there are no values: inside mx.compile or mx.vmap
+        if callback or progress or isinstance(method, OwnLoop) or (program := recorded(method, system)) is None:
+            raise
+        return _pending(program, method, system, limits)
     others = [value for B in (system.M, system.M2) if B is not None for value in B.values]
     if not system.lazy or not is_traced(system.b, system.x, *A.values, *others):
         return _iterate(method, fixed, limits, callback, progress)
@@ -171,6 +182,8 @@ def _iterate(
     if isinstance(method, OwnLoop):
         return method.iterate(system, limits, callback, progress)
     tolerance: Any = max(limits.atol, float(limits.rtol) * size) if b.ndim == 1 else limits.of_columns(size)
+    if callback is None and not progress and (program := recorded(method, system)) is not None:
+        return _replayed(program, method, system, size, tolerance, limits.maxiter)
     V = space(b, system.products(method.adjoint))
     settle, norm_of, done = V.settle, V.norm, V.done
     steps = method.step, method.second or method.step
@@ -202,10 +215,50 @@ def _iterate(
             V.code, broke = broken.code, True
     if norm is None or norm is not course.norms[-1]:  # of what is not finite, or of half an iteration
         course.norms.append(size if norm is None else norm)
-    codes = V.codes(limits.maxiter)
-    info = min(codes.min(), 0) or codes.max()
-    reason = "breakdown" if info < 0 or broke else "maxiter" if V.codes(1).any() else "converged"
-    return Solution(V.array(x), int(info), codes, course.norms, reason)
+    return _solution(V.array(x), V.codes(1), limits.maxiter, course.norms, broke)
+
+
+def _replayed(
+    program: Recorded, method: Recurrence, system: System, size: Any, tolerance: Any, maxiter: int
+) -> Solution:
+    """As `_iterate`, by the native interpreter."""
+    b, halves = system.b, 2 if method.halves else 1
+    x = None if system.x is None else system.first(size)[0]
+    if system.lazy:
+        b, x = _dense.view(b), None if x is None else np.array(_dense.view(x))
+    with workers():
+        x, codes, tested = replay(program, b, x, tolerance, maxiter)
+    history = list(tested) if halves == 1 else [*tested[::2], *(tested[-1:] if len(tested) % 2 == 0 else [])]
+    broke = len(tested) <= halves * maxiter
+    return _solution(
+        _dense.to_mlx(x) if system.lazy else x, codes.reshape(b.shape[1:]), maxiter, history or [size], broke
+    )
+
+
+def _solution(x: Any, codes: np.ndarray, maxiter: int, history: list[Any], ended: bool) -> Solution:
+    """What has been found, with codes that are 1 where there is none; `ended`: before `maxiter` steps."""
+    found = np.where(codes > 0, maxiter, codes)
+    info = min(found.min(), 0) or found.max()
+    reason = "converged" if not codes.any() else "breakdown" if info < 0 or ended else "maxiter"
+    return Solution(x, int(info), found, history, reason)
+
+
+def _pending(program: Recorded, method: Recurrence, system: System, limits: Limits) -> Solution:
+    """As `solve`, lazily: with `info` and `codes` that are `mx.array`."""
+    A, b, (rtol, atol, maxiter) = system.A, mx.stop_gradient(system.b), limits
+    x0 = None if system.x is None else mx.stop_gradient(system.x)
+    size = norm_lazily(b)
+    relative = mx.maximum(rtol, atol / mx.where(size == 0, math.inf, size))
+
+    def solved(g: mx.array, adjoint: bool) -> mx.array:
+        same = replace(system, x=None) if method.hermitian or not adjoint else system.H
+        again = recorded(method, same)
+        assert again is not None
+        return replay_lazily(again, g, None, relative, 0.0, maxiter)[0]
+
+    x, codes = replay_lazily(program, b, x0, rtol, atol, maxiter)
+    info = mx.where(codes.min() < 0, codes.min(), codes.max()) if codes.size else mx.array(0)
+    return Solution(inverse_product(A, system.b, solved, x), info, codes, [], "")
 
 
 def norms(b: Any) -> Any:
@@ -223,7 +276,7 @@ def norms(b: Any) -> Any:
 
 # ---- derivatives ---------------------------------------------------------------------------------------------------
 
-Inverse = Callable[[mx.array, bool], mx.array]  # (b, adjoint) -> A^-1 b, or A^-H b, of untraced arrays
+Inverse = Callable[[mx.array, bool], mx.array]  # (b, adjoint) -> A^-1 b, or A^-H b, as constants
 
 
 def _inverse(method: Method, system: System, limits: Limits) -> Inverse:
@@ -231,7 +284,7 @@ def _inverse(method: Method, system: System, limits: Limits) -> Inverse:
     method = method.fresh() if isinstance(method, OwnLoop) else method
 
     def solved(b: mx.array, adjoint: bool) -> mx.array:
-        size = norms(system.b)
+        b, size = constant(b), norms(system.b)
         rtol = np.maximum(limits.rtol, limits.atol / np.where(size == 0, math.inf, size))
         same = replace(system, x=None) if method.hermitian or not adjoint else system.H
         found = _iterate(method, replace(same, b=b), Limits(rtol, 0.0, limits.maxiter))
@@ -249,7 +302,7 @@ def inverse_product(A: Operator, b: mx.array, solved: Inverse, x: Any = None, ad
     It costs one solve, which a known `x` spares. With w = A^-H g for the cotangent g of x, the cotangents of b and A
     are w and -w x^H, of which the values get what the product A x pulls back from -w.
     """
-    x = solved(constant(b), adjoint) if x is None else x
+    x = mx.stop_gradient(solved(b, adjoint) if x is None else x)
     if not is_traced(b, *A.values):
         return x
 
@@ -258,12 +311,12 @@ def inverse_product(A: Operator, b: mx.array, solved: Inverse, x: Any = None, ad
         return (B.H if adjoint else B).device(x.dtype)(x)
 
     def pull(primals: Any, g: mx.array, x: mx.array) -> tuple[mx.array, ...]:
-        _, nothing, *values = primals
+        values = primals[2:]
         w = inverse_product(A.with_values(values), g, solved, adjoint=not adjoint)
-        return w, nothing, *(mx.vjp(lambda *v: product(v, x), values, [-w])[1] if values else ())
+        return w, mx.zeros_like(x), *(mx.vjp(lambda *v: product(v, x), [*values], [-w])[1] if values else ())
 
     def push(primals: Any, tangents: Any) -> mx.array:
-        (b, _, *values), (db, _, *changes) = primals, tangents
+        (b, x, *values), (db, _, *changes) = primals, tangents
         B = A.with_values(values)
         change = mx.zeros_like(x) if db is None else db
         if changes := tangents_of(values, changes):
@@ -271,10 +324,10 @@ def inverse_product(A: Operator, b: mx.array, solved: Inverse, x: Any = None, ad
             change = change - mx.jvp(lambda *v: product(v, y), values, changes)[1][0]
         return inverse_product(B, change, solved, adjoint=adjoint)
 
-    known: Any = mx.custom_function(lambda b, nothing, *values: x)  # of one argument alone, MLX passes on no tuples
+    known: Any = mx.custom_function(lambda b, x, *values: x)
     known.vjp(pull)
     known.jvp(push)
-    return known(b, mx.zeros(0), *A.values)
+    return known(b, x, *A.values)
 
 
 def tangents_of(values: Sequence[mx.array], tangents: Sequence[mx.array | None]) -> list[mx.array]:
@@ -288,6 +341,6 @@ def host_inverse_product(A: Operator, b: mx.array, solve: Callable[..., np.ndarr
     """`inverse_product` by a solver over ndarrays of `dtype`, (b, adjoint) -> x."""
 
     def solved(b: mx.array, adjoint: bool) -> mx.array:
-        return _dense.to_mlx(solve(_dense.view(b).astype(dtype, copy=False), adjoint))
+        return _dense.to_mlx(solve(_dense.view(constant(b)).astype(dtype, copy=False), adjoint))
 
     return inverse_product(A, _dense.to_mlx(b, _dtypes.mlx_dtype(dtype)), solved)

@@ -116,6 +116,7 @@ void bind_extrema(py::module_& m);
 void bind_factorisations(py::module_& m);
 void bind_graph(py::module_& m);
 void bind_indexed_product(py::module_& m);
+void bind_krylov(py::module_& m);
 void bind_lists(py::module_& m);
 void bind_segment(py::module_& m);
 void bind_select(py::module_& m);

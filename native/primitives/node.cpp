@@ -137,12 +137,17 @@ Arrays Node::jvp(const Arrays& primals, const Arrays& tangents, const std::vecto
   return all;
 }
 
+std::optional<std::pair<Arrays, Axes>> Node::batched_results(const Arrays& inputs, const Axes& axes) {
+  auto found = batched(inputs, axes);
+  if (!found) return std::nullopt;
+  return std::pair{Arrays{std::move(found->result)}, Axes{found->axis}};
+}
+
 std::pair<Arrays, Axes> Node::vmap(const Arrays& inputs, const Axes& axes) {
   Arrays all;
   Axes mapped;
-  if (auto found = batched(inputs, axes)) {
-    all.push_back(std::move(found->result));
-    mapped.push_back(found->axis);
+  if (auto found = batched_results(inputs, axes)) {
+    std::tie(all, mapped) = std::move(*found);
   } else {
     all = over_slices(inputs, axes);
     mapped.assign(all.size(), 0);

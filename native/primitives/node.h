@@ -67,6 +67,8 @@ class Node : public mx::Primitive, public std::enable_shared_from_this<Node> {
   static void refuse_mapped_structure(bool mapped);
   // The first result over a batch where one call can give it; otherwise slices are computed one by one.
   virtual std::optional<Batched> batched(const Arrays&, const Axes&) { return std::nullopt; }
+  // The same of several results; by default of the first.
+  virtual std::optional<std::pair<Arrays, Axes>> batched_results(const Arrays& inputs, const Axes& axes);
 
  private:
   std::vector<Output> outputs(const Arrays& inputs) const;

@@ -3,6 +3,7 @@
 test_solution     residuals and SciPy's solution        test_conventions  namespaces, dtypes, options, callbacks
 test_batches      several right-hand sides              test_bad_input    refusals and failures
 test_gradients    derivatives and what has none         test_iteration    codes, SolverInfo, what interrupts
+test_recorded     programs that are replayed natively
 """
 
 from collections.abc import Callable
@@ -69,6 +70,7 @@ class Solver:
     codes: bool = True  # whether it tells of a breakdown by SciPy's codes, or else by `maxiter`
     inform: Callable[..., Any] | None = None  # (A, b, rtol=, maxiter=, progress=) -> (x, SolverInfo), if not `iterate`
     limit: int | None = None  # what its `info` is after maxiter iterations, if not so many
+    recorded: bool = False  # whether it is replayed natively, and is a node inside mx.compile and mx.vmap
     asks: int = 10  # how many times as accurate a solution it is asked for as is looked for
     traceable: bool = False  # whether it works inside mx.compile and mx.vmap
     lost: int = 1  # how many times as much as for others rounding may leave
@@ -174,7 +176,8 @@ def _with_unit_diagonal(S):
 
 _complete = partial(linalg.spilu, drop_tol=0, fill_factor=50)
 _twin = scipy.sparse.linalg
-_krylov = partial(Solver, formats=systems.ALL_FORMATS, direct=False)
+_krylov = partial(Solver, formats=systems.ALL_FORMATS, direct=False, recorded=True)
+_judged = partial(_krylov, recorded=False)
 _exact = partial(_krylov, lost=10, asks=100)  # the residuals that they know are not quite those of their iterates
 _drifting = partial(_krylov, lost=50)  # their residuals rise before they fall, or are known by a bound only
 _any = ("general", "semidefinite")
@@ -199,7 +202,7 @@ SOLVERS = (
     _in_cycles("gmres", {"restart": 100}, restart=4, callback_type="x"),
     _in_cycles("lgmres", {"inner_m": 100}, calls=1, finite=True, inner_m=2, outer_k=1),
     _in_cycles("gcrotmk", {"m": 100}, calls=1, finite=True, m=2, k=2),
-    _krylov(
+    _judged(
         "minres",
         ("definite", "indefinite", "semidefinite"),
         lambda A, b, rtol: linalg.minres(A, b, rtol=1e-4 * rtol)[0],
@@ -211,14 +214,14 @@ SOLVERS = (
         guessed=1,
         least=True,
     ),
-    _krylov(
+    _judged(
         "lsqr",
         ("tall",),
         _least_squares(linalg.lsqr),
         inform=_informed_least_squares(linalg.lsqr, "iter_lim"),
         limit=7,
     ),
-    _krylov(
+    _judged(
         "lsmr",
         ("tall",),
         _least_squares(linalg.lsmr),
@@ -273,6 +276,10 @@ def has_codes(solver):
 
 def iterative(solver):
     return solver.iterate is not None
+
+
+def recorded(solver):
+    return iterative(solver) and solver.recorded
 
 
 def takes_atol(solver):

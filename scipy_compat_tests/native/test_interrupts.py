@@ -66,6 +66,10 @@ WORK = {
         "A = random_csr(200000, 40); f = sp.csgraph.connected_components",
         "f(A), f(A, connection='strong')",
     ),
+    "cg": (
+        "A = random_csr(60000, 40); B = A + A.T; b = np.ones(60000)",
+        "sp.linalg.cg(B, b, rtol=1e-300, maxiter=100_000)",
+    ),
     "expm_multiply": ("A = random_csr(60000, 10); X = np.ones((60000, 20))", "sp.linalg.expm_multiply(A * -0.9, X)"),
 }
 HEAVY = (

@@ -4,7 +4,8 @@
 
 Every row: the steps that each side takes to the tolerance, the residuals that they end with, the time of one step of
 each (medians over interleaved rounds in one process), and how many times faster than SciPy the whole solution is. Of
-long solutions only some steps are timed. "columns" solves K right-hand sides at once, against SciPy's one by one.
+long solutions only some steps are taken. With K columns all of them are solved at once, against SciPy's solutions one
+by one, or against ours ("itself").
 """
 
 from __future__ import annotations
@@ -27,9 +28,38 @@ from measure import Side, paired  # noqa: E402
 
 import mlx_sparse as sp  # noqa: E402
 
-SOLVERS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
-    "cg": (sp.linalg.cg, scipy.sparse.linalg.cg),
+Solve = Callable[..., tuple[Any, int | None]]  # (module, A, b, rtol, maxiter, callback) -> x, steps if it tells them
+
+
+def square(name: str, **options: Any) -> Solve:
+    def solve(module: Any, A: Any, b: Any, rtol: float, maxiter: int, callback: Any = None) -> tuple[Any, None]:
+        return getattr(module, name)(A, b, rtol=rtol, maxiter=maxiter, callback=callback, **options)[0], None
+
+    return solve
+
+
+def in_cycles(name: str, **options: Any) -> Solve:
+    """Whose step is a cycle."""
+    return square(name, callback_type="x", **options)
+
+
+def least_squares(name: str, limit: str) -> Solve:
+    def solve(module: Any, A: Any, b: Any, rtol: float, maxiter: int, callback: Any = None) -> tuple[Any, int]:
+        x, _, taken, *_ = getattr(module, name)(A, b, atol=rtol, btol=rtol, conlim=0.0, **{limit: maxiter})
+        return x, taken
+
+    return solve
+
+
+SOLVERS: dict[str, Solve] = {
+    "cg": square("cg"),
+    "bicgstab": square("bicgstab"),
+    "gmres": in_cycles("gmres", restart=30),
+    "minres": square("minres"),
+    "lsqr": least_squares("lsqr", "iter_lim"),
+    "lsmr": least_squares("lsmr", "maxiter"),
 }
+OURS, THEIRS = sp.linalg, scipy.sparse.linalg
 RTOL = {"float64": 1e-8, "float32": 1e-4}
 LONGEST = 2.0  # seconds that SciPy may take in one round; of longer solutions only as many steps are compared
 
@@ -41,15 +71,15 @@ def laplacian(side: int, dtype: str) -> Any:
     return (scipy.sparse.kron(line, eye) + scipy.sparse.kron(eye, line)).tocsr().astype(dtype)
 
 
-def run(solver: Callable[..., Any], A: Any, b: Any, rtol: float, maxiter: int, _: Any = None) -> Any:
-    return solver(A, b, rtol=rtol, maxiter=maxiter)[0]
+def run(solve: Solve, module: Any, A: Any, b: Any, rtol: float, maxiter: int, _: Any = None) -> Any:
+    return solve(module, A, b, rtol, maxiter)[0]
 
 
-def one_by_one(solver: Callable[..., Any], A: Any, B: Any, rtol: float, maxiter: int, _: Any = None) -> Any:
-    return np.stack([solver(A, b, rtol=rtol, maxiter=maxiter)[0] for b in B.T], axis=1)
+def one_by_one(solve: Solve, module: Any, A: Any, B: Any, rtol: float, maxiter: int, _: Any = None) -> Any:
+    return [solve(module, A, b, rtol, maxiter)[0] for b in B]
 
 
-def steps(solver: Callable[..., Any], A: Any, b: Any, rtol: float, maxiter: int) -> tuple[int, float, Any]:
+def steps(solve: Solve, module: Any, A: Any, b: Any, rtol: float, maxiter: int) -> tuple[int, float, Any]:
     """How many steps it takes, their seconds all together, and x."""
     count = [0]
 
@@ -57,33 +87,40 @@ def steps(solver: Callable[..., Any], A: Any, b: Any, rtol: float, maxiter: int)
         count[0] += 1
 
     start = time.perf_counter()
-    x = solver(A, b, rtol=rtol, maxiter=maxiter, callback=counting)[0]
-    return count[0], time.perf_counter() - start, np.asarray(x)
+    x, told = solve(module, A, b, rtol, maxiter, counting)
+    return count[0] if told is None else told, time.perf_counter() - start, np.asarray(x)
 
 
-def compare(name: str, side: int, dtype: str, namespace: str, columns: int) -> str:
-    ours, theirs = SOLVERS[name]
+def compare(name: str, side: int, dtype: str, namespace: str, columns: int, against: str = "SciPy") -> str:
+    solve = SOLVERS[name]
     S = laplacian(side, dtype)
     shape = (S.shape[0],) if columns == 1 else (S.shape[0], columns)
     b = np.random.default_rng(0).standard_normal(shape).astype(dtype)
-    A, given = sp.from_scipy(S), b if namespace == "numpy" else sp._dense.to_mlx(b)
+
+    def given(b: Any) -> Any:
+        return b if namespace == "numpy" else sp._dense.to_mlx(b)
+
+    A, first = sp.from_scipy(S), b if columns == 1 else b[:, 0].copy()
     mx.eval(A.data)
-    first = b if columns == 1 else b[:, 0].copy()
-    rtol, maxiter = RTOL[dtype], 10 * S.shape[0]
-    their_steps, seconds, y = steps(theirs, S, first, rtol, maxiter)
-    our_steps, _, x = steps(ours, A, first if namespace == "numpy" else sp._dense.to_mlx(first), rtol, maxiter)
+    # Long solutions end before the tolerance: how many steps fit is found out with a few of them.
+    rtol, maxiter, few = RTOL[dtype], 10 * S.shape[0], 3
+    taken, seconds, _ = steps(solve, THEIRS, S, first, rtol, few)
+    fitting = max(few, int(LONGEST * taken / (seconds * (columns if against == "SciPy" else 1))))
+    maxiter = min(maxiter, fitting)
+    their_steps, _, y = steps(solve, THEIRS, S, first, rtol, maxiter)
+    our_steps, _, x = steps(solve, OURS, A, given(first), rtol, maxiter)
     ends = [float(np.linalg.norm(first - S @ v) / np.linalg.norm(first)) for v in (x, y)]
-    if seconds * columns > LONGEST:
-        maxiter = max(1, int(their_steps * LONGEST / (seconds * columns)))
-    other = run if columns == 1 else one_by_one
+    apart = [given(v.copy()) if against != "SciPy" else v.copy() for v in b.T] if columns > 1 else [first]
+    module, matrix = (THEIRS, S) if against == "SciPy" else (OURS, A)
     timing = paired(
-        Side(partial(run, ours, A, given, rtol, maxiter)), Side(partial(other, theirs, S, b, rtol, maxiter))
+        Side(partial(run, solve, OURS, A, given(b), rtol, maxiter)),
+        Side(partial(one_by_one, solve, module, matrix, apart, rtol, maxiter)),
     )
-    taken = [min(n, maxiter) for n in (our_steps, their_steps)]
+    taken_by = [max(1, n) for n in (our_steps, their_steps)]
     return (
-        f"{name:<8}{S.shape[0]:>9}{columns:>4} {dtype:<8} {namespace:<6}{our_steps:>7}{their_steps:>7}"
-        f"{ends[0]:>10.1e}{ends[1]:>9.1e}{1e6 * timing.ours / taken[0]:>12.1f}"
-        f"{1e6 * timing.theirs / taken[1]:>12.1f}{timing.ratio:>8.2f}"
+        f"{name:<8}{S.shape[0]:>9}{columns:>4} {against:<6}{dtype:<8} {namespace:<6}{our_steps:>7}{their_steps:>7}"
+        f"{ends[0]:>10.1e}{ends[1]:>9.1e}{1e6 * timing.ours / taken_by[0]:>12.1f}"
+        f"{1e6 * timing.theirs / taken_by[1]:>12.1f}{timing.ratio:>8.2f}"
     )
 
 
@@ -91,21 +128,25 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", metavar="NAME", help="solvers whose name contains NAME")
     parser.add_argument("--sides", type=int, nargs="+", default=[32, 316, 1000])
-    parser.add_argument("--columns", type=int, default=4)
+    parser.add_argument("--columns", type=int, default=8)
+    parser.add_argument("--dtypes", nargs="+", default=list(RTOL))
+    parser.add_argument("--namespaces", nargs="+", default=["numpy", "mlx"])
     options = parser.parse_args()
     sp.use_cpu()
     print(f"{sp.runtime.SOLVER_THREADS} threads")
     print(
-        f"{'':<8}{'n':>9}{'k':>4} {'':<15}{'steps':>7}{'SciPy':>7}{'residual':>10}{'SciPy':>9}"
+        f"{'':<8}{'n':>9}{'k':>4} {'':<21}{'steps':>7}{'SciPy':>7}{'residual':>10}{'SciPy':>9}"
         f"{'us a step':>12}{'SciPy':>12}{'faster':>8}"
     )
     for name in SOLVERS:
         if options.only is None or options.only in name:
             for side in options.sides:
-                for dtype in RTOL:
-                    for namespace in ("numpy", "mlx"):
-                        for columns in (1, options.columns):
-                            print(compare(name, side, dtype, namespace, columns), flush=True)
+                for dtype in options.dtypes:
+                    for namespace in options.namespaces:
+                        print(compare(name, side, dtype, namespace, 1), flush=True)
+                        if name in ("cg", "bicgstab"):
+                            print(compare(name, side, dtype, namespace, options.columns, "SciPy"), flush=True)
+                            print(compare(name, side, dtype, namespace, options.columns, "itself"), flush=True)
     return 0
 
 

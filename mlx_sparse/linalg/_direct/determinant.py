@@ -9,7 +9,7 @@ import mlx.core as mx
 import numpy as np
 
 from ... import _dense, _dtypes
-from .._operator import Operator
+from .._operator import Operator, constant
 from .._solve import inverse_product
 from .methods import Solve
 
@@ -81,7 +81,7 @@ def _gradient(A: Operator, dtype: np.dtype, solve: Solve, selected: Selected | N
     known = _dense.to_mlx(selected() if selected else _by_columns(rows, cols, indptr, dtype, solve))
 
     def solved(b: mx.array, adjoint: bool) -> mx.array:
-        return _dense.to_mlx(solve(_dense.view(b), adjoint))
+        return _dense.to_mlx(solve(_dense.view(constant(b)), adjoint))
 
     def dense(values: mx.array) -> mx.array:
         unit = mx.eye(n).astype(_dtypes.mlx_dtype(dtype))

@@ -51,7 +51,7 @@ def bicg(
     TypeError
         `A` or `M` is no operator or lacks products with its adjoint, or `A` and an `mx.array` `b` differ in dtype.
     ValueError
-    {traces}
+    {some traces}
 
     Notes
     -----

@@ -50,7 +50,7 @@ def bicgstab(
     ------
     {TypeError}
     ValueError
-    {traces}
+    {some traces}
 
     Notes
     -----

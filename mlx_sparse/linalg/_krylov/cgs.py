@@ -51,7 +51,7 @@ def cgs(
     ------
     {TypeError}
     ValueError
-    {traces}
+    {some traces}
 
     Notes
     -----

@@ -56,7 +56,7 @@ def qmr(
         `A`, `M1` or `M2` is no operator or lacks products with its adjoint, or `A` and an `mx.array` `b` differ in
         dtype.
     ValueError
-    {traces}
+    {some traces}
 
     Notes
     -----

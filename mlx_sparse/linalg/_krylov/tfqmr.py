@@ -55,7 +55,7 @@ def tfqmr(
     ------
     {TypeError}
     ValueError
-    {traces}
+    {some traces}
 
     Notes
     -----
@@ -81,8 +81,11 @@ def tfqmr(
     """
     A = as_operator(A)
     limit = min(10_000, 10 * A.shape[0]) if maxiter is None else maxiter
-    x, found = solve_system(_METHOD, A, b, x0, (M,), Options(rtol, atol, limit, callback, True, progress, refine))
-    if show and found.info >= 0:
+    told = return_info or show
+    x, found = solve_system(_METHOD, A, b, x0, (M,), Options(rtol, atol, limit, callback, told, progress, refine))
+    if not show:
+        return x, found
+    if found.info >= 0:
         how = "converged due to reach TOL" if found.converged else "not converged due to reach MAXIT"
         print(f"TFQMR: Linear solve {how} iterations {found.iterations}")
     return x, found if return_info else found.info

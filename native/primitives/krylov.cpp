@@ -1,0 +1,504 @@
+// The interpreter of recorded recurrences.
+#include "krylov.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <variant>
+
+#include "../kernels/krylov.h"
+#include "../kernels/product.h"
+
+namespace sp {
+
+namespace {
+
+constexpr size_t kBlock = 1024; // elements that are worked on together: they stay in cache between operations
+
+// A product's operand inside the kernel.
+template <class T>
+struct HostOperator {
+  std::variant<CsView<T, int32_t>, CsView<T, int64_t>, const T*> a;
+  bool long_slices = false;   // which several workers share
+  std::vector<size_t> bounds; // of blocks, by part
+};
+
+template <class T>
+class Replay {
+  using S = scalar_t<T>;
+
+ public:
+  explicit Replay(const KrylovTask& task)
+      : r_(task.recording), n_(task.n), k_(task.k), single_(task.single), rows_(std::max<size_t>(1, kBlock / k_)),
+        blocks_((n_ + rows_ - 1) / rows_), width_(single_ ? 0 : k_ * ((kTile + k_ - 1) / k_)),
+        memory_(fresh({to_dim(static_cast<int64_t>(r_.vectors - 2)), to_dim(static_cast<int64_t>(n_ * k_))}, task.dtype)),
+        scalars_(r_.scalars * k_), open_(k_, true), codes_(k_, 1), steps_(k_, 0), norms_(k_, std::numeric_limits<double>::quiet_NaN()) {
+    vectors_.push_back(static_cast<T*>(task.x));
+    T* next = memory_.template data<T>();
+    for (int v = 1; v < r_.vectors; ++v) {
+      if (v == 2) {
+        vectors_.push_back(const_cast<T*>(static_cast<const T*>(task.b))); // no program writes to it
+      } else {
+        vectors_.push_back(next);
+        next += n_ * k_;
+      }
+    }
+    for (const auto& [slot, value] : r_.constants) std::fill_n(&scalars_[slot * k_], k_, S(value));
+    for (const auto& a : task.operators) operators_.push_back(prepared(a));
+    reserve();
+  }
+
+  KrylovResult solve(const KrylovTask& task) {
+    KrylovResult found;
+    if (task.history) found.norms.reserve(1024 * k_);
+    iterate(task, found.norms);
+    found.codes = std::move(codes_);
+    found.steps = std::move(steps_);
+    if (!task.history) found.norms = std::move(norms_);
+    return found;
+  }
+
+ private:
+  // ---- preparation
+  HostOperator<T> prepared(const KrylovOperator& given) {
+    HostOperator<T> made;
+    const T* data = given[0].data<T>();
+    made.a = data;
+    if (given.size() == 1) return made;
+    dispatch_index(given[1].dtype(), [&](auto i) {
+      using I = typename decltype(i)::type;
+      const CsView<T, I> a{{n_, n_, given[2].data<I>(), given[1].data<I>()}, data};
+      made.a = a;
+      for (size_t m = 0; m < n_ && !made.long_slices; ++m) made.long_slices = a.end(m) - a.begin(m) > kWholeSlice;
+      const int parts = parts_of(product_work(a.nnz(), n_, k_) + n_ * k_);
+      made.bounds.assign(parts + 1, 0);
+      for (int p = 1; p <= parts; ++p) {
+        const size_t goal = (a.nnz() + 4 * n_) * p / parts;
+        size_t& block = made.bounds[p] = made.bounds[p - 1];
+        while (block < blocks_ && (p == parts || a.begin(std::min(n_, (block + 1) * rows_)) + 4 * (block + 1) * rows_ <= goal)) ++block;
+      }
+    });
+    return made;
+  }
+
+  // Of long work several for each worker, so that one that is held up holds up the others less.
+  static int parts_of(size_t work) {
+    const int parts = plan_parts(work);
+    return parts > 1 && work > size_t{1} << 20 ? 4 * parts : parts;
+  }
+
+  void reserve() {
+    size_t most_dots = 1, most_steps = 1;
+    auto look = [&](const Segment& s) {
+      size_t dots = 0, steps = 0;
+      for (const auto& i : s.code) {
+        if (i.op == Op::pass) dots = steps = 0;
+        dots += i.op == Op::dot;
+        steps += i.op >= Op::overwrite;
+        most_dots = std::max(most_dots, dots);
+        most_steps = std::max(most_steps, steps);
+      }
+    };
+    look(r_.guess);
+    look(r_.start);
+    for (const auto& s : r_.steps) look(s);
+    partial_.resize(most_dots * blocks_ * k_);
+    coefficients_.resize(2 * most_steps * std::max<size_t>(1, width_));
+    const int parts = parts_of(n_ * k_);
+    for (int p = 0; p <= parts; ++p) even_.push_back(blocks_ * p / parts);
+  }
+
+  // ---- the loop, which a breakdown of a single vector's method leaves
+  void iterate(const KrylovTask& task, std::vector<double>& history) {
+    if (task.guess) run(r_.guess);
+    else std::copy_n(vectors_[2], n_ * k_, vectors_[1]), std::fill_n(vectors_[0], n_ * k_, T{});
+    if (!run(r_.start)) return;
+    const int64_t most = r_.halves * task.maxiter, kinds = static_cast<int64_t>(r_.steps.size());
+    for (int64_t i = 0; i < most; ++i) {
+      check_interrupt();
+      if (!measure(task.history ? &history : nullptr) || converged(task.tolerance) || !run(r_.steps[i % kinds])) return;
+      for (size_t j = 0; j < k_; ++j) steps_[j] += open_[j];
+    }
+    if (measure(task.history ? &history : nullptr) && r_.tests_last) converged(task.tolerance);
+  }
+
+  // Appends the norms of residuals; false where all are nan.
+  bool measure(std::vector<double>* history) {
+    bool known = false;
+    for (size_t j = 0; j < k_; ++j) {
+      const double square = real_part(scalars_[r_.square * k_ + j]);
+      known = known || square == square;
+      if (open_[j]) norms_[j] = std::sqrt(square);
+    }
+    if (!known) return false;
+    if (history) history->insert(history->end(), norms_.begin(), norms_.end());
+    return true;
+  }
+
+  // Whether nothing is left to do; columns that have converged are frozen from here on.
+  bool converged(const double* tolerance) {
+    bool any = false;
+    for (size_t j = 0; j < k_; ++j) {
+      if (open_[j] && norms_[j] < tolerance[j]) {
+        codes_[j] = 0;
+        open_[j] = false;
+      }
+      any = any || open_[j];
+    }
+    return !any;
+  }
+
+  bool run(const Segment& segment) {
+    const auto& code = segment.code;
+    for (size_t at = 0; at < code.size(); ++at) {
+      if (code[at].op == Op::pass) {
+        pass(&code[at]);
+        at += code[at].out;
+      } else if (!scalar(code[at])) {
+        return false;
+      }
+    }
+    if (!segment.order.empty()) {
+      renamed_.resize(vectors_.size());
+      for (size_t v = 0; v < vectors_.size(); ++v) renamed_[v] = vectors_[segment.order[v]];
+      vectors_.swap(renamed_);
+    }
+    moved_.clear();
+    for (const auto& [to, from] : segment.copies) moved_.insert(moved_.end(), &scalars_[from * k_], &scalars_[from * k_] + k_);
+    for (size_t c = 0; c < segment.copies.size(); ++c) {
+      std::copy_n(&moved_[c * k_], k_, &scalars_[segment.copies[c].first * k_]);
+    }
+    return true;
+  }
+
+  // ---- scalars: false on a breakdown of a single vector's method
+  bool scalar(const Instruction& i) {
+    S *out = &scalars_[i.out * k_], *a = &scalars_[i.a * k_], *b = &scalars_[i.b * k_];
+    for (size_t j = 0; j < k_; ++j) {
+      switch (i.op) {
+        case Op::add: out[j] = add(a[j], b[j]); break;
+        case Op::subtract: out[j] = a[j] - b[j]; break;
+        case Op::multiply: out[j] = times(a[j], b[j]); break;
+        case Op::negate: out[j] = S{} - a[j]; break;
+        case Op::modulus: out[j] = S(modulus(a[j])); break;
+        case Op::conjugate: out[j] = conjugate(a[j]); break;
+        case Op::real: out[j] = S(real_part(a[j])); break;
+        case Op::ratio:
+          if (single_ && is_zero(b[j])) return false;
+          out[j] = open_[j] && !is_zero(b[j]) ? quotient(a[j], b[j]) : S{};
+          break;
+        case Op::above: {
+          const double size = modulus(a[j]), least = real_part(b[j]);
+          if (open_[j] && !(size > least && size < std::numeric_limits<double>::infinity())) {
+            if (size <= least) codes_[j] = i.c;
+            if (single_) return false;
+            open_[j] = false;
+          }
+          out[j] = a[j];
+          break;
+        }
+        case Op::root: {
+          const double square = real_part(a[j]);
+          out[j] = S(square >= 0 ? std::sqrt(square) : std::numeric_limits<double>::quiet_NaN());
+          break;
+        }
+        case Op::reciprocal: out[j] = open_[j] && !is_zero(a[j]) ? quotient(S(1), a[j]) : S{}; break;
+        case Op::rotation: { // c, s and r stand one after the other
+          const double u = real_part(a[j]), v = real_part(b[j]), least = real_part(scalars_[i.c * k_ + j]);
+          const double r = std::hypot(u, v);
+          const bool turns = open_[j] && r > least;
+          out[j] = S(turns ? u / r : 0);
+          out[k_ + j] = S(turns ? v / r : 0);
+          out[2 * k_ + j] = S(turns ? r : 0);
+          break;
+        }
+        default: break;
+      }
+    }
+    return true;
+  }
+
+  // ---- vectors: instructions first[1] .. first[first->out], block by block
+  void pass(const Instruction* first) {
+    const Instruction *begin = first + 1, *end = begin + first->out;
+    const size_t width = std::max<size_t>(1, width_);
+    T* c = coefficients_.data();
+    for (const auto* i = begin; i < end; ++i, c += 2 * width) {
+      if (i->op < Op::overwrite || i->op > Op::combine) continue;
+      for (size_t j = 0; j < width; ++j) {
+        c[j] = rounded<T>(scalars_[i->a * k_ + j % k_]);
+        c[width + j] = rounded<T>(scalars_[i->b * k_ + j % k_]);
+      }
+    }
+    const HostOperator<T>* product = first->a < 0 ? nullptr : &operators_[first->a];
+    const auto* bounds = product ? &product->bounds : &even_;
+    if (product && product->long_slices) {
+      with(*product, [&](const auto& a) { cs_matmul(a, vectors_[first->c], vectors_[first->b], k_); });
+      product = nullptr;
+      bounds = &even_;
+    }
+    auto part = [&](int p) {
+      W sums[kSums];
+      std::vector<W> more(width > kSums ? width : 0);
+      for (size_t block = (*bounds)[p]; block < (*bounds)[p + 1]; ++block) {
+        const size_t lo = block * rows_, hi = std::min(n_, lo + rows_);
+        if (product) {
+          with(*product, [&](const auto& a) {
+            if (k_ == 1) slices_dot(lo, hi, a, vectors_[first->c], vectors_[first->b]);
+            else slices_times(lo, hi, a, vectors_[first->c], vectors_[first->b], k_);
+          });
+        }
+        operate(begin, end, block, lo, hi, width > kSums ? more.data() : sums);
+      }
+    };
+    const int parts = static_cast<int>(bounds->size()) - 1;
+    if (parts == 1) part(0);
+    else run_parts(parts, part);
+    W* sums = partial_.data();
+    for (const auto* i = begin; i < end; ++i) {
+      if (i->op != Op::dot) continue;
+      join_in_pairs(sums, blocks_, k_, [](W& sum, const W& later) { sum = add(sum, later); });
+      for (size_t j = 0; j < k_; ++j) scalars_[i->out * k_ + j] = blocks_ ? S(sums[j]) : S{};
+      sums += blocks_ * k_;
+    }
+  }
+
+  template <class F>
+  static void with(const HostOperator<T>& a, F&& f) {
+    if (const auto* narrow = std::get_if<0>(&a.a)) f(*narrow);
+    else f(*std::get_if<1>(&a.a));
+  }
+
+  void operate(const Instruction* begin, const Instruction* end, size_t block, size_t lo, size_t hi, wide_t<T>* sums) {
+    const size_t at = lo * k_, n = (hi - lo) * k_, width = std::max<size_t>(1, width_);
+    const T* c = coefficients_.data();
+    W* partial = partial_.data() + block * k_;
+    for (const auto* i = begin; i < end; ++i, c += 2 * width) {
+      switch (i->op) {
+        case Op::overwrite: update(UpdateKind::overwrite, i, c, at, n); break;
+        case Op::plus: update(UpdateKind::add, i, c, at, n); break;
+        case Op::combine: update(UpdateKind::combine, i, c, at, n); break;
+        case Op::scale: {
+          const T* d = *std::get_if<2>(&operators_[i->a].a);
+          scale_block(vectors_[i->out] + at, d + lo, vectors_[i->b] + at, hi - lo, k_);
+          break;
+        }
+        case Op::dot:
+          dot(vectors_[i->a] + at, vectors_[i->b] + at, n, sums, partial);
+          partial += blocks_ * k_;
+          break;
+        case Op::squares: {
+          T* y = vectors_[i->out] + at;
+          const T* x = vectors_[i->a] + at;
+          for (size_t e = 0; e < n; ++e) y[e] = rounded<T>(dot_term(x[e], x[e]));
+          break;
+        }
+        case Op::zero: std::fill_n(vectors_[i->out] + at, n, T{}); break;
+        default: break;
+      }
+    }
+  }
+
+  void update(UpdateKind kind, const Instruction* i, const T* c, size_t at, size_t n) {
+    T* y = vectors_[i->out] + at;
+    const T *x = vectors_[i->c] + at, *b = c + std::max<size_t>(1, width_);
+#ifdef SP_AVX2
+    if (has_avx2()) return update_block_avx2(kind, y, c, b, x, n, width_);
+#endif
+    update_block(kind, y, c, b, x, n, width_);
+  }
+
+  void dot(const T* a, const T* b, size_t n, wide_t<T>* sums, wide_t<T>* out) {
+#ifdef SP_AVX2
+    if (has_avx2()) return dot_block_avx2(a, b, n, k_, width_, sums, out);
+#endif
+    dot_block(a, b, n, k_, width_, sums, out);
+  }
+
+  using W = wide_t<T>;
+  static constexpr size_t kSums = 128;
+
+  const Recording& r_;
+  size_t n_, k_;
+  bool single_;
+  size_t rows_, blocks_, width_;
+  mx::array memory_;
+  std::vector<S> scalars_, moved_;
+  std::vector<char> open_; // columns that go on
+  std::vector<int> codes_, steps_;
+  std::vector<double> norms_;
+  std::vector<T*> vectors_, renamed_;
+  std::vector<HostOperator<T>> operators_;
+  std::vector<W> partial_; // of each dot product, by block
+  std::vector<T> coefficients_;
+  std::vector<size_t> even_; // bounds of parts of passes without a product
+};
+
+void require(bool holds) {
+  if (!holds) throw std::invalid_argument("not a recording of a recurrence");
+}
+
+void check(Recording& r, const Segment& s) {
+  auto vector = [&](int v) { require(v >= 0 && v < r.vectors); };
+  auto written = [&](int v) { vector(v), require(v != 2); };
+  auto scalar = [&](int v, int more = 0) { require(v >= 0 && v + more < r.scalars); };
+  auto product = [&](int v, int arrays) {
+    require(v >= 0 && v < r.operators && (r.arrays[v] == 0 || r.arrays[v] == arrays));
+    r.arrays[v] = arrays;
+  };
+  int left = 0;
+  for (const auto& i : s.code) {
+    const bool of_vectors = i.op >= Op::overwrite;
+    require(i.op <= Op::zero && of_vectors == (left-- > 0));
+    if (i.op == Op::pass) {
+      left = i.out;
+      require(left >= 0 && left <= static_cast<int>(s.code.size()));
+      if (i.a >= 0) product(i.a, 3), written(i.b), vector(i.c), require(i.b != i.c);
+    } else if (!of_vectors) {
+      left = 0;
+      scalar(i.out, i.op == Op::rotation ? 2 : 0), scalar(i.a), scalar(i.b);
+      if (i.op == Op::rotation) scalar(i.c);
+    } else if (i.op == Op::dot) {
+      scalar(i.out), vector(i.a), vector(i.b);
+    } else {
+      written(i.out);
+      if (i.op == Op::scale) product(i.a, 1), vector(i.b);
+      else if (i.op == Op::squares) vector(i.a);
+      else if (i.op != Op::zero) scalar(i.a), scalar(i.b), vector(i.c);
+    }
+  }
+  require(left <= 0);
+  if (!s.order.empty()) {
+    auto sorted = s.order;
+    std::ranges::sort(sorted);
+    require(static_cast<int>(sorted.size()) == r.vectors && s.order[2] == 2);
+    for (int v = 0; v < r.vectors; ++v) require(sorted[v] == v);
+  }
+  for (const auto& [to, from] : s.copies) scalar(to), scalar(from);
+}
+
+} // namespace
+
+std::shared_ptr<Recording> make_recording(Recording r) {
+  require(r.vectors >= 3 && r.scalars >= 1 && r.square >= 0 && r.square < r.scalars && !r.steps.empty() && r.halves >= 1);
+  require(r.operators >= 0);
+  r.arrays.assign(r.operators, 0);
+  for (const auto& [slot, value] : r.constants) require(slot >= 0 && slot < r.scalars);
+  check(r, r.guess);
+  check(r, r.start);
+  for (const auto& s : r.steps) check(r, s);
+  return std::make_shared<Recording>(std::move(r));
+}
+
+KrylovResult krylov_host(const KrylovTask& task) {
+  require(static_cast<int>(task.operators.size()) == task.recording.operators);
+  for (size_t i = 0; i < task.operators.size(); ++i) {
+    const auto& a = task.operators[i];
+    require(a.size() == 1 || a.size() == 3);
+    require(task.recording.arrays[i] == 0 || task.recording.arrays[i] == static_cast<int>(a.size()));
+    if (a[0].dtype() != task.dtype) throw std::invalid_argument("the values of an operator have another dtype than b");
+    const bool fits = a.size() == 1 ? a[0].size() == task.n
+                                    : a[2].size() == task.n + 1 && a[1].dtype() == a[2].dtype() && a[0].size() == a[1].size();
+    if (!fits) throw std::invalid_argument("an operator has another order than b");
+  }
+  if (task.n == 0 || task.k == 0) return {std::vector<int>(task.k, 0), std::vector<int>(task.k, 0), std::vector<double>(task.history ? 0 : task.k, 0.0)};
+  auto solve = [&](auto t) {
+    using T = typename decltype(t)::type;
+    return Replay<T>(task).solve(task);
+  };
+  if (task.dtype == mx::float32) return solve(Tag<float>{});
+  if (task.dtype == mx::float64) return solve(Tag<double>{});
+  if (task.dtype == mx::complex64) return solve(Tag<complex64_t>{});
+  if (is_wide(task.dtype)) return solve(Tag<WideComplex>{});
+  throw std::invalid_argument("a recorded recurrence needs float32, float64, complex64 or complex128");
+}
+
+// ---- the node
+
+std::vector<int64_t> Krylov::key() const {
+  std::vector<int64_t> key{reinterpret_cast<int64_t>(recording_.get()), guess_, single_, maxiter_};
+  key.insert(key.end(), sizes_.begin(), sizes_.end());
+  return key;
+}
+
+std::vector<Output> Krylov::results(const Arrays& in) const {
+  const auto& b = in[0];
+  const mx::Shape columns(b.shape().begin() + 1, b.shape().end());
+  const bool wide = b.dtype() == mx::float64;
+  return {{b.shape(), b.dtype()}, {columns, mx::int32}, {columns, mx::int32}, {columns, wide ? mx::float64 : mx::float32}};
+}
+
+void Krylov::kernel(const Arrays& in, Arrays& out) const {
+  const auto& b = in[0];
+  std::vector<KrylovOperator> operators;
+  auto next = in.begin() + (guess_ ? 3 : 2);
+  for (int size : sizes_) {
+    operators.emplace_back(next, next + size);
+    next += size;
+  }
+  const size_t k = single_ ? 1 : b.shape(1);
+  std::vector<double> tolerance(k);
+  for (size_t j = 0; j < k; ++j) tolerance[j] = in[1].dtype() == mx::float64 ? in[1].data<double>()[j] : in[1].data<float>()[j];
+  if (guess_) std::memcpy(out[0].data<char>(), in[2].data<char>(), b.nbytes());
+  const auto found = krylov_host({*recording_, operators, b.dtype(), static_cast<size_t>(b.shape(0)), k, single_, guess_,
+                                  b.data<char>(), out[0].data<char>(), tolerance.data(), maxiter_, false});
+  for (size_t j = 0; j < k; ++j) {
+    out[1].data<int32_t>()[j] = found.codes[j];
+    out[2].data<int32_t>()[j] = found.steps[j];
+    if (out[3].dtype() == mx::float64) out[3].data<double>()[j] = found.norms[j];
+    else out[3].data<float>()[j] = static_cast<float>(found.norms[j]);
+  }
+}
+
+Arrays Krylov::apply(const Arrays& inputs) {
+  return std::make_shared<Krylov>(stream(), recording_, sizes_, guess_, single_, maxiter_)->make(inputs);
+}
+
+// Mapped right-hand sides are columns; whatever else is mapped is taken apart.
+std::optional<std::pair<Arrays, Axes>> Krylov::batched_results(const Arrays& inputs, const Axes& axes) {
+  const int vectors = guess_ ? 3 : 2;
+  for (size_t i = vectors; i < inputs.size(); ++i) if (axes[i] >= 0) return std::nullopt;
+  const auto s = stream();
+  int count = 0;
+  for (int i = 0; i < vectors; ++i) if (axes[i] >= 0) count = inputs[i].shape(axes[i]);
+  Arrays all = inputs;
+  for (int i = 0; i < vectors; ++i) { // (n, count), (n, k * count), or without n
+    auto& a = all[i];
+    if (axes[i] >= 0) {
+      a = mx::moveaxis(a, axes[i], -1, s);
+    } else {
+      auto shape = a.shape();
+      shape.push_back(count);
+      a = mx::broadcast_to(mx::expand_dims(a, -1, s), shape, s);
+    }
+    if (!single_) a = i == 1 ? mx::flatten(a, 0, -1, s) : mx::flatten(a, 1, -1, s);
+  }
+  auto found = std::make_shared<Krylov>(s, recording_, sizes_, guess_, false, maxiter_)->make(std::move(all));
+  Axes mapped;
+  for (auto& out : found) {
+    if (!single_) out = mx::unflatten(out, -1, {-1, count}, s);
+    mapped.push_back(static_cast<int>(out.ndim()) - 1);
+  }
+  return std::pair{std::move(found), std::move(mapped)};
+}
+
+Arrays krylov(const std::shared_ptr<Recording>& recording, const std::vector<KrylovOperator>& operators, const mx::array& b,
+              const std::optional<mx::array>& x, const mx::array& tolerance, int64_t maxiter, mx::Stream s) {
+  const bool single = b.ndim() == 1;
+  require(static_cast<int>(operators.size()) == recording->operators && (single || b.ndim() == 2));
+  require(tolerance.ndim() == b.ndim() - 1 && (single || tolerance.size() == static_cast<size_t>(b.shape(1))));
+  require(tolerance.dtype() == mx::float32 || tolerance.dtype() == mx::float64);
+  Arrays inputs{b, tolerance};
+  if (x) {
+    require(x->shape() == b.shape() && x->dtype() == b.dtype());
+    inputs.push_back(*x);
+  }
+  std::vector<int> sizes;
+  for (const auto& a : operators) {
+    sizes.push_back(static_cast<int>(a.size()));
+    inputs.insert(inputs.end(), a.begin(), a.end());
+  }
+  return std::make_shared<Krylov>(s, recording, std::move(sizes), x.has_value(), single, maxiter)->make(std::move(inputs));
+}
+
+} // namespace sp

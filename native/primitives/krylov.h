@@ -1,0 +1,102 @@
+// Recurrences of iterative solvers, recorded by mlx_sparse/linalg/_recorded.py as programs over numbered vectors and
+// scalars, and replayed here without Python: one pass over memory for each group of vector operations.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "node.h"
+
+namespace sp {
+
+// Operations by number. Scalars: out, then operands. `pass` begins a group of `a` vector operations, which follow.
+enum class Op {
+  add, subtract, multiply, negate, modulus, conjugate, real, ratio, above, root, reciprocal, rotation,
+  pass,       // out: how many operations follow; a: the operator of a product y <- A x, or -1; b: y; c: x
+  overwrite, plus, combine, // out: y; a, b: scalars; c: x
+  scale,      // out: y; a: a diagonal operator; b: x
+  dot,        // out: a scalar; a, b
+  squares,    // out: y; a: x
+  zero,       // out: y
+};
+
+struct Instruction {
+  Op op;
+  int out, a, b, c, d;
+};
+
+// One part of a program, and how the state after it becomes the state before the next part: vector slot i takes the
+// memory of slot order[i], scalar slots are copied all at once.
+struct Segment {
+  std::vector<Instruction> code;
+  std::vector<int> order;
+  std::vector<std::pair<int, int>> copies; // (to, from)
+};
+
+struct Recording {
+  int vectors, scalars, operators; // of the first, 0 is x, 1 its residual, 2 the right-hand side
+  int square;                      // the scalar whose root is tested
+  std::vector<std::pair<int, double>> constants;
+  Segment guess, start;
+  std::vector<Segment> steps; // taken in turn
+  int halves;                 // steps in an iteration
+  bool tests_last;
+  std::vector<int> arrays{}; // that each operator must be made of: 3 for products, 1 for scaling
+};
+
+// A checked recording: numbers are in range, so that replaying it stays within its memory.
+std::shared_ptr<Recording> make_recording(Recording r);
+
+// What the steps multiply by, square: (data, indices, indptr) by rows, or a diagonal alone.
+using KrylovOperator = Arrays;
+
+struct KrylovResult {
+  std::vector<int> codes, steps; // by column: 0 on convergence, the negative code of a breakdown, else 1; steps taken
+  std::vector<double> norms;     // of each test, or of the last one, by column
+};
+
+// Solves for the k columns of b, all evaluated and of one dtype. x holds the guess, if `guess`, and receives the result.
+// single: one vector rather than columns, so that a breakdown ends the solution. tolerance: by column.
+struct KrylovTask {
+  const Recording& recording;
+  const std::vector<KrylovOperator>& operators;
+  mx::Dtype dtype;
+  size_t n, k;
+  bool single, guess;
+  const void* b;
+  void* x;
+  const double* tolerance;
+  int64_t maxiter;
+  bool history; // whether the norms of all tests are kept
+};
+KrylovResult krylov_host(const KrylovTask& task);
+
+// A solution as a node. Inputs: b, the tolerances by column, the guess if there is one, the arrays of each operator.
+// Results: x; by column int32 codes (as in KrylovResult), int32 numbers of steps, and the last norm of the residual.
+class Krylov : public Node {
+ public:
+  Krylov(mx::Stream s, std::shared_ptr<Recording> recording, std::vector<int> sizes, bool guess, bool single, int64_t maxiter)
+      : Node(s, true), recording_(std::move(recording)), sizes_(std::move(sizes)), guess_(guess), single_(single),
+        maxiter_(maxiter) {}
+  const char* name() const override { return "Krylov"; }
+
+ private:
+  std::vector<int64_t> key() const override;
+  std::vector<Output> results(const Arrays& inputs) const override;
+  void kernel(const Arrays& inputs, Arrays& outputs) const override;
+  bool has_shader() const override { return false; }
+  bool has_derivative(int) const override { return true; } // refused by name
+  Arrays apply(const Arrays& inputs) override;
+  std::optional<std::pair<Arrays, Axes>> batched_results(const Arrays& inputs, const Axes& axes) override;
+
+  std::shared_ptr<Recording> recording_;
+  std::vector<int> sizes_; // how many arrays each operator is made of
+  bool guess_, single_;
+  int64_t maxiter_;
+};
+
+// operators: lists of arrays. b (n,) or (n, k), tolerance () or (k,).
+Arrays krylov(const std::shared_ptr<Recording>& recording, const std::vector<KrylovOperator>& operators, const mx::array& b,
+              const std::optional<mx::array>& x, const mx::array& tolerance, int64_t maxiter, mx::Stream s);
+
+} // namespace sp

@@ -1,0 +1,114 @@
+"""The interpreter of recorded recurrences by itself: what it computes, and programs that it refuses."""
+
+import mlx.core as mx
+import numpy as np
+import pytest
+import scipy.sparse
+
+from mlx_sparse import _native
+from mlx_sparse.linalg import _recorded
+
+N = 40
+PASS, PLUS, DOT, RATIO, NEGATE, ADD = (
+    _recorded._OPERATIONS.index(name) for name in ("pass", "plus", "dot", "ratio", "negate", "add")
+)
+NOTHING = ([], [], [])
+
+
+def steepest_descent(**changes):
+    """x <- x + (r, r) / (r, A r) r, in vectors x, r, b, A r and scalars (r, r), (r, A r), their ratio, 1, -ratio."""
+    residual = [(PASS, 1, 0, 1, 0, 0), (_recorded._OPERATIONS.index("combine"), 1, 5, 3, 2, 0)]
+    step = [
+        (PASS, 1, 0, 3, 1, 0),
+        (DOT, 1, 1, 3, 0, 0),
+        (RATIO, 2, 0, 1, 0, 0),
+        (NEGATE, 4, 2, 2, 0, 0),
+        (PASS, 3, -1, 0, 0, 0),
+        (PLUS, 0, 3, 2, 1, 0),
+        (PLUS, 1, 3, 4, 3, 0),
+        (DOT, 0, 1, 1, 0, 0),
+    ]
+    parts = {
+        "vectors": 4,
+        "scalars": 6,
+        "operators": 1,
+        "square": 0,
+        "constants": [(3, 1.0), (5, -1.0)],
+        "guess": (residual, [], []),
+        "start": ([(PASS, 1, -1, 0, 0, 0), (DOT, 0, 1, 1, 0, 0)], [], []),
+        "steps": [(step, [], [])],
+        "halves": 1,
+        "tests_last": False,
+    }
+    return _native.Recording(**(parts | changes))
+
+
+def system():
+    S = scipy.sparse.diags_array([-1.0, 4.0, -1.0], offsets=[-1, 0, 1], shape=(N, N)).tocsr()
+    parts = [mx.array(S.data, dtype=mx.float64), *(mx.array(a.astype(np.int32)) for a in (S.indices, S.indptr))]
+    return S, [parts]
+
+
+@pytest.mark.parametrize("guess", [False, True])
+def test_steepest_descent(guess):
+    S, operators = system()
+    for b in (np.arange(1.0, N + 1), np.arange(2.0 * N).reshape(N, 2)):
+        x, tolerance = np.ones_like(b), [1e-9] * (1 if b.ndim == 1 else 2)
+        codes, norms = _native.krylov_numpy(steepest_descent(), operators, b, x, guess, tolerance, 200)
+        assert codes == [0] * len(tolerance)
+        assert np.linalg.norm(b - S @ x, axis=0).max() < 1e-8
+        np.testing.assert_allclose(norms[0], np.linalg.norm(b - S @ (guess * np.ones_like(b)), axis=0))
+
+
+CHANGES = (
+    {"square": 6},
+    {"square": -1},
+    {"vectors": 2},
+    {"vectors": 3},  # r is multiplied into a fourth
+    {"scalars": 4},
+    {"operators": 0},
+    {"halves": 0},
+    {"steps": []},
+    {"constants": [(6, 1.0)]},
+    {"start": ([(99, 0, 0, 0, 0, 0)], [], [])},
+    {"start": ([(-1, 0, 0, 0, 0, 0)], [], [])},
+    {"start": ([(DOT, 0, 1, 1, 0, 0)], [], [])},  # outside a pass
+    {"start": ([(PASS, 2, -1, 0, 0, 0), (DOT, 0, 1, 1, 0, 0)], [], [])},  # a pass that is cut off
+    {"start": ([(PASS, 1, -1, 0, 0, 0), (ADD, 0, 1, 1, 0, 0)], [], [])},  # a scalar within it
+    {"start": ([(PASS, 1, -1, 0, 0, 0), (PLUS, 2, 3, 3, 1, 0)], [], [])},  # writes to b
+    {"start": ([(PASS, 0, 0, 1, 1, 0)], [], [])},  # a product in place
+    {"start": ([], [0, 1, 2, 2], [])},
+    {"start": ([], [0, 2, 1, 3], [])},
+    {"start": ([], [0, 1, 2], [])},
+    {"start": ([], [], [(0, 6)])},
+)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_programs_that_would_leave_their_memory(change):
+    with pytest.raises(ValueError):
+        steepest_descent(**change)
+
+
+def test_operands_that_do_not_fit():
+    _, operators = system()
+    recording, b = steepest_descent(), np.ones(N)
+    good = {"operators": operators, "b": b, "x": b.copy(), "tolerance": [1e-9]}
+    narrow = [[operators[0][0].astype(mx.float32), *operators[0][1:]]]
+    for change in (
+        {"operators": []},
+        {"operators": [operators[0][:2]]},
+        {"operators": narrow},
+        {"operators": [[operators[0][0][:-1]]]},
+        {"operators": [[mx.zeros(N, dtype=mx.float64)]]},  # a diagonal where a product is asked for
+        {"b": np.ones(N + 1), "x": np.ones(N + 1)},
+        {"x": np.ones(N + 1)},
+        {"x": np.ones(N, np.float32)},
+        {"b": np.ones(2 * N)[::2]},
+        {"b": np.ones((N, 1, 1)), "x": np.ones((N, 1, 1))},
+        {"b": np.ones(N, int), "x": np.ones(N, int)},
+        {"tolerance": []},
+    ):
+        given = good | change
+        with pytest.raises((ValueError, RuntimeError)):
+            _native.krylov_numpy(recording, guess=False, maxiter=5, **given)
