@@ -9,6 +9,7 @@ from ._eigen.eigs import eigs
 from ._eigen.eigsh import eigsh
 from ._eigen.lanczos import lanczos
 from ._eigen.lobpcg import lobpcg
+from ._eigen.randomized_svd import randomized_svd
 from ._eigen.svds import svds
 from ._functions.expm import expm
 from ._functions.expm_multiply import expm_multiply
@@ -70,6 +71,7 @@ __all__ = [
     "norm",
     "onenormest",
     "qmr",
+    "randomized_svd",
     "spbandwidth",
     "spilu",
     "splu",

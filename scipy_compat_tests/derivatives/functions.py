@@ -336,6 +336,10 @@ FUNCTIONS = {
         f"io.{name}": written(lambda f, A: sp.io.save_safetensors(f, {"A": A}), sp.io.load_safetensors)
         for name in ("save_safetensors", "load_safetensors")
     },
+    "linalg.randomized_svd": [
+        lambda A, o: linalg.randomized_svd(A, 2, rng=0),
+        lambda A, o: linalg.randomized_svd(o.D, 2),
+    ],
     "linalg.svds": [
         lambda A, o: linalg.svds(A, 2, rng=0)[1],
         lambda A, o: (lambda u, s, vh: u @ vh)(*linalg.svds(A, 2, rng=0)),

@@ -96,6 +96,8 @@ class Front:
         host = _dense.view(mx.stop_gradient(v0)) if _dense.is_mlx(v0) else np.asarray(v0)
         if not np.isfinite(host).all():
             raise ValueError("v0 has values that are not finite")
+        if self.dtype.kind != "c" and host.dtype.kind == "c" and host.imag.any():
+            raise ValueError("v0 is complex, and the operator real")
         v = basis.array(host)
         if not basis.put(0, v if prepared is None else prepared(v)):
             basis.fill(0)

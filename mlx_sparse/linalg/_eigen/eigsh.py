@@ -160,8 +160,8 @@ class _Solution:
             self.dense = array(front.A), None if front.M is None else array(front.M)
             return
         if sigma is not None:
-            if np.ndim(sigma) or np.imag(sigma) != 0:
-                raise ValueError(f"sigma must be a real number; got {sigma!r}")
+            if np.ndim(sigma) or np.imag(sigma) != 0 or not np.isfinite(sigma):
+                raise ValueError(f"sigma must be a finite real number; got {sigma!r}")
             sigma = float(np.real(sigma))
         self.sigma = sigma
         if sigma is None and OPinv is not None:
