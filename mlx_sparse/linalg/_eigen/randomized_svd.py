@@ -57,7 +57,7 @@ def randomized_svd(A: Any, k: int = 6, *, oversampling: int = 10, iterations: in
     >>> A = sp.diags_array(0.5 ** np.arange(40.0), format="csr")
     >>> u, s, vh = sp.linalg.randomized_svd(A, k=3, rng=0)
     >>> s.round(6)
-    array([0.25, 0.5, 1])
+    array([0.25, 0.5, 1], dtype=float64)
     """
     shape = as_operator(A).shape
     if len(shape) != 2:
