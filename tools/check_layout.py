@@ -51,7 +51,7 @@ LAYERS = {
         {"_solve"},
         {"_direct", "_krylov"},
         {"_eigen"},
-        {"_functions"},
+        {"_functions", "slq"},
         {"preconditioners"},
     ],
     "native": [

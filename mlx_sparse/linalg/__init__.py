@@ -1,6 +1,6 @@
 """Linear algebra of sparse arrays, named as in `scipy.sparse.linalg`."""
 
-from . import dsolve, eigen, interface, isolve, matfuncs
+from . import dsolve, eigen, interface, isolve, matfuncs, slq
 from ._direct.spsolve import MatrixRankWarning, spsolve
 from ._direct.superlu import SuperLU, factorized, spilu, splu, use_solver
 from ._direct.triangular import is_sptriangular, spbandwidth, spsolve_triangular
@@ -72,6 +72,7 @@ __all__ = [
     "onenormest",
     "qmr",
     "randomized_svd",
+    "slq",
     "spbandwidth",
     "spilu",
     "splu",

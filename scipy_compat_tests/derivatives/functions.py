@@ -354,7 +354,7 @@ EXEMPT = {
     *(f"isspmatrix_{fmt}" for fmt in ("bsr", "coo", "csc", "csr", "dia", "dok", "lil")),
     *("random", "from_scipy", "linalg.MatrixRankWarning", "linalg.SuperLU", "linalg.use_solver", "linalg.SolverInfo"),
     *(f"linalg.{name}" for name in ("ArpackError", "ArpackNoConvergence", "dsolve", "eigen", "interface", "isolve")),
-    "linalg.matfuncs",
+    *("linalg.matfuncs", "linalg.slq"),
 }
 # Zero derivatives that are true: of index arrays, of what is told by the structure, of positions of extremes.
 ZERO_FUNCTIONS = {

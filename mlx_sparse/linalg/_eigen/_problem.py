@@ -111,10 +111,10 @@ class Front:
             ours = isinstance(self.given, _spbase) or hasattr(self.given, "_front")
             mlx = ours and not _dense.numpy_mode()
         if not mlx:
-            return np.ascontiguousarray(_dense.view(x) if _dense.is_mlx(x) else x)
+            return np.array(_dense.view(x) if _dense.is_mlx(x) else x, order="C", copy=None)
         if _dense.is_mlx(x):
             return x
-        return np.ascontiguousarray(x) if x.dtype == np.complex128 else _dense.to_mlx(x)
+        return np.array(x, order="C", copy=None) if x.dtype == np.complex128 else _dense.to_mlx(x)
 
     def differentiable(self, w: Any, X: Any) -> tuple[mx.array, mx.array]:
         """Eigenvalues and vectors as functions of the values of A and M."""
