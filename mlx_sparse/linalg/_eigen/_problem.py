@@ -82,7 +82,7 @@ class Front:
 
     def basis(self, task: Task, apply: Any, inner: Any, rng: np.random.Generator) -> Basis:
         """Room for the window of a run, and what is locked in a later one."""
-        rows = min(task.ncv + task.k + 2, self.n + 1)
+        rows = min(task.room + task.k + 2, self.n + 1)
         return (LazyBasis if self.lazy else Basis)(self.n, rows, self.dtype, apply, inner, rng, task.hermitian)
 
     def start(self, basis: Basis, prepared: Any = None) -> None:

@@ -98,7 +98,7 @@ def eigsh(
     them is searched from a random vector, without orthogonalisation: the largest value there does not reach the
     smallest returned, which is sure up to 1e-5 by the bound of Kuczynski and Wozniakowski, or a copy was missing and
     the iteration goes on. That costs about as many products as finding the pairs, which are cheaper ones. For "SM" of
-    an indefinite `A` without `sigma`, the search ends after as many restarts as the pairs took.
+    an indefinite `A` without `sigma`, the search ends after five times as many restarts as the pairs took, and 50.
 
     Derivatives: `w` and `v` can be differentiated with respect to the values of `A` and `M` where these are `mx.array`
     or sparse. The derivative of vectors is that of the projector for an eigenvalue that is multiple within the dtype's
