@@ -55,7 +55,7 @@ LAYERS = {
         {"_solve"},
         {"_direct", "_krylov"},
         {"_eigen"},
-        {"_functions"},
+        {"_functions", "slq"},
         {"preconditioners"},
     ],
     f"{PACKAGE}/csgraph": [

@@ -1,6 +1,6 @@
 """Linear algebra of sparse arrays, named as in `scipy.sparse.linalg`."""
 
-from . import dsolve, eigen, interface, isolve, matfuncs, preconditioners
+from . import dsolve, eigen, interface, isolve, matfuncs, preconditioners, slq
 from ._direct.cholesky import SparseCholesky, cholesky, sparse_cholesky
 from ._direct.incomplete import IncompleteCholesky, IncompleteLU, ichol0, ilu0
 from ._direct.lu import SparseLU, sparse_lu
@@ -12,6 +12,7 @@ from ._eigen.eigs import eigs
 from ._eigen.eigsh import eigsh
 from ._eigen.lanczos import lanczos
 from ._eigen.lobpcg import lobpcg
+from ._eigen.randomized_svd import randomized_svd
 from ._eigen.svds import svds
 from ._functions.expm import expm
 from ._functions.expm_multiply import expm_multiply
@@ -81,6 +82,8 @@ __all__ = [
     "onenormest",
     "preconditioners",
     "qmr",
+    "randomized_svd",
+    "slq",
     "sparse_cholesky",
     "sparse_lu",
     "spbandwidth",

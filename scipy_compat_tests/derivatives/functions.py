@@ -426,6 +426,10 @@ FUNCTIONS = {
         f"io.{name}": written(lambda f, A: sp.io.save_safetensors(f, {"A": A}), sp.io.load_safetensors)
         for name in ("save_safetensors", "load_safetensors")
     },
+    "linalg.randomized_svd": [
+        lambda A, o: linalg.randomized_svd(A, 2, rng=0),
+        lambda A, o: linalg.randomized_svd(o.D, 2),
+    ],
     "linalg.svds": [
         lambda A, o: linalg.svds(A, 2, rng=0)[1],
         lambda A, o: (lambda u, s, vh: u @ vh)(*linalg.svds(A, 2, rng=0)),
@@ -454,7 +458,7 @@ EXEMPT = {
     *("linalg.preconditioners.Preconditioner", "linalg.preconditioners.from_pyamg"),
     *("csgraph.NegativeCycleError", "csgraph.csgraph_from_masked"),
     *(f"linalg.{name}" for name in ("ArpackError", "ArpackNoConvergence", "dsolve", "eigen", "interface", "isolve")),
-    "linalg.matfuncs",
+    *("linalg.matfuncs", "linalg.slq"),
 }
 # Zero derivatives that are true: of index arrays, of what is told by the structure, of positions of extremes.
 ZERO_FUNCTIONS = {

@@ -239,6 +239,8 @@ def test_what_is_not_hermitian_is_found_out():
         ({"sigma": 1.0, "Minv": np.eye(9)}, ValueError),
         ({"sigma": 1j}, ValueError),
         ({"sigma": [1.0]}, ValueError),
+        ({"sigma": np.nan}, ValueError),
+        ({"v0": np.full(9, 1j)}, ValueError),
         ({"sigma": 2.0, "mode": "other"}, ValueError),
     ],
 )
@@ -375,6 +377,21 @@ def test_svds_solvers(solver, kind):
         assert (found[0] is None) == (kind == "vh") and (found[2] is None) == (kind == "u")
 
 
+@pytest.mark.parametrize("shape", [(90, 60), (60, 90)])
+def test_randomized_svd(dtype, shape):
+    rng = np.random.default_rng(0)
+    left, right = (np.linalg.qr(rng.standard_normal((n, 30)))[0] for n in shape)
+    X = (left * 0.5 ** np.arange(30.0)) @ right.T
+    S = scipy.sparse.csr_array(X * np.exp(1j * np.arange(shape[1])) if dtype in "FD" else X).astype(dtype)
+    u, s, vh = as_numpy(*sp.linalg.randomized_svd(ours(S), 5, rng=1))
+    np.testing.assert_allclose(s, 0.5 ** np.arange(4, -1, -1.0), rtol=1e-4)
+    np.testing.assert_allclose(u.conj().T @ u, np.eye(5), atol=100 * eps(dtype))
+    assert np.linalg.norm(S.toarray() - (u * s) @ vh, 2) < 1.01 * 0.5**5
+    for options in ({"k": 0}, {"k": 61}, {"oversampling": -1}, {"iterations": -1}):
+        with pytest.raises(ValueError):
+            sp.linalg.randomized_svd(ours(S), **options)
+
+
 # ---- lobpcg --------------------------------------------------------------------------------------------------------
 
 
@@ -474,6 +491,19 @@ def test_functions_of_matrices(dtype, namespace, f):
         y = funm_multiply_krylov(f, ours(S), as_namespace(b, namespace), assume_a=assumed, t=t, restart_every_m=30)
         check_namespace(y, namespace)
         np.testing.assert_allclose(np.asarray(y), expected, rtol=0, atol=1e-3 if dtype in "fF" else 1e-5)
+
+
+@pytest.mark.parametrize("namespace", NAMESPACES)
+def test_complex_functions_of_real_matrices(namespace, dtype):
+    S, b = hermitian(40, dtype), vector(40, dtype)
+    w, V = np.linalg.eigh(S.toarray().astype(np.complex128))
+    cases = [("exp", 0.3j, np.exp(0.3j * w))]
+    if dtype in "fd":  # rounding puts complex matrices on either side of the cut
+        cases.append(("sqrt", -1.0, 1j * np.sqrt(w)))
+    for f, t, values in cases:
+        y = np.asarray(funm_multiply_krylov(f, ours(S), as_namespace(b, namespace), t=t, restart_every_m=40))
+        mine, other = (abs(y - sign * (V @ (values * (V.conj().T @ b)))).max() for sign in (1, -1))
+        assert min(mine, other if f == "sqrt" else mine) < (1e-3 if dtype in "fF" else 1e-6)
 
 
 def test_functions_of_matrices_bad_input():

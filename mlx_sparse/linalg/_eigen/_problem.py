@@ -82,7 +82,7 @@ class Front:
 
     def basis(self, task: Task, apply: Any, inner: Any, rng: np.random.Generator) -> Basis:
         """Room for the window of a run, and what is locked in a later one."""
-        rows = min(task.ncv + task.k + 2, self.n + 1)
+        rows = min(task.room + task.k + 2, self.n + 1)
         return (LazyBasis if self.lazy else Basis)(self.n, rows, self.dtype, apply, inner, rng, task.hermitian)
 
     def start(self, basis: Basis, prepared: Any = None) -> None:
@@ -96,6 +96,8 @@ class Front:
         host = _dense.view(mx.stop_gradient(v0)) if _dense.is_mlx(v0) else np.asarray(v0)
         if not np.isfinite(host).all():
             raise ValueError("v0 has values that are not finite")
+        if self.dtype.kind != "c" and host.dtype.kind == "c" and host.imag.any():
+            raise ValueError("v0 is complex, and the operator real")
         v = basis.array(host)
         if not basis.put(0, v if prepared is None else prepared(v)):
             basis.fill(0)
@@ -109,10 +111,10 @@ class Front:
             ours = isinstance(self.given, _spbase) or hasattr(self.given, "_front")
             mlx = ours and not _dense.numpy_mode()
         if not mlx:
-            return np.ascontiguousarray(_dense.view(x) if _dense.is_mlx(x) else x)
+            return np.array(_dense.view(x) if _dense.is_mlx(x) else x, order="C", copy=None)
         if _dense.is_mlx(x):
             return x
-        return np.ascontiguousarray(x) if x.dtype == np.complex128 else _dense.to_mlx(x)
+        return np.array(x, order="C", copy=None) if x.dtype == np.complex128 else _dense.to_mlx(x)
 
     def differentiable(self, w: Any, X: Any) -> tuple[mx.array, mx.array]:
         """Eigenvalues and vectors as functions of the values of A and M."""

@@ -44,6 +44,11 @@ class Task:
     hermitian: bool
     real: bool
 
+    @property
+    def room(self) -> int:
+        """Vectors that a search has, however few a user allows."""
+        return max(self.ncv, 20)
+
     def keys(self, values: np.ndarray) -> np.ndarray:
         if self.which in ("LI", "SI") and self.real:
             return np.abs(values.imag) if self.which == "LI" else -np.abs(values.imag)
@@ -217,10 +222,10 @@ def complete(basis: Basis, task: Task, found: Outcome) -> Outcome:
                 return found
             search, verdict = replace(task, which=side), None
         else:
-            search, verdict = task, _Verdict(basis, task, found, 2 * found.restarts + 10)
+            search, verdict = task, _Verdict(basis, task, found, 5 * found.restarts + 50)
         if basis.fill(size) == size:
             return found
-        window = min(task.ncv, basis.m - size, basis.n - size)
+        window = min(task.room, basis.m - size, basis.n - size)
         more = run(basis, search, size, 1, window, verdict)
         if verdict is not None and (not more.converged or not verdict.better(more.values[0])):
             return found
@@ -256,7 +261,7 @@ class _Verdict:
     def __init__(self, basis: Basis, task: Task, found: Outcome, patience: int) -> None:
         self._keys, self._patience = task.keys, patience
         self._limit = float(task.keys(found.values[-1:])[0]) + _slack(basis, task, found)
-        self._near = math.sqrt(basis.eps) * basis.scale
+        self._near = min(1e-5, math.sqrt(basis.eps)) * basis.scale
 
     def better(self, value: Any) -> bool:
         return bool(self._keys(np.array([value]))[0] > self._limit)

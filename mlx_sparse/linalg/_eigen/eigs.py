@@ -85,8 +85,9 @@ def eigs(
     -----
     Krylov-Schur: G. W. Stewart, SIAM J. Matrix Anal. Appl. 23 (2001), in real arithmetic for a real `A`. Where vectors
     live and what a restart costs is as for `eigsh`. Copies of multiple eigenvalues that one starting vector does not
-    see are looked for as there, by a second iteration orthogonal to what was found, for as many restarts as that took.
-    An eigenvalue without a full set of vectors is found with the accuracy that it has, the root of that of the dtype.
+    see are looked for as there, by a second iteration orthogonal to what was found, for at most five times as many
+    restarts as that took, and 50. An eigenvalue without a full set of vectors is found with the accuracy that it has,
+    the root of that of the dtype.
 
     There are no derivatives; for Hermitian operators `eigsh` has them.
 

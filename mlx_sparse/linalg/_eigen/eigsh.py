@@ -98,7 +98,7 @@ def eigsh(
     them is searched from a random vector, without orthogonalisation: the largest value there does not reach the
     smallest returned, which is sure up to 1e-5 by the bound of Kuczynski and Wozniakowski, or a copy was missing and
     the iteration goes on. That costs about as many products as finding the pairs, which are cheaper ones. For "SM" of
-    an indefinite `A` without `sigma`, the search ends after as many restarts as the pairs took.
+    an indefinite `A` without `sigma`, the search ends after five times as many restarts as the pairs took, and 50.
 
     Derivatives: `w` and `v` can be differentiated with respect to the values of `A` and `M` where these are `mx.array`
     or sparse. The derivative of vectors is that of the projector for an eigenvalue that is multiple within the dtype's
@@ -160,8 +160,8 @@ class _Solution:
             self.dense = array(front.A), None if front.M is None else array(front.M)
             return
         if sigma is not None:
-            if np.ndim(sigma) or np.imag(sigma) != 0:
-                raise ValueError(f"sigma must be a real number; got {sigma!r}")
+            if np.ndim(sigma) or np.imag(sigma) != 0 or not np.isfinite(sigma):
+                raise ValueError(f"sigma must be a finite real number; got {sigma!r}")
             sigma = float(np.real(sigma))
         self.sigma = sigma
         if sigma is None and OPinv is not None:

@@ -115,7 +115,7 @@ def svds(
     shape = as_operator(A).shape
     if len(shape) != 2:
         raise ValueError(f"expected a matrix; got shape {shape}")
-    front = _Sides(A, v0)
+    front = Sides(A, v0)
     k, ncv, tol, which, maxiter, rng = _checked(front, k, ncv, tol, which, maxiter, solver, rng, random_state)
     kind = return_singular_vectors
     if not isinstance(kind, (bool, np.bool_)) and kind not in ("u", "vh"):
@@ -147,14 +147,14 @@ def svds(
     if kind is False or kind is np.False_:
         return front.finish(s)
     u_given = None if kind == "vh" else front.finish(left)
-    return u_given, front.finish(s), None if kind == "u" else front.finish(_adjoint(right))
+    return u_given, front.finish(s), None if kind == "u" else front.finish(adjoint(right))
 
 
-def _adjoint(x: Any) -> Any:
+def adjoint(x: Any) -> Any:
     return mx.conj(x).T if _dense.is_mlx(x) else x.conj().T
 
 
-class _Sides(Front):
+class Sides(Front):
     """`A` as a map from its shorter side to its longer one."""
 
     def __init__(self, A: Any, v0: Any) -> None:
@@ -187,7 +187,7 @@ def _by_rows(A: Operator) -> Operator:
 
 
 def _checked(
-    front: _Sides, k: Any, ncv: Any, tol: Any, which: Any, maxiter: Any, solver: str, rng: Any, random_state: Any
+    front: Sides, k: Any, ncv: Any, tol: Any, which: Any, maxiter: Any, solver: str, rng: Any, random_state: Any
 ) -> tuple[int, int, float, str, int, np.random.Generator]:
     """The arguments, checked in SciPy's words."""
     m, n = front.A.shape
@@ -234,7 +234,7 @@ def _checked(
 
 
 def _of_scipy(
-    front: _Sides, k: int, tol: float, which: str, maxiter: int, kind: Any, solver: str, rng: np.random.Generator
+    front: Sides, k: int, tol: float, which: str, maxiter: int, kind: Any, solver: str, rng: np.random.Generator
 ) -> Any:
     """By SciPy's method of that name, on products of this package."""
     refuse_traced(front.A, f"svds with solver={solver!r}")

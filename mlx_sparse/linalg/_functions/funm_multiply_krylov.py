@@ -66,7 +66,7 @@ def funm_multiply_krylov(
     Returns
     -------
     array, shape (n,), in the namespace of `b`
-        Complex only if f is, on the matrices that it gets.
+        Complex only if f is, on the matrices that it gets; complex128, which MLX lacks, is an ndarray.
 
     Raises
     ------
@@ -121,7 +121,7 @@ def funm_multiply_krylov(
     with workers():
         basis = _basis(operator, b, m, hermitian)
         y = _rounds(f, basis, b, t, m, min(rounds, n // m + 1), max(check_atol(atol), 0.0), float(rtol))
-    if lazy:
+    if lazy and y.dtype != np.complex128:
         return _dense.to_mlx(y)
     return _dense.view(y) if _dense.is_mlx(y) else y
 
@@ -159,7 +159,12 @@ def _rounds(f: Any, basis: Basis, b: Any, t: Any, m: int, rounds: int, atol: flo
         H = _grown(H, basis, made, coupling)
         coupling = last
         column = np.asarray(f(t * H.astype(np.promote_types(H.dtype, basis.dtype))))[before:, 0]
-        y = y + _sum(basis, size * column)
+        change = _sum(basis, size * column)
+        if isinstance(change, np.ndarray) and not isinstance(y, np.ndarray):  # complex, of a real basis
+            y = basis.host(y)
+        elif isinstance(y, np.ndarray) and not isinstance(change, np.ndarray):
+            change = basis.host(change)
+        y = y + change
         if last == 0 or float(np.linalg.norm(size * column)) <= tolerance:
             break
     return y
