@@ -98,6 +98,24 @@ void solve_upper(const CholeskyFactor<T>& factor, T* x, int64_t r) {
   for (int64_t i = 0; i < size; ++i) x[i] = conj_of(x[i]);
 }
 
+// `multiply` and `divide` by all workers.
+template <class T>
+void share_multiply(char a_form, int64_t m, int64_t n, int64_t k, T alpha, Block<T> a, Block<T> b, Block<T> c) {
+  const int64_t rows = (m + kTile - 1) / kTile, columns = (n + kTile - 1) / kTile;
+  over_tiles(rows * columns, static_cast<double>(kTile * kTile * k), [&](int t) {
+    const int64_t i = t % rows * kTile, j = t / rows * kTile;
+    multiply(a_form, 'N', std::min(kTile, m - i), std::min(kTile, n - j), k, alpha, a_form == 'N' ? a.from(i, 0) : a.from(0, i),
+             b.from(0, j), c.from(i, j));
+  });
+}
+
+template <class T>
+void share_divide(int64_t m, int64_t k, Block<T> lower, Block<T> b) {
+  over_tiles((m + kTile - 1) / kTile, static_cast<double>(kTile * k * k / 2), [&](int t) {
+    divide('N', std::min(kTile, m - t * kTile), k, lower, b.from(t * kTile, 0));
+  });
+}
+
 // Takahashi's equations by fronts, parents first: with Y = L21 L11^-1 and the inverse Z22 at the rows below, which is part
 // of the parent's, Z21 = -Z22 Y and Z11 = L11^-H L11^-1 - Y^H Z21. Calls found(s, Z) with the columns of s, m x k.
 template <class T, class F>
@@ -114,13 +132,13 @@ void selected_inverse(const CholeskyFactor<T>& factor, F found) {
     std::fill_n(whole.get(), m * m, T(0));
     for (int64_t j = 0; j < u; ++j) std::copy_n(known[s].get() + j * u, u, Z.from(k, k + j).at);
     for (int64_t j = 0; j < k; ++j) std::copy_n(P.from(k, j).at, u, left.get() + j * u);
-    divide('N', u, k, P, Y);
+    share_divide(u, k, P, Y);
     std::fill_n(inverse.get(), k * k, T(0));
     for (int64_t j = 0; j < k; ++j) inverse.get()[j * (k + 1)] = T(1);
-    divide('N', k, k, P, W);
-    multiply('N', 'N', u, k, u, T(-1), Z.from(k, k), Y, Z.from(k, 0));
-    multiply('C', 'N', k, k, k, T(1), W, W, Z);
-    multiply('C', 'N', k, k, u, T(-1), Y, Z.from(k, 0), Z);
+    share_divide(k, k, P, W);
+    share_multiply('N', u, k, u, T(-1), Z.from(k, k), Y, Z.from(k, 0));
+    share_multiply('C', k, k, k, T(1), W, W, Z);
+    share_multiply('C', k, k, u, T(-1), Y, Z.from(k, 0), Z);
     for (int64_t j = 0; j < k; ++j) {
       for (int64_t i = k; i < m; ++i) *Z.from(j, i).at = conj_of(*Z.from(i, j).at);
     }

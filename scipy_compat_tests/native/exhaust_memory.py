@@ -102,6 +102,9 @@ def cases():
     yield "rows taken", lambda: row[np.zeros(10**6, np.int64)]
     yield "columns taken", lambda: row.T.tocsr()[:, np.zeros(10**6, np.int64)]
     yield "element-wise", lambda: row.multiply(np.broadcast_to(np.ones(1), (300_000, 1)))
+    arrow = sp.vstack([sp.csr_array(np.ones((1, n))), sp.eye_array(n, format="csr")[1:]])  # whose factor is full
+    arrow = (arrow + arrow.T + n * sp.eye_array(n)).tocsc()
+    yield "cholesky", lambda: sp.linalg.cholesky(arrow, ordering="natural")
     yield "random", lambda: sp.random_array((2**20, 2**20), density=0.5)
     yield "outer sum", lambda: B.tocoo() - np.broadcast_to(np.ones(1), (n, n))
     yield "block_array", lambda: sp.block_array([[B] * 4000], format="csr")

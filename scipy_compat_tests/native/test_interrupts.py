@@ -22,6 +22,12 @@ def digest(A):
     return [hash(np.asarray(x).tobytes()) for x in (A.data, A.indices, A.indptr)]
 """
 
+# The Laplacian of a cube.
+GRID = (
+    "L = sp.diags_array([-1.0, 2.0, -1.0], offsets=[-1, 0, 1], shape=(26, 26)); I = sp.eye_array(26)\n"
+    "A = sp.csc_array(sp.kron(sp.kron(L, I), I) + sp.kron(sp.kron(I, L), I) + sp.kron(sp.kron(I, I), L))"
+)
+
 # name -> (what it works on, the work). Each takes several seconds when nobody stops it, or is repeated until then.
 WORK = {
     "A @ A": ("A = random_csr(60000, 40)", "A @ A"),
@@ -70,6 +76,9 @@ WORK = {
         "A = random_csr(60000, 40); B = A + A.T; b = np.ones(60000)",
         "sp.linalg.cg(B, b, rtol=1e-300, maxiter=100_000)",
     ),
+    "cholesky": (f"{GRID}", "sp.linalg.cholesky(A)"),
+    "cholesky(A).solve": (f"{GRID}; f = sp.linalg.cholesky(A); b = np.ones((A.shape[0], 48))", "f.solve(b)"),
+    "selected_inverse": (f"{GRID}; f = sp.linalg.cholesky(A)", "f.selected_inverse()"),
     "expm_multiply": ("A = random_csr(60000, 10); X = np.ones((60000, 20))", "sp.linalg.expm_multiply(A * -0.9, X)"),
 }
 HEAVY = (

@@ -59,11 +59,13 @@ def _places(host: Any) -> tuple[np.ndarray, np.ndarray]:
 
 def _extent(host: Any) -> tuple[int, int]:
     """How far the entries reach below and above the diagonal."""
-    row, col = _places(host)
-    if row.size == 0:
+    start, end = host.indptr[:-1], host.indptr[1:]
+    major = np.flatnonzero(end > start)
+    if major.size == 0:
         return 0, 0
-    gap = row - col
-    return max(int(gap.max()), 0), max(-int(gap.min()), 0)
+    after = max(int((host.indices[end[major] - 1] - major).max()), 0)  # indices are sorted
+    before = max(int((major - host.indices[start[major]]).max()), 0)
+    return (after, before) if host.format == "csc" else (before, after)
 
 
 def _choose(host: Any) -> str:
