@@ -384,7 +384,7 @@ def _stored(B: Operator | None) -> Operator | None:
 
 
 def _diagonal(A: Any) -> bool:
-    return A.format == "dia" and A.offsets.shape[0] == 1 and int(_dense.view(A.offsets)[0]) == 0
+    return A.format == "dia" and A._offsets.shape[0] == 1 and int(_dense.view(A._offsets)[0]) == 0
 
 
 def _kind(B: Operator | None) -> str:
@@ -426,7 +426,7 @@ def _parts(A: Any, kind: str, dtype: Any) -> Any:
     """What the native layer takes for a sparse array: its diagonal, or (data, indices, indptr) by rows."""
     A = A.astype(dtype, copy=False)
     if kind == "diagonal":
-        return [_dense.to_mlx(A.diagonal())]
+        return [A._diagonal(0)]
     return A.tocsr()._trio
 
 
