@@ -6,18 +6,18 @@ import pytest
 import scipy.sparse
 
 from mlx_sparse import _native
-from mlx_sparse.linalg import _recorded
+from mlx_sparse.linalg._recording import OPERATIONS
 
 N = 40
 PASS, PLUS, DOT, RATIO, NEGATE, ADD = (
-    _recorded._OPERATIONS.index(name) for name in ("pass", "plus", "dot", "ratio", "negate", "add")
+    OPERATIONS.index(name) for name in ("pass", "plus", "dot", "ratio", "negate", "add")
 )
 NOTHING = ([], [], [])
 
 
 def steepest_descent(**changes):
     """x <- x + (r, r) / (r, A r) r, in vectors x, r, b, A r and scalars (r, r), (r, A r), their ratio, 1, -ratio."""
-    residual = [(PASS, 1, 0, 1, 0, 0), (_recorded._OPERATIONS.index("combine"), 1, 5, 3, 2, 0)]
+    residual = [(PASS, 1, 0, 1, 0, 0), (OPERATIONS.index("combine"), 1, 5, 3, 2, 0)]
     step = [
         (PASS, 1, 0, 3, 1, 0),
         (DOT, 1, 1, 3, 0, 0),

@@ -118,7 +118,7 @@ def compare(name: str, side: int, dtype: str, namespace: str, columns: int, agai
     )
     taken_by = [max(1, n) for n in (our_steps, their_steps)]
     return (
-        f"{name:<8}{S.shape[0]:>9}{columns:>4} {against:<6}{dtype:<8} {namespace:<6}{our_steps:>7}{their_steps:>7}"
+        f"{name:<8}{S.shape[0]:>9}{columns:>4} {against:<7}{dtype:<8} {namespace:<6}{our_steps:>7}{their_steps:>7}"
         f"{ends[0]:>10.1e}{ends[1]:>9.1e}{1e6 * timing.ours / taken_by[0]:>12.1f}"
         f"{1e6 * timing.theirs / taken_by[1]:>12.1f}{timing.ratio:>8.2f}"
     )
@@ -135,7 +135,7 @@ def main() -> int:
     sp.use_cpu()
     print(f"{sp.runtime.SOLVER_THREADS} threads")
     print(
-        f"{'':<8}{'n':>9}{'k':>4} {'':<21}{'steps':>7}{'SciPy':>7}{'residual':>10}{'SciPy':>9}"
+        f"{'':<8}{'n':>9}{'k':>4} {'':<22}{'steps':>7}{'SciPy':>7}{'residual':>10}{'SciPy':>9}"
         f"{'us a step':>12}{'SciPy':>12}{'faster':>8}"
     )
     for name in SOLVERS:
