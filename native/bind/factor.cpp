@@ -76,16 +76,16 @@ py::tuple lower(const SharedFactor<T>& factor) {
 }
 
 template <class T>
-Vector<Real<T>> pivots(const SharedFactor<T>& factor) {
-  Vector<Real<T>> out(factor->plan().n());
+Vector<real_t<T>> pivots(const SharedFactor<T>& factor) {
+  Vector<real_t<T>> out(factor->plan().n());
   pivots_of(factor, out.mutable_data());
   return out;
 }
 
 template <class T>
-Vector<Real<T>> inverse(const SharedFactor<T>& factor, Vector<T>& values) {
-  Vector<Real<T>> diagonal(factor->plan().n());
-  Real<T>* out = diagonal.mutable_data();
+Vector<real_t<T>> inverse(const SharedFactor<T>& factor, Vector<T>& values) {
+  Vector<real_t<T>> diagonal(factor->plan().n());
+  real_t<T>* out = diagonal.mutable_data();
   T* at = values.mutable_data();
   without_lock([&] {
     inverse_entries(factor, out, at);

@@ -6,19 +6,10 @@
 #include <complex>
 #include <cstdint>
 
+#include "field.h"
+
 namespace sp {
 
-template <class T>
-struct RealOf { using type = T; };
-template <class T>
-struct RealOf<std::complex<T>> { using type = T; };
-template <class T>
-using Real = typename RealOf<T>::type;
-
-inline float conj_of(float x) { return x; }
-inline double conj_of(double x) { return x; }
-template <class T>
-std::complex<T> conj_of(std::complex<T> x) { return std::conj(x); }
 inline float times(float a, float b) { return a * b; }
 inline double times(double a, double b) { return a * b; }
 template <class T>

@@ -150,9 +150,9 @@ inline void over_tiles(int64_t tiles, double work, FunctionRef<void(int)> body) 
 // Only lower triangles are read; what lies above the diagonal of the panel becomes zero. Returns the first column whose
 // pivot is not positive, by rounding's measure relative to the entry `diagonal` of A, or -1.
 template <class T>
-int64_t factor_front(T* panel, int64_t m, int64_t k, T* update, const Real<T>* diagonal) {
+int64_t factor_front(T* panel, int64_t m, int64_t k, T* update, const real_t<T>* diagonal) {
   const Block<T> P{panel, m}, U{update, m - k};
-  const Real<T> least = 16 * std::numeric_limits<Real<T>>::epsilon();
+  const real_t<T> least = 16 * std::numeric_limits<real_t<T>>::epsilon();
   for (int64_t j = 0; j < k; j += kTile) {
     const int64_t w = std::min(kTile, k - j);
     multiply('N', 'C', w, w, j, T(-1), P.from(j, 0), P.from(j, 0), P.from(j, j));
@@ -161,7 +161,7 @@ int64_t factor_front(T* panel, int64_t m, int64_t k, T* update, const Real<T>* d
     Blas<T>::potrf(&triangle, &order, P.from(j, j).at, &stride, &info);
     const int64_t good = info > 0 ? info - 1 : w;
     for (int64_t c = 0; c < good; ++c) {
-      const Real<T> pivot = std::real(*P.from(j + c, j + c).at);
+      const real_t<T> pivot = std::real(*P.from(j + c, j + c).at);
       if (!(pivot * pivot > least * diagonal[j + c])) return j + c;
     }
     if (good < w) return j + good;
@@ -225,7 +225,7 @@ class CholeskyFactor {
     T* panel = panels_.get() + nodes.panel_start[s];
     std::fill_n(panel, m * k, T(0));
     for (int64_t e = plan_->entry_start[s]; e < plan_->entry_start[s + 1]; ++e) panel[plan_->place[e]] = values[plan_->entry[e]];
-    std::vector<Real<T>> diagonal(k);
+    std::vector<real_t<T>> diagonal(k);
     for (int64_t j = 0; j < k; ++j) diagonal[j] = std::real(panel[j * (m + 1)]);
     if (u) updates[s] = Buffer<T>(u * u);
     T* update = updates[s].get();

@@ -28,7 +28,7 @@ void solve_lower(const CholeskyFactor<T>& factor, T* x, int64_t r) {
       for (int64_t j = 0; j < k; ++j) {
         const T* column = panel + j * m;
         T* by = own + j * r;
-        const Real<T> inverse = 1 / std::real(column[j]);
+        const real_t<T> inverse = 1 / std::real(column[j]);
         for (int64_t c = 0; c < r; ++c) by[c] *= inverse;
         for (int64_t i = j + 1; i < k; ++i) add_multiple(own + i * r, -column[i], by, r);
         for (int64_t i = 0; i < u; ++i) add_multiple(change.data() + i * r, column[k + i], by, r);
@@ -72,7 +72,7 @@ void solve_upper(const CholeskyFactor<T>& factor, T* x, int64_t r) {
         T* to = own + j * r;
         for (int64_t i = 0; i < u; ++i) add_multiple(to, -column[k + i], below.data() + i * r, r);
         for (int64_t i = j + 1; i < k; ++i) add_multiple(to, -column[i], own + i * r, r);
-        const Real<T> inverse = 1 / std::real(column[j]);
+        const real_t<T> inverse = 1 / std::real(column[j]);
         for (int64_t c = 0; c < r; ++c) to[c] *= inverse;
       }
       continue;

@@ -55,7 +55,7 @@ void lower_triangle(const SharedFactor<T>& factor, T* data, int32_t* indices, in
 }
 
 template <class T>
-void pivots_of(const SharedFactor<T>& factor, Real<T>* out) {
+void pivots_of(const SharedFactor<T>& factor, real_t<T>* out) {
   const auto& nodes = factor->plan().nodes;
   for (int32_t s = 0; s < nodes.count(); ++s) {
     for (int64_t j = 0; j < nodes.width(s); ++j) *out++ = std::real(factor->panel(s)[j * (nodes.height(s) + 1)]);
@@ -63,7 +63,7 @@ void pivots_of(const SharedFactor<T>& factor, Real<T>* out) {
 }
 
 template <class T>
-void inverse_entries(const SharedFactor<T>& factor, Real<T>* diagonal, T* values) {
+void inverse_entries(const SharedFactor<T>& factor, real_t<T>* diagonal, T* values) {
   const auto& plan = factor->plan();
   selected_inverse(*factor, [&](int32_t s, const T* Z) {
     for (int64_t e = plan.entry_start[s]; e < plan.entry_start[s + 1]; ++e) values[plan.entry[e]] = Z[plan.place[e]];
@@ -75,8 +75,8 @@ void inverse_entries(const SharedFactor<T>& factor, Real<T>* diagonal, T* values
   template SharedFactor<T> factor_cholesky(const SharedPlan&, const T*);                       \
   template void solve_cholesky(const SharedFactor<T>&, T*, int64_t, Half);               \
   template void lower_triangle(const SharedFactor<T>&, T*, int32_t*, int64_t*);          \
-  template void pivots_of(const SharedFactor<T>&, Real<T>*);                             \
-  template void inverse_entries(const SharedFactor<T>&, Real<T>*, T*);
+  template void pivots_of(const SharedFactor<T>&, real_t<T>*);                             \
+  template void inverse_entries(const SharedFactor<T>&, real_t<T>*, T*);
 SP_INSTANTIATE(float)
 SP_INSTANTIATE(double)
 SP_INSTANTIATE(std::complex<float>)

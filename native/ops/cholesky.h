@@ -30,11 +30,11 @@ template <class T>
 void lower_triangle(const SharedFactor<T>& factor, T* data, int32_t* indices, int64_t* indptr);
 
 template <class T>
-void pivots_of(const SharedFactor<T>& factor, Real<T>* out); // the diagonal of L, in the order of elimination
+void pivots_of(const SharedFactor<T>& factor, real_t<T>* out); // the diagonal of L, in the order of elimination
 
 // Entries of A^-1: the diagonal, in the order of elimination, and those at the stored places of A whose row is eliminated
 // no earlier than their column; others are left alone.
 template <class T>
-void inverse_entries(const SharedFactor<T>& factor, Real<T>* diagonal, T* values);
+void inverse_entries(const SharedFactor<T>& factor, real_t<T>* diagonal, T* values);
 
 } // namespace sp
