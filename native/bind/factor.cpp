@@ -55,13 +55,16 @@ py::object factor_any(const SharedPlan& plan, const py::array& values) {
 }
 
 template <class T>
-void solve(const SharedFactor<T>& factor, Vector<T>& x, Half half) {
-  T* data = x.mutable_data();
-  const int64_t r = x.ndim() == 1 ? 1 : x.shape(1);
+Vector<T> solve(const SharedFactor<T>& factor, const Vector<T>& b, Half half) {
+  const int64_t r = b.ndim() == 1 ? 1 : b.shape(1);
+  Vector<T> x(std::vector<py::ssize_t>(b.shape(), b.shape() + b.ndim()));
+  const T* from = b.data();
+  T* to = x.mutable_data();
   without_lock([&] {
-    if (r) solve_cholesky(factor, data, r, half);
+    solve_cholesky(factor, from, to, r, half);
     return true;
   });
+  return x;
 }
 
 template <class T>
@@ -98,7 +101,8 @@ template <class T>
 void bind_factor(py::module_& m, const char* name) {
   py::class_<CholeskyFactor<T>, std::shared_ptr<CholeskyFactor<T>>>(m, name)
       .def_property_readonly("failed", &CholeskyFactor<T>::failed)
-      .def("solve", [](const SharedFactor<T>& f, Vector<T>& x, Half half) { solve<T>(f, x, half); }, "x"_a.noconvert(), "half"_a)
+      .def("solve", [](const SharedFactor<T>& f, const Vector<T>& b, Half half) { return solve<T>(f, b, half); },
+           "b"_a.noconvert(), "half"_a)
       .def("lower", [](const SharedFactor<T>& f) { return lower<T>(f); })
       .def("pivots", [](const SharedFactor<T>& f) { return pivots<T>(f); })
       .def("inverse_entries", [](const SharedFactor<T>& f, Vector<T>& values) { return inverse<T>(f, values); }, "values"_a.noconvert());

@@ -14,20 +14,18 @@ SharedFactor<T> factor_cholesky(const SharedPlan& plan, const T* values) {
 }
 
 template <class T>
-void solve_cholesky(const SharedFactor<T>& factor, T* x, int64_t r, Half half) {
+void solve_cholesky(const SharedFactor<T>& factor, const T* b, T* x, int64_t r, Half half) {
   constexpr int64_t kColumns = 16; // for one worker
-  auto run = [&](T* x, int64_t r) {
-    if (half != Half::upper) solve_lower(*factor, x, r);
-    if (half != Half::lower) solve_upper(*factor, x, r);
-  };
-  if (r <= kColumns) return run(x, r);
+  const auto& order = factor->plan().by.order;
   const int64_t n = factor->plan().n(), parts = (r + kColumns - 1) / kColumns;
   run_parts(static_cast<int>(parts), [&](int p) {
     const int64_t first = p * kColumns, width = std::min(kColumns, r - first);
     Buffer<T> some(n * width);
-    for (int64_t i = 0; i < n; ++i) std::copy_n(x + i * r + first, width, some.get() + i * width);
-    run(some.get(), width);
-    for (int64_t i = 0; i < n; ++i) std::copy_n(some.get() + i * width, width, x + i * r + first);
+    auto row = [&](int64_t i) { return (half == Half::both ? order[i] : i) * r + first; };
+    for (int64_t i = 0; i < n; ++i) std::copy_n(b + row(i), width, some.get() + i * width);
+    if (half != Half::upper) solve_lower(*factor, some.get(), width);
+    if (half != Half::lower) solve_upper(*factor, some.get(), width);
+    for (int64_t i = 0; i < n; ++i) std::copy_n(some.get() + i * width, width, x + row(i));
   });
 }
 
@@ -73,7 +71,7 @@ void inverse_entries(const SharedFactor<T>& factor, real_t<T>* diagonal, T* valu
 
 #define SP_INSTANTIATE(T)                                                          \
   template SharedFactor<T> factor_cholesky(const SharedPlan&, const T*);                       \
-  template void solve_cholesky(const SharedFactor<T>&, T*, int64_t, Half);               \
+  template void solve_cholesky(const SharedFactor<T>&, const T*, T*, int64_t, Half);     \
   template void lower_triangle(const SharedFactor<T>&, T*, int32_t*, int64_t*);          \
   template void pivots_of(const SharedFactor<T>&, real_t<T>*);                             \
   template void inverse_entries(const SharedFactor<T>&, real_t<T>*, T*);

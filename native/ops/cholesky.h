@@ -20,9 +20,9 @@ SharedPlan plan_cholesky(size_t n, const int64_t* indptr, const int32_t* indices
 template <class T>
 SharedFactor<T> factor_cholesky(const SharedPlan& plan, const T* values);
 
-// x, n x r stored by rows, in the order of elimination: L L^H X = B, or a half of it, in place.
+// A X = B, both n x r stored by rows; or, in the order of elimination, with L or L^H alone.
 template <class T>
-void solve_cholesky(const SharedFactor<T>& factor, T* x, int64_t r, Half half);
+void solve_cholesky(const SharedFactor<T>& factor, const T* b, T* x, int64_t r, Half half);
 
 // L by columns in the order of elimination, without the zeros above the diagonal: indptr has n + 1 elements.
 int64_t lower_entries(const SharedPlan& plan);
