@@ -116,14 +116,16 @@ SP_INLINE void scale_block(T* y, const T* d, const T* x, size_t rows, size_t k) 
   }
 }
 
-// The same loops for processors that have wider registers.
+// The same loops for processors that have wider registers; without fused products and sums, so that all processors find
+// the same numbers.
 #ifdef SP_AVX2
+#define SP_WIDE __attribute__((target("avx2")))
 template <class T>
-SP_AVX2 void update_block_avx2(UpdateKind kind, T* y, const T* a, const T* b, const T* x, size_t n, size_t width) {
+SP_WIDE void update_block_avx2(UpdateKind kind, T* y, const T* a, const T* b, const T* x, size_t n, size_t width) {
   update_block(kind, y, a, b, x, n, width);
 }
 template <class T>
-SP_AVX2 void dot_block_avx2(const T* a, const T* b, size_t n, size_t k, size_t width, wide_t<T>* sums, wide_t<T>* out) {
+SP_WIDE void dot_block_avx2(const T* a, const T* b, size_t n, size_t k, size_t width, wide_t<T>* sums, wide_t<T>* out) {
   dot_block(a, b, n, k, width, sums, out);
 }
 #endif

@@ -1,0 +1,102 @@
+// Recorded recurrences as nodes of MLX's graph.
+#include <cstring>
+
+#include "krylov.h"
+
+namespace sp {
+
+namespace {
+
+void require(bool holds) {
+  if (!holds) throw std::invalid_argument("operands of a recorded recurrence do not fit each other");
+}
+
+} // namespace
+
+std::vector<int64_t> Krylov::key() const {
+  std::vector<int64_t> key{reinterpret_cast<int64_t>(recording_.get()), guess_, single_, maxiter_};
+  key.insert(key.end(), sizes_.begin(), sizes_.end());
+  return key;
+}
+
+std::vector<Output> Krylov::results(const Arrays& in) const {
+  const auto& b = in[0];
+  const mx::Shape columns(b.shape().begin() + 1, b.shape().end());
+  const bool wide = b.dtype() == mx::float64;
+  return {{b.shape(), b.dtype()}, {columns, mx::int32}, {columns, mx::int32}, {columns, wide ? mx::float64 : mx::float32}};
+}
+
+void Krylov::kernel(const Arrays& in, Arrays& out) const {
+  const auto& b = in[0];
+  std::vector<KrylovOperator> operators;
+  auto next = in.begin() + (guess_ ? 3 : 2);
+  for (int size : sizes_) {
+    operators.emplace_back(next, next + size);
+    next += size;
+  }
+  const size_t k = single_ ? 1 : b.shape(1);
+  std::vector<double> tolerance(k);
+  for (size_t j = 0; j < k; ++j) tolerance[j] = in[1].dtype() == mx::float64 ? in[1].data<double>()[j] : in[1].data<float>()[j];
+  if (guess_) std::memcpy(out[0].data<char>(), in[2].data<char>(), b.nbytes());
+  const auto found = krylov_host({*recording_, operators, b.dtype(), static_cast<size_t>(b.shape(0)), k, single_, guess_,
+                                  b.data<char>(), out[0].data<char>(), tolerance.data(), maxiter_, false});
+  for (size_t j = 0; j < k; ++j) {
+    out[1].data<int32_t>()[j] = found.codes[j];
+    out[2].data<int32_t>()[j] = found.steps[j];
+    if (out[3].dtype() == mx::float64) out[3].data<double>()[j] = found.norms[j];
+    else out[3].data<float>()[j] = static_cast<float>(found.norms[j]);
+  }
+}
+
+Arrays Krylov::apply(const Arrays& inputs) {
+  return std::make_shared<Krylov>(stream(), recording_, sizes_, guess_, single_, maxiter_)->make(inputs);
+}
+
+// Mapped right-hand sides are columns; whatever else is mapped is taken apart.
+std::optional<std::pair<Arrays, Axes>> Krylov::batched_results(const Arrays& inputs, const Axes& axes) {
+  const int vectors = guess_ ? 3 : 2;
+  for (size_t i = vectors; i < inputs.size(); ++i) if (axes[i] >= 0) return std::nullopt;
+  const auto s = stream();
+  int count = 0;
+  for (int i = 0; i < vectors; ++i) if (axes[i] >= 0) count = inputs[i].shape(axes[i]);
+  Arrays all = inputs;
+  for (int i = 0; i < vectors; ++i) { // (n, count), (n, k * count), or without n
+    auto& a = all[i];
+    if (axes[i] >= 0) {
+      a = mx::moveaxis(a, axes[i], -1, s);
+    } else {
+      auto shape = a.shape();
+      shape.push_back(count);
+      a = mx::broadcast_to(mx::expand_dims(a, -1, s), shape, s);
+    }
+    if (!single_) a = i == 1 ? mx::flatten(a, 0, -1, s) : mx::flatten(a, 1, -1, s);
+  }
+  auto found = std::make_shared<Krylov>(s, recording_, sizes_, guess_, false, maxiter_)->make(std::move(all));
+  Axes mapped;
+  for (auto& out : found) {
+    if (!single_) out = mx::unflatten(out, -1, {-1, count}, s);
+    mapped.push_back(static_cast<int>(out.ndim()) - 1);
+  }
+  return std::pair{std::move(found), std::move(mapped)};
+}
+
+Arrays krylov(const std::shared_ptr<Recording>& recording, const std::vector<KrylovOperator>& operators, const mx::array& b,
+              const std::optional<mx::array>& x, const mx::array& tolerance, int64_t maxiter, mx::Stream s) {
+  const bool single = b.ndim() == 1;
+  require(static_cast<int>(operators.size()) == recording->operators && (single || b.ndim() == 2));
+  require(tolerance.ndim() == b.ndim() - 1 && (single || tolerance.size() == static_cast<size_t>(b.shape(1))));
+  require(tolerance.dtype() == mx::float32 || tolerance.dtype() == mx::float64);
+  Arrays inputs{b, tolerance};
+  if (x) {
+    require(x->shape() == b.shape() && x->dtype() == b.dtype());
+    inputs.push_back(*x);
+  }
+  std::vector<int> sizes;
+  for (const auto& a : operators) {
+    sizes.push_back(static_cast<int>(a.size()));
+    inputs.insert(inputs.end(), a.begin(), a.end());
+  }
+  return std::make_shared<Krylov>(s, recording, std::move(sizes), x.has_value(), single, maxiter)->make(std::move(inputs));
+}
+
+} // namespace sp
