@@ -35,14 +35,15 @@ size_t breadth_first(const std::vector<CsPattern<I>>& graphs, size_t start, int3
   order[0] = static_cast<int32_t>(start);
   size_t end = 1;
   auto scan = [&](size_t first, size_t last, auto&& meet) {
-    Watch watch;
+    const CsPattern<I>*const all = graphs.data(), *const past = all + graphs.size();
+    const int32_t* const nodes = order; // locals: bytes that are written could alter others, to a compiler's mind
     for (size_t at = first; at < last; ++at) {
-      const int32_t v = order[at];
-      for (const auto& g : graphs) {
-        if (at + kAhead < last) prefetch(g.indices + g.begin(order[at + kAhead]));
-        const size_t begin = g.begin(v), stop = g.end(v);
-        const I* indices = g.indices; // which bytes that are written could alter, to a compiler's mind
-        watch(stop - begin + 4);
+      if (at % 4096 == 0) check_interrupt();
+      const int32_t v = nodes[at];
+      for (const auto* g = all; g < past; ++g) {
+        const I *const indptr = g->indptr, *const indices = g->indices;
+        if (at + kAhead < last) prefetch(indices + indptr[nodes[at + kAhead]]);
+        const auto begin = static_cast<size_t>(indptr[v]), stop = static_cast<size_t>(indptr[v + 1]);
         for (size_t e = begin; e < stop; ++e) meet(static_cast<int32_t>(indices[e]), v);
       }
     }
