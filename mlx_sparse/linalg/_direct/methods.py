@@ -35,11 +35,8 @@ def factor(host: Any, method: str = "auto", permc_spec: str | None = None) -> tu
         raise ValueError(f"method must be one of {', '.join(METHODS)}; got {method!r}")
     if method == "auto":
         method = "lu" if permc_spec is not None else _choose(host)
-        if method == "lu" and permc_spec is None and _may_be_definite(host):
-            try:
-                return Cholesky(host).solve, "cholesky"
-            except LinAlgError:  # not positive definite after all
-                pass
+        if method == "lu" and permc_spec is None and (solve := if_definite(host)) is not None:
+            return solve, "cholesky"
     if method == "diagonal":
         return _diagonal(host), method
     if method == "triangular":
@@ -49,6 +46,16 @@ def factor(host: Any, method: str = "auto", permc_spec: str | None = None) -> tu
     if method == "cholesky":
         return Cholesky(host).solve, method
     return _lu(host, permc_spec=permc_spec), method
+
+
+def if_definite(host: Any) -> Solve | None:
+    """Solves by Cholesky's method, if the matrix looks positive definite and turns out to be so."""
+    if not _may_be_definite(host):
+        return None
+    try:
+        return Cholesky(host).solve
+    except LinAlgError:
+        return None
 
 
 def _places(host: Any) -> tuple[np.ndarray, np.ndarray]:

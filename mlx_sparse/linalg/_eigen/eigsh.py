@@ -189,7 +189,7 @@ class _Solution:
                 self.apply = lambda v, bv: undo(A(v))
             return
         undo = self._given(OPinv) or inverse(
-            front.A.constant(), front.M and front.M.constant(), sigma, front.dtype, self.task.tol
+            front.A.constant(), front.M and front.M.constant(), sigma, front.dtype, self.task.tol, hermitian=True
         )
         if self.mode == "normal":
             self.apply = lambda v, bv: undo(bv)

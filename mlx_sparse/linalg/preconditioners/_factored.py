@@ -13,7 +13,9 @@ from ... import _dense, _dtypes
 from ..._construct import eye_array
 from ..._csc import csc_array
 from .._direct import incomplete, superlu
-from .._problem import require_square
+from .._direct.methods import factor
+from .._direct.operands import host_form
+from .._problem import float_dtype, host_dtype, require_square
 from ._base import Preconditioner, Product, matrix, real_number
 
 Solve = Callable[[Any], Any]
@@ -192,8 +194,8 @@ def exact(A: Any, *, method: str = "auto") -> Preconditioner:
     Parameters
     ----------
     A : sparse array or dense array, shape (n, n)
-    method : {"auto", "lu"}
-        Which factorisation; at present both are `linalg.splu`.
+    method : {"auto", "diagonal", "triangular", "banded", "cholesky", "lu"}
+        Which factorisation; "auto" chooses as `linalg.spsolve` does.
 
     Returns
     -------
@@ -202,6 +204,8 @@ def exact(A: Any, *, method: str = "auto") -> Preconditioner:
 
     Raises
     ------
+    LinAlgError
+        `A` has not the form that `method` asks for.
     RuntimeError
         `A` is singular.
     ValueError
@@ -214,9 +218,11 @@ def exact(A: Any, *, method: str = "auto") -> Preconditioner:
     >>> (sp.linalg.preconditioners.exact(A) @ np.array([5.0, 5.0])).round(6)
     array([1., 1.])
     """
-    if method not in ("auto", "lu"):
-        raise ValueError(f"method must be 'auto' or 'lu'; got {method!r}")
-    return _of_superlu("exact", superlu.splu, A, {})
+    A = csc_array(matrix(A, "a preconditioner made of it"))
+    require_square(A, rule="can only factor square matrices")
+    dtype = float_dtype(host_dtype(A))
+    solve, made = factor(host_form(A, dtype), method)
+    return _Solver("exact", A.shape[0], dtype, solve, lambda b: solve(b, True), made == "cholesky")
 
 
 def from_factorized(
