@@ -31,8 +31,8 @@ def inverse(
 ) -> Product:
     """x -> (A - sigma M)^-1 x over ndarrays of `dtype`, with M the identity if it is None.
 
-    Sparse arrays are factored by Cholesky's method where they are `hermitian` and positive definite, else by `splu`, and
-    dense ones by LAPACK. What only has products is solved for by `gmres`.
+    Sparse arrays are factored by Cholesky's method where they are `hermitian` and positive definite, else by `splu`,
+    and dense ones by LAPACK. What only has products is solved for by `gmres`.
 
     Raises
     ------
