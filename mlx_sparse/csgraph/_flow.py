@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import scipy.sparse as _scipy_sparse
 import scipy.sparse.csgraph as _scipy
 
 from .._classes import from_scipy
@@ -63,5 +64,9 @@ def maximum_flow(csgraph: Any, source: int, sink: int, *, method: str = "dinic")
     >>> found.flow_value, found.flow.toarray().tolist()
     (4, [[0, 2, 2], [-2, 0, 2], [-2, -2, 0]])
     """
-    found = _scipy.maximum_flow(host(csgraph, copy=True), source, sink, method=method)
+    graph = host(csgraph, copy=True)
+    if _scipy_sparse.issparse(graph) and graph.format == "csr" and graph.ndim == 2:
+        graph = graph.astype(graph.dtype, copy=graph is csgraph)
+        graph.sum_duplicates()  # without order SciPy's routine reads beyond its arrays
+    found = _scipy.maximum_flow(graph, source, sink, method=method)
     return MaximumFlowResult(int(found.flow_value), from_scipy(found.flow))

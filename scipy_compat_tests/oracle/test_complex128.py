@@ -244,7 +244,9 @@ OTHERWISE = {
     "get_index_dtype",
 }
 # What factors of complex64 cannot take: a right-hand side of NumPy's that is wider, as in SciPy.
-FACTORED = {"linalg.splu", "linalg.spilu", "linalg.factorized"}
+FACTORED = {"linalg.splu", "linalg.spilu", "linalg.factorized", "linalg.sparse_lu"}
+# Vectors up to a phase, which comes of random numbers that differ by dtype: magnitudes are compared.
+UP_TO_PHASES = {"linalg.randomized_svd"}
 
 
 def numbers(x):
@@ -294,6 +296,8 @@ def test_everything_is_as_in_complex64_but_precise(name, mode):
                     wrong.append(f"{called}[{k}]: {single} in complex64, {double} in complex128")
                 continue
             worked += 1
+            if called in UP_TO_PHASES:
+                single, double = np.abs(single), np.abs(double)
             if single.shape != double.shape or not np.allclose(single, double, rtol=1e-4, atol=1e-5, equal_nan=True):
                 wrong.append(f"{called}[{k}]: {single} in complex64, {double} in complex128")
     assert not wrong, f"{len(wrong)} faults\n" + "\n".join(wrong)

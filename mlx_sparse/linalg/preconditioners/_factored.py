@@ -15,7 +15,7 @@ from ..._csc import csc_array
 from .._direct import incomplete, superlu
 from .._direct.methods import factor
 from .._direct.operands import host_form
-from .._problem import float_dtype, host_dtype, require_square
+from .._problem import float_dtype, host_dtype, refuse_traced, require_square
 from ._base import Preconditioner, Product, matrix, real_number
 
 Solve = Callable[[Any], Any]
@@ -262,7 +262,7 @@ def from_factorized(
     TypeError
         `solver` has neither `solve` nor can be called.
     ValueError
-        The shape is not known, or not square.
+        The shape is not known, or not square; or the values of factors of this package are traced.
 
     Examples
     --------
@@ -281,7 +281,10 @@ def from_factorized(
     n = require_square(_Shaped(tuple(shape)))
     if xp is not None and xp is not mx and xp is not np:
         raise ValueError(f"xp must be mlx.core or numpy; got {xp!r}")
-    held = solver._lu if isinstance(solver, superlu.SuperLU) else solver
+    held = solver
+    if isinstance(solver, superlu.SuperLU):
+        refuse_traced(solver._operator, "a preconditioner made of it")
+        held = solver._lu
     if hasattr(held, "solve"):
         solve = held.solve
         if adjoint is None and _takes_trans(solve):
