@@ -65,7 +65,9 @@ def maximum_flow(csgraph: Any, source: int, sink: int, *, method: str = "dinic")
     (4, [[0, 2, 2], [-2, 0, 2], [-2, -2, 0]])
     """
     graph = host(csgraph, copy=True)
-    if _scipy_sparse.issparse(graph) and graph.format == "csr" and graph.ndim == 2:
+    if _scipy_sparse.issparse(graph) and graph.ndim != 2:
+        raise ValueError(f"graph must be specified as a square matrix; got shape {graph.shape}")
+    if _scipy_sparse.issparse(graph) and graph.format == "csr":
         graph = graph.astype(graph.dtype, copy=graph is csgraph)
         graph.sum_duplicates()  # without order SciPy's routine reads beyond its arrays
     found = _scipy.maximum_flow(graph, source, sink, method=method)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from typing import Any
+from warnings import warn
 
 import mlx.core as mx
 import numpy as np
+import scipy.sparse as _scipy_sparse
 import scipy.sparse.csgraph as _scipy
 
 from .. import _dense, _dtypes, _native
 from .._base import issparse
+from .._classes import from_scipy
 from ._graph import both_ways, by_rows, delegate, host, host_array, result, weighted
 from ._lengths import constant, summed
 
@@ -134,7 +137,8 @@ def dijkstra(
     Warns
     -----
     UserWarning
-        An edge is of negative length: then the results may be wrong. See `bellman_ford` and `johnson`.
+        An edge is of negative length: then the results are wrong if there is a cycle of negative length. See
+        `bellman_ford` and `johnson`.
 
     Notes
     -----
@@ -154,7 +158,7 @@ def dijkstra(
     """
     if sparse and (return_predecessors or min_only):
         raise ValueError("sparse goes with neither return_predecessors nor min_only")
-    A = by_rows(csgraph, directed)
+    A = _with_edges(csgraph) if _is_negative(csgraph) else by_rows(csgraph, directed)
     if A is not None:
         search = _search(A, directed, bool(unweighted), limit, bool(min_only), dtype)
         if search is not None and sparse:
@@ -176,7 +180,14 @@ def _search(A: Any, directed: bool, unweighted: bool, limit: float, nearest: boo
     B, n, limit = constant(A), A.shape[0], float(limit)
     trio, weights = weighted(B, target)
     if not unweighted and _any_negative(weights):
-        return None
+        if directed and not _has_negative_cycle(host(B)):
+            return None  # SciPy's comes back to nodes that it was done with, and so to the right lengths: or never ends
+        warn(
+            "Graph has negative weights: dijkstra will give inaccurate results if the graph contains negative cycles. "
+            "Consider johnson or bellman_ford.",
+            UserWarning,
+            stacklevel=3,
+        )
     if limit < 0:
         raise ValueError(f"limit must be >= 0; got {limit}")
     graphs, traced = both_ways(trio, directed), B is not A and not unweighted
@@ -209,6 +220,35 @@ def _near(A: Any, search: Any, sources: np.ndarray, shape: tuple[int, ...]) -> A
     index = _dtypes.index_dtype(maxval=max(n, int(indptr[-1])))
     arrays = _dense.to_mlx(data), *(_dense.to_index(x, index, "indices") for x in (columns, indptr))
     return A._classes["csr"]._from_parts(*arrays, (len(sources), n), canonical=True)
+
+
+def _is_negative(graph: Any) -> bool:
+    """Of a dense graph: whether an edge has a negative length."""
+    if issparse(graph):
+        return False
+    x = np.ma.asarray(host_array(graph))
+    return x.ndim == 2 and x.dtype.kind in "if" and _any_negative(x.filled(0))
+
+
+def _with_edges(graph: Any) -> Any:
+    """A dense graph as a csr array."""
+    return from_scipy(_scipy.csgraph_from_dense(host_array(graph)))
+
+
+def _has_negative_cycle(graph: Any) -> bool:
+    """Whether there is a way round in a sparse graph of SciPy's form that is shorter than nothing."""
+    n, entries = graph.shape[0], graph.indptr[-1]
+    parts = (  # and edges of no length from one more node to all others
+        np.concatenate([graph.data[:entries], np.zeros(n)]),
+        np.concatenate([graph.indices[:entries], np.arange(n, dtype=np.int32)]),
+        np.concatenate([graph.indptr, [entries + n]]).astype(np.int32),
+    )
+    whole = _scipy_sparse.csr_array(parts, shape=(n + 1, n + 1), dtype=float)
+    try:
+        _scipy.bellman_ford(whole, indices=n)
+    except _scipy.NegativeCycleError:
+        return True
+    return False
 
 
 def _any_negative(weights: np.ndarray) -> bool:

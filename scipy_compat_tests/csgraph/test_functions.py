@@ -316,3 +316,31 @@ def test_lazy_values(namespace):
     same(sp.csgraph.dijkstra(lazy), 2 * theirs.dijkstra(A.to_scipy()))
     with pytest.raises(ValueError, match="traced|gradient|derivative"):
         mx.grad(lambda v: mx.array(sp.csgraph.floyd_warshall(A.with_data(v))).sum())(mx.array(A.data, dtype=mx.float64))
+
+
+def test_dijkstra_ends_on_a_cycle_of_negative_length():
+    """Where SciPy's does not."""
+    D = -np.ones((4, 4))
+    for graph in (sp.csr_array(D), sp.coo_array(D), D):
+        with pytest.warns(UserWarning, match="negative weights"):
+            lengths = np.asarray(sp.csgraph.dijkstra(graph))
+        assert lengths.shape == (4, 4) and np.isfinite(lengths).all()
+
+
+def test_dijkstra_with_parallel_edges_of_both_signs():
+    """Whose lengths do not add up: what is searched for a cycle has every edge."""
+    parallel = sp.csr_array((np.array([5.0, -2.0, 1.0]), np.array([1, 1, 0]), np.array([0, 2, 3])), shape=(2, 2))
+    with pytest.warns(UserWarning, match="negative weights"):
+        assert np.isfinite(np.asarray(sp.csgraph.dijkstra(parallel))).all()
+    line = sp.csr_array((np.array([5.0, -2.0]), np.array([1, 1]), np.array([0, 2, 2])), shape=(2, 2))
+    with pytest.warns(UserWarning, match="negative weights"):
+        assert np.asarray(sp.csgraph.dijkstra(line, indices=0)).tolist() == [0.0, -2.0]
+
+
+def test_flow_through_unordered_entries_and_duplicates():
+    parts = np.array([2, 3, 1, 4], np.int32), np.array([2, 1, 1, 2], np.int32), np.array([0, 3, 4, 4], np.int32)
+    A = sp.csr_array(parts, shape=(3, 3))
+    assert sp.csgraph.maximum_flow(A, 0, 2).flow_value == 6
+    assert np.asarray(A.indices).tolist() == [2, 1, 1, 2]
+    with pytest.raises(ValueError, match="square"):
+        sp.csgraph.maximum_flow(sp.csr_array(np.array([0, 3, 2], np.int32)), 0, 2)
