@@ -35,6 +35,7 @@ class Recorded(NamedTuple):
 
     recording: Any
     operators: list[Any]
+    places: list[int]  # slots of its state
 
 
 def recorded(method: Any, system: System) -> Recorded | None:
@@ -49,14 +50,14 @@ def recorded(method: Any, system: System) -> Recorded | None:
     if method.adjoint:
         kinds |= {f"{word}H": kind for word, kind in kinds.items()}
     try:
-        recording, words = record(method, tuple(kinds.items()), float(np.finfo(dtype).eps))
+        recording, words, places = record(method, tuple(kinds.items()), float(np.finfo(dtype).eps))
     except Unrecordable:
         return None
     operators = []
     for word in words:
         B: Any = given[word.removesuffix("H")]
         operators.append(_parts((B.H if word.endswith("H") else B).operand, kinds[word], system.dtype))
-    return Recorded(recording, operators)
+    return Recorded(recording, operators, places)
 
 
 def _parts(A: Any, kind: str, dtype: Any) -> Any:

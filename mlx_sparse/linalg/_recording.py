@@ -1,6 +1,6 @@
 """The space that records: a recurrence is traced once into a program of numbered vectors and scalars, which a native
 interpreter replays (native/primitives/krylov.h): no Python in an iteration, and one pass over memory for vector
-operations that stand together.
+operations that stand together. Methods of least squares go between two spaces, whose vectors differ in length.
 
 A program is a list of instructions (operation, out, a, b, c, d). `start` and each step are traced by themselves; the
 state between them has fixed slots. What a step leaves in other memory is renamed, its scalars are copied.
@@ -81,9 +81,10 @@ class _Move(NamedTuple):
 class _Tape:
     """The space in which a recurrence is traced, with the words of `_vectors`."""
 
-    def __init__(self, kinds: tuple[tuple[str, str], ...], eps: float) -> None:
-        self.eps, self.moves = eps, []  # type: float, list[_Move]
-        self.vectors, self.scalars = 3, 0
+    def __init__(self, kinds: tuple[tuple[str, str], ...], eps: float, two: bool) -> None:
+        self.eps, self.moves, self.two = eps, [], two  # type: float, list[_Move], bool
+        self.spaces = [int(two), 0, 0]  # of each vector
+        self.scalars = 0
         self.constants: dict[float, int] = {}
         self.operators = [word for word, kind in kinds if kind != "same"]
         self._free: list[int] = []  # slots that a step may use for what it makes
@@ -92,11 +93,13 @@ class _Tape:
 
     # ---- slots
 
-    def new_vector(self) -> _Vector:
-        if self._free:
-            return _Vector(self._free.pop(0))
-        self.vectors += 1
-        return _Vector(self.vectors - 1)
+    def new_vector(self, space: int) -> _Vector:
+        for slot in self._free:
+            if self.spaces[slot] == space:
+                self._free.remove(slot)
+                return _Vector(slot)
+        self.spaces.append(space)
+        return _Vector(len(self.spaces) - 1)
 
     def new_scalar(self, count: int = 1) -> int:
         self.scalars += count
@@ -130,7 +133,8 @@ class _Tape:
         which = self.operators.index(word)
 
         def product(p: _Vector) -> _Vector:
-            made = self.new_vector()
+            leads_out = self.two and word in ("A", "AH")
+            made = self.new_vector(self.spaces[p.slot] ^ leads_out)
             if kind == "diagonal":
                 move = _Move("scale", (made.slot, which, p.slot), (p.slot,), (made.slot,))
             else:
@@ -145,8 +149,8 @@ class _Tape:
         self._update(r, -1.0, 1.0, _Vector(_B))
         return r
 
-    def zeros(self) -> _Vector:
-        v = self.new_vector()
+    def zeros(self, space: int = 0) -> _Vector:
+        v = self.new_vector(space)
         self.moves.append(_Move("zero", (v.slot,), writes=(v.slot,)))
         return v
 
@@ -156,7 +160,7 @@ class _Tape:
         return _Scalar(self, out)
 
     def squares(self, v: _Vector) -> _Vector:
-        made = self.new_vector()
+        made = self.new_vector(self.spaces[v.slot])
         self.moves.append(_Move("squares", (made.slot, v.slot), (v.slot,), (made.slot,)))
         return made
 
@@ -205,7 +209,21 @@ class _Tape:
         raise Unrecordable(f"programs have no word {word}")
 
 
-def _code(moves: list[_Move]) -> list[tuple[int, ...]]:
+class _Side:
+    """One of the two spaces of a tape: its zeros, and the product that leads to the other."""
+
+    def __init__(self, tape: _Tape, space: int) -> None:
+        self._tape, self._space = tape, space
+        self.A = tape.A if space else tape.AH  # type: ignore[attr-defined]
+
+    def zeros(self) -> _Vector:
+        return self._tape.zeros(self._space)
+
+    def __getattr__(self, word: str) -> Any:
+        return getattr(self._tape, word)
+
+
+def _code(moves: list[_Move], spaces: list[int]) -> list[tuple[int, ...]]:
     """Instructions, with vector operations grouped into as few passes over memory as their operands allow."""
     code: list[tuple[int, ...]] = []
     group: list[_Move] = []
@@ -242,7 +260,8 @@ def _code(moves: list[_Move]) -> list[tuple[int, ...]]:
                 emit(move)
             continue
         breaks = move.writes and any(m.name in _BREAKS for m in after)  # which leave what is written here as it is
-        if move.name == "pass" or breaks or pending.intersection(move.takes) or source in move.writes:
+        parts = group and _space(group[0], spaces) != _space(move, spaces)
+        if move.name == "pass" or breaks or parts or pending.intersection(move.takes) or source in move.writes:
             flush()
         if move.name == "pass":
             source = move.reads[0]
@@ -250,6 +269,10 @@ def _code(moves: list[_Move]) -> list[tuple[int, ...]]:
         pending.update(move.gives)
     flush()
     return code
+
+
+def _space(move: _Move, spaces: list[int]) -> int:
+    return spaces[(*move.writes, *move.reads)[0]]
 
 
 class _Part(NamedTuple):
@@ -264,9 +287,12 @@ def _first_dots(part: _Part) -> list[_Move]:
 
 
 @lru_cache(maxsize=64)
-def record(method: Any, kinds: tuple[tuple[str, str], ...], eps: float) -> tuple[Any, tuple[str, ...]]:
-    """The program of `method` with products of these kinds, and the words of the operators that it is to be given."""
-    tape = _Tape(kinds, eps)
+def record(method: Any, kinds: tuple[tuple[str, str], ...], eps: float) -> tuple[Any, tuple[str, ...], list[int]]:
+    """The program of `method` with products of these kinds, the words of the operators that it is to be given, and the
+    slots of its state.
+    """
+    tape = _Tape(kinds, eps, method.two)
+    over = (_Side(tape, 0), _Side(tape, 1)) if method.two else (tape,)
     x, r = _Vector(_X), _Vector(_RESIDUAL)
     tape.begin(())
     which = tape.operators.index("A")
@@ -274,38 +300,39 @@ def record(method: Any, kinds: tuple[tuple[str, str], ...], eps: float) -> tuple
     tape._update(r, -1.0, 1.0, _Vector(_B))
     guess = tape.moves
     tape.begin(())
-    first = _Part(tape.moves, tuple(method.start(tape, x, r)))
+    first = _Part(tape.moves, tuple(method.start(*over, x, r)))
     # Fixed places of the state: the slot of each vector, by the object that stands there, and a slot for each scalar.
     vectors = {v.slot for v in first.state if isinstance(v, _Vector)}
     places = [v.slot if isinstance(v, _Vector) else tape.new_scalar() for v in first.state]
     state = tuple(
         v if isinstance(v, _Vector) else _Scalar(tape, place) for v, place in zip(first.state, places, strict=True)
     )
-    free = [slot for slot in range(_B + 1, tape.vectors) if slot not in vectors]
+    free = [slot for slot in range(_B + 1, len(tape.spaces)) if slot not in vectors]
     parts = []
     for step in (method.step, method.second)[: 1 if method.second is None else 2]:
         tape.begin(free)
         now = {v.slot: _Vector(v.slot) for v in state if isinstance(v, _Vector)}
         given = tuple(now[v.slot] if isinstance(v, _Vector) else v for v in state)
-        parts.append(_Part(tape.moves, tuple(step(tape, given))))
+        parts.append(_Part(tape.moves, tuple(step(*over, given))))
     if any(len(part.state) != len(state) for part in parts):
         raise Unrecordable("the state changes its length")
     extra = _hoisted(tape, first, parts)
     constants = tape.constants
     segments = [_segment(tape, part, places, more) for part, more in zip([first, *parts], extra, strict=True)]
     recording = _native.Recording(
-        vectors=tape.vectors,
+        vectors=len(tape.spaces),
         scalars=tape.scalars,
         operators=len(tape.operators),
         square=places[1],
         constants=[(slot, value) for value, slot in constants.items()],
-        guess=(_code(guess), [], []),
+        guess=(_code(guess, tape.spaces), [], []),
         start=segments[0],
         steps=segments[1:],
         halves=2 if method.halves else 1,
         tests_last=method.tests_last,
+        spaces=tape.spaces,
     )
-    return recording, tuple(tape.operators)
+    return recording, tuple(tape.operators), places
 
 
 def _hoisted(tape: _Tape, first: _Part, parts: list[_Part]) -> list[list[tuple[int, int]]]:
@@ -358,11 +385,17 @@ def _segment(tape: _Tape, part: _Part, places: list[int], more: list[tuple[int, 
     taken = set(order.values())
     if len(taken) != len(order) or _B in taken or order.get(_X, _X) != _X:
         raise Unrecordable("vectors of the state meet")
-    slots = range(tape.vectors)
+    spaces = tape.spaces
+    if any(spaces[place] != spaces[slot] for place, slot in order.items()):
+        raise Unrecordable("vectors of the state change their space")
+    slots = range(len(spaces))
     open_slots = [slot for slot in slots if slot not in order]
     unused = [slot for slot in slots if slot not in taken]
     order |= {slot: slot for slot in open_slots if slot in unused}
-    moved = (slot for slot in unused if slot not in open_slots)
-    order |= {slot: next(moved) for slot in open_slots if slot not in order}
+    moved = [slot for slot in unused if slot not in open_slots]
+    for slot in open_slots:
+        if slot not in order:
+            order[slot] = next(other for other in moved if spaces[other] == spaces[slot])
+            moved.remove(order[slot])
     renamed = [order[slot] for slot in slots]
-    return _code(part.moves), [] if renamed == list(slots) else renamed, copies
+    return _code(part.moves, spaces), [] if renamed == list(slots) else renamed, copies

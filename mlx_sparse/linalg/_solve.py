@@ -22,7 +22,7 @@ from ._spaces import space
 from ._vectors import Breakdown
 
 Callback = Callable[[Any], Any] | None
-Step = Callable[[Any, tuple[Any, ...]], tuple[Any, ...]]  # (V, state) -> state
+Step = Callable[..., tuple[Any, ...]]  # (V, state) -> state
 
 
 class Recurrence(NamedTuple):
@@ -30,13 +30,14 @@ class Recurrence(NamedTuple):
     the iterate and the squared norm of its residual.
     """
 
-    start: Callable[[Any, Any, Any], tuple[Any, ...]]  # (V, x, residual of x) -> state
+    start: Callable[..., tuple[Any, ...]]  # (V, x, residual of x) -> state
     step: Step
     hermitian: bool = False  # it takes Hermitian operators only, which are their own adjoints
     adjoint: bool = False  # it asks for products with adjoints
     second: Step | None = None  # taken in turn with `step`
     halves: bool = False  # whether these two together are one iteration, whose middle is tested too
     tests_last: bool = False  # whether the iterate that `maxiter` allows as the last one may be found to be converged
+    two: bool = False  # it goes between two spaces: `start` and `step` are given both, that of the iterate last
 
 
 class OwnLoop:

@@ -1,4 +1,6 @@
 // Recorded recurrences: made from lists of numbers, and replayed over ndarrays.
+#include <mutex>
+
 #include "bind/bind.h"
 #include "bind/numpy.h"
 #include "primitives/krylov.h"
@@ -21,8 +23,8 @@ Segment segment_of(const Part& part) {
 
 std::shared_ptr<Recording> recording(int vectors, int scalars, int operators, int square,
                                      const std::vector<std::pair<int, double>>& constants, const Part& guess,
-                                     const Part& start, const std::vector<Part>& steps, int halves, bool tests_last) {
-  Recording r{vectors, scalars, operators, square, constants, segment_of(guess), segment_of(start), {}, halves, tests_last};
+                                     const Part& start, const std::vector<Part>& steps, int halves, bool tests_last, const std::vector<int>& spaces) {
+  Recording r{vectors, scalars, operators, square, constants, segment_of(guess), segment_of(start), {}, halves, tests_last, spaces};
   for (const auto& step : steps) r.steps.push_back(segment_of(step));
   return make_recording(std::move(r));
 }
@@ -40,7 +42,7 @@ std::pair<std::vector<int>, py::array_t<double>> krylov_numpy(
   const auto n = static_cast<size_t>(b.shape(0)), k = single ? size_t{1} : static_cast<size_t>(b.shape(1));
   if (tolerance.size() != k) throw std::invalid_argument("one tolerance is needed for each column");
   auto held = operators; // evaluated below
-  const KrylovTask task{*recording, held, *dtype, n, k, single, guess, b.data(), x.mutable_data(), tolerance.data(), maxiter, true};
+  const KrylovTask task{*recording, held, *dtype, {n, n}, k, single, guess, b.data(), x.mutable_data(), tolerance.data(), maxiter, true};
   const auto found = without_lock([&] {
     for (auto& a : held) {
       for (auto& part : a) part = host_ready(part);
@@ -53,12 +55,90 @@ std::pair<std::vector<int>, py::array_t<double>> krylov_numpy(
   return {found.codes, norms};
 }
 
+// A recording that is taken step by step, from the iterate x, which is written to, and its residual r.
+class Steps {
+ public:
+  Steps(std::shared_ptr<Recording> recording, std::vector<KrylovOperator> operators, py::array x, py::array r)
+      : recording_(std::move(recording)), operators_(std::move(operators)), x_(std::move(x)), r_(std::move(r)) {
+    const auto dtype = mlx_dtype(r_.dtype());
+    single_ = r_.ndim() == 1;
+    const auto& spaces = recording_->spaces;
+    const bool square = spaces[0] == spaces[1];
+    if (!dtype || (!single_ && r_.ndim() != 2) || !x_.dtype().equal(r_.dtype()) || x_.ndim() != r_.ndim() ||
+        (square && x_.shape(0) != r_.shape(0)) || (!single_ && x_.shape(1) != r_.shape(1)) ||
+        !(x_.flags() & py::array::c_style) || !(r_.flags() & py::array::c_style)) {
+      throw std::invalid_argument("x and r must be contiguous arrays of one dtype and matching shapes");
+    }
+    k_ = single_ ? 1 : r_.shape(1);
+    std::array<size_t, 2> n{};
+    n[1 - spaces[1]] = x_.shape(0); // of both spaces if there is one
+    n[spaces[1]] = r_.shape(0);
+    void* out = x_.mutable_data();
+    steps_ = without_lock([&] {
+      for (auto& a : operators_) {
+        for (auto& part : a) part = host_ready(part);
+      }
+      return krylov_steps({*recording_, operators_, *dtype, n, static_cast<size_t>(k_), single_, true, r_.data(), out, nullptr, 0, false});
+    });
+  }
+
+  // The first `count` real scalars of the state, by column.
+  std::vector<std::vector<double>> start(int count) { return taken(count, [&] { return steps_->start(); }); }
+  std::vector<std::vector<double>> step(int count) { return taken(count, [&] { return steps_->step(); }); }
+
+  void freeze(const std::vector<bool>& closed) {
+    if (closed.size() != static_cast<size_t>(k_)) throw std::invalid_argument("one truth value is needed for each column");
+    for (size_t j = 0; j < closed.size(); ++j) if (closed[j]) steps_->freeze(j);
+  }
+
+  py::array vector(int slot) {
+    if (slot < 0 || slot >= recording_->vectors) throw std::invalid_argument("no such vector");
+    const auto rows = recording_->spaces[slot] == recording_->spaces[0] ? x_.shape(0) : r_.shape(0);
+    py::array out(x_.dtype(), single_ ? std::vector<py::ssize_t>{rows} : std::vector<py::ssize_t>{rows, k_});
+    steps_->copy(slot, out.mutable_data());
+    return out;
+  }
+
+ private:
+  template <class F>
+  std::vector<std::vector<double>> taken(int count, F&& f) {
+    const int first = recording_->square;
+    if (count < 0 || count > recording_->scalars - first) throw std::invalid_argument("no so many scalars");
+    if (!without_lock([&] {
+          const std::lock_guard alone(turn_);
+          return f();
+        })) {
+      throw std::invalid_argument("a recording that breaks down is not taken step by step");
+    }
+    std::vector<std::vector<double>> found(k_, std::vector<double>(count));
+    for (py::ssize_t j = 0; j < k_; ++j) {
+      for (int i = 0; i < count; ++i) found[j][i] = steps_->number(first + i, j);
+    }
+    return found;
+  }
+
+  std::shared_ptr<Recording> recording_;
+  std::vector<KrylovOperator> operators_;
+  py::array x_, r_;
+  bool single_;
+  py::ssize_t k_;
+  std::mutex turn_;
+  std::unique_ptr<KrylovSteps> steps_;
+};
+
 } // namespace
 
 void bind_krylov(py::module_& m) {
   py::class_<Recording, std::shared_ptr<Recording>>(m, "Recording")
       .def(py::init(&recording), "vectors"_a, "scalars"_a, "operators"_a, "square"_a, "constants"_a, "guess"_a, "start"_a,
-           "steps"_a, "halves"_a, "tests_last"_a);
+           "steps"_a, "halves"_a, "tests_last"_a, "spaces"_a = std::vector<int>{});
+  py::class_<Steps>(m, "KrylovSteps")
+      .def(py::init<std::shared_ptr<Recording>, std::vector<KrylovOperator>, py::array, py::array>(), "recording"_a,
+           "operators"_a, "x"_a, "r"_a)
+      .def("start", &Steps::start, "count"_a)
+      .def("step", &Steps::step, "count"_a)
+      .def("freeze", &Steps::freeze, "closed"_a)
+      .def("vector", &Steps::vector, "slot"_a);
   m.def("krylov_numpy", &krylov_numpy, "recording"_a, "operators"_a, "b"_a, "x"_a, "guess"_a, "tolerance"_a, "maxiter"_a);
   m.def("krylov", lazy(&krylov), "recording"_a, "operators"_a, "b"_a, "x"_a, "tolerance"_a, "maxiter"_a, "stream"_a,
         "[x, codes, steps, norms] as a node.");

@@ -24,14 +24,16 @@ struct HostOperator {
 };
 
 template <class T>
-class Replay {
+class Replay final : public KrylovSteps {
   using S = scalar_t<T>;
+  using W = wide_t<T>;
+  static constexpr size_t kSums = 128;
 
  public:
   explicit Replay(const KrylovTask& task)
       : r_(task.recording), n_(task.n), k_(task.k), single_(task.single), rows_(std::max<size_t>(1, kBlock / k_)),
-        blocks_((n_ + rows_ - 1) / rows_), width_(single_ ? 0 : k_ * ((kTile + k_ - 1) / k_)),
-        memory_(fresh({to_dim(static_cast<int64_t>(r_.vectors - 2)), to_dim(static_cast<int64_t>(n_ * k_))}, task.dtype)),
+        blocks_{(n_[0] + rows_ - 1) / rows_, (n_[1] + rows_ - 1) / rows_}, width_(single_ ? 0 : k_ * ((kTile + k_ - 1) / k_)),
+        memory_(fresh({to_dim(static_cast<int64_t>(elements()))}, task.dtype)),
         scalars_(r_.scalars * k_), open_(k_, true), codes_(k_, 1), steps_(k_, 0), norms_(k_, std::numeric_limits<double>::quiet_NaN()) {
     vectors_.push_back(static_cast<T*>(task.x));
     T* next = memory_.template data<T>();
@@ -40,13 +42,22 @@ class Replay {
         vectors_.push_back(const_cast<T*>(static_cast<const T*>(task.b))); // no program writes to it
       } else {
         vectors_.push_back(next);
-        next += n_ * k_;
+        next += size(v);
       }
     }
     for (const auto& [slot, value] : r_.constants) std::fill_n(&scalars_[slot * k_], k_, S(value));
-    for (const auto& a : task.operators) operators_.push_back(prepared(a));
+    for (size_t i = 0; i < task.operators.size(); ++i) operators_.push_back(prepared(task.operators[i], std::max(0, r_.starts[i]), r_.ends[i]));
     reserve();
   }
+
+  bool start() override {
+    std::copy_n(vectors_[2], size(2), vectors_[1]);
+    return run(r_.start);
+  }
+  bool step() override { return run(r_.steps[turn_++ % r_.steps.size()]); }
+  double number(int scalar, size_t j) const override { return real_part(scalars_[scalar * k_ + j]); }
+  void freeze(size_t j) override { open_[j] = false; }
+  void copy(int vector, void* out) const override { std::copy_n(vectors_[vector], size(vector), static_cast<T*>(out)); }
 
   KrylovResult solve(const KrylovTask& task) {
     KrylovResult found;
@@ -60,22 +71,30 @@ class Replay {
 
  private:
   // ---- preparation
-  HostOperator<T> prepared(const KrylovOperator& given) {
+  size_t size(int vector) const { return n_[r_.spaces[vector]] * k_; }
+  size_t elements() const { // of the vectors that are ours
+    size_t all = 0;
+    for (int v = 1; v < r_.vectors; ++v) all += v == 2 ? 0 : size(v);
+    return all;
+  }
+
+  HostOperator<T> prepared(const KrylovOperator& given, int from, int space) {
+    const size_t n = n_[space], blocks = blocks_[space];
     HostOperator<T> made;
     const T* data = given[0].data<T>();
     made.a = data;
     if (given.size() == 1) return made;
     dispatch_index(given[1].dtype(), [&](auto i) {
       using I = typename decltype(i)::type;
-      const CsView<T, I> a{{n_, n_, given[2].data<I>(), given[1].data<I>()}, data};
+      const CsView<T, I> a{{n, n_[from], given[2].data<I>(), given[1].data<I>()}, data};
       made.a = a;
-      for (size_t m = 0; m < n_ && !made.long_slices; ++m) made.long_slices = a.end(m) - a.begin(m) > kWholeSlice;
-      const int parts = parts_of(product_work(a.nnz(), n_, k_) + n_ * k_);
+      for (size_t m = 0; m < n && !made.long_slices; ++m) made.long_slices = a.end(m) - a.begin(m) > kWholeSlice;
+      const int parts = parts_of(product_work(a.nnz(), n, k_) + n * k_);
       made.bounds.assign(parts + 1, 0);
       for (int p = 1; p <= parts; ++p) {
-        const size_t goal = (a.nnz() + 4 * n_) * p / parts;
+        const size_t goal = (a.nnz() + 4 * n) * p / parts;
         size_t& block = made.bounds[p] = made.bounds[p - 1];
-        while (block < blocks_ && (p == parts || a.begin(std::min(n_, (block + 1) * rows_)) + 4 * (block + 1) * rows_ <= goal)) ++block;
+        while (block < blocks && (p == parts || a.begin(std::min(n, (block + 1) * rows_)) + 4 * (block + 1) * rows_ <= goal)) ++block;
       }
     });
     return made;
@@ -102,16 +121,18 @@ class Replay {
     look(r_.guess);
     look(r_.start);
     for (const auto& s : r_.steps) look(s);
-    partial_.resize(most_dots * blocks_ * k_);
+    partial_.resize(most_dots * std::max(blocks_[0], blocks_[1]) * k_);
     coefficients_.resize(2 * most_steps * std::max<size_t>(1, width_));
-    const int parts = parts_of(n_ * k_);
-    for (int p = 0; p <= parts; ++p) even_.push_back(blocks_ * p / parts);
+    for (int space : {0, 1}) {
+      const int parts = parts_of(n_[space] * k_);
+      for (int p = 0; p <= parts; ++p) even_[space].push_back(blocks_[space] * p / parts);
+    }
   }
 
   // ---- the loop, which a breakdown of a single vector's method leaves
   void iterate(const KrylovTask& task, std::vector<double>& history) {
     if (task.guess) run(r_.guess);
-    else std::copy_n(vectors_[2], n_ * k_, vectors_[1]), std::fill_n(vectors_[0], n_ * k_, T{});
+    else std::copy_n(vectors_[2], size(2), vectors_[1]), std::fill_n(vectors_[0], size(0), T{});
     if (!run(r_.start)) return;
     const int64_t most = r_.halves * task.maxiter, kinds = static_cast<int64_t>(r_.steps.size());
     for (int64_t i = 0; i < most; ++i) {
@@ -230,25 +251,27 @@ class Replay {
         c[width + j] = rounded<T>(scalars_[i->b * k_ + j % k_]);
       }
     }
+    const int space = first->d;
+    const size_t n = n_[space], blocks = blocks_[space];
     const HostOperator<T>* product = first->a < 0 ? nullptr : &operators_[first->a];
-    const auto* bounds = product ? &product->bounds : &even_;
+    const auto* bounds = product ? &product->bounds : &even_[space];
     if (product && product->long_slices) {
       with(*product, [&](const auto& a) { cs_matmul(a, vectors_[first->c], vectors_[first->b], k_); });
       product = nullptr;
-      bounds = &even_;
+      bounds = &even_[space];
     }
     auto part = [&](int p) {
       W sums[kSums];
       std::vector<W> more(width > kSums ? width : 0);
       for (size_t block = (*bounds)[p]; block < (*bounds)[p + 1]; ++block) {
-        const size_t lo = block * rows_, hi = std::min(n_, lo + rows_);
+        const size_t lo = block * rows_, hi = std::min(n, lo + rows_);
         if (product) {
           with(*product, [&](const auto& a) {
             if (k_ == 1) slices_dot(lo, hi, a, vectors_[first->c], vectors_[first->b]);
             else slices_times(lo, hi, a, vectors_[first->c], vectors_[first->b], k_);
           });
         }
-        operate(begin, end, block, lo, hi, width > kSums ? more.data() : sums);
+        operate(begin, end, block, blocks, lo, hi, width > kSums ? more.data() : sums);
       }
     };
     const int parts = static_cast<int>(bounds->size()) - 1;
@@ -257,9 +280,9 @@ class Replay {
     W* sums = partial_.data();
     for (const auto* i = begin; i < end; ++i) {
       if (i->op != Op::dot) continue;
-      join_in_pairs(sums, blocks_, k_, [](W& sum, const W& later) { sum = add(sum, later); });
-      for (size_t j = 0; j < k_; ++j) scalars_[i->out * k_ + j] = blocks_ ? S(sums[j]) : S{};
-      sums += blocks_ * k_;
+      join_in_pairs(sums, blocks, k_, [](W& sum, const W& later) { sum = add(sum, later); });
+      for (size_t j = 0; j < k_; ++j) scalars_[i->out * k_ + j] = blocks ? S(sums[j]) : S{};
+      sums += blocks * k_;
     }
   }
 
@@ -269,7 +292,7 @@ class Replay {
     else f(*std::get_if<1>(&a.a));
   }
 
-  void operate(const Instruction* begin, const Instruction* end, size_t block, size_t lo, size_t hi, wide_t<T>* sums) {
+  void operate(const Instruction* begin, const Instruction* end, size_t block, size_t blocks, size_t lo, size_t hi, W* sums) {
     const size_t at = lo * k_, n = (hi - lo) * k_, width = std::max<size_t>(1, width_);
     const T* c = coefficients_.data();
     W* partial = partial_.data() + block * k_;
@@ -285,7 +308,7 @@ class Replay {
         }
         case Op::dot:
           dot(vectors_[i->a] + at, vectors_[i->b] + at, n, sums, partial);
-          partial += blocks_ * k_;
+          partial += blocks * k_;
           break;
         case Op::squares: {
           T* y = vectors_[i->out] + at;
@@ -315,13 +338,13 @@ class Replay {
     dot_block(a, b, n, k_, width_, sums, out);
   }
 
-  using W = wide_t<T>;
-  static constexpr size_t kSums = 128;
-
   const Recording& r_;
-  size_t n_, k_;
+  std::array<size_t, 2> n_; // these by space
+  size_t k_;
   bool single_;
-  size_t rows_, blocks_, width_;
+  size_t rows_;
+  std::array<size_t, 2> blocks_;
+  size_t width_;
   mx::array memory_;
   std::vector<S> scalars_, moved_;
   std::vector<char> open_; // columns that go on
@@ -331,33 +354,45 @@ class Replay {
   std::vector<HostOperator<T>> operators_;
   std::vector<W> partial_; // of each dot product, by block
   std::vector<T> coefficients_;
-  std::vector<size_t> even_; // bounds of parts of passes without a product
+  std::vector<size_t> even_[2]; // bounds of parts of passes without a product, by space
+  size_t turn_ = 0;             // the steps taken one by one
 };
 
 void require(bool holds) {
   if (!holds) throw std::invalid_argument("not a recording of a recurrence");
 }
 
-void check(Recording& r, const Segment& s) {
-  auto vector = [&](int v) { require(v >= 0 && v < r.vectors); };
+void check(Recording& r, Segment& s) {
+  int space = -1; // of the pass, which its first vector tells
+  auto vector = [&](int v) {
+    require(v >= 0 && v < r.vectors && (space < 0 || space == r.spaces[v]));
+    space = r.spaces[v];
+  };
   auto written = [&](int v) { vector(v), require(v != 2); };
   auto scalar = [&](int v, int more = 0) { require(v >= 0 && v + more < r.scalars); };
   auto product = [&](int v, int arrays) {
-    require(v >= 0 && v < r.operators && (r.arrays[v] == 0 || r.arrays[v] == arrays));
-    r.arrays[v] = arrays;
+    require(v >= 0 && v < r.operators && (r.arrays[v] == 0 || r.arrays[v] == arrays && r.ends[v] == space));
+    r.arrays[v] = arrays, r.ends[v] = space;
   };
   int left = 0;
-  for (const auto& i : s.code) {
+  Instruction* pass = nullptr;
+  for (auto& i : s.code) {
     const bool of_vectors = i.op >= Op::overwrite;
     require(i.op <= Op::zero && of_vectors == (left-- > 0));
     if (i.op == Op::pass) {
-      left = i.out;
+      left = i.out, pass = &i, space = -1, i.d = 0;
       require(left >= 0 && left <= static_cast<int>(s.code.size()));
-      if (i.a >= 0) product(i.a, 3), written(i.b), vector(i.c), require(i.b != i.c);
+      if (i.a < 0) continue;
+      require(i.c >= 0 && i.c < r.vectors && i.b != i.c);
+      written(i.b), product(i.a, 3);
+      auto& from = r.starts[i.a];
+      require(from < 0 || from == r.spaces[i.c]);
+      from = r.spaces[i.c];
     } else if (!of_vectors) {
       left = 0;
       scalar(i.out, i.op == Op::rotation ? 2 : 0), scalar(i.a), scalar(i.b);
       if (i.op == Op::rotation) scalar(i.c);
+      continue;
     } else if (i.op == Op::dot) {
       scalar(i.out), vector(i.a), vector(i.b);
     } else {
@@ -366,15 +401,40 @@ void check(Recording& r, const Segment& s) {
       else if (i.op == Op::squares) vector(i.a);
       else if (i.op != Op::zero) scalar(i.a), scalar(i.b), vector(i.c);
     }
+    pass->d = space;
   }
   require(left <= 0);
   if (!s.order.empty()) {
     auto sorted = s.order;
     std::ranges::sort(sorted);
     require(static_cast<int>(sorted.size()) == r.vectors && s.order[2] == 2);
-    for (int v = 0; v < r.vectors; ++v) require(sorted[v] == v);
+    for (int v = 0; v < r.vectors; ++v) require(sorted[v] == v && r.spaces[s.order[v]] == r.spaces[v]);
   }
   for (const auto& [to, from] : s.copies) scalar(to), scalar(from);
+}
+
+void check(const KrylovTask& task) {
+  const auto& r = task.recording;
+  require(static_cast<int>(task.operators.size()) == r.operators);
+  for (size_t i = 0; i < task.operators.size(); ++i) {
+    const auto& a = task.operators[i];
+    require(a.size() == 1 || a.size() == 3);
+    require(r.arrays[i] == 0 || r.arrays[i] == static_cast<int>(a.size()));
+    if (a[0].dtype() != task.dtype) throw std::invalid_argument("the values of an operator have another dtype than b");
+    const size_t n = task.n[r.ends[i]];
+    const bool fits = a.size() == 1 ? a[0].size() == n
+                                    : a[2].size() == n + 1 && a[1].dtype() == a[2].dtype() && a[0].size() == a[1].size();
+    if (!fits) throw std::invalid_argument("an operator has another order than b");
+  }
+}
+
+template <class F>
+auto with_type(mx::Dtype dtype, F&& f) {
+  if (dtype == mx::float32) return f(Tag<float>{});
+  if (dtype == mx::float64) return f(Tag<double>{});
+  if (dtype == mx::complex64) return f(Tag<complex64_t>{});
+  if (is_wide(dtype)) return f(Tag<WideComplex>{});
+  throw std::invalid_argument("a recorded recurrence needs float32, float64, complex64 or complex128");
 }
 
 } // namespace
@@ -382,35 +442,30 @@ void check(Recording& r, const Segment& s) {
 std::shared_ptr<Recording> make_recording(Recording r) {
   require(r.vectors >= 3 && r.scalars >= 1 && r.square >= 0 && r.square < r.scalars && !r.steps.empty() && r.halves >= 1);
   require(r.operators >= 0);
-  r.arrays.assign(r.operators, 0);
+  if (r.spaces.empty()) r.spaces.assign(r.vectors, 0);
+  require(static_cast<int>(r.spaces.size()) == r.vectors && r.spaces[1] == r.spaces[2]);
+  for (int space : r.spaces) require(space == 0 || space == 1);
+  r.arrays.assign(r.operators, 0), r.ends.assign(r.operators, 0), r.starts.assign(r.operators, -1);
   for (const auto& [slot, value] : r.constants) require(slot >= 0 && slot < r.scalars);
   check(r, r.guess);
   check(r, r.start);
-  for (const auto& s : r.steps) check(r, s);
+  for (auto& s : r.steps) check(r, s);
   return std::make_shared<Recording>(std::move(r));
 }
 
 KrylovResult krylov_host(const KrylovTask& task) {
-  require(static_cast<int>(task.operators.size()) == task.recording.operators);
-  for (size_t i = 0; i < task.operators.size(); ++i) {
-    const auto& a = task.operators[i];
-    require(a.size() == 1 || a.size() == 3);
-    require(task.recording.arrays[i] == 0 || task.recording.arrays[i] == static_cast<int>(a.size()));
-    if (a[0].dtype() != task.dtype) throw std::invalid_argument("the values of an operator have another dtype than b");
-    const bool fits = a.size() == 1 ? a[0].size() == task.n
-                                    : a[2].size() == task.n + 1 && a[1].dtype() == a[2].dtype() && a[0].size() == a[1].size();
-    if (!fits) throw std::invalid_argument("an operator has another order than b");
-  }
-  if (task.n == 0 || task.k == 0) return {std::vector<int>(task.k, 0), std::vector<int>(task.k, 0), std::vector<double>(task.history ? 0 : task.k, 0.0)};
-  auto solve = [&](auto t) {
-    using T = typename decltype(t)::type;
-    return Replay<T>(task).solve(task);
-  };
-  if (task.dtype == mx::float32) return solve(Tag<float>{});
-  if (task.dtype == mx::float64) return solve(Tag<double>{});
-  if (task.dtype == mx::complex64) return solve(Tag<complex64_t>{});
-  if (is_wide(task.dtype)) return solve(Tag<WideComplex>{});
-  throw std::invalid_argument("a recorded recurrence needs float32, float64, complex64 or complex128");
+  check(task);
+  require(std::ranges::none_of(task.recording.spaces, [](int space) { return space != 0; }));
+  if (task.n[0] == 0 || task.k == 0) return {std::vector<int>(task.k, 0), std::vector<int>(task.k, 0), std::vector<double>(task.history ? 0 : task.k, 0.0)};
+  return with_type(task.dtype, [&](auto t) { return Replay<typename decltype(t)::type>(task).solve(task); });
+}
+
+std::unique_ptr<KrylovSteps> krylov_steps(const KrylovTask& task) {
+  check(task);
+  require(task.n[0] > 0 && task.n[1] > 0 && task.k > 0);
+  return with_type(task.dtype, [&](auto t) -> std::unique_ptr<KrylovSteps> {
+    return std::make_unique<Replay<typename decltype(t)::type>>(task);
+  });
 }
 
 } // namespace sp

@@ -2,6 +2,7 @@
 // scalars, and replayed here without Python: one pass over memory for each group of vector operations.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <vector>
 
@@ -33,6 +34,7 @@ struct Segment {
   std::vector<std::pair<int, int>> copies; // (to, from)
 };
 
+// Vectors of least squares live in two spaces: residuals have a row of the operator for each element, iterates a column.
 struct Recording {
   int vectors, scalars, operators; // of the first, 0 is x, 1 its residual, 2 the right-hand side
   int square;                      // the scalar whose root is tested
@@ -41,13 +43,16 @@ struct Recording {
   std::vector<Segment> steps; // taken in turn
   int halves;                 // steps in an iteration
   bool tests_last;
-  std::vector<int> arrays{}; // that each operator must be made of: 3 for products, 1 for scaling
+  std::vector<int> spaces; // of each vector, 0 or 1; the operand of a pass has its own, all else in it the same
+  // What use makes of each operator: how many arrays it must have (3 for products, 1 for scaling), and the spaces
+  // of its operands and results.
+  std::vector<int> arrays{}, starts{}, ends{};
 };
 
 // A checked recording: numbers are in range, so that replaying it stays within its memory.
 std::shared_ptr<Recording> make_recording(Recording r);
 
-// What the steps multiply by, square: (data, indices, indptr) by rows, or a diagonal alone.
+// What the steps multiply by: (data, indices, indptr) by rows, or a diagonal alone.
 using KrylovOperator = Arrays;
 
 struct KrylovResult {
@@ -61,7 +66,8 @@ struct KrylovTask {
   const Recording& recording;
   const std::vector<KrylovOperator>& operators;
   mx::Dtype dtype;
-  size_t n, k;
+  std::array<size_t, 2> n; // elements of a column, by space
+  size_t k;
   bool single, guess;
   const void* b;
   void* x;
@@ -70,6 +76,19 @@ struct KrylovTask {
   bool history; // whether the norms of all tests are kept
 };
 KrylovResult krylov_host(const KrylovTask& task);
+
+// The same program step by step, for loops that decide in between, by its scalars. x holds the iterate; b is the first
+// residual. What the task refers to must outlive it.
+class KrylovSteps {
+ public:
+  virtual ~KrylovSteps() = default;
+  virtual bool start() = 0;                            // these two: whether the method goes on
+  virtual bool step() = 0;
+  virtual double number(int scalar, size_t j) const = 0; // the real part, of column j
+  virtual void freeze(size_t j) = 0;                   // column j stays as it is
+  virtual void copy(int vector, void* out) const = 0;
+};
+std::unique_ptr<KrylovSteps> krylov_steps(const KrylovTask& task);
 
 // A solution as a node. Inputs: b, the tolerances by column, the guess if there is one, the arrays of each operator.
 // Results: x; by column int32 codes (as in KrylovResult), int32 numbers of steps, and the last norm of the residual.

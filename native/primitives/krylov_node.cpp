@@ -34,11 +34,11 @@ void Krylov::kernel(const Arrays& in, Arrays& out) const {
     operators.emplace_back(next, next + size);
     next += size;
   }
-  const size_t k = single_ ? 1 : b.shape(1);
+  const size_t n = b.shape(0), k = single_ ? 1 : b.shape(1);
   std::vector<double> tolerance(k);
   for (size_t j = 0; j < k; ++j) tolerance[j] = in[1].dtype() == mx::float64 ? in[1].data<double>()[j] : in[1].data<float>()[j];
   if (guess_) std::memcpy(out[0].data<char>(), in[2].data<char>(), b.nbytes());
-  const auto found = krylov_host({*recording_, operators, b.dtype(), static_cast<size_t>(b.shape(0)), k, single_, guess_,
+  const auto found = krylov_host({*recording_, operators, b.dtype(), {n, n}, k, single_, guess_,
                                   b.data<char>(), out[0].data<char>(), tolerance.data(), maxiter_, false});
   for (size_t j = 0; j < k; ++j) {
     out[1].data<int32_t>()[j] = found.codes[j];

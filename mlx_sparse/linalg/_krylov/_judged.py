@@ -7,18 +7,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ... import _dense, _native
 from .._info import Course, progress_bar
-from .._problem import workers
+from .._recorded import Recorded
+from .._solve import Recurrence
 
 
 class Method(NamedTuple):
-    """A recurrence over spaces of `_vectors`, in the last of which is the iterate.
-
-    Of its state, a tuple, the loop knows the beginning: the iterate, and `given` real scalars for the judges.
+    """A recurrence. Of its state, a tuple, the loop knows the beginning: the iterate, and `given` real scalars for the
+    judges.
     """
 
-    start: Callable[..., tuple[Any, ...]]  # (*spaces, x, residual of x) -> state
-    step: Callable[..., tuple[Any, ...]]  # (*spaces, state) -> state
+    recurrence: Recurrence
     given: int
 
 
@@ -56,32 +56,78 @@ class Judge:
         raise NotImplementedError
 
 
+class InSpaces:
+    """The recurrence step by step in spaces of `_vectors`, in the last of which is the iterate."""
+
+    def __init__(self, method: Method, spaces: Sequence[Any], x: Any, r: Any) -> None:
+        self._method, self._spaces, self._state = method, spaces, (x, r)  # type: Any, Any, tuple[Any, ...]
+
+    def start(self) -> list[list[float]]:
+        self._state = self._method.recurrence.start(*self._spaces, *self._state)
+        return self._settled()
+
+    def step(self) -> list[list[float]]:
+        self._state = self._method.recurrence.step(*self._spaces, self._state)
+        return self._settled()
+
+    def _settled(self) -> list[list[float]]:
+        """By itself: MLX writes into buffers of the state before, which is gone by now."""
+        last = self._spaces[-1]
+        self._state = last.settle(self._state)
+        return last.numbers(self._state[1 : 1 + self._method.given])
+
+    def freeze(self, closed: np.ndarray) -> None:
+        for space in self._spaces:
+            space.done(closed)
+
+    def vector(self, i: int) -> Any:
+        """Element i of the state."""
+        return self._spaces[-1].array(self._state[i])
+
+
+class Stepped:
+    """The recurrence step by step by its native program."""
+
+    def __init__(self, method: Method, program: Recorded, x: Any, r: Any) -> None:
+        self._given, self._places, self._lazy = method.given, program.places, _dense.is_mlx(r)
+        if self._lazy:
+            x, r = _dense.view(x), _dense.view(r)
+        self._x = np.array(x, order="C")
+        r = np.ascontiguousarray(r)
+        self._steps = _native.KrylovSteps(program.recording, program.operators, self._x, r)
+
+    def start(self) -> list[list[float]]:
+        return self._steps.start(self._given)
+
+    def step(self) -> list[list[float]]:
+        return self._steps.step(self._given)
+
+    def freeze(self, closed: np.ndarray) -> None:
+        self._steps.freeze(closed.tolist())
+
+    def vector(self, i: int) -> Any:
+        v = self._steps.vector(self._places[i]) if i else self._x
+        return _dense.to_mlx(v) if self._lazy else v
+
+
 def judged(
-    method: Method,
-    spaces: Sequence[Any],
-    x: Any,
-    r: Any,
+    run: InSpaces | Stepped,
     judges: Sequence[Judge],
     callback: Callable[[Any], None] | None = None,
     progress: bool = False,
     show: bool = False,
-) -> tuple[tuple[Any, ...], list[Any]]:
-    """The state when every judge is done, each of which judges a column, and the norms of the residuals on the way.
+) -> list[Any]:
+    """Run until every judge is done, each of which judges a column: the norms of the residuals on the way.
 
     What a column then is it stays.
     """
-    settle, array, numbers = spaces[-1].settle, spaces[-1].array, spaces[-1].numbers
-    given = slice(1, 1 + method.given)
-    with workers(), progress_bar(judges[0].last, progress) as bar:
+    with progress_bar(judges[0].last, progress) as bar:
         course = Course(bar)
-        state = settle(method.start(*spaces, x, r))
-        for judge, seen in zip(judges, numbers(state[given]), strict=True):
+        for judge, seen in zip(judges, run.start(), strict=True):
             judge.begin(seen)
         course.add(residuals(judges))
-        while not _done(judges, spaces):
-            state = method.step(*spaces, state)
-            state = settle(state)  # by itself: MLX writes into buffers of the state before, which is gone by now
-            for j, (judge, seen) in enumerate(zip(judges, numbers(state[given]), strict=True)):
+        while not _done(judges, run):
+            for j, (judge, seen) in enumerate(zip(judges, run.step(), strict=True)):
                 if judge.code is None:
                     judge.steps += 1
                     judge.look(seen)
@@ -89,8 +135,8 @@ def judged(
                         print(f"{j:4d} " * (len(judges) > 1) + f"{judge.steps:6d} {judge.line()}")
             course.add(residuals(judges))
             if callback:
-                callback(array(state[0]))
-    return state, course.norms
+                callback(run.vector(0))
+    return course.norms
 
 
 def residuals(judges: Sequence[Judge]) -> Any:
@@ -99,11 +145,12 @@ def residuals(judges: Sequence[Judge]) -> Any:
     return found[0] if len(found) == 1 else np.array(found)
 
 
-def _done(judges: Sequence[Judge], spaces: Sequence[Any]) -> bool:
+def _done(judges: Sequence[Judge], run: InSpaces | Stepped) -> bool:
     if len(judges) == 1:
         return judges[0].code is not None
     closed = np.array([judge.code is not None for judge in judges])
-    return [space.done(closed) for space in spaces][-1]
+    run.freeze(closed)
+    return bool(closed.all())
 
 
 def _is_shown(judge: Judge) -> bool:

@@ -13,10 +13,11 @@ import numpy as np
 
 from .._info import SolverInfo, worst
 from .._operator import Operator, Product, constant, is_traced, surely_traced
-from .._problem import System, host_dtype
+from .._problem import System, host_dtype, workers
+from .._recorded import recorded
 from .._solve import Inverse, norms, tangents_of
 from .._spaces import space
-from ._judged import Judge, Method, judged, quotient, residuals
+from ._judged import InSpaces, Judge, Method, Stepped, judged, quotient, residuals
 
 _ENDS = (  # by SciPy's codes: in words, and the word of `SolverInfo`
     ("x, or the first guess, is the solution", "converged"),
@@ -140,8 +141,7 @@ class Found(NamedTuple):
     x: Any
     judges: Sequence[Any]
     history: list[Any]  # norms of the residuals, first and after each step
-    state: Sequence[Any]  # of the recurrence; () if it had nothing to do
-    array: Callable[[Any], Any]  # unwraps the vectors in the state
+    run: Any  # with the state of the recurrence; None if it had nothing to do
 
     def results(self, names: dict[str, str]) -> dict[str, Any]:
         """Numbers that the judges hold under these `names`; of several columns, an array for each."""
@@ -191,21 +191,28 @@ def _run(solver: Solver, system: System, given: Options) -> Found:
     if b.size == 0 or zeros.size == 0:
         for judge in judges:
             judge.begin([0.0, judge.size])
-        return Found(zeros if x is None or not given.damp else x, judges, [residuals(judges)], (), _same)
-    U, V = (space(v, {"A": _same, "M": None}) for v in (b, zeros))
-    product, adjoint = system.product(A), system.product(A.H)
-    V.A = lambda v: U.vector(product(V.array(v)))
-    U.A = lambda u: V.vector(adjoint(U.array(u)))
+        return Found(zeros if x is None or not given.damp else x, judges, [residuals(judges)], None)
     x, r = system.first(1 if given.damp else sizes)
     if given.show:
         print(f"A: {A.shape[0]} rows, {A.shape[1]} columns; {given}")
         names = "norm(r)", "norm(A^H r)", "|r|/|b|", "..../|A||r|", "norm(A)", "cond(A)", "norm(x)"
         print(f"{'':5s}" * (len(judges) > 1) + "  step " + " ".join(f"{name:>11s}" for name in names))
     method = solver.method(given.damp)
-    state, history = judged(method, (U, V), V.vector(x), U.vector(r), judges, None, given.progress, given.show)
+    with workers():
+        program = recorded(method.recurrence, system)
+        run = Stepped(method, program, x, r) if program else _in_spaces(method, system, x, r)
+        history = judged(run, judges, None, given.progress, given.show)
     if given.show:
         print("\n".join(f"stopped after {judge.steps} steps: {_ENDS[judge.code or 0][0]}" for judge in judges))
-    return Found(V.array(state[0]), judges, history, state, V.array)
+    return Found(run.vector(0), judges, history, run)
+
+
+def _in_spaces(method: Method, system: System, x: Any, r: Any) -> InSpaces:
+    U, V = (space(v, {"A": _same, "M": None}) for v in (system.b, system.zeros()))
+    product, adjoint = system.product(system.A), system.product(system.A.H)
+    V.A = lambda v: U.vector(product(V.array(v)))
+    U.A = lambda u: V.vector(adjoint(U.array(u)))
+    return InSpaces(method, (U, V), V.vector(x), U.vector(r))
 
 
 def _same(x: Any) -> Any:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from .._problem import make_least_squares
+from .._solve import Recurrence
 from ._judged import Method, quotient
 from ._least_squares import Bidiagonal, LeastSquaresJudge, Options, Solver, first, following, least_squares, options
 
@@ -168,4 +169,9 @@ class _Judge(LeastSquaresJudge):
         self.decide()
 
 
-_SOLVER = Solver(lambda damp: Method(_start, partial(_step, damp=damp), 12), _Judge)
+@lru_cache(maxsize=64)  # of which programs are kept
+def _method(damp: float) -> Method:
+    return Method(Recurrence(_start, partial(_step, damp=damp), adjoint=True, two=True), 12)
+
+
+_SOLVER = Solver(_method, _Judge)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import mlx.core as mx
 import numpy as np
 
 from .._problem import make_least_squares
+from .._solve import Recurrence
 from ._judged import Method, quotient
 from ._least_squares import Bidiagonal, LeastSquaresJudge, Options, Solver, first, following, least_squares, options
 
@@ -127,14 +128,19 @@ def lsqr(
     given = options(damp, atol, btol, conlim, limit, show, progress)
     found = least_squares(_solver(calc_var), system, given)
     x = system.finish(found.x)
-    var = found.array(found.state[-1]) if calc_var and found.state else (mx if system.lazy else np).zeros_like(found.x)
+    var = found.run.vector(-1) if calc_var and found.run else (mx if system.lazy else np).zeros_like(found.x)
     results = found.results(_RESULTS) | {"var": system.finish(mx.real(var) if system.lazy else var.real)}
     return (x, found.told(results)) if return_info else (x, *results.values())
 
 
 def _solver(calc_var: bool) -> Solver:
-    start, step = partial(_start, calc_var=calc_var), partial(_step, calc_var=calc_var)
-    return Solver(lambda damp: Method(start, partial(step, damp=damp), 7), _Judge)
+    return Solver(partial(_method, calc_var=calc_var), _Judge)
+
+
+@lru_cache(maxsize=64)  # of which programs are kept
+def _method(damp: float, calc_var: bool) -> Method:
+    start, step = partial(_start, calc_var=calc_var), partial(_step, damp=damp, calc_var=calc_var)
+    return Method(Recurrence(start, step, adjoint=True, two=True), 7)
 
 
 def _start(U: Any, V: Any, x: Any, r: Any, calc_var: bool) -> tuple[Any, ...]:

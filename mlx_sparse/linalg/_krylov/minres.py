@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import mlx.core as mx
@@ -14,10 +14,11 @@ from ... import _dense
 from .._docstrings import documented
 from .._info import worst
 from .._operator import Operator, Product, constant
-from .._problem import System, host_dtype, refuse_traced
-from .._solve import Callback, Limits, Options, OwnLoop, Solution, norms, solve_system
+from .._problem import System, host_dtype, refuse_traced, workers
+from .._recorded import recorded
+from .._solve import Callback, Limits, Options, OwnLoop, Recurrence, Solution, norms, solve_system
 from .._spaces import space
-from ._judged import Judge, Method, judged, quotient
+from ._judged import InSpaces, Judge, Method, Stepped, judged, quotient
 
 _ENDS = {  # by SciPy's codes: in words, and the word of `SolverInfo`
     -1: ("b is an eigenvector", "converged"),
@@ -143,25 +144,28 @@ class _Minres(OwnLoop):
             M = apply if system.lazy else lambda r: apply(r).copy()
         V = space(b, {"A": system.product(system.A), "M": M})
         x, r = system.first(sizes)
-        x, r = V.vector(x), V.vector(r + shift * x if shift and system.x is not None else r)
+        r = r + shift * x if shift and system.x is not None else r
         eps = float(np.finfo(host_dtype(b)).eps)
         if self._check:
-            _check(V, r, eps)
+            _check(V, V.vector(r), eps)
         judges = [_Judge(eps, float(rtol), limits.maxiter) for rtol in np.broadcast_to(limits.rtol, sizes.shape)]
-        method = Method(_start, partial(_step, shift=shift, least=10 * eps), 7)
+        method = _method(shift, eps)
         if self._show:
             limit = f"rtol {limits.rtol:g}, at most {limits.maxiter} iterations"
             print(f"minres: {len(b)} unknowns, shift {shift:g}, {limit}")
             print(f"{'':5s}" * (len(judges) > 1) + "  step     norm(r) |r|/|A||x| |Ar|/|A||r|     norm(A)     cond(A)")
         told = callback and (lambda x: callback(system.finish(x)))
-        state, history = judged(method, (V,), x, r, judges, told, progress, self._show)
+        with workers():
+            program = None if callback else recorded(method.recurrence, system)
+            run = Stepped(method, program, x, r) if program else InSpaces(method, (V,), V.vector(x), V.vector(r))
+            history = judged(run, judges, told, progress, self._show)
         ends = [_LIMIT if judge.code is None else judge.code for judge in judges]
         if self._show:
             for judge, code in zip(judges, ends, strict=True):
                 print(f"stopped after {judge.steps} steps: {_ENDS[code][0]}")
         codes = np.array([limits.maxiter * (code == _LIMIT) for code in ends]).reshape(b.shape[1:])
         reason = worst("breakdown" if judge.broke else _ENDS[code][1] for judge, code in zip(judges, ends, strict=True))
-        return Solution(V.array(state[0]), int(codes.max()), codes, history, reason)
+        return Solution(run.vector(0), int(codes.max()), codes, history, reason)
 
 
 class _Shifted(Operator):
@@ -197,6 +201,11 @@ def _check(V: Any, r: Any, eps: float) -> None:
 
 
 # ---- the recurrence ------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=64)  # of which programs are kept
+def _method(shift: float, eps: float) -> Method:
+    return Method(Recurrence(_start, partial(_step, shift=shift, least=10 * eps), hermitian=True), 7)
 
 
 def _start(V: Any, x: Any, r: Any) -> tuple[Any, ...]:
