@@ -44,6 +44,8 @@ from ._dtypes import get_index_dtype  # noqa: E402
 from ._extract import find, safely_cast_index_arrays, tril, triu  # noqa: E402
 from ._function_forms import *  # noqa: E402, F403
 from ._function_forms import __all__ as _function_form_names  # noqa: E402
+from ._install import *  # noqa: E402, F403
+from ._install import __all__ as _install_names  # noqa: E402
 from ._interop import reflecting  # noqa: E402
 from ._kinds import *  # noqa: E402, F403
 from ._kinds import __all__ as _kind_names  # noqa: E402
@@ -107,4 +109,5 @@ __all__ = [
     *_function_form_names,
     *_random_names,
     *_kind_names,
+    *_install_names,
 ]

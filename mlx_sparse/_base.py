@@ -413,6 +413,8 @@ class _spbase(_interoperable, _reduced):
             raise NotImplementedError("adding a nonzero scalar to a sparse array is not supported")
         if issparse(other):
             return self._merge(other, "plus")
+        if _answers(other, "__radd__"):
+            return NotImplemented
         return self._with_dense(other, operator.add)
 
     def __sub__(self, other: Any) -> Any:
@@ -422,6 +424,8 @@ class _spbase(_interoperable, _reduced):
             raise NotImplementedError("subtracting a nonzero scalar from a sparse array is not supported")
         if issparse(other):
             return self._merge(other, "minus")
+        if _answers(other, "__rsub__"):
+            return NotImplemented
         return self._with_dense(other, operator.sub)
 
     def __radd__(self, other: Any) -> Any:
@@ -610,6 +614,11 @@ def issparse(x: Any) -> bool:
 def as_sparse(x: Any) -> Any:
     """`x` itself, or this package's form of a SciPy sparse array."""
     return x if isinstance(x, _spbase) else from_scipy(x)
+
+
+def _answers(other: Any, reflected: str) -> bool:
+    """Whether `other`, no array of any library, has the operator itself; then it decides, as with SciPy."""
+    return not (_dense.is_dense(other) or hasattr(other, "__dlpack__")) and hasattr(other, reflected)
 
 
 def _as_operand(other: Any) -> Any:

@@ -246,8 +246,19 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         index = _dtypes.index_dtype((now | self._restructured).values())
         parts["_indices"], parts["_indptr"] = parts["_indices"].astype(index), parts["_indptr"].astype(index)
 
-    def _getnnz(self, axis: int | None = None) -> int:
-        return int(self._indices.size)
+    def _getnnz(self, axis: int | None = None) -> Any:
+        if axis is None:
+            return int(self._indices.size)
+        if not -self.ndim <= axis < self.ndim:
+            raise ValueError("axis out of bounds")
+        if self.ndim == 1:
+            return int(self._indices.size)
+        kept = 1 - axis % 2
+        if self._swap((0, 1))[0] == kept:
+            counts = np.diff(_dense.view(self._indptr))
+        else:
+            counts = np.bincount(_dense.view(self._indices), minlength=self._shape[kept])
+        return _dense.in_namespace(_dense.to_mlx(counts))
 
     def _with_data(self, data: mx.array, padded: bool = True) -> Any:
         n = data.size
@@ -546,4 +557,8 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         new = other.__new__(other)
         new._adopt(source)
         new._shape, new._structure = self._shape[::-1], source._structure
+        if self._kind == "matrix" and new._indices.dtype == mx.int64:  # SciPy's constructor narrows what fits
+            index = self._index_dtype_of((new._indices, new._indptr), max(self._shape))
+            if index != mx.int64:
+                new._rebind(new._data, new._indices.astype(index), new._indptr.astype(index))
         return new

@@ -140,7 +140,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
             shape = tuple(int(_dense.view(c).max()) + 1 for c in coords)
         self._shape = check_shape(shape, self._allow_nd)
         if len(coords) != self.ndim:
-            raise ValueError(f"{len(coords)} index arrays were given for {self.ndim} dimensions")
+            raise ValueError(f"mismatching number of index arrays for shape; got {len(coords)}, expected {self.ndim}")
         index = self._index_dtype(coords)
         self._coords = tuple(_dense.to_index(c, index, f"coords[{i}]") for i, c in enumerate(coords))
         self._data = _dense.to_mlx(data, dtype)
@@ -221,7 +221,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
     def coords(self, values: Any) -> None:
         values, olds = tuple(values), self._raw("_coords")
         if len(values) != self.ndim:
-            raise ValueError(f"{len(values)} index arrays were given for {self.ndim} dimensions")
+            raise ValueError(f"mismatching number of index arrays for shape; got {len(values)}, expected {self.ndim}")
         index = mx.int64 if self.ndim > 2 else _dense.index_dtype_of(values)
         new = tuple(_dense.to_index(self._import(v, old), index, "coords") for v, old in zip(values, olds, strict=True))
         if any(c.ndim != 1 for c in new):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -160,13 +161,11 @@ class spmatrix:
 
     def getnnz(self: Any, axis: int | None = None) -> Any:
         """Number of stored entries, explicit zeros included, in all or along `axis`."""
-        if axis is None or self.format in ("lil", "dok"):
+        if axis is None or self.format in ("csr", "csc", "lil", "dok"):
             return self._getnnz(axis)
         if not -2 <= axis < 2:
             raise ValueError("axis out of bounds")
         kept = 1 - axis % 2
-        if self.format in ("csr", "csc") and self._swap((0, 1))[0] == kept:
-            return _dense.in_namespace(_dense.to_mlx(np.diff(_dense.view(self._indptr))))
         coords = _dense.view(self.tocoo(copy=False)._coords[kept])
         return _dense.in_namespace(_dense.to_mlx(np.bincount(coords, minlength=self._shape[kept])))
 
@@ -308,11 +307,13 @@ def matrix_power(A: Any, n: Any) -> Any:
         raise ValueError("exponent must be >= 0")
     if n == 0:
         return dia_array((np.ones((1, A.shape[0])), [0]), shape=A.shape, dtype=A.dtype)
-    result = None
+    result: Any = None
     while True:
         if n & 1:
             result = A if result is None else result @ A
         n >>= 1
         if not n:
-            return result.copy() if result is A else result
+            if result is not A:
+                return result
+            return copy(result) if _dense.is_mlx(result) else result.copy()
         A = A @ A

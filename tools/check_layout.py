@@ -41,7 +41,10 @@ LAYERS = {
         {"_assemble", "io"},
         {"linalg", "indexed"},
         {"csgraph"},
+        {"drop_in"},
+        {"_install", "__main__"},
     ],
+    f"{PACKAGE}/drop_in": [{"_classes"}, {"_profile"}, {"_modules"}],
     f"{PACKAGE}/linalg": [
         {"_docstrings", "_info", "_old_names", "_operator", "_products"},
         {"dsolve", "eigen", "interface", "isolve", "matfuncs"},

@@ -88,7 +88,7 @@ def test_matrix_power(dtype, format, power):
 
 
 def test_matrix_power_refuses():
-    for A in (sp.csr_array((2, 3)), np.eye(3)):
+    for A in (sp.csr_array((2, 3)), [[1.0, 0.0], [0.0, 1.0]]):
         with pytest.raises(TypeError):
             matrix_power(A, 2)
     for power in (-1, 1.5, "2"):
@@ -357,3 +357,19 @@ def test_action_refuses():
         with pytest.raises(TypeError):
             expm_multiply(matrix, right)
     assert expm_multiply(sp.csr_array((0, 0)), np.ones(0)).shape == (0,)
+
+
+@pytest.mark.parametrize("power", [0, 1, 2, 5])
+def test_powers_of_dense_arrays(power):
+    A = np.array([[1.0, 2.0], [3.0, 4.0]])
+    for given, kind in ((A, np.ndarray), (mx.array(A), mx.array)):
+        found = matrix_power(given, power)
+        assert found is not given
+        assert isinstance(found, kind if power else sp.dia_array)
+        close(found, np.linalg.matrix_power(A, power), "d")
+    for wrong in ([[1.0, 0.0], [0.0, 1.0]], np.ones(2), np.ones((2, 3))):
+        with pytest.raises(TypeError):
+            matrix_power(wrong, 2)
+    for wrong in (-1, 0.5):
+        with pytest.raises(ValueError):
+            matrix_power(A, wrong)

@@ -208,3 +208,64 @@ def test_files_written_from_to_scipy():
     scipy.io.mmwrite(file, A.to_scipy())
     file.seek(0)
     np.testing.assert_array_equal(scipy.io.mmread(file).toarray(), DENSE)
+
+
+# ---- what clients of SciPy rely on -----------------------------------------------------------------------------------
+
+
+class Foreign:
+    """Neither an array nor sparse, with operators of its own."""
+
+    shape, dtype, ndim = (2, 2), np.dtype(float), 2
+
+    def __array__(self, *args, **kwargs):
+        raise RuntimeError("no automatic densification")
+
+    def __radd__(self, other):
+        return "radd"
+
+    def __rsub__(self, other):
+        return "rsub"
+
+
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_a_foreign_operand_answers_sums_itself(fmt):
+    A = sp.csr_array(np.eye(2)).asformat(fmt)
+    assert A + Foreign() == "radd"
+    assert A - Foreign() == "rsub"
+    for operand in (np.ones((2, 2)), mx.ones((2, 2), dtype=mx.float64)):
+        np.testing.assert_array_equal(np.asarray(A + operand), np.eye(2) + 1)
+        np.testing.assert_array_equal(np.asarray(A - operand), np.eye(2) - 1)
+    for operand in ([[1.0, 2.0], [3.0, 4.0]], object()):
+        with pytest.raises(TypeError):
+            A + operand
+
+
+@pytest.mark.parametrize("fmt", ["csr", "csc"])
+@pytest.mark.parametrize("axis", [None, 0, 1, -1, -2])
+def test_stored_entries_are_counted_along_an_axis(fmt, axis):
+    S = scipy.sparse.random_array((4, 6), density=0.4, rng=np.random.default_rng(0)).asformat(fmt)
+    np.testing.assert_array_equal(np.asarray(sp.from_scipy(S)._getnnz(axis)), S._getnnz(axis))
+    for wrong in (2, -3):
+        with pytest.raises(ValueError, match="axis out of bounds"):
+            sp.from_scipy(S)._getnnz(wrong)
+
+
+@pytest.mark.parametrize("fmt", ["csr", "csc"])
+def test_a_transposed_matrix_narrows_indices_that_fit(fmt):
+    def wide(s, kind):
+        A = getattr(s, f"{fmt}_{kind}")(np.eye(3))
+        A.indices, A.indptr = (np.asarray(x).astype(np.int64) for x in (A.indices, A.indptr))
+        return A.T
+
+    for kind in ("matrix", "array"):
+        mine, theirs = wide(sp, kind), wide(scipy.sparse, kind)
+        assert np.asarray(mine.indices).dtype == theirs.indices.dtype
+        np.testing.assert_array_equal(mine.toarray(), theirs.toarray())
+        np.testing.assert_array_equal(np.asarray(mine @ np.arange(3.0)), np.arange(3.0))
+
+
+def test_too_many_index_arrays_are_refused_in_scipys_words():
+    for s in (sp, scipy.sparse):
+        with pytest.raises(ValueError, match="mismatching number of index arrays for shape; got 3, expected 2"):
+            s.coo_array((np.ones(2), ([0, 1], [0, 1], [0, 1])), shape=(2, 2))

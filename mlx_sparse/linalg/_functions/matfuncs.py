@@ -8,7 +8,7 @@ from warnings import warn
 import mlx.core as mx
 import scipy.sparse as _scipy_sparse
 
-from ... import _dtypes, _matrix
+from ... import _dense, _dtypes, _matrix
 from ..._base import SparseEfficiencyWarning, as_sparse, issparse
 from ..._csc import csc_array
 from .._direct.methods import factor
@@ -77,18 +77,19 @@ def matrix_power(A: Any, power: int) -> Any:
 
     Parameters
     ----------
-    A : sparse array, shape (n, n)
+    A : sparse array, ndarray or mx.array, shape (n, n)
     power : int
         At least 0; the power 0 is the identity as a dia array.
 
     Returns
     -------
-    sparse array, shape (n, n)
+    sparse array, ndarray or mx.array, shape (n, n)
+        Of the kind of `A`.
 
     Raises
     ------
     TypeError
-        `A` is not sparse or not square.
+        `A` is neither a sparse nor a dense array, or not square.
     ValueError
         `power` is negative or no integer.
 
@@ -99,7 +100,7 @@ def matrix_power(A: Any, power: int) -> Any:
     array([[3, 5],
            [5, 8]])
     """
-    if not issparse(A):
-        raise TypeError(f"A must be a sparse array; got {type(A).__name__}. Use numpy.linalg.matrix_power")
+    if not issparse(A) and not _dense.is_dense(A):
+        raise TypeError(f"A must be a sparse or dense array; got {type(A).__name__}")
     require_square(A, TypeError)
-    return _matrix.matrix_power(as_sparse(A), power)
+    return _matrix.matrix_power(as_sparse(A) if issparse(A) else A, power)
