@@ -36,7 +36,8 @@ def main(arguments: list[str]) -> int | None:
         if module:
             runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
         else:
-            sys.path[0] = os.path.dirname(os.path.abspath(rest[0]))
+            if not sys.flags.safe_path:  # then the first entry is the folder of `python -m`, and not the script's
+                sys.path[0] = os.path.dirname(os.path.abspath(rest[0]))
             runpy.run_path(rest[0], run_name="__main__")
     finally:
         if profile:

@@ -27,6 +27,7 @@ _PAIRS = {
 }
 # Classes that every array is an instance of, SciPy's long doubles too.
 _SCIPYS = ("sparray", "spmatrix")
+_MISSING = object()
 _real: dict[str, types.ModuleType] = {}
 
 
@@ -75,18 +76,13 @@ class _StandIn(types.ModuleType):
         self.__dict__.update(_names_of=real, _first=ours, _wrapped={})
 
     def __getattr__(self, name: str) -> Any:
-        theirs = getattr(self._names_of, name, _classes)  # which is nobody's attribute
-        if by_scipy(sys._getframe(1)):
-            if theirs is _classes:
-                raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        theirs = getattr(self._names_of, name, _MISSING)
+        if theirs is _MISSING:
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        if by_scipy(sys._getframe(1)) or name.startswith("_") or name in _SCIPYS:
             return theirs
         if isinstance(theirs, types.ModuleType):
             return sys.modules.get(f"{self.__name__}.{name}", theirs)
-        known = theirs is not _classes and not name.startswith("_")
-        if not known or name in _SCIPYS:
-            if theirs is _classes:
-                raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-            return theirs
         return _stand_in(self._first, theirs, f"{self.__name__}.{name}", name, self._wrapped)
 
     def __setattr__(self, name: str, value: Any) -> None:

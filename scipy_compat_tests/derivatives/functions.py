@@ -459,6 +459,7 @@ EXEMPT = {
     *("csgraph.NegativeCycleError", "csgraph.csgraph_from_masked"),
     *(f"linalg.{name}" for name in ("ArpackError", "ArpackNoConvergence", "dsolve", "eigen", "interface", "isolve")),
     *("linalg.matfuncs", "linalg.slq"),
+    *("install", "uninstall", "load_ipython_extension", "unload_ipython_extension"),
 }
 # Zero derivatives that are true: of index arrays, of what is told by the structure, of positions of extremes.
 ZERO_FUNCTIONS = {

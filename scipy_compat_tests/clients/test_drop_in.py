@@ -1,0 +1,221 @@
+"""Scripts written for SciPy, run by `python -m mlx_sparse` in processes of their own, and what `uninstall` leaves.
+
+Every script also runs on SciPy, so that it holds what SciPy does, and prints what both must print.
+"""
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+HEAD = """
+import sys, io, copy, pickle, warnings
+import numpy as np
+import scipy
+import scipy.io
+import scipy.sparse as sp
+from scipy.sparse import csgraph, linalg
+
+A = sp.diags_array([-1.0, 2.0, -1.0], offsets=[-1, 0, 1], shape=(30, 30), format="csr")
+FORMATS = ("bsr", "coo", "csc", "csr", "dia", "dok", "lil")
+KINDS = [getattr(sp, f"{f}_{k}") for f in FORMATS for k in ("array", "matrix")]
+"""
+
+SCRIPTS = {
+    "cg": """
+        x, info = linalg.cg(A, np.ones(30), rtol=1e-10)
+        print(type(x).__module__, info, np.abs(A @ x - 1).max() < 1e-8)
+        x = linalg.spsolve(A.tocsc(), np.ones(30))
+        print(np.allclose(A @ x, 1), linalg.splu(A.tocsc()).solve(np.ones(30)).shape)
+    """,
+    "eigsh": """
+        w, v = linalg.eigsh(A, k=3, which="LA")
+        print(w.round(8), np.allclose(A @ v, v * w), np.linalg.norm(linalg.svds(A, k=2)[1]).round(8))
+        w, v = linalg.eigsh(A, k=2, sigma=0.0)
+        print(w.round(8))
+    """,
+    "csgraph": """
+        n, labels = csgraph.connected_components(A)
+        print(n, labels, csgraph.dijkstra(abs(A), indices=0).round(8))
+        print(csgraph.minimum_spanning_tree(A[:4, :4]).toarray(), csgraph.laplacian(A[:3, :3]).toarray())
+        print(type(csgraph.minimum_spanning_tree(A)).__name__, csgraph.reverse_cuthill_mckee(A)[:4])
+    """,
+    "pickle": """
+        for cls in KINDS:
+            B = cls(A[:4, :4])
+            for C in (pickle.loads(pickle.dumps(B)), copy.copy(B), copy.deepcopy(B)):
+                print(type(C) is cls, abs(C - B).sum() == 0, C.shape)
+        class Mine(sp.csr_matrix):
+            pass
+        print(type(pickle.loads(pickle.dumps(Mine(np.eye(2))))).__name__, type(Mine(np.eye(2)) * 2).__name__)
+    """,
+    "classes": """
+        for cls in KINDS:
+            B = cls(A[:3, :3])
+            print(type(B) is cls, cls.__module__, cls.__name__, sp.issparse(B), sp.isspmatrix(B))
+            print([isinstance(B, c) for c in (sp.sparray, sp.spmatrix, *KINDS)], B.format, B.dtype)
+        print(repr(A), A.data.__class__, A.indices.dtype)
+    """,
+    "files": """
+        for write in (scipy.io.mmwrite, lambda f, B: scipy.io.savemat(f, {"A": B})):
+            f = io.BytesIO()
+            write(f, A)
+            f.seek(0)
+            B = scipy.io.mmread(f) if write is scipy.io.mmwrite else scipy.io.loadmat(f)["A"]
+            print(type(B).__name__, abs(B - A).sum(), isinstance(B, (sp.coo_matrix, sp.csc_matrix)))
+        f = io.BytesIO()
+        sp.save_npz(f, A)
+        f.seek(0)
+        print(type(sp.load_npz(f)).__name__)
+    """,
+    "other modules": """
+        from scipy.integrate import solve_ivp
+        from scipy.optimize import linprog
+        from scipy.spatial import KDTree
+        B = A[:5, :5].tocsc()
+        print(linprog(np.ones(5), A_ub=-sp.eye_array(5, format="csc"), b_ub=-np.ones(5)).x)
+        print(solve_ivp(lambda t, y: -(B @ y), (0, 1), np.ones(5), method="BDF", jac=-B).y[:, -1].round(6))
+        print(KDTree(np.eye(3)).sparse_distance_matrix(KDTree(np.eye(3)), 2.0).toarray().round(6))
+    """,
+    "long doubles": """
+        L = sp.csr_matrix(np.eye(3, dtype=np.longdouble))
+        print(L.dtype, isinstance(L, sp.spmatrix), sp.hstack([L, L]).dtype, sp.csr_array(L, dtype=float).dtype)
+        print(sp.csr_array((2, 2), dtype=np.longdouble).dtype, (L @ np.ones(3)).dtype)
+    """,
+    "operators": """
+        class Twice(linalg.LinearOperator):
+            def __init__(self):
+                super().__init__(np.dtype(float), (30, 30))
+            def _matvec(self, x):
+                return 2 * x
+        x, info = linalg.cg(Twice(), np.ones(30))
+        print(x[:3], info, isinstance(linalg.aslinearoperator(A), linalg.LinearOperator))
+        print(linalg.matrix_power(np.eye(2) * 2, 2), linalg.aslinearoperator(A).A.shape)
+    """,
+    "ways to import": """
+        import importlib
+        import scipy.sparse.linalg as sla
+        from scipy.sparse import *
+        from scipy import sparse
+        print(csr_array is sp.csr_array, sparse is sp, sla is linalg, scipy.sparse is sp, sparse.linalg is sla)
+        print(importlib.import_module("scipy.sparse") is sp, sys.modules["scipy.sparse.csgraph"] is csgraph)
+        print("csr_array" in dir(sp), hasattr(sp, "no_such_name"))
+        try:
+            from scipy.sparse import no_such_name
+        except ImportError as error:
+            print("cannot import name 'no_such_name'" in str(error))
+        keep, sp.find = sp.find, len
+        print(sp.find is len, scipy.sparse.find is len)
+        sp.find = keep
+    """,
+    "arithmetic": """
+        M = sp.csr_matrix(A[:4, :4])
+        print((M * M).toarray(), (M ** 2 - M @ M).nnz, type(M + M).__name__, M.sum(axis=0))
+        print((A + A.T - 2 * A).nnz, (A @ np.ones(30))[:3], A.max(), A[2].toarray(), sp.kron(M, M).shape)
+        A[0, 0] = 5
+        print(A[0, 0], sp.vstack([M, M]).format, sp.block_diag([M, M]).shape, sp.find(M)[2])
+    """,
+}
+
+
+def run(*arguments, folder, code=0):
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, cwd=folder, timeout=120)
+    assert done.returncode == code, done.stderr[-3000:]
+    return done
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_prints_what_it_prints_on_scipy(name, tmp_path):
+    (tmp_path / "script.py").write_text(HEAD + textwrap.dedent(SCRIPTS[name]))
+    assert run("-m", "mlx_sparse", "script.py", folder=tmp_path).stdout == run("script.py", folder=tmp_path).stdout
+
+
+def test_arguments_modules_and_exit_codes(tmp_path):
+    (tmp_path / "helper.py").write_text("WORD = 'found'\n")
+    text = "import sys, helper\nfrom scipy.sparse import csr_array\nprint(__name__, sys.argv[1:], helper.WORD)\n"
+    (tmp_path / "script.py").write_text(text + "print(csr_array.todense.__module__)\nsys.exit(3)\n")
+    for way in (["script.py"], ["-m", "script"]):
+        done = run("-m", "mlx_sparse", *way, "--profile", "a", folder=tmp_path, code=3)
+        assert done.stdout.splitlines() == ["__main__ ['--profile', 'a'] found", "mlx_sparse._base"]
+    for wrong in ([], ["-m"], ["--fast", "script.py"], ["missing.py"]):
+        assert "mlx_sparse: " in run("-m", "mlx_sparse", *wrong, folder=tmp_path, code=2).stderr
+    assert "usage" in run("-m", "mlx_sparse", "--help", folder=tmp_path).stdout
+
+
+def test_profile(tmp_path):
+    text = """
+        for _ in range(3):
+            y = A @ np.ones(30)  # here
+        linalg.cg(A, y)
+        scipy.io.savemat(io.BytesIO(), {"A": A})
+        L = sp.csr_array(np.eye(2, dtype=np.longdouble))
+        sp.vstack([L, L])
+        A._asfptype()
+    """
+    (tmp_path / "script.py").write_text(script := HEAD + textwrap.dedent(text))
+    table = run("-m", "mlx_sparse", "--profile", "script.py", folder=tmp_path).stderr.splitlines()
+    rows = {line.split()[0]: line.split() for line in table if not line.startswith(" ")}
+    assert rows["csr_array.__matmul__"][1] == "3" and rows["csr_array.__matmul__"][3] == "0"
+    assert rows["scipy.sparse.linalg.cg"][1] == "1"
+    assert rows["scipy.io.savemat"][3] == "1" and "no such function here" in " ".join(rows["scipy.io.savemat"])
+    assert rows["scipy.sparse.vstack"][3] == "1" and "float128" in " ".join(rows["scipy.sparse.vstack"])
+    assert rows["csr_array._asfptype"][3] == "1"
+    line = 1 + script.splitlines().index("    y = A @ np.ones(30)  # here")
+    assert any(f"script.py:{line}: 3 calls" in row for row in table)
+
+
+def test_uninstall_restores_what_was(tmp_path):
+    text = """
+        import pickle, sys
+        import numpy as np
+        import scipy.sparse, scipy.io
+        import mlx_sparse
+
+        assert not any(name.startswith("mlx_sparse.drop_in") for name in sys.modules)
+        names = [f"{f}_{k}" for f in ("bsr", "coo", "csc", "csr", "dia", "dok", "lil") for k in ("array", "matrix")]
+        classes = [getattr(mlx_sparse, n) for n in names]
+        def state():
+            modules = [sys.modules["scipy." + n] for n in ("io", "sparse", "sparse.linalg", "sparse.csgraph")]
+            modules += [scipy.io, scipy.sparse, scipy.sparse.linalg, scipy.sparse.csgraph]
+            named = [(c.__mro__, c.__module__, c.__name__) for c in classes]
+            own = [dict(vars(c), __new__=0) for c in classes]
+            return modules, named, mlx_sparse.runtime.dense_namespace, [getattr(scipy.sparse, n) for n in names], own
+        before = state()
+        held = mlx_sparse.csr_array(np.eye(3))
+        for profile in (False, True):
+            mlx_sparse.install(profile)
+            mlx_sparse.install()
+            assert isinstance(held, scipy.sparse.csr_array) and scipy.sparse.issparse(held)
+            packed = pickle.dumps(scipy.sparse.csr_array(np.eye(3)))
+            mlx_sparse.uninstall()
+            mlx_sparse.uninstall()
+            after = state()
+            for b, a in zip(before, after):
+                assert b == a, (b, a)
+            assert not isinstance(held, scipy.sparse.csr_array)
+            assert isinstance(pickle.loads(packed), mlx_sparse.csr_array)
+        for cls in classes:
+            assert (cls(np.eye(3)) @ np.ones(3)).shape == (3,)
+            for wrong in ((-1, 2), object()):
+                try:
+                    cls(wrong)
+                except (TypeError, ValueError):
+                    continue
+                raise AssertionError(cls)
+        print("ok")
+    """
+    (tmp_path / "script.py").write_text(textwrap.dedent(text))
+    assert run("script.py", folder=tmp_path).stdout == "ok\n"
+
+
+def test_scipy_lends_no_public_method(tmp_path):
+    text = """
+        import mlx_sparse, mlx_sparse.drop_in._classes as c
+        mlx_sparse.install()
+        for ours, theirs in c.pairs():
+            own = {n for k in ours.__mro__ if k.__module__.startswith("mlx_sparse") or k is ours for n in vars(k)}
+            print(sorted(n for n in dir(theirs) if not n.startswith("_") and n not in own and not hasattr(dict, n)))
+    """
+    (tmp_path / "script.py").write_text(textwrap.dedent(text))
+    assert set(run("script.py", folder=tmp_path).stdout.splitlines()) == {"[]"}
