@@ -1,4 +1,4 @@
-// Recorded recurrences: made from lists of numbers, and replayed over ndarrays.
+// Recorded recurrences: made from lists of numbers, and replayed over ndarrays, as a whole or step by step.
 #include <mutex>
 
 #include "bind/bind.h"
@@ -88,6 +88,7 @@ class Steps {
 
   void freeze(const std::vector<bool>& closed) {
     if (closed.size() != static_cast<size_t>(k_)) throw std::invalid_argument("one truth value is needed for each column");
+    const std::lock_guard alone(turn_);
     for (size_t j = 0; j < closed.size(); ++j) if (closed[j]) steps_->freeze(j);
   }
 
@@ -95,6 +96,7 @@ class Steps {
     if (slot < 0 || slot >= recording_->vectors) throw std::invalid_argument("no such vector");
     const auto rows = recording_->spaces[slot] == recording_->spaces[0] ? x_.shape(0) : r_.shape(0);
     py::array out(x_.dtype(), single_ ? std::vector<py::ssize_t>{rows} : std::vector<py::ssize_t>{rows, k_});
+    const std::lock_guard alone(turn_);
     steps_->copy(slot, out.mutable_data());
     return out;
   }
@@ -103,17 +105,17 @@ class Steps {
   template <class F>
   std::vector<std::vector<double>> taken(int count, F&& f) {
     const int first = recording_->square;
-    if (count < 0 || count > recording_->scalars - first) throw std::invalid_argument("no so many scalars");
-    if (!without_lock([&] {
-          const std::lock_guard alone(turn_);
-          return f();
-        })) {
-      throw std::invalid_argument("a recording that breaks down is not taken step by step");
-    }
+    if (count < 0 || count > recording_->scalars - first) throw std::invalid_argument("the state has fewer scalars");
     std::vector<std::vector<double>> found(k_, std::vector<double>(count));
-    for (py::ssize_t j = 0; j < k_; ++j) {
-      for (int i = 0; i < count; ++i) found[j][i] = steps_->number(first + i, j);
-    }
+    const bool goes_on = without_lock([&] {
+      const std::lock_guard alone(turn_);
+      const bool took = f();
+      for (py::ssize_t j = 0; j < k_; ++j) {
+        for (int i = 0; i < count; ++i) found[j][i] = steps_->number(first + i, j);
+      }
+      return took;
+    });
+    if (!goes_on) throw std::invalid_argument("the method has broken down, which ends its steps");
     return found;
   }
 

@@ -1,5 +1,7 @@
 """Recorded recurrences: replayed natively they do what they do step by step in Python, and are nodes of MLX's graph."""
 
+import importlib
+
 import mlx.core as mx
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import scipy.sparse
 import mlx_sparse as sp
 from mlx_sparse import linalg
 from mlx_sparse.linalg import _recorded, _solve
+from mlx_sparse.linalg._krylov import _judged
 
 from .systems import NAMESPACES, as_namespace, ours, residual, vector, vectors
 from .table import each, eps, lost, recorded, tolerance
@@ -147,6 +150,107 @@ def test_values_that_change_are_read_anew():
     for scale in (1.0, 2.0):
         x, info = linalg.cg(A.with_data(scale * A.data), b, rtol=1e-10)
         assert info == 0 and residual(scale * S, x, b) < 1e-9
+
+
+# ---- methods that stop by norms which they estimate, and so are taken step by step ---------------------------------
+
+
+@pytest.fixture
+def stepped(monkeypatch):
+    """both(solve): what `solve` gives by its program, and by the way in Python."""
+    modules = [importlib.import_module(f"mlx_sparse.linalg._krylov.{name}") for name in ("minres", "_least_squares")]
+    taken = []
+
+    class Spy(_judged.Stepped):
+        def __init__(self, *args):
+            taken.append(1)
+            super().__init__(*args)
+
+    def both(solve):
+        taken.clear()
+        for module in modules:
+            monkeypatch.setattr(module, "Stepped", Spy)
+            monkeypatch.setattr(module, "recorded", _recorded.recorded)
+        one = solve()
+        assert len(taken) == 1
+        for module in modules:
+            monkeypatch.setattr(module, "recorded", lambda *args: None)
+        other = solve()
+        assert len(taken) == 1
+        return one, other
+
+    return both
+
+
+def same_course(found, kind, near):
+    (x, info), (y, other) = found
+    assert type(x) is type(y) and x.dtype == y.dtype and info.reason == other.reason
+    assert abs(info.iterations - other.iterations) <= (kind in "fF")  # rounding moves the end
+    x, y = np.asarray(x), np.asarray(y)
+    np.testing.assert_allclose(x, y, rtol=0, atol=near * abs(y).max())
+    return info, other
+
+
+@pytest.mark.parametrize("columns", [None, 3])
+@pytest.mark.parametrize(
+    "kind, namespace", [(kind, space) for kind in "fdFD" for space in NAMESPACES if (kind, space) != ("D", "mlx")]
+)
+def test_minres_takes_the_same_steps(stepped, kind, columns, namespace):
+    S = scipy.sparse.diags_array([-1.0, 4.0, -1.0], offsets=[-1, 0, 1], shape=(N, N)).astype(kind).tocsr()
+    b, M = as_namespace(vectors(N, kind, columns), namespace), scipy.sparse.diags_array(1 / S.diagonal())
+    M = ours(M.astype(kind).tocsr())
+    guess = as_namespace(np.ones(b.shape, kind), namespace)
+    for format, preconditioner, x0, shift in (
+        ("csr", None, None, 0),
+        ("csc", M, guess, 0.5),
+        ("dia", M.todia(), None, 0.5),
+        ("coo", None, "Mb", 0),
+    ):
+        A = ours(S, format)
+        found = stepped(
+            lambda A=A, M=preconditioner, x0=x0, shift=shift: linalg.minres(
+                A, b, x0, M=M, shift=shift, rtol=1e-5, return_info=True
+            )
+        )
+        info, other = same_course(found, kind, 1e-4 if kind in "fF" else 1e-8)
+        np.testing.assert_allclose(info.residual_norms[:3], other.residual_norms[:3], rtol=1e4 * eps(kind))
+
+
+@pytest.mark.parametrize("kind", "fdFD")
+@pytest.mark.parametrize("columns", [None, 3])
+@pytest.mark.parametrize("shape", [(N, N // 2), (N // 2, N)])
+@pytest.mark.parametrize("name", ["lsqr", "lsmr"])
+def test_least_squares_take_the_same_steps(stepped, kind, columns, shape, name):
+    rng = np.random.default_rng(3)
+    S = scipy.sparse.random_array(shape, density=0.1, rng=rng) + scipy.sparse.eye_array(*shape) * 4
+    S = (S * (1 + 0.5j) if kind in "FD" else S).astype(kind).tocsr()
+    b = vectors(shape[0], kind, columns)
+    guess = np.ones((shape[1], *b.shape[1:]), kind)
+    more = {"calc_var": True} if name == "lsqr" else {}
+    for format, damp, x0 in (("csr", 0, None), ("csc", 0.5, None), ("coo", 0, guess), ("bsr", 0.5, guess)):
+        A = ours(S, format)
+        options = {"damp": damp, "x0": x0, "return_info": True, **more}
+        info, other = same_course(
+            stepped(lambda A=A, options=options: getattr(linalg, name)(A, b, **options)),
+            kind,
+            1e-4 if kind in "fF" else 1e-8,
+        )
+        if kind in "dD":
+            for key, value in info.estimates.items():
+                np.testing.assert_allclose(value, other.estimates[key], rtol=1e-5, atol=1e-9)
+
+
+def test_steps_of_long_vectors(stepped):
+    """Many blocks and threads, of which results do not depend."""
+    S = scipy.sparse.diags_array([-1.0, 4.0, -2.0], offsets=[-1, 0, 3], shape=(LONG, LONG // 2)).tocsr()
+    b = vector(LONG, "d")
+    for solve in (linalg.lsqr, linalg.lsmr):
+        same_course(stepped(lambda solve=solve: solve(ours(S), b, return_info=True)), "d", 1e-8)
+        found = []
+        for n in (1, 3):
+            with sp.runtime.context(n_threads=n):
+                found.append(solve(ours(S), b)[0])
+        np.testing.assert_array_equal(*found)
 
 
 # ---- nodes of the graph --------------------------------------------------------------------------------------------

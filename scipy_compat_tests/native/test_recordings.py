@@ -81,6 +81,12 @@ CHANGES = (
     {"start": ([], [0, 2, 1, 3], [])},
     {"start": ([], [0, 1, 2], [])},
     {"start": ([], [], [(0, 6)])},
+    {"spaces": [0, 0, 0]},
+    {"spaces": [0, 0, 0, 2]},
+    {"spaces": [0, 0, 1, 0]},  # b and its residual apart
+    {"spaces": [1, 0, 0, 0]},  # operands that differ in length
+    {"spaces": [0, 0, 0, 1]},
+    {"start": ([], [3, 1, 2, 0], []), "spaces": [1, 0, 0, 0]},
 )
 
 
@@ -112,3 +118,86 @@ def test_operands_that_do_not_fit():
         given = good | change
         with pytest.raises((ValueError, RuntimeError)):
             _native.krylov_numpy(recording, guess=False, maxiter=5, **given)
+
+
+# ---- step by step --------------------------------------------------------------------------------------------------
+
+
+def landweber(spaces=(1, 0, 0, 1)):
+    """x <- x + A^H r / 2, r <- r - A A^H r / 2 over vectors x, r, b, A^H r, and one of A A^H r; scalars (r, r), 1/2."""
+    step = [
+        (PASS, 1, 1, 3, 1, 0),
+        (PLUS, 0, 1, 1, 3, 0),
+        (PASS, 2, 0, 4, 3, 0),
+        (PLUS, 1, 2, 2, 4, 0),
+        (DOT, 0, 1, 1, 0, 0),
+    ]
+    parts = {"start": ([(PASS, 1, -1, 0, 0, 0), (DOT, 0, 1, 1, 0, 0)], [], []), "steps": [(step, [], [])]}
+    constants = [(1, 0.5), (2, -0.5)]
+    changes = {"vectors": 5, "scalars": 3, "operators": 2, "constants": constants, "guess": NOTHING}
+    return steepest_descent(**parts, **changes, spaces=[*spaces, 0])
+
+
+def rectangle():
+    """A and A^H, of norms below 1."""
+    S = scipy.sparse.random_array((60, N), density=0.1, rng=np.random.default_rng(0)).tocsr()
+    S /= scipy.sparse.linalg.norm(S)
+    parts = [
+        [mx.array(B.data, dtype=mx.float64), *(mx.array(a.astype(np.int32)) for a in (B.indices, B.indptr))]
+        for B in (S, S.T.tocsr())
+    ]
+    return S, parts
+
+
+@pytest.mark.parametrize("columns", [None, 2])
+def test_steps_between_two_spaces(columns):
+    S, operators = rectangle()
+    rows, shape = (60, N) if columns is None else ((60, columns), (N, columns))
+    r, x = np.random.default_rng(1).standard_normal(rows), np.zeros(shape)
+    steps = _native.KrylovSteps(landweber(), operators, x, r)
+    y, s = x.copy(), r.copy()
+    found = steps.start(1)
+    for _ in range(4):
+        np.testing.assert_allclose(np.ravel(found), np.atleast_1d((s * s).sum(axis=0)))
+        np.testing.assert_allclose(steps.vector(1), s)
+        found = steps.step(1)
+        g = S.T @ s
+        y, s = y + g / 2, s - S @ g / 2
+    np.testing.assert_allclose(x, y)
+    np.testing.assert_allclose(steps.vector(0), y)
+
+
+def test_steps_refuse_what_does_not_fit():
+    _, operators = rectangle()
+    r, x = np.ones(60), np.zeros(N)
+    good = {"recording": landweber(), "operators": operators, "x": x, "r": r}
+    for change in (
+        {"operators": operators[::-1]},
+        {"operators": operators[:1]},
+        {"x": r},
+        {"r": x},
+        {"x": np.zeros((N, 2))},
+        {"r": np.ones((60, 1))},
+        {"x": x.astype(np.float32)},
+        {"x": np.zeros(2 * N)[::2]},
+        {"x": x.astype(int), "r": r.astype(int)},
+        {"x": np.zeros((N, 0)), "r": np.ones((60, 0))},
+        {"recording": steepest_descent()},
+    ):
+        with pytest.raises((ValueError, RuntimeError)):
+            _native.KrylovSteps(**(good | change))
+    for spaces in ((0, 0, 0, 1), (1, 0, 0, 0)):
+        with pytest.raises(ValueError):
+            landweber(spaces)
+    steps = _native.KrylovSteps(**good)
+    for wrong in (
+        lambda: steps.start(4),
+        lambda: steps.step(-1),
+        lambda: steps.freeze([]),
+        lambda: steps.vector(5),
+        lambda: steps.vector(-1),
+    ):
+        with pytest.raises(ValueError):
+            wrong()
+    with pytest.raises(ValueError):  # whose vectors differ in length
+        _native.krylov_numpy(landweber(), operators, np.ones(N), np.ones(N), False, [0.0], 3)
