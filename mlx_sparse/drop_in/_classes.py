@@ -6,6 +6,7 @@ package lacks, all of them private, are SciPy's.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,7 +32,7 @@ def install() -> None:
         _saved[ours] = ours.__bases__, ours.__module__
         ours.__bases__ = (*ours.__bases__, theirs)
         ours.__module__ = theirs.__module__
-        ours.__new__ = _make  # type: ignore[method-assign, assignment]
+        ours.__new__ = _maker(ours, theirs)  # type: ignore[method-assign, assignment]
         ours.__reduce_ex__ = _reduce  # type: ignore[method-assign, assignment]
     _forget()
 
@@ -39,7 +40,8 @@ def install() -> None:
 def uninstall() -> None:
     for ours, (bases, module) in _saved.items():
         ours.__bases__, ours.__module__ = bases, module
-        ours.__new__ = _plain_make  # type: ignore[method-assign, assignment]
+        # One that was there cannot be taken away: Python would then refuse arguments.
+        ours.__new__ = _maker(ours)  # type: ignore[method-assign, assignment]
         del ours.__reduce_ex__
     _saved.clear()
     _forget()
@@ -55,27 +57,27 @@ def _forget() -> None:
 # ---- construction ---------------------------------------------------------------------------------------------------
 
 
-def _make(cls: Any, *args: Any, **kwargs: Any) -> Any:
-    """An instance of `cls`; SciPy's where the values are of a dtype that only SciPy has."""
-    if (args or kwargs) and cls in _saved and needs_scipy(args, kwargs):
-        theirs = next(theirs for ours, theirs in pairs() if ours is cls)
-        return theirs(*args, **kwargs)
-    return dict.__new__(cls) if issubclass(cls, dict) else object.__new__(cls)
+def _maker(ours: Any, theirs: Any = None) -> Any:
+    """A `__new__` of `ours` that gives an instance of `theirs` where the values are of a dtype that only SciPy has."""
+    blank = dict.__new__ if issubclass(ours, dict) else object.__new__
+
+    def new(cls: Any, *args: Any, **kwargs: Any) -> Any:
+        if theirs is not None and cls is ours and (any(map(_is_long, args)) or any(map(_is_long, kwargs.values()))):
+            return theirs(*args, **kwargs)
+        return blank(cls)
+
+    new.__name__, new.__signature__ = "__new__", inspect.signature(ours.__init__)  # type: ignore[attr-defined]
+    return new
 
 
-def _plain_make(cls: Any, *args: Any, **kwargs: Any) -> Any:
-    """As if there were no `__new__`: one that was there cannot be taken away without a trace."""
-    return dict.__new__(cls) if issubclass(cls, dict) else object.__new__(cls)
-
-
-def needs_scipy(args: Any, kwargs: Any) -> bool:
+def needs_scipy(*arguments: Any) -> bool:
     """Whether an argument, or a part of one, holds long doubles or asks for them."""
-    return any(map(_is_long, args)) or any(map(_is_long, kwargs.values()))
+    return any(_is_long(x) or isinstance(x, list) and needs_scipy(*x) for x in arguments)
 
 
-def _is_long(x: Any, depth: int = 2) -> bool:
-    if isinstance(x, (list, tuple)) and depth:
-        return len(x) < 1000 and any(_is_long(part, depth - 1) for part in x)
+def _is_long(x: Any) -> bool:
+    if isinstance(x, tuple):
+        return any(map(_is_long, x))
     if isinstance(x, type):
         return x in (np.longdouble, np.clongdouble)
     dtype = x if isinstance(x, np.dtype) else getattr(x, "dtype", None)

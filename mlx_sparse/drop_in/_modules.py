@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import inspect
 import pkgutil
 import sys
 import types
@@ -135,7 +136,7 @@ def _running_here(ours: Any, theirs: Any, path: str) -> Any:
             try:
                 return ours(*args, **kwargs)
             except (TypeError, ValueError, NotImplementedError) as error:
-                if not isinstance(error, NotImplementedError) and not _classes.needs_scipy(args, kwargs):
+                if not isinstance(error, NotImplementedError) and not _classes.needs_scipy(*args, *kwargs.values()):
                     raise
                 record.fell_back(f"{type(error).__name__}: {error}")
             return own(theirs(*map(scipys, args), **{k: scipys(v) for k, v in kwargs.items()}))
@@ -145,8 +146,6 @@ def _running_here(ours: Any, theirs: Any, path: str) -> Any:
 
 
 def _signature(f: Any) -> Any:
-    import inspect
-
     try:
         return inspect.signature(f)
     except (TypeError, ValueError):
@@ -175,7 +174,7 @@ def scipys(x: Any) -> Any:
 def own(x: Any) -> Any:
     """A result of SciPy's as this package's, but for long doubles."""
     if isinstance(x, (scipy.sparse.sparray, scipy.sparse.spmatrix)) and not isinstance(x, _spbase):
-        return x if _classes.needs_scipy((x,), {}) else from_scipy(x)
+        return x if _classes.needs_scipy(x) else from_scipy(x)
     return _mapped(own, x)
 
 

@@ -82,6 +82,7 @@ SCRIPTS = {
         L = sp.csr_matrix(np.eye(3, dtype=np.longdouble))
         print(L.dtype, isinstance(L, sp.spmatrix), sp.hstack([L, L]).dtype, sp.csr_array(L, dtype=float).dtype)
         print(sp.csr_array((2, 2), dtype=np.longdouble).dtype, (L @ np.ones(3)).dtype)
+        print(sp.coo_array((np.ones(2, "g"), ([0, 1], [1, 0]))).dtype, sp.block_array([[L, None], [None, L]]).dtype)
     """,
     "operators": """
         class Twice(linalg.LinearOperator):
@@ -108,6 +109,14 @@ SCRIPTS = {
         keep, sp.find = sp.find, len
         print(sp.find is len, scipy.sparse.find is len)
         sp.find = keep
+    """,
+    "threads and processes": """
+        import multiprocessing
+        from concurrent.futures import ThreadPoolExecutor
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            print(pool.map(abs, [A, A.tocsc()])[1].sum())
+        with ThreadPoolExecutor(2) as pool:
+            print([B.nnz for B in pool.map(lambda k: A @ (A * k), range(4))])
     """,
     "arithmetic": """
         M = sp.csr_matrix(A[:4, :4])
@@ -167,7 +176,7 @@ def test_profile(tmp_path):
 
 def test_uninstall_restores_what_was(tmp_path):
     text = """
-        import pickle, sys
+        import inspect, pickle, sys
         import numpy as np
         import scipy.sparse, scipy.io
         import mlx_sparse
@@ -179,6 +188,7 @@ def test_uninstall_restores_what_was(tmp_path):
             modules = [sys.modules["scipy." + n] for n in ("io", "sparse", "sparse.linalg", "sparse.csgraph")]
             modules += [scipy.io, scipy.sparse, scipy.sparse.linalg, scipy.sparse.csgraph]
             named = [(c.__mro__, c.__module__, c.__name__) for c in classes]
+            named += [inspect.signature(c) for c in classes]
             own = [dict(vars(c), __new__=0) for c in classes]
             return modules, named, mlx_sparse.runtime.dense_namespace, [getattr(scipy.sparse, n) for n in names], own
         before = state()
@@ -187,6 +197,7 @@ def test_uninstall_restores_what_was(tmp_path):
             mlx_sparse.install(profile)
             mlx_sparse.install()
             assert isinstance(held, scipy.sparse.csr_array) and scipy.sparse.issparse(held)
+            assert [inspect.signature(c) for c in classes] == before[1][len(classes):]
             packed = pickle.dumps(scipy.sparse.csr_array(np.eye(3)))
             mlx_sparse.uninstall()
             mlx_sparse.uninstall()
