@@ -23,8 +23,10 @@ Segment segment_of(const Part& part) {
 
 std::shared_ptr<Recording> recording(int vectors, int scalars, int operators, int square,
                                      const std::vector<std::pair<int, double>>& constants, const Part& guess,
-                                     const Part& start, const std::vector<Part>& steps, int halves, bool tests_last, const std::vector<int>& spaces) {
-  Recording r{vectors, scalars, operators, square, constants, segment_of(guess), segment_of(start), {}, halves, tests_last, spaces};
+                                     const Part& start, const std::vector<Part>& steps, int halves, bool tests_last,
+                                     const std::vector<int>& spaces) {
+  Recording r{vectors, scalars, operators, square, constants, segment_of(guess), segment_of(start), {}, halves, tests_last,
+              spaces};
   for (const auto& step : steps) r.steps.push_back(segment_of(step));
   return make_recording(std::move(r));
 }
@@ -78,7 +80,8 @@ class Steps {
       for (auto& a : operators_) {
         for (auto& part : a) part = host_ready(part);
       }
-      return krylov_steps({*recording_, operators_, *dtype, n, static_cast<size_t>(k_), single_, true, r_.data(), out, nullptr, 0, false});
+      const auto k = static_cast<size_t>(k_);
+      return krylov_steps({*recording_, operators_, *dtype, n, k, single_, true, r_.data(), out, nullptr, 0, false});
     });
   }
 
