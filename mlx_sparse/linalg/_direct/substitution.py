@@ -40,6 +40,8 @@ class Substitution:
         self._form = (lower != self._by_columns, unit)  # over major and minor axis
         self._parts = (data, T._indices[: data.size], T._indptr)
         self._levels: tuple[mx.array, mx.array] | None = None
+        if kept:  # for any thread
+            _native.settle([data])
         if kept and not self._by_columns and worth_levels(T.shape[0], 1):
             self._order()
 
