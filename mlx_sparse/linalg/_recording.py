@@ -320,14 +320,10 @@ def record(method: Any, kinds: tuple[tuple[str, str], ...], eps: float) -> tuple
     constants = tape.constants
     segments = [_segment(tape, part, places, more) for part, more in zip([first, *parts], extra, strict=True)]
     recording = _native.Recording(
-        vectors=len(tape.spaces),
-        scalars=tape.scalars,
-        operators=len(tape.operators),
+        counts=(len(tape.spaces), tape.scalars, len(tape.operators)),
         square=places[1],
         constants=[(slot, value) for value, slot in constants.items()],
-        guess=(_code(guess, tape.spaces), [], []),
-        start=segments[0],
-        steps=segments[1:],
+        segments=((_code(guess, tape.spaces), [], []), segments[0], segments[1:]),
         halves=2 if method.halves else 1,
         tests_last=method.tests_last,
         spaces=tape.spaces,

@@ -21,12 +21,14 @@ Segment segment_of(const Part& part) {
   return s;
 }
 
-std::shared_ptr<Recording> recording(int vectors, int scalars, int operators, int square,
-                                     const std::vector<std::pair<int, double>>& constants, const Part& guess,
-                                     const Part& start, const std::vector<Part>& steps, int halves, bool tests_last,
+// counts: of vectors, scalars and operators; segments: guess, start and steps.
+std::shared_ptr<Recording> recording(const std::array<int, 3>& counts, int square,
+                                     const std::vector<std::pair<int, double>>& constants,
+                                     const std::tuple<Part, Part, std::vector<Part>>& segments, int halves, bool tests_last,
                                      const std::vector<int>& spaces) {
-  Recording r{vectors, scalars, operators, square, constants, segment_of(guess), segment_of(start), {}, halves, tests_last,
-              spaces};
+  const auto& [guess, start, steps] = segments;
+  Recording r{counts[0], counts[1], counts[2], square, constants, segment_of(guess), segment_of(start), {}, halves,
+              tests_last, spaces};
   for (const auto& step : steps) r.steps.push_back(segment_of(step));
   return make_recording(std::move(r));
 }
@@ -135,8 +137,8 @@ class Steps {
 
 void bind_krylov(py::module_& m) {
   py::class_<Recording, std::shared_ptr<Recording>>(m, "Recording")
-      .def(py::init(&recording), "vectors"_a, "scalars"_a, "operators"_a, "square"_a, "constants"_a, "guess"_a, "start"_a,
-           "steps"_a, "halves"_a, "tests_last"_a, "spaces"_a = std::vector<int>{});
+      .def(py::init(&recording), "counts"_a, "square"_a, "constants"_a, "segments"_a, "halves"_a, "tests_last"_a,
+           "spaces"_a = std::vector<int>{});
   py::class_<Steps>(m, "KrylovSteps")
       .def(py::init<std::shared_ptr<Recording>, std::vector<KrylovOperator>, py::array, py::array>(), "recording"_a,
            "operators"_a, "x"_a, "r"_a)

@@ -37,23 +37,40 @@ struct Block {
   Block from(int64_t row, int64_t column) const { return {at + row + column * stride, stride}; }
 };
 
-// C += alpha op(A) op(B), op: 'N', 'T' or 'C'; C is m x n, the inner dimension k, and none of them exceeds a tile.
+// A block as it stands ('N'), its transpose ('T') or its adjoint ('C').
 template <class T>
-void multiply_tile(char a_form, char b_form, int64_t m, int64_t n, int64_t k, T alpha, Block<T> a, Block<T> b, Block<T> c) {
-  int rows = static_cast<int>(m), columns = static_cast<int>(n), inner = static_cast<int>(k);
-  int lda = static_cast<int>(a.stride), ldb = static_cast<int>(b.stride), ldc = static_cast<int>(c.stride);
+struct Factor {
+  char form;
+  Block<T> block;
+  Factor from(int64_t row, int64_t column) const {
+    return {form, form == 'N' ? block.from(row, column) : block.from(column, row)};
+  }
+};
+template <class T> Factor<T> plain(Block<T> b) { return {'N', b}; }
+template <class T> Factor<T> transposed(Block<T> b) { return {'T', b}; }
+template <class T> Factor<T> adjoint(Block<T> b) { return {'C', b}; }
+
+// Of a product: its rows and columns, and the dimension that is summed over.
+struct ProductSize { int64_t m, n, k; };
+
+// C += alpha A B, where no dimension exceeds a tile.
+template <class T>
+void multiply_tile(ProductSize size, T alpha, Factor<T> a, Factor<T> b, Block<T> c) {
+  int rows = static_cast<int>(size.m), columns = static_cast<int>(size.n), inner = static_cast<int>(size.k);
+  int lda = static_cast<int>(a.block.stride), ldb = static_cast<int>(b.block.stride), ldc = static_cast<int>(c.stride);
   T one(1);
-  Blas<T>::gemm(&a_form, &b_form, &rows, &columns, &inner, &alpha, a.at, &lda, b.at, &ldb, &one, c.at, &ldc);
+  Blas<T>::gemm(&a.form, &b.form, &rows, &columns, &inner, &alpha, a.block.at, &lda, b.block.at, &ldb, &one, c.at, &ldc);
 }
 
 // The same of any size.
 template <class T>
-void multiply(char a_form, char b_form, int64_t m, int64_t n, int64_t k, T alpha, Block<T> a, Block<T> b, Block<T> c) {
+void multiply(ProductSize size, T alpha, Factor<T> a, Factor<T> b, Block<T> c) {
+  const auto [m, n, k] = size;
   for (int64_t j = 0; j < n; j += kTile) {
     for (int64_t i = 0; i < m; i += kTile) {
       for (int64_t l = 0; l < k; l += kTile) {
-        multiply_tile(a_form, b_form, std::min(kTile, m - i), std::min(kTile, n - j), std::min(kTile, k - l), alpha,
-                      a_form == 'N' ? a.from(i, l) : a.from(l, i), b_form == 'N' ? b.from(l, j) : b.from(j, l), c.from(i, j));
+        const ProductSize tile{std::min(kTile, m - i), std::min(kTile, n - j), std::min(kTile, k - l)};
+        multiply_tile(tile, alpha, a.from(i, l), b.from(l, j), c.from(i, j));
       }
     }
   }
@@ -79,8 +96,9 @@ void divide(char form, int64_t m, int64_t k, Block<T> lower, Block<T> b) {
     const int64_t h = std::min(kTile, m - i);
     for (int64_t t = 0; t < tiles; ++t) {
       const int64_t j = (form == 'N' ? tiles - 1 - t : t) * kTile, w = std::min(kTile, k - j);
-      if (form == 'N') multiply('N', 'N', h, w, k - j - w, T(-1), b.from(i, j + w), lower.from(j + w, j), b.from(i, j));
-      else multiply('N', form, h, w, j, T(-1), b.from(i, 0), lower.from(j, 0), b.from(i, j));
+      const Block<T> done = form == 'N' ? b.from(i, j + w) : b.from(i, 0);
+      const Factor<T> by{form, form == 'N' ? lower.from(j + w, j) : lower.from(j, 0)};
+      multiply({h, w, form == 'N' ? k - j - w : j}, T(-1), plain(done), by, b.from(i, j));
       divide_tile(form, h, w, lower.from(j, j), b.from(i, j));
     }
   }

@@ -155,7 +155,7 @@ int64_t factor_front(T* panel, int64_t m, int64_t k, T* update, const real_t<T>*
   const real_t<T> least = 16 * std::numeric_limits<real_t<T>>::epsilon();
   for (int64_t j = 0; j < k; j += kTile) {
     const int64_t w = std::min(kTile, k - j);
-    multiply('N', 'C', w, w, j, T(-1), P.from(j, 0), P.from(j, 0), P.from(j, j));
+    multiply({w, w, j}, T(-1), plain(P.from(j, 0)), adjoint(P.from(j, 0)), P.from(j, j));
     char triangle = 'L';
     int order = static_cast<int>(w), stride = static_cast<int>(m), info = 0;
     Blas<T>::potrf(&triangle, &order, P.from(j, j).at, &stride, &info);
@@ -169,7 +169,7 @@ int64_t factor_front(T* panel, int64_t m, int64_t k, T* update, const real_t<T>*
     const int64_t tiles = (m - j - w + kTile - 1) / kTile;
     over_tiles(tiles, static_cast<double>(kTile * w * (j + w)), [&](int t) {
       const int64_t i = j + w + t * kTile, h = std::min(kTile, m - i);
-      multiply('N', 'C', h, w, j, T(-1), P.from(i, 0), P.from(j, 0), P.from(i, j));
+      multiply({h, w, j}, T(-1), plain(P.from(i, 0)), adjoint(P.from(j, 0)), P.from(i, j));
       divide_tile('C', h, w, P.from(j, j), P.from(i, j));
     });
   }
@@ -178,7 +178,8 @@ int64_t factor_front(T* panel, int64_t m, int64_t k, T* update, const real_t<T>*
     int64_t column = 0;
     for (int64_t length = side; t >= length; --length, ++column) t -= static_cast<int>(length);
     const int64_t j = column * kTile, i = j + t * kTile;
-    multiply('N', 'C', std::min(kTile, rest - i), std::min(kTile, rest - j), k, T(-1), P.from(k + i, 0), P.from(k + j, 0), U.from(i, j));
+    const ProductSize tile{std::min(kTile, rest - i), std::min(kTile, rest - j), k};
+    multiply(tile, T(-1), plain(P.from(k + i, 0)), adjoint(P.from(k + j, 0)), U.from(i, j));
   });
   return -1;
 }

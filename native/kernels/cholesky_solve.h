@@ -43,7 +43,7 @@ void solve_lower(const CholeskyFactor<T>& factor, T* x, int64_t r) {
     } else {
       const Block<T> P{panel, m}, X{own, r}; // X^T, stored by columns
       divide('T', r, k, P, X);
-      multiply('N', 'T', r, u, k, T(1), X, P.from(k, 0), Block<T>{change.data(), r});
+      multiply({r, u, k}, T(1), plain(X), transposed(P.from(k, 0)), Block<T>{change.data(), r});
     }
     for (int64_t i = 0; i < u; ++i) {
       for (int64_t c = 0; c < r; ++c) x[rows[i] * r + c] -= change[i * r + c];
@@ -92,7 +92,7 @@ void solve_upper(const CholeskyFactor<T>& factor, T* x, int64_t r) {
       continue;
     }
     const Block<T> P{panel, m}, X{own, r};
-    multiply('N', 'N', r, k, u, T(-1), Block<T>{below.data(), r}, P.from(k, 0), X);
+    multiply({r, k, u}, T(-1), plain(Block<T>{below.data(), r}), plain(P.from(k, 0)), X);
     divide('N', r, k, P, X);
   }
   for (int64_t i = 0; i < size; ++i) x[i] = conj_of(x[i]);
@@ -100,12 +100,12 @@ void solve_upper(const CholeskyFactor<T>& factor, T* x, int64_t r) {
 
 // `multiply` and `divide` by all workers.
 template <class T>
-void share_multiply(char a_form, int64_t m, int64_t n, int64_t k, T alpha, Block<T> a, Block<T> b, Block<T> c) {
+void share_multiply(ProductSize size, T alpha, Factor<T> a, Factor<T> b, Block<T> c) {
+  const auto m = size.m, n = size.n, k = size.k;
   const int64_t rows = (m + kTile - 1) / kTile, columns = (n + kTile - 1) / kTile;
   over_tiles(rows * columns, static_cast<double>(kTile * kTile * k), [&](int t) {
     const int64_t i = t % rows * kTile, j = t / rows * kTile;
-    multiply(a_form, 'N', std::min(kTile, m - i), std::min(kTile, n - j), k, alpha, a_form == 'N' ? a.from(i, 0) : a.from(0, i),
-             b.from(0, j), c.from(i, j));
+    multiply({std::min(kTile, m - i), std::min(kTile, n - j), k}, alpha, a.from(i, 0), b.from(0, j), c.from(i, j));
   });
 }
 
@@ -136,9 +136,9 @@ void selected_inverse(const CholeskyFactor<T>& factor, F found) {
     std::fill_n(inverse.get(), k * k, T(0));
     for (int64_t j = 0; j < k; ++j) inverse.get()[j * (k + 1)] = T(1);
     share_divide(k, k, P, W);
-    share_multiply('N', u, k, u, T(-1), Z.from(k, k), Y, Z.from(k, 0));
-    share_multiply('C', k, k, k, T(1), W, W, Z);
-    share_multiply('C', k, k, u, T(-1), Y, Z.from(k, 0), Z);
+    share_multiply({u, k, u}, T(-1), plain(Z.from(k, k)), plain(Y), Z.from(k, 0));
+    share_multiply({k, k, k}, T(1), adjoint(W), plain(W), Z);
+    share_multiply({k, k, u}, T(-1), adjoint(Y), plain(Z.from(k, 0)), Z);
     for (int64_t j = 0; j < k; ++j) {
       for (int64_t i = k; i < m; ++i) *Z.from(j, i).at = conj_of(*Z.from(i, j).at);
     }

@@ -40,7 +40,12 @@ def steepest_descent(**changes):
         "halves": 1,
         "tests_last": False,
     }
-    return _native.Recording(**(parts | changes))
+    parts |= changes
+    counts, segments = (
+        tuple(parts.pop(name) for name in names)
+        for names in (("vectors", "scalars", "operators"), ("guess", "start", "steps"))
+    )
+    return _native.Recording(counts=counts, segments=segments, **parts)
 
 
 def system():

@@ -11,8 +11,10 @@ import scipy.sparse as _scipy_sparse
 from numpy.linalg import LinAlgError
 from scipy.sparse.linalg import splu
 
+from ..._classes import from_scipy
 from .hermitian import Cholesky
 from .operands import ADJOINT, lu_solve
+from .substitution import Substitution
 
 Solve = Callable[..., np.ndarray]  # (b, adjoint=False) -> A^-1 b or A^-H b
 _LEAST = 500  # order from which on Cholesky is tried: what it gains on smaller ones goes into trying
@@ -111,10 +113,13 @@ def _diagonal(host: Any) -> Solve:
 
 
 def _triangular(host: Any) -> Solve:
-    """LU in the given order without pivoting fills nothing: one of the factors is diagonal."""
-    if min(_extent(host)) > 0:
+    below, above = _extent(host)
+    if min(below, above) > 0:
         raise LinAlgError("A is not triangular")
-    return _lu(host, permc_spec="NATURAL", diag_pivot_thresh=0.0, options={"Equil": False})
+    if not host.diagonal().all():
+        raise RuntimeError("A is exactly singular: its diagonal has a zero")
+    triangle = Substitution(from_scipy(host), lower=above == 0)
+    return lambda b, adjoint=False: triangle.host(b, "H" if adjoint else "N")
 
 
 def _banded(host: Any) -> Solve:
