@@ -63,6 +63,10 @@ class Operator:
         """The same operator with other `values`; itself if it has none."""
         return self
 
+    def stored(self) -> Operator:
+        """What holds the entries of an operator that is made of a matrix."""
+        return self
+
     def constant(self) -> Operator:
         """This operator, cut off from what traces its values."""
         return self.with_values([constant(v) for v in self.values]) if is_traced(*self.values) else self
@@ -289,6 +293,9 @@ class Matrix(Operator):
     @property
     def H(self) -> Operator:
         return Matrix(self.operand.H, self._matrix.H)
+
+    def stored(self) -> Operator:
+        return self._matrix
 
     def with_values(self, values: Sequence[mx.array]) -> Operator:
         return Matrix(self.operand, self._matrix.with_values(values))

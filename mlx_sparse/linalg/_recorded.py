@@ -10,14 +10,9 @@ import numpy as np
 
 from .. import _dense, _dtypes, _native, runtime
 from .._reduce import totals_along
-from ._operator import Matrix, Operator, _Sparse
+from ._operator import Operator, _Sparse
 from ._problem import System
 from ._recording import Unrecordable, record
-
-
-def _stored(B: Operator | None) -> Operator | None:
-    """The sparse array that an operator is made of."""
-    return B._matrix if isinstance(B, Matrix) else B
 
 
 def _diagonal(A: Any) -> bool:
@@ -42,7 +37,8 @@ def recorded(method: Any, system: System) -> Recorded | None:
     """The program of a method for `system`; None where a product needs Python, or work belongs on another device."""
     if not _dtypes.on_cpu() or runtime.EXECUTOR == "shader":
         return None
-    given = {"A": _stored(system.A), "M": _stored(system.M), "M2": _stored(system.M2)}
+    operators = {"A": system.A, "M": system.M, "M2": system.M2}
+    given = {word: None if B is None else B.stored() for word, B in operators.items()}
     if not all(B is None or isinstance(B, _Sparse) for B in given.values()):
         return None
     dtype = _dtypes.numpy_dtype(system.dtype)
@@ -53,11 +49,11 @@ def recorded(method: Any, system: System) -> Recorded | None:
         recording, words, places = record(method, tuple(kinds.items()), float(np.finfo(dtype).eps))
     except Unrecordable:
         return None
-    operators = []
+    parts = []
     for word in words:
         B: Any = given[word.removesuffix("H")]
-        operators.append(_parts((B.H if word.endswith("H") else B).operand, kinds[word], system.dtype))
-    return Recorded(recording, operators, places)
+        parts.append(_parts((B.H if word.endswith("H") else B).operand, kinds[word], system.dtype))
+    return Recorded(recording, parts, places)
 
 
 def _parts(A: Any, kind: str, dtype: Any) -> Any:

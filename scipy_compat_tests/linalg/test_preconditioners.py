@@ -13,6 +13,9 @@ from numpy.linalg import LinAlgError
 import mlx_sparse as sp
 from mlx_sparse import linalg
 from mlx_sparse.linalg import preconditioners as P
+from mlx_sparse.linalg._krylov.bicg import _METHOD as BICG
+from mlx_sparse.linalg._problem import make_system
+from mlx_sparse.linalg._recorded import recorded
 
 from .systems import as_namespace, check_namespace, general, hermitian, ours, residual, vector, vectors
 
@@ -435,3 +438,18 @@ def test_an_empty_system(name):
 
 def test_zero_diagonals_as_ones():
     assert (P.jacobi(A3, zero_policy="unit") @ np.array([2.0, 3.0, 2.0])).tolist() == [1.0, 3.0, 1.0]
+
+
+@pytest.mark.parametrize("name", ["identity", "diagonal", "jacobi", "block_jacobi"])
+@pytest.mark.parametrize("kind", "dD")
+def test_solvers_take_products_with_entries_natively(name, kind, device):
+    if device != "cpu":
+        pytest.skip("programs are replayed on the CPU")
+    M, S = made(name, kind, general)
+    A, b = ours(S), vector(N, kind)
+    assert recorded(BICG, make_system(A, M, None, b)) is not None
+    seen = []
+    x, native = linalg.bicg(A, b, M=M, rtol=1e-10, return_info=True)
+    y, python = linalg.bicg(A, b, M=M, rtol=1e-10, return_info=True, callback=seen.append)  # which needs Python
+    assert native.converged and native.iterations == python.iterations
+    np.testing.assert_allclose(x, y, rtol=1e-8)

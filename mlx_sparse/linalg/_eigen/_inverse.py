@@ -16,7 +16,7 @@ from .._direct.operands import host_form
 from .._direct.superlu import splu
 from .._interface import LinearOperator
 from .._krylov.gmres import gmres
-from .._operator import Matrix, Operator, Product
+from .._operator import Operator, Product
 
 # Pivots stay on the diagonal where they are not small: less fill, and solves that are as much faster.
 _SYMMETRIC: dict[str, Any] = {
@@ -41,7 +41,7 @@ def inverse(
     ValueError
         `gmres` does not converge.
     """
-    A, M = _entries(A), None if M is None else _entries(M)
+    A, M = A.stored(), None if M is None else M.stored()
     if not A.explicit or M is not None and not M.explicit:
         return _iterative(A, M, sigma, dtype, tol)
     if not _is_sparse(A) or M is not None and not _is_sparse(M):
@@ -55,11 +55,6 @@ def inverse(
         return lambda x: definite(np.ascontiguousarray(x).astype(dtype, copy=False))
     lu = splu(S, **_SYMMETRIC) if hermitian else splu(S)
     return lambda x: lu.solve(np.ascontiguousarray(x).astype(dtype, copy=False))
-
-
-def _entries(A: Operator) -> Operator:
-    """The matrix behind a LinearOperator that was made of one."""
-    return A._matrix if isinstance(A, Matrix) else A
 
 
 def _is_sparse(A: Operator) -> bool:

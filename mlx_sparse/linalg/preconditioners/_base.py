@@ -63,6 +63,10 @@ class Preconditioner(LinearOperator):
             self._bound[key] = self._bind(lazy, dtype, adjoint)
         return self._bound[key]
 
+    def _entries(self) -> Any:
+        """The sparse array that products are those of, if they are; solvers then need no Python for them."""
+        return None
+
     @property
     def _is_complex(self) -> bool:
         return self.dtype.kind == "c"
@@ -131,6 +135,13 @@ class _Front(Operator):
     @property
     def H(self) -> Operator:
         return _Front(self.operand, not self._adjoint)
+
+    def stored(self) -> Operator:
+        entries = self.operand._entries()
+        if entries is None:
+            return self
+        front = as_operator(entries)
+        return front.H if self._adjoint and not self.operand.is_hermitian else front
 
 
 # ---- what the functions of this module share -------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from numpy.linalg import LinAlgError
 from ... import _dense, _dtypes
 from ..._base import issparse
 from ..._bsr import bsr_array
+from ..._construct import diags_array, eye_array
 from .._operator import as_operator
 from .._problem import float_dtype, refuse_traced, require_square
 from ._base import Preconditioner, Product, bound, check_diagonal, constants, diagonal_of, matrix, real_number
@@ -28,10 +29,16 @@ class _Scaling(Preconditioner):
         column = s[:, None]
         return lambda x: s * x if x.ndim == 1 else column * x
 
+    def _entries(self) -> Any:
+        return diags_array(self._scale, format="dia", dtype=self._scale.dtype)
+
 
 class _Identity(Preconditioner):
     def _bind(self, lazy: bool, dtype: Any, adjoint: bool) -> Product:
         return lambda x: x
+
+    def _entries(self) -> Any:
+        return eye_array(self.shape[0], format="dia", dtype=self.dtype)
 
 
 def identity(A: Any, *, dtype: Any = None) -> Preconditioner:
@@ -161,6 +168,9 @@ class _Blocks(Preconditioner):
     def _bind(self, lazy: bool, dtype: Any, adjoint: bool) -> Product:
         front = as_operator(self._blocks)
         return bound(front.H if adjoint else front, lazy, dtype)
+
+    def _entries(self) -> Any:
+        return self._blocks
 
 
 def block_jacobi(A: Any, block_size: int | None = None) -> Preconditioner:

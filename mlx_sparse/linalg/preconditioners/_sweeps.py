@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 from numpy.linalg import LinAlgError
+from scipy.linalg import eigh_tridiagonal
 
 from ... import _dense, _dtypes
 from ..._base import as_sparse, issparse
 from ..._construct import diags_array
 from ..._extract import tril, triu
 from .._direct.substitution import Substitution
+from .._eigen.lanczos import lanczos
 from .._operator import Operator, as_operator
 from .._problem import float_dtype, refuse_traced, require_square
 from ._base import Preconditioner, Product, bound, check_diagonal, constants, diagonal_of, matrix, real_number
@@ -219,26 +221,11 @@ def _bounds(A: Operator, dtype: np.dtype, low: Any, high: Any, estimate: bool) -
 
 
 def ritz_values(A: Operator, dtype: np.dtype) -> np.ndarray:
-    """Eigenvalues of a Hermitian A on a Krylov space of some 20 dimensions, kept orthogonal; the same in every call."""
+    """Eigenvalues of a Hermitian A on a Krylov space of some 20 dimensions; the same in every call."""
     n = A.shape[0]
-    product, rng = A.host(dtype), np.random.default_rng(_SEED)
-    V = np.zeros((min(_STEPS, n), n), dtype)
-    v = rng.standard_normal(n).astype(dtype)
-    alphas: list[float] = []
-    betas: list[float] = []
-    length = np.linalg.norm(v)
-    for j in range(len(V)):
-        V[j] = v / length
-        w = np.asarray(product(V[j]))
-        alphas.append(float(np.vdot(V[j], w).real))
-        for _ in range(2):
-            w = w - V[: j + 1].T @ (V[: j + 1].conj() @ w)
-        length = np.linalg.norm(w)
-        if not np.isfinite(length):
-            return np.array([np.nan])
-        betas.append(float(length))
-        if length <= 8 * np.finfo(dtype).eps * max(map(abs, alphas)) or j + 1 == len(V):
-            break
-        v = w
-    between = betas[: len(alphas) - 1]
-    return np.linalg.eigvalsh(np.diag(alphas) + np.diag(between, 1) + np.diag(between, -1))
+    start = np.random.default_rng(_SEED).standard_normal(n).astype(dtype)
+    try:
+        alphas, betas = lanczos(A, min(_STEPS, n), v0=start, return_basis=False)
+    except ValueError:  # numbers that are none
+        return np.array([np.nan])
+    return eigh_tridiagonal(alphas, betas[:-1], eigvals_only=True)
