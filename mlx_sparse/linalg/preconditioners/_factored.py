@@ -145,13 +145,6 @@ class _Solver(Preconditioner):
         return (lambda x: _dense.to_mlx(product(_dense.view(x)), dtype)) if lazy else product
 
 
-def _of_superlu(kind: str, make: Callable[..., Any], A: Any, options: dict[str, Any]) -> Preconditioner:
-    A = csc_array(matrix(A, "a preconditioner made of it"))
-    lu = make(A, **options)._lu
-    dtype = np.asarray(lu.solve(np.zeros(A.shape[0], _dtypes.numpy_dtype(A._data.dtype)))).dtype
-    return _Solver(kind, A.shape[0], dtype, lu.solve, lambda b: lu.solve(b, "H"), False)
-
-
 def spilu(A: Any, drop_tol: float | None = None, fill_factor: float | None = None, **options: Any) -> Preconditioner:
     """Solves with the incomplete LU factors of `linalg.spilu`, which have fill above a tolerance.
 
@@ -184,8 +177,9 @@ def spilu(A: Any, drop_tol: float | None = None, fill_factor: float | None = Non
     >>> (sp.linalg.preconditioners.spilu(A) @ np.array([5.0, 5.0])).round(6)
     array([1., 1.])
     """
-    options = {**options, "drop_tol": drop_tol, "fill_factor": fill_factor}
-    return _of_superlu("spilu", superlu.spilu, A, options)
+    A = csc_array(matrix(A, "a preconditioner made of it"))
+    lu = superlu.spilu(A, drop_tol=drop_tol, fill_factor=fill_factor, **options)._lu
+    return _Solver("spilu", A.shape[0], float_dtype(host_dtype(A)), lu.solve, lambda b: lu.solve(b, "H"), False)
 
 
 def exact(A: Any, *, method: str = "auto") -> Preconditioner:
