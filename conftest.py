@@ -14,33 +14,40 @@ sys.path[:] = [p for p in sys.path if str(Path(p or ".").resolve()) != ROOT] + [
 
 
 class _Device(argparse.Action):
-    """To every test "shader-reversed" is the executor "shader": only the order in which lanes run is another."""
+    """To every test "shader-reversed" is the executor "shader", of which only the order in which lanes run is another,
+    and "gpu-dtypes" is "gpu".
+    """
 
     def __call__(self, parser, namespace, values, option_string=None):
-        namespace.device = values.removesuffix("-reversed")
-        namespace.reverse_lanes = values != namespace.device
+        namespace.device = values.removesuffix("-reversed").removesuffix("-dtypes")
+        namespace.reverse_lanes = values == "shader-reversed"
+        namespace.dtypes_only = values == "gpu-dtypes"
 
 
 def pytest_addoption(parser):
     parser.addoption(
         "--device",
         action=_Device,
-        choices=("cpu", "shader", "shader-reversed", "gpu"),
+        choices=("cpu", "shader", "shader-reversed", "gpu-dtypes", "gpu"),
         default="cpu",
         help="cpu: CPU kernels; shader: the GPU shaders' text on the host; shader-reversed: the same, but the lanes "
-        "of every group from the last to the first; gpu: MLX's GPU device",
+        "of every group from the last to the first; gpu: MLX's GPU device; gpu-dtypes: CPU kernels with the dtypes of "
+        "a GPU, where float64 becomes float32",
     )
 
 
 def pytest_configure(config):
     name = config.getoption("--device")
-    if name == "cpu":
-        return
     os.environ["MLX_ENABLE_TF32"] = "0"  # dense MLX products are references here, so they must not round to TF32
     import mlx_sparse
 
     try:
-        if name == "shader":
+        if name == "cpu":
+            mlx_sparse.use_cpu()
+        elif config.getoption("dtypes_only", False):
+            mlx_sparse.use_cpu()
+            mlx_sparse._dtypes.on_cpu = lambda: False
+        elif name == "shader":
             mlx_sparse.runtime.EXECUTOR = "shader"
             mlx_sparse._native.set_reverse_lanes(_reverses_lanes(config))
         else:
