@@ -74,7 +74,7 @@ def shortest_path(
     if issparse(csgraph) and method == "auto" and (indices is not None or csgraph.nnz < csgraph.shape[0] ** 2 / 4):
         A = constant(by_rows(csgraph))
         method = "J" if (weighted(A, _dtypes.default_float())[1] < 0).any() else "D"
-    if issparse(csgraph) and method == "D":
+    if method == "D" and (issparse(csgraph) or _is_negative(csgraph)):
         return dijkstra(csgraph, directed, indices, return_predecessors, unweighted, dtype=dtype)
     if dtype is not None and _dtypes.mlx_dtype(dtype) != _dtypes.default_float():
         raise ValueError(
