@@ -12,8 +12,9 @@ A shader file is a contract comment, then its signature, then the body of one ke
     //! with NAME: value | single | index | acc | float32 | int32 | bool | INT|INT|... | INT..INT, ...
 
 ``#include "NAME.inc"`` on a line of its own stands for that file's text. ``TYPE`` is one of the names declared by
-``with``. What is `inout` is an input that the shader writes to, by ``SP_INPLACE``. The launcher makes an input ``OUT_like`` from the output ``OUT``, for its shape alone. ``INT|INT`` may stand
-in types and sizes; ``INT..INT`` is a plain number on the host.
+``with``. What is ``inout`` is an input that the shader writes to, by ``SP_INPLACE``. The launcher makes an input
+``OUT_like`` from the output ``OUT``, for its shape alone. ``INT|INT`` may stand in types and sizes; ``INT..INT`` is a
+plain number on the host.
 """
 
 from __future__ import annotations

@@ -235,7 +235,11 @@ def _replayed(
     history = list(tested) if halves == 1 else [*tested[::2], *(tested[-1:] if len(tested) % 2 == 0 else [])]
     broke = len(tested) <= halves * maxiter
     return _solution(
-        _dense.to_mlx(x) if system.lazy and not shaders else x, codes.reshape(b.shape[1:]), maxiter, history or [size], broke
+        _dense.to_mlx(x) if system.lazy and not shaders else x,
+        codes.reshape(b.shape[1:]),
+        maxiter,
+        history or [size],
+        broke,
     )
 
 
