@@ -84,6 +84,14 @@ decltype(auto) dispatch_value(mx::Dtype dtype, F&& f) {
   return dispatch_shared(dtype, std::forward<F>(f));
 }
 
+// In single precision: what recurrences run in on every device.
+template <class F>
+decltype(auto) dispatch_single(mx::Dtype dtype, F&& f) {
+  if (dtype == mx::float32) return f(Tag<float>{});
+  if (dtype == mx::complex64) return f(Tag<complex64_t>{});
+  throw std::invalid_argument("dtype must be float32 or complex64");
+}
+
 // Unsigned types for signed ones: products and sums of integers wrap alike.
 template <class T> struct Unsigned { using type = T; };
 template <class T>

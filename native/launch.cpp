@@ -92,6 +92,20 @@ const mx::fast::CustomKernelFunction& gpu_function(const Shader& sh) {
   return f;
 }
 
+// A node that is never evaluated: its primitive is run at once, on the outputs of the caller.
+mx::array gpu_node(const Shader& sh, const std::vector<mx::array>& inputs, const std::vector<mx::array>& outputs,
+                   const TemplateArgs& args, std::array<int, 3> groups, mx::Stream s, bool zeroed) {
+  std::vector<mx::Shape> shapes;
+  std::vector<mx::Dtype> dtypes;
+  for (auto& out : outputs) {
+    shapes.push_back(out.shape());
+    dtypes.push_back(out.dtype());
+  }
+  const auto start = zeroed ? std::optional<float>(0.0f) : std::nullopt;
+  return gpu_function(sh)(inputs, shapes, dtypes, {groups[0] * sh.group, groups[1], groups[2]}, {sh.group, 1, 1}, args,
+                          start, false, s)[0];
+}
+
 void launch_gpu(const Shader& sh, const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs,
                 const TemplateArgs& args, std::array<int, 3> groups, mx::Stream s, bool zeroed) {
   std::vector<mx::array> all;
@@ -100,17 +114,12 @@ void launch_gpu(const Shader& sh, const std::vector<mx::array>& inputs, std::vec
     const bool like = std::string(name).ends_with("_like");
     all.push_back(like ? shape_only(output_named(sh, name, outputs), inputs.at(0)) : inputs[given++]);
   }
-  std::vector<mx::Shape> shapes;
-  std::vector<mx::Dtype> dtypes;
-  for (auto& out : outputs) {
-    shapes.push_back(out.shape());
-    dtypes.push_back(out.dtype());
-  }
-  // The node is never evaluated: its primitive is run at once, on the outputs of the caller.
-  const auto start = zeroed ? std::optional<float>(0.0f) : std::nullopt;
-  auto node = gpu_function(sh)(all, shapes, dtypes, {groups[0] * sh.group, groups[1], groups[2]}, {sh.group, 1, 1},
-                               args, start, false, s);
-  node[0].primitive().eval_gpu(node[0].inputs(), outputs);
+  auto node = gpu_node(sh, all, outputs, args, groups, s, zeroed);
+  node.primitive().eval_gpu(node.inputs(), outputs);
+}
+
+std::array<int, 3> groups_of(const Shader& sh, std::array<int, 3> grid) {
+  return {std::max(1, grid[0] / sh.group + (grid[0] % sh.group != 0)), std::max(1, grid[1]), std::max(1, grid[2])};
 }
 
 HostArray host_array(const mx::array& a) {
@@ -150,11 +159,22 @@ const Shader& shader(const std::string& name) {
 void launch(const Shader& sh, const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs,
             const TemplateArgs& args, std::array<int, 3> grid, mx::Stream s, bool zeroed) {
   check_counts(sh, inputs.size(), outputs);
-  const std::array<int, 3> groups{std::max(1, grid[0] / sh.group + (grid[0] % sh.group != 0)), std::max(1, grid[1]),
-                                  std::max(1, grid[2])};
+  const auto groups = groups_of(sh, grid);
   auto all_args = complete(sh, args, inputs, outputs);
   if (s.device == mx::Device::gpu) launch_gpu(sh, inputs, outputs, all_args, groups, s, zeroed);
   else launch_host(sh, inputs, outputs, std::move(all_args), groups, s, zeroed);
+}
+
+Prepared::Prepared(const Shader& sh, const std::vector<mx::array>& inputs, const std::vector<mx::array>& outputs,
+                   const TemplateArgs& args, std::array<int, 3> grid, mx::Stream s)
+    : shader_(sh), args_(complete(sh, args, inputs, outputs)), groups_(groups_of(sh, grid)), stream_(s) {
+  check_counts(sh, inputs.size(), outputs);
+  if (s.device == mx::Device::gpu) primitive_ = gpu_node(sh, inputs, outputs, args_, groups_, s, false).primitive_ptr();
+}
+
+void Prepared::run(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) const {
+  if (primitive_) primitive_->eval_gpu(inputs, outputs);
+  else launch_host(shader_, inputs, outputs, args_, groups_, stream_, false);
 }
 
 void launch_each(const char* name, const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -33,6 +34,22 @@ const Shader& shader(const std::string& name);
 // launch several shaders and pass outputs on as inputs, as long as each of them is an output of the primitive.
 void launch(const Shader& shader, const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs,
             const TemplateArgs& args, std::array<int, 3> grid, mx::Stream s, bool zeroed = false);
+
+// The same for many launches in a row, on other arrays of the same dtypes and numbers of axes: what MLX needs to know of
+// the shader is made once. No parameter `zeroed`, and no input NAME_like.
+class Prepared {
+ public:
+  Prepared(const Shader& shader, const std::vector<mx::array>& inputs, const std::vector<mx::array>& outputs,
+           const TemplateArgs& args, std::array<int, 3> grid, mx::Stream s);
+  void run(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) const;
+
+ private:
+  const Shader& shader_;
+  TemplateArgs args_;
+  std::array<int, 3> groups_;
+  mx::Stream stream_;
+  std::shared_ptr<mx::Primitive> primitive_; // on a GPU
+};
 
 // The shader of that name with one thread for each element of the one output; its first axis of two is a batch.
 void launch_each(const char* shader, const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs,

@@ -10,6 +10,12 @@
 #define SP_UNROLL _Pragma("unroll")
 // Adds to an element of an output, float32 only.
 #define SP_ATOMIC_ADD(element, value) atomicAdd(&(element), value)
+// An input that is written to; a counter of groups that have come so far; and what they wrote before is seen behind it.
+#define SP_INPLACE(T, element) const_cast<T&>(element)
+#define SP_TICKET(element) atomicAdd(const_cast<int*>(&(element)), 1)
+#define SP_FENCE __threadfence()
+#define SP_REAL(z) (z).real()
+#define SP_IMAG(z) (z).imag()
 #define SP_FUNCTION __device__ __forceinline__
 #define SP_INFINITY __int_as_float(0x7f800000)
 #define SP_COMPLEX sp_complex

@@ -7,7 +7,12 @@
        lid##_step < GROUP ? (lid = host_group.at(lid##_step, GROUP), true) : host_group.leave(); ++lid##_step)
 #define SP_UNROLL
 #define SP_ATOMIC_ADD(element, value) std::atomic_ref<float>(element).fetch_add(value, std::memory_order_relaxed)
+#define SP_INPLACE(T, element) (element)
+#define SP_TICKET(element) std::atomic_ref<int32_t>(element).fetch_add(1)
+#define SP_FENCE std::atomic_thread_fence(std::memory_order_seq_cst)
 #define SP_FUNCTION inline
+#define SP_REAL(z) (z).real()
+#define SP_IMAG(z) (z).imag()
 #define SP_INFINITY HUGE_VALF
 #define SP_COMPLEX complex64_t
 

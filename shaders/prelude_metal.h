@@ -5,7 +5,14 @@
 #define SP_UNROLL _Pragma("clang loop unroll(full)")
 #define SP_ATOMIC_ADD(element, value) \
   atomic_fetch_add_explicit((device atomic_float*)(&(element)), value, memory_order_relaxed)
+// What takes part in a kernel's order by hand: an input that is written to, a counter of groups that have come so far, and
+// memory that others see. Metal has no order between groups: shaders do without there.
+#define SP_INPLACE(T, element) (*(device T*)&(element))
+#define SP_TICKET(element) atomic_fetch_add_explicit((device atomic_int*)(&(element)), 1, memory_order_relaxed)
+#define SP_FENCE threadgroup_barrier(mem_flags::mem_device)
 #define SP_FUNCTION inline
+#define SP_REAL(z) (z).real
+#define SP_IMAG(z) (z).imag
 #define SP_INFINITY INFINITY
 #define SP_COMPLEX complex64_t
 

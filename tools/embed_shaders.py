@@ -7,12 +7,14 @@ Every `.metal` file of the folder is a shader: a new one needs no other entry.
 A shader file is a contract comment, then its signature, then the body of one kernel::
 
     //! in NAME: TYPE, ...
+    //! inout NAME: TYPE, ...
     //! out NAME: TYPE, ...
-    //! with NAME: value | index | acc | float32 | int32 | bool | INT|INT|... | INT..INT, ...
+    //! with NAME: value | single | index | acc | float32 | int32 | bool | INT|INT|... | INT..INT, ...
 
 ``#include "NAME.inc"`` on a line of its own stands for that file's text. ``TYPE`` is one of the names declared by
-``with``. The launcher makes an input ``OUT_like`` from the output ``OUT``, for its shape alone. ``INT|INT`` may stand
-in types and sizes; ``INT..INT`` is a plain number on the host.
+``with``. What is ``inout`` is an input that the shader writes to, by ``SP_INPLACE``. The launcher makes an input
+``OUT_like`` from the output ``OUT``, for its shape alone. ``INT|INT`` may stand in types and sizes; ``INT..INT`` is a
+plain number on the host.
 """
 
 from __future__ import annotations
@@ -22,11 +24,11 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-SIGNATURE = re.compile(r"^//! (in|out|with) (.+)$", re.M)
+SIGNATURE = re.compile(r"^//! (in|inout|out|with) (.+)$", re.M)
 INCLUDE = re.compile(r'^[ \t]*#include "(\w+\.inc)"\n', re.M)
 GROUP = re.compile(r"^constexpr int GROUP = (\d+);$", re.M)
 FIXED = {"float32": "float", "int32": "int32_t"}
-TYPES = ("value", "index", "acc", *FIXED)
+TYPES = ("value", "single", "index", "acc", *FIXED)
 KINDS = (*TYPES, "bool")
 
 
@@ -36,6 +38,7 @@ class Shader:
     body: str
     group: int
     inputs: dict[str, str] = field(default_factory=dict)
+    written: dict[str, str] = field(default_factory=dict)  # those of them that are inout
     outputs: dict[str, str] = field(default_factory=dict)
     params: dict[str, str] = field(default_factory=dict)
 
@@ -52,11 +55,12 @@ def parse(path: Path) -> Shader:
         raise ValueError(f"{path.name}: no line 'constexpr int GROUP = N;'")
     body = "".join(line + "\n" for line in text.splitlines() if not line.lstrip().startswith("//"))
     shader = Shader(path.stem, body, int(group[1]))
-    parts = {"in": shader.inputs, "out": shader.outputs, "with": shader.params}
+    parts = {"in": shader.inputs, "inout": shader.written, "out": shader.outputs, "with": shader.params}
     for kind, items in SIGNATURE.findall(text):
         for item in items.split(","):
             name, _, what = item.partition(":")
             parts[kind][name.strip()] = what.strip()
+    shader.inputs |= shader.written
     check(shader)
     return shader
 
@@ -116,17 +120,20 @@ def plain_type(what: str) -> str:
     return "bool" if what == "bool" else "int"
 
 
-def argument(name: str, is_input: bool, what: str) -> str:
-    if not is_input:
-        return f"Out<{what}> {name}"
-    return f"In<{what}> {name}, const int* {name}_shape, int {name}_ndim"
+def host_buffer(s: Shader, name: str, what: str) -> str:
+    return f"{'Out' if name in s.written or name in s.outputs else 'In'}<{what}>"
+
+
+def argument(s: Shader, name: str, what: str) -> str:
+    buffer = f"{host_buffer(s, name, what)} {name}"
+    return f"{buffer}, const int* {name}_shape, int {name}_ndim" if name in s.inputs else buffer
 
 
 def kernel(s: Shader) -> str:
     params = ", ".join(f"{'class' if s.params[name] in TYPES else 'int'} {name}" for name in template_names(s))
     args = [f"const {plain_type(what)} {name}" for name, what in s.params.items() if is_plain(what)]
-    args += [f"[[maybe_unused]] {a}" for n, w in s.inputs.items() for a in argument(n, True, w).split(", ")]
-    args += [argument(n, False, w) for n, w in s.outputs.items()]
+    args += [f"[[maybe_unused]] {a}" for n, w in s.inputs.items() for a in argument(s, n, w).split(", ")]
+    args += [argument(s, n, w) for n, w in s.outputs.items()]
     return (
         f"template <{params}>\nvoid {s.name}(HostGroup& host_group,\n    "
         + ",\n    ".join(args)
@@ -151,7 +158,7 @@ def dispatch(s: Shader) -> str:
             out.append(f'  const {plain_type(what)} {name} = launch.constant("{name}");')
             args.append(name)
             continue
-        if what in ("value", "index"):
+        if what in ("value", "single", "index"):
             types = "shared" if what == "value" else what
             out.append(f'  dispatch_{types}(launch.type("{name}"), [&](auto tag_{name}) {{')
             out.append(f"  using {name} = typename decltype(tag_{name})::type;")
@@ -161,7 +168,7 @@ def dispatch(s: Shader) -> str:
             out.append(f"  constexpr int {name} = decltype(tag_{name})::value;")
         depth += 1
     for i, (name, what) in enumerate(s.inputs.items()):
-        out.append(f'  const In<{what}> in{i}(launch, launch.inputs[{i}], "{name}");')
+        out.append(f'  const {host_buffer(s, name, what)} in{i}(launch, launch.inputs[{i}], "{name}");')
         args.append(f"in{i}, launch.inputs[{i}].shape.data(), int(launch.inputs[{i}].shape.size())")
     for i, (name, what) in enumerate(s.outputs.items()):
         out.append(f'  const Out<{what}> out{i}(launch, launch.outputs[{i}], "{name}");')

@@ -33,9 +33,17 @@ class Recorded(NamedTuple):
     places: list[int]  # slots of its state
 
 
-def recorded(method: Any, system: System) -> Recorded | None:
-    """The program of a method for `system`; None where a product needs Python, or work belongs on another device."""
-    if not _dtypes.on_cpu() or runtime.EXECUTOR == "shader":
+def on_device() -> bool:
+    """Whether programs are replayed by shaders: on a GPU, or where the host plays one."""
+    return not _dtypes.on_cpu() or runtime.EXECUTOR == "shader"
+
+
+def recorded(method: Any, system: System, whole: bool = False) -> Recorded | None:
+    """The program of a method for `system`; None where a product needs Python, or work belongs on another device.
+
+    whole: it is replayed as a whole, which devices do in single precision.
+    """
+    if on_device() and not (whole and system.lazy and system.dtype in (mx.float32, mx.complex64)):
         return None
     operators = {"A": system.A, "M": system.M, "M2": system.M2}
     given = {word: None if B is None else B.stored() for word, B in operators.items()}
@@ -75,6 +83,16 @@ def replay(
         program.recording, program.operators, b, made, x is not None, tolerances, maxiter
     )
     return made, np.array(codes), norms
+
+
+def replay_on_device(
+    program: Recorded, b: mx.array, x: mx.array | None, tolerance: Any, maxiter: int
+) -> tuple[mx.array, np.ndarray, np.ndarray]:
+    """As `replay`, over `mx.array` on the default device."""
+    tolerances = mx.array(np.broadcast_to(np.asarray(tolerance, np.float32), b.shape[1:]))
+    stream = mx.default_stream(mx.default_device())
+    x, codes, norms = _native.krylov_device(program.recording, program.operators, b, x, tolerances, maxiter, stream)
+    return x, np.array(codes), norms
 
 
 def replay_lazily(program: Recorded, b: mx.array, x: Any, rtol: Any, atol: float, maxiter: int) -> tuple[Any, Any]:

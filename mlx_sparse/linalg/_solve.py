@@ -16,7 +16,7 @@ from .._reduce import totals_along
 from ._info import Course, SolverInfo, progress_bar
 from ._operator import Operator, constant, is_traced
 from ._problem import System, make_system, workers
-from ._recorded import Recorded, norm_lazily, recorded, replay, replay_lazily
+from ._recorded import Recorded, norm_lazily, on_device, recorded, replay, replay_lazily, replay_on_device
 from ._refine import is_refined, refine_solution
 from ._spaces import space
 from ._vectors import Breakdown
@@ -163,7 +163,7 @@ def solve(
     try:
         fixed = system.constant() if system.lazy else system
     except ValueError:  # there are no values: inside mx.compile or mx.vmap
-        if callback or progress or isinstance(method, OwnLoop) or (program := recorded(method, system)) is None:
+        if callback or progress or isinstance(method, OwnLoop) or (program := recorded(method, system, True)) is None:
             raise
         return _pending(program, method, system, limits)
     others = [value for B in (system.M, system.M2) if B is not None for value in B.values]
@@ -183,7 +183,7 @@ def _iterate(
     if isinstance(method, OwnLoop):
         return method.iterate(system, limits, callback, progress)
     tolerance: Any = max(limits.atol, float(limits.rtol) * size) if b.ndim == 1 else limits.of_columns(size)
-    if callback is None and not progress and (program := recorded(method, system)) is not None:
+    if callback is None and not progress and (program := recorded(method, system, True)) is not None:
         return _replayed(program, method, system, size, tolerance, limits.maxiter)
     V = space(b, system.products(method.adjoint))
     settle, norm_of, done = V.settle, V.norm, V.done
@@ -225,14 +225,21 @@ def _replayed(
     """As `_iterate`, by the native interpreter."""
     b, halves = system.b, 2 if method.halves else 1
     x = None if system.x is None else system.first(size)[0]
-    if system.lazy:
-        b, x = _dense.view(b), None if x is None else np.array(_dense.view(x))
-    with workers():
-        x, codes, tested = replay(program, b, x, tolerance, maxiter)
+    if shaders := on_device():
+        x, codes, tested = replay_on_device(program, b, x, tolerance, maxiter)
+    else:
+        if system.lazy:
+            b, x = _dense.view(b), None if x is None else np.array(_dense.view(x))
+        with workers():
+            x, codes, tested = replay(program, b, x, tolerance, maxiter)
     history = list(tested) if halves == 1 else [*tested[::2], *(tested[-1:] if len(tested) % 2 == 0 else [])]
     broke = len(tested) <= halves * maxiter
     return _solution(
-        _dense.to_mlx(x) if system.lazy else x, codes.reshape(b.shape[1:]), maxiter, history or [size], broke
+        _dense.to_mlx(x) if system.lazy and not shaders else x,
+        codes.reshape(b.shape[1:]),
+        maxiter,
+        history or [size],
+        broke,
     )
 
 
@@ -253,7 +260,7 @@ def _pending(program: Recorded, method: Recurrence, system: System, limits: Limi
 
     def solved(g: mx.array, adjoint: bool) -> mx.array:
         same = replace(system, x=None) if method.hermitian or not adjoint else system.H
-        again = recorded(method, same)
+        again = recorded(method, same, True)
         assert again is not None
         return replay_lazily(again, g, None, relative, 0.0, maxiter)[0]
 

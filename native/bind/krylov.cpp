@@ -59,6 +59,22 @@ std::pair<std::vector<int>, py::array_t<double>> krylov_numpy(
   return {found.codes, norms};
 }
 
+// The same on a device: (x, codes, norms of each test).
+std::tuple<mx::array, std::vector<int>, py::array_t<float>> krylov_device(
+    const std::shared_ptr<Recording>& recording, const std::vector<KrylovOperator>& operators, const mx::array& b,
+    const std::optional<mx::array>& x, const mx::array& tolerance, int64_t maxiter, mx::Stream s) {
+  const bool single = b.ndim() == 1;
+  const auto k = static_cast<size_t>(single ? 1 : b.shape(1));
+  auto held = operators; // Python can change what a handle of its refers to
+  auto right = b, bounds = tolerance;
+  auto guess = x;
+  auto found = without_lock([&] { return krylov_on_device(recording, held, right, guess, bounds, maxiter, s); });
+  const auto tests = static_cast<py::ssize_t>(k ? found.norms.size() / k : 0);
+  py::array_t<float> norms(single ? std::vector<py::ssize_t>{tests} : std::vector<py::ssize_t>{tests, static_cast<py::ssize_t>(k)});
+  std::copy(found.norms.begin(), found.norms.end(), norms.mutable_data());
+  return {std::move(found.x), std::move(found.codes), std::move(norms)};
+}
+
 // A recording that is taken step by step, from the iterate x, which is written to, and its residual r.
 class Steps {
  public:
@@ -147,6 +163,7 @@ void bind_krylov(py::module_& m) {
       .def("freeze", &Steps::freeze, "closed"_a)
       .def("vector", &Steps::vector, "slot"_a);
   m.def("krylov_numpy", &krylov_numpy, "recording"_a, "operators"_a, "b"_a, "x"_a, "guess"_a, "tolerance"_a, "maxiter"_a);
+  m.def("krylov_device", &krylov_device, "recording"_a, "operators"_a, "b"_a, "x"_a, "tolerance"_a, "maxiter"_a, "stream"_a);
   m.def("krylov", lazy(&krylov), "recording"_a, "operators"_a, "b"_a, "x"_a, "tolerance"_a, "maxiter"_a, "stream"_a,
         "[x, codes, steps, norms] as a node.");
 }

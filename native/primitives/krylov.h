@@ -92,30 +92,45 @@ std::unique_ptr<KrylovSteps> krylov_steps(const KrylovTask& task);
 
 // A solution as a node. Inputs: b, the tolerances by column, the guess if there is one, the arrays of each operator.
 // Results: x; by column int32 codes (as in KrylovResult), int32 numbers of steps, and the last norm of the residual.
+struct KrylovKind {
+  std::shared_ptr<Recording> recording;
+  std::vector<int> sizes; // how many arrays each operator is made of
+  bool guess, single;
+  int64_t maxiter;
+  bool as_shaders; // on a GPU, or where the host plays one: float32 and complex64 only (krylov_gpu.cpp)
+  std::shared_ptr<std::vector<float>> history{}; // there: receives the norms of all tests
+};
 class Krylov : public Node {
  public:
-  Krylov(mx::Stream s, std::shared_ptr<Recording> recording, std::vector<int> sizes, bool guess, bool single, int64_t maxiter)
-      : Node(s, true), recording_(std::move(recording)), sizes_(std::move(sizes)), guess_(guess), single_(single),
-        maxiter_(maxiter) {}
+  Krylov(mx::Stream s, KrylovKind kind) : Node(s, true), kind_(std::move(kind)) {}
   const char* name() const override { return "Krylov"; }
 
  private:
   std::vector<int64_t> key() const override;
   std::vector<Output> results(const Arrays& inputs) const override;
+  std::vector<KrylovOperator> operators(const Arrays& inputs) const;
   void kernel(const Arrays& inputs, Arrays& outputs) const override;
-  bool has_shader() const override { return false; }
+  void shader(const Arrays& inputs, Arrays& outputs) override;
+  bool has_shader() const override { return kind_.as_shaders; }
   bool has_derivative(int) const override { return true; } // refused by name
   Arrays apply(const Arrays& inputs) override;
   std::optional<std::pair<Arrays, Axes>> batched_results(const Arrays& inputs, const Axes& axes) override;
 
-  std::shared_ptr<Recording> recording_;
-  std::vector<int> sizes_; // how many arrays each operator is made of
-  bool guess_, single_;
-  int64_t maxiter_;
+  KrylovKind kind_;
 };
 
 // operators: lists of arrays. b (n,) or (n, k), tolerance () or (k,).
 Arrays krylov(const std::shared_ptr<Recording>& recording, const std::vector<KrylovOperator>& operators, const mx::array& b,
               const std::optional<mx::array>& x, const mx::array& tolerance, int64_t maxiter, mx::Stream s);
+
+// The same at once, on the device of the stream: x, and by column codes, and the norms of all tests, one after the other.
+struct KrylovFound {
+  mx::array x;
+  std::vector<int> codes;
+  std::vector<float> norms;
+};
+KrylovFound krylov_on_device(const std::shared_ptr<Recording>& recording, const std::vector<KrylovOperator>& operators,
+                             const mx::array& b, const std::optional<mx::array>& x, const mx::array& tolerance,
+                             int64_t maxiter, mx::Stream s);
 
 } // namespace sp

@@ -1,0 +1,223 @@
+"""Recorded recurrences as shaders: they do what the CPU's interpreter does. What the host plays is what GPUs run."""
+
+import mlx.core as mx
+import numpy as np
+import pytest
+import scipy.sparse
+
+import mlx_sparse as sp
+from mlx_sparse import linalg
+from mlx_sparse.linalg import _recorded, _solve
+
+from .systems import ours, residual, vector, vectors
+from .table import each, lost, recorded, tolerance
+
+N = 90
+LONG = 5_000  # rows of more blocks than one
+
+single = pytest.mark.parametrize("kind", ["f", "F"])
+
+
+@pytest.fixture(autouse=True)
+def on_shaders(device):
+    if device == "cpu":
+        with sp.runtime.context(executor="shader"):
+            yield
+    else:
+        yield
+
+
+@pytest.fixture
+def launched(monkeypatch):
+    """The programs that were replayed by shaders."""
+    programs = []
+
+    def spy(program, *args):
+        programs.append(program)
+        return _recorded.replay_on_device(program, *args)
+
+    monkeypatch.setattr(_solve, "replay_on_device", spy)
+    return programs
+
+
+def natively(solve):
+    """What the interpreter of the CPU finds."""
+    with mx.stream(mx.cpu), sp.runtime.context(executor="native"):
+        default = mx.default_device()
+        mx.set_default_device(mx.cpu)
+        try:
+            return solve()
+        finally:
+            mx.set_default_device(default)
+
+
+def same(one, other, near=1e-4):
+    (x, info), (y, told) = one, other
+    assert info.codes.tolist() == told.codes.tolist() and info.reason == told.reason
+    assert abs(info.iterations - told.iterations) <= max(1, told.iterations // 10)  # rounding moves the end
+    first = min(4, info.iterations)
+    scale = told.residual_norms[0].max()
+    np.testing.assert_allclose(info.residual_norms[:first], told.residual_norms[:first], rtol=1e-3, atol=1e-3 * scale)
+    x, y = np.array(x), np.array(y)
+    np.testing.assert_allclose(x, y, rtol=0, atol=near * max(1e-30, abs(y).max()))
+
+
+@single
+@pytest.mark.parametrize("columns", [None, 3])
+@each(recorded)
+def test_as_the_interpreter(solver, problem, kind, columns, launched):
+    S, B = problem.matrix(N, kind), vectors(N, kind, columns)
+    b, guess, tol = mx.array(B), mx.ones(B.shape), tolerance(solver, problem, N, kind)
+    M = ours(scipy.sparse.diags_array(1 / S.diagonal()).astype(kind).tocsr())
+    for format, preconditioner, x0 in (("csr", None, None), ("csc", M, None), ("dia", M.todia(), guess)):
+        launched.clear()
+
+        A = ours(S, format)
+
+        def solve(A=A, M=preconditioner, x0=x0):
+            return solver.iterate(A, b, x0, M=M, rtol=tol, return_info=True)
+
+        x, info = solve()
+        assert len(launched) == 1 and int(info) == 0
+        assert isinstance(x, mx.array) and residual(S, np.array(x), B) < 10 * tol * lost(solver, kind)
+        same((x, info), natively(solve), 1e-2 * lost(solver, kind))
+
+
+@single
+@pytest.mark.parametrize("columns", [None, 5])
+@each(recorded)
+def test_large(solver, problem, kind, columns):
+    """Many blocks; twice the same bits."""
+    S = problem.build(LONG, kind)
+    b = mx.array(vectors(LONG, kind, columns))
+
+    def solve():
+        return solver.iterate(ours(S), b, rtol=1e-3, maxiter=40, return_info=True)
+
+    found, again = solve(), solve()
+    assert found[1].codes.tolist() == natively(solve)[1].codes.tolist()
+    np.testing.assert_array_equal(np.array(found[0]), np.array(again[0]))
+    np.testing.assert_array_equal(found[1].residual_norms, again[1].residual_norms)
+
+
+@pytest.mark.parametrize("columns", [1, 2, 7, 255, 256, 300])
+@pytest.mark.parametrize("n", [1, 2, 9, 600])
+def test_sizes(n, columns):
+    S = (scipy.sparse.random_array((n, n), density=min(1, 4 / n), rng=1) + 20 * scipy.sparse.eye_array(n)).tocsr()
+    S = (S + S.T).astype("f")
+    B = vectors(n, "f", columns)
+    x, info = linalg.cg(ours(S), mx.array(B), rtol=1e-5)
+    assert info == 0 and residual(S, np.array(x).reshape(B.shape), B) < 1e-4
+
+
+@pytest.mark.parametrize("columns", [None, 2])
+@pytest.mark.parametrize("wide", [False, True])
+def test_long_rows(columns, wide):
+    """Rows of a few and of thousands of entries; 64-bit indices."""
+    S = scipy.sparse.diags_array([-1.0, 4.0, -1.0], offsets=[-1, 0, 1], shape=(LONG, LONG)).tolil()
+    S[7, ::2] = 1e-3
+    S[::2, 7] = 1e-3
+    S[100:104] = 1e-5
+    S.setdiag(40)
+    S = S.tocsr().astype("f")
+    A = ours(S)
+    if wide:
+        A = sp.csr_array((A.data, A.indices.astype(mx.int64), A.indptr.astype(mx.int64)), shape=A.shape)
+    B = vectors(LONG, "f", columns)
+    x, info = linalg.bicgstab(A, mx.array(B), rtol=1e-5)
+    assert info == 0 and residual(S, np.array(x), B) < 1e-4
+
+
+@pytest.mark.parametrize("mean", [30, 100, 400])
+def test_rows_of_many_entries(mean):
+    n = 500
+    S = scipy.sparse.random_array((n, n), density=mean / n, rng=2, dtype="f")
+    S = (S + S.T + 2 * mean * scipy.sparse.eye_array(n, dtype="f")).tocsr()
+    b = vector(n, "f")
+    x, info = linalg.cg(ours(S), mx.array(b), rtol=1e-5)
+    assert info == 0 and residual(S, np.array(x), b) < 1e-4
+
+
+def test_columns_end_by_themselves():
+    """At different times; a column of zeros is exact at once, whatever its guess."""
+    S = scipy.sparse.diags_array([-1.0, 2.001, -1.0], offsets=[-1, 0, 1], shape=(N, N)).tocsr().astype("f")
+    values, V = np.linalg.eigh(S.toarray().astype("d"))
+    B = np.stack([V[:, 3], V[:, 5:15].sum(1), np.zeros(N), vector(N, "d")], 1).astype("f")
+    x, info = linalg.cg(ours(S), mx.array(B), mx.ones(B.shape), rtol=1e-4, return_info=True)
+    assert info.codes.tolist() == [0] * 4 and not np.array(x)[:, 2].any()
+    x, info = linalg.cg(ours(S), mx.array(B), rtol=1e-4, return_info=True)
+    ends = (info.residual_norms < 1e-4 * np.linalg.norm(B, axis=0) + 1e-30).argmax(0)
+    assert ends[0] < ends[1] < ends[3] and info.codes.tolist() == [0] * 4
+    for j in (0, 1, 3):
+        alone, _ = linalg.cg(ours(S), mx.array(B[:, j]), rtol=1e-4)
+        np.testing.assert_allclose(np.array(x)[:, j], np.array(alone), atol=1e-3 * abs(np.array(alone)).max())
+
+
+@pytest.mark.parametrize("columns", [None, 2])
+@each(recorded)
+def test_limits(solver, problem, columns):
+    S, B = problem.matrix(N, "f"), vectors(N, "f", columns)
+    for maxiter in (0, 1, 2, 3, 9):
+
+        def solve(maxiter=maxiter):
+            return solver.iterate(ours(S), mx.array(B), maxiter=maxiter, rtol=1e-12, return_info=True)
+
+        one, other = solve(), natively(solve)
+        assert int(one[1]) == int(other[1]) and one[1].residual_norms.shape == other[1].residual_norms.shape
+        same(one, other, 1e-2)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value", "ignore:overflow", "ignore:divide")
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("columns", [None, 2])
+@each(recorded)
+def test_numbers_that_are_not_finite(solver, problem, columns, bad):
+    S, B = problem.matrix(N, "f"), vectors(N, "f", columns)
+    A, C = S.copy(), B.copy()
+    A.data[7], C[3] = bad, bad
+    for matrix, b in ((A, B), (S, C)):
+
+        def solve(matrix=matrix, b=b):
+            return solver.iterate(ours(matrix), mx.array(b), maxiter=30, return_info=True)
+
+        assert int(solve()[1]) == int(natively(solve)[1]) != 0
+
+
+@pytest.mark.parametrize("columns", [None, 2])
+@pytest.mark.parametrize("name", ["cgs", "bicg", "bicgstab", "qmr", "tfqmr"])
+def test_breakdown(name, columns):
+    """A skew-symmetric matrix, which most methods break down with at once."""
+    S = scipy.sparse.csr_array(np.array([[0.0, 1.0], [-1.0, 0.0]], "f"))
+    B = np.ones((2,) if columns is None else (2, columns), "f")
+
+    def solve():
+        return getattr(linalg, name)(ours(S), mx.array(B), return_info=True)
+
+    one, other = solve()[1], natively(solve)[1]
+    assert one.codes.tolist() == other.codes.tolist() and one.reason == other.reason
+
+
+@pytest.mark.parametrize("columns", [None, 3])
+@each(recorded)
+def test_inside_compile_and_vmap(solver, problem, columns):
+    S, B = problem.matrix(N, "f"), vectors(N, "f", columns)
+    A, b = ours(S), mx.array(B)
+    expected, _ = solver.iterate(A, b, rtol=1e-4)
+    x, info = mx.compile(lambda data, b: solver.iterate(A.with_data(data), b, rtol=1e-4))(A.data, b)
+    assert info.item() == 0
+    np.testing.assert_allclose(np.array(x), np.array(expected), rtol=1e-4, atol=1e-5)
+    strided = mx.array(np.stack([B, 2 * B], 1))
+    x, info = mx.vmap(lambda b: solver.iterate(A, b, rtol=1e-4), in_axes=1, out_axes=(1, 0))(strided)
+    assert info.tolist() == [0, 0]
+    for i in (0, 1):
+        assert residual(S, np.array(x)[:, i], (1 + i) * B) < 1e-3 * solver.lost
+    x, info = mx.vmap(lambda d: solver.iterate(A.with_data(d), b, rtol=1e-4))(mx.stack([A.data, 2 * A.data]))
+    assert info.tolist() == [0, 0] and residual(2 * S, np.array(x)[1], B) < 1e-3 * solver.lost
+
+
+def test_operators_that_do_not_fit_are_refused():
+    A = ours(scipy.sparse.eye_array(4, dtype="f").tocsr())
+    with pytest.raises((TypeError, ValueError)):
+        linalg.cg(A, mx.ones(5))
+    with pytest.raises((TypeError, ValueError)):
+        linalg.cg(A, mx.ones(4).astype(mx.complex64))
