@@ -118,7 +118,7 @@ class _minmax:
         if out is not None:
             raise ValueError("Sparse min/max does not support an 'out' parameter.")
         axes = _checked_axes(axis, self.ndim)
-        if any(self.shape[a] == 0 for a in (range(self.ndim) if axes is None else axes)):
+        if 0 in (self.shape if axes is None else [self.shape[a] for a in axes]):
             raise ValueError("zero-size array to reduction operation")
         if axes is None:
             return _extreme_of_all(self, name, explicit)
@@ -161,7 +161,7 @@ class _minmax:
         axes = _checked_axes(axis, self.ndim)
         if axes is None:
             return self._where_of_all(name, explicit)
-        if any(self.shape[a] == 0 for a in axes):
+        if 0 in [self.shape[a] for a in axes]:
             raise ValueError(f"Cannot apply {name} along a zero-sized dimension.")
         A, along = self, axes[0]
         if self.ndim != 2:

@@ -20,7 +20,8 @@ CACHE_LIMIT : int
     Bytes of freed memory that MLX keeps for the next result, as `mlx.core.set_cache_limit` sets them. Without it most
     of the time of a large result goes to the operating system's page faults. Default: MLX's own limit, but at least a
     sixteenth of the machine's memory or 1 GiB, whichever is less. `mlx.core.clear_cache` gives the memory back.
-    Environment: ``MLX_SPARSE_CACHE_LIMIT``.
+    Environment: ``MLX_SPARSE_CACHE_LIMIT``. A forked child cannot change it (RuntimeError): the change waits for MLX's
+    threads, which a fork does not copy.
 
 The environment is read once, at import. Settings are the process's: every thread sees them.
 """
@@ -138,12 +139,26 @@ _sources: dict[str, str] = {}
 _base: dict[str, tuple[Any, str]] = {}
 _open: list[dict[str, tuple[Any, str]]] = []
 _lock = threading.RLock()
+_loaded_by = os.getpid()
+
+
+def _forked() -> bool:
+    """Whether MLX's threads, for which a change of its cache waits, are another process's."""
+    return os.getpid() != _loaded_by
 
 
 def _checked(name: str, value: Any) -> Any:
+    _, check, default = _OPTIONS[name]
     if value is None or (name in _INHERIT and isinstance(value, str) and value.strip().lower() == "inherit"):
-        return None if name in _INHERIT else _OPTIONS[name][1](_OPTIONS[name][2])
-    return _OPTIONS[name][1](value)
+        checked = None if name in _INHERIT else check(default)
+    else:
+        checked = check(value)
+    if name == "CACHE_LIMIT" and _forked() and checked != _values[name]:
+        raise RuntimeError(
+            "CACHE_LIMIT cannot change in a process that was forked: set it before the fork, or start processes with "
+            'multiprocessing\'s "spawn"'
+        )
+    return checked
 
 
 def _set(name: str, value: Any, source: str = "user") -> None:
@@ -157,6 +172,8 @@ def _set(name: str, value: Any, source: str = "user") -> None:
 def _apply(name: str) -> None:
     """Make the last block that has set `name`, or what was set outside of all, take effect."""
     held = next((block for block in reversed(_open) if name in block), _base)
+    if name == "CACHE_LIMIT" and _forked():  # also when a block ends that began before the fork
+        return
     checked, _sources[name] = held[name]
     _values[name] = checked
     if name == "N_THREADS":
@@ -268,4 +285,5 @@ def _load() -> None:
 _load()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_native.before_fork, after_in_child=_native.after_fork_in_child)
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 sys.modules[__name__].__class__ = _Runtime

@@ -143,30 +143,33 @@ void cs_minor_extreme(MinorEntries<T, I> a, bool ignore_nan, bool explicit_only,
 // out[m] = minor index of the first extreme of slice m, implicit zeros included (explicit_only: among the stored entries;
 // 0 for an empty slice). Sorted slices without duplicates. A NaN counts as extreme among the entries but loses to an
 // implicit zero, as in SciPy. Cost nnz + n_major.
-template <class T, class I>
-void cs_major_where(CsView<T, I> a, bool max, bool explicit_only, int64_t* out) {
+template <bool MAX, class T, class I>
+void cs_major_where(CsView<T, I> a, bool explicit_only, int64_t* out) {
   const I *indptr = a.indptr, *indices = a.indices;
   const T* data = a.data;
   const size_t n_minor = a.n_minor;
   const int parts = plan_parts(a.nnz() + a.n_major);
   const auto bounds = balance(indptr, a.n_major, parts);
-  const auto further = [=](T x, T y) { return max ? beyond<true>(x, y) : beyond<false>(x, y); };
   run_parts(parts, [=, &bounds](int p) {
     for (size_t m = bounds[p]; m < bounds[p + 1]; ++m) {
       const size_t lo = static_cast<size_t>(indptr[m]), hi = static_cast<size_t>(indptr[m + 1]);
       out[m] = 0;
       if (lo == hi) continue;
       size_t at = lo;
-      for (size_t e = lo + 1; e < hi && !is_nan(data[at]); ++e) {
-        if (further(data[e], data[at]) || is_nan(data[e])) at = e;
+      T best = data[lo];
+      for (size_t e = lo + 1; e < hi && !is_nan(best); ++e) { // selected, not branched on: which is further is a coin's toss
+        const T x = data[e];
+        const bool further = beyond<MAX>(x, best) | is_nan(x);
+        at = further ? e : at;
+        best = further ? x : best;
       }
-      if (explicit_only || hi - lo == n_minor || further(data[at], T{})) {
+      if (explicit_only || hi - lo == n_minor || beyond<MAX>(best, T{})) {
         out[m] = static_cast<int64_t>(indices[at]);
         continue;
       }
       size_t gap = 0; // the first position without an entry
       while (lo + gap < hi && static_cast<size_t>(indices[lo + gap]) == gap) ++gap;
-      const bool tie = data[at] == T{} && static_cast<size_t>(indices[at]) < gap;
+      const bool tie = best == T{} && static_cast<size_t>(indices[at]) < gap;
       out[m] = static_cast<int64_t>(tie ? static_cast<size_t>(indices[at]) : gap);
     }
   });
@@ -183,7 +186,7 @@ struct MajorWhere {
 
   template <class T, class I>
   void operator()(CsView<T, I> a, int64_t* out) const {
-    cs_major_where(a, max, explicit_only, out);
+    if (max) cs_major_where<true>(a, explicit_only, out); else cs_major_where<false>(a, explicit_only, out);
   }
 };
 

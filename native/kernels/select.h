@@ -136,7 +136,8 @@ struct PlacedEntries {
   I place(size_t e) const { return to(indices[e]); }
 };
 
-// A list with repetitions: which results an index goes to, as a range of `order`.
+// A list with repetitions: which results an index goes to, as a range of `order`, which has one element more than that:
+// the first of an empty range can be read.
 template <class I>
 struct TableGroups {
   const I *first, *order;
@@ -184,14 +185,21 @@ void cs_repeat(CsView<W, I> a, Groups groups, CsOut<W, I> out) {
   const auto bounds = balance(indptr, a.n_major, parts);
   run_parts(parts, [=, &bounds](int p) {
     Watch watch;
+    constexpr size_t block = 64; // to look for an interrupt costs more than an entry
     size_t n = out.indptr[bounds[p]];
-    for (I e = indptr[bounds[p]]; e < indptr[bounds[p + 1]]; ++e) {
-      const auto g = groups(indices[e]);
-      watch(4 + static_cast<size_t>(g.second - g.first));
-      for (const I* k = g.first; k < g.second; ++k, ++n) {
-        out_indices[n] = *k;
+    const size_t last = out.indptr[bounds[p + 1]];
+    for (size_t e = indptr[bounds[p]]; n < last;) {
+      const size_t before = n;
+      for (const size_t stop = std::min<size_t>(indptr[bounds[p + 1]], e + block); e < stop && n < last; ++e) {
+        auto [k, end] = groups(indices[e]);
+        out_indices[n] = *k; // overwritten by the next entry where the group is empty, which is a coin's toss
         out_data[n] = data[e];
+        for (n += k < end; ++k < end; ++n) {
+          out_indices[n] = *k;
+          out_data[n] = data[e];
+        }
       }
+      watch(4 * block + n - before);
     }
   });
 }

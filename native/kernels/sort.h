@@ -59,7 +59,7 @@ template <class I>
 void counts_to_slots(size_t n_keys, int parts, I* scratch, I* out_indptr) {
   auto counts = [&](int p) { return p + 1 < parts ? scratch + size_t(p) * n_keys : out_indptr + 1; };
   std::vector<size_t> first(parts + 1, 0);
-  run_parts(parts, [&](int b) {
+  run_parts(parts - 1, [&](int b) { // where the last piece ends nobody asks
     size_t total = 0;
     for (int p = 0; p < parts; ++p) {
       const I* c = counts(p);
@@ -105,8 +105,8 @@ int plan_sort(size_t nnz, size_t n_keys, size_t bytes) {
 
 // order[offsets[i] .. offsets[i + 1]) = the positions of key i, ascending; keys outside [0, n) are left out, and order is
 // 0 behind the last position. Cost: O(count + parts * n).
-template <class I>
-void sort_by_key(size_t count, size_t n, const I* keys, I* order, I* offsets) {
+template <class Key, class I>
+void sort_by_key(size_t count, size_t n, const Key* keys, I* order, I* offsets) {
   offsets[0] = 0;
   const int parts = n ? plan_sort<I>(count, n, count * 2 * sizeof(I)) : 1;
   auto each = [=](int p, auto&& f) {

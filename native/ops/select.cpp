@@ -153,8 +153,8 @@ Compressed minor_list(const Compressed& given, Places list, int64_t n_minor) {
       using I = typename decltype(i)::type;
       using W = typename decltype(w)::type;
       if (static_cast<size_t>(n_minor) > 4 * (a.indices.size() + k) + 4096) {
-        const auto order = made<I>(k, index, [=](I* to) {
-          std::iota(to, to + k, I{0});
+        const auto order = made<I>(k + 1, index, [=](I* to) {
+          std::iota(to, to + k + 1, I{0});
           std::stable_sort(to, to + k, [=](I x, I y) { return wanted[x] < wanted[y]; });
         });
         const auto keys = made<int64_t>(k, mx::int64, [&](int64_t* to) {
@@ -173,9 +173,10 @@ Compressed minor_list(const Compressed& given, Places list, int64_t n_minor) {
         }
       });
       if (distinct) return placed<W, I>(a, table, false);
-      auto grouped = run({{}, {indptr_for(n_minor, index), room_for(k, index)}, [&](const Arrays&, Arrays& out) {
-                            const std::vector<I> keys(wanted, wanted + k);
-                            sort_by_key<I>(k, n_minor, keys.data(), out_ptr<I>(out[1]), out_ptr<I>(out[0]));
+      auto grouped = run({{}, {indptr_for(n_minor, index), room_for(k + 1, index)}, [&](const Arrays&, Arrays& out) {
+                            I* const order = out_ptr<I>(out[1]);
+                            sort_by_key(k, n_minor, wanted, order, out_ptr<I>(out[0]));
+                            order[k] = 0;
                           }});
       return repeated<W, I>(a, grouped, [](const Arrays& in) {
         return TableGroups<I>{ptr<I>(in[in.size() - 2]), ptr<I>(in[in.size() - 1])};

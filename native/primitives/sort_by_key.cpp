@@ -51,7 +51,7 @@ class SortByKey : public Node {
   void kernel(const Arrays& in, Arrays& out) const override {
     dispatch_index(in[0].dtype(), [&](auto i) {
       using I = typename decltype(i)::type;
-      sort_by_key<I>(in[0].size(), n_, in[0].data<I>(), out[0].data<I>(), out[1].data<I>());
+      sort_by_key(in[0].size(), n_, in[0].data<I>(), out[0].data<I>(), out[1].data<I>());
     });
   }
 

@@ -170,6 +170,66 @@ if pid:
     run(CHILD + code, device)
 
 
+@pytest.mark.parametrize("mode", ["mlx", "numpy"])
+def test_settings_in_a_child_hold_or_are_refused(mode, device):
+    code = """
+runtime = sp.runtime
+given = {"dense_namespace": "mlx" if runtime.dense_namespace == "numpy" else "numpy", "N_THREADS": 1,
+         "SPGEMM_THREADS": 3, "SPGEMM_PARALLEL": False, "SOLVER_THREADS": 3, "SOLVER_PARALLEL": False,
+         "EXECUTOR": "shader", "CACHE_LIMIT": runtime.CACHE_LIMIT // 2 + 1}
+assert set(given) == set(runtime.info()["options"])
+A = random_csr(300, 100)
+mx.eval(mx.ones(10**6) + 1)  # something for MLX's cache, and a thread that frees it
+
+def takes(name, value, others):
+    before = getattr(runtime, name)
+    for change in (lambda: setattr(runtime, name, value), lambda: runtime.context(**{name: value}).__enter__()):
+        try:
+            change()
+        except RuntimeError as error:
+            assert name == "CACHE_LIMIT" and "spawn" in str(error)
+            assert getattr(runtime, name) == before
+        else:
+            assert name != "CACHE_LIMIT" and getattr(runtime, name) == value
+    assert {n: getattr(runtime, n) for n in others} == others
+    setattr(runtime, name, getattr(runtime, name))
+    assert np.allclose((A @ A).toarray(), A.toarray() @ A.toarray())
+
+for name, value in given.items():
+    others = {n: getattr(runtime, n) for n in given if n != name and not n.startswith("S")}  # some inherit
+    in_child(lambda: takes(name, value, others))
+
+limit = runtime.CACHE_LIMIT
+with runtime.context(cache_limit=limit // 3, n_threads=1):
+    pid = os.fork()
+    signal.alarm(60)
+assert runtime.CACHE_LIMIT == (limit if pid else limit // 3)  # a child keeps what it was born with
+if pid:
+    _, status = os.waitpid(pid, 0)
+    assert status == 0, status
+"""
+    run(CHILD + code, device, mode)
+
+
+def test_a_fork_while_another_thread_changes_settings(device):
+    code = """
+going = [True]
+def busy():
+    while going[0]:
+        with sp.runtime.context(n_threads=1, spgemm_parallel=False):
+            pass
+threads = [threading.Thread(target=busy) for _ in range(3)]
+for thread in threads:
+    thread.start()
+for _ in range(30):
+    in_child(lambda: setattr(sp.runtime, "N_THREADS", 2))
+going[0] = False
+for thread in threads:
+    thread.join()
+"""
+    run(CHILD + code, device)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="limits a process as Linux does")
 @pytest.mark.parametrize("n", [2**14, 2**30])
 def test_a_child_is_told_that_memory_is_short(n):
