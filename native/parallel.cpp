@@ -41,8 +41,10 @@ inline void relax() {
 #endif
 }
 
-// One job at a time. A job is published by raising `epoch`; workers spin for a few microseconds before they sleep,
-// because products arrive in trains (solver iterations) and a futex wake costs more than a small product.
+// One job at a time, whose state is one word: its number, how many workers may take part, whether it is open to them,
+// and how many are in it. A worker that comes late, as on a busy machine, finds it closed and is not waited for. Workers
+// spin for some microseconds before they sleep, because products arrive in trains (solver iterations) and a futex wake
+// costs more than a small product.
 class Pool {
  public:
   // True when the job ran; false when another thread holds the pool.
@@ -51,20 +53,20 @@ class Pool {
     if (!owner.owns_lock()) return false;
     threads = std::min(threads, 1 + grow(threads - 1));
     error_ = nullptr;
+    body_ = &body; // nobody is in the last job any more
+    call_ = interruptible;
+    parts_ = parts;
+    next_.store(0, std::memory_order_relaxed);
     {
       std::lock_guard<std::mutex> lock(mutex_);
-      body_ = &body;
-      call_ = interruptible;
-      parts_ = parts;
-      helpers_ = threads - 1;
-      next_.store(0, std::memory_order_relaxed);
-      pending_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
-      epoch_.fetch_add(1, std::memory_order_release);
+      const uint64_t number = (job_.load(std::memory_order_relaxed) >> kNumber) + 1;
+      job_.store(number << kNumber | static_cast<uint64_t>(threads - 1) << kHelpers | kOpen, std::memory_order_seq_cst);
     }
-    if (sleeping_.load(std::memory_order_acquire) > 0) wake_.notify_all();
+    if (sleeping_.load(std::memory_order_seq_cst) > 0) wake_.notify_all();
     work(body, parts);
+    job_.fetch_and(~kOpen, std::memory_order_acq_rel);
     inside_pool = true; // for what a signal's handler runs
-    for (int spin = 0; pending_.load(std::memory_order_acquire) != 0; ++spin) {
+    for (int spin = 0; (job_.load(std::memory_order_acquire) & kInside) != 0; ++spin) {
       if (spin < 4000) {
         relax();
         continue;
@@ -79,6 +81,9 @@ class Pool {
   }
 
  private:
+  static constexpr int kHelpers = 16, kNumber = 32;
+  static constexpr uint64_t kInside = (1 << 15) - 1, kOpen = 1 << 15, kMost = (1 << 16) - 1;
+
   void work(FunctionRef<void(int)> body, int parts) {
     const bool outer = inside_pool;
     inside_pool = true;
@@ -96,9 +101,10 @@ class Pool {
 
   // As many workers as are wanted, or as can be had; returns their number.
   int grow(int wanted) {
+    wanted = std::min(wanted, static_cast<int>(kInside));
     try {
       while (static_cast<int>(workers_.size()) < wanted) {
-        workers_.emplace_back([this, seen = epoch_.load(), self = static_cast<int>(workers_.size())] { loop(seen, self); });
+        workers_.emplace_back([this, seen = number(), self = static_cast<int>(workers_.size())] { loop(seen, self); });
         workers_.back().detach();
       }
     } catch (const std::system_error&) { // no memory for a stack, or no more threads allowed
@@ -106,33 +112,39 @@ class Pool {
     return static_cast<int>(workers_.size());
   }
 
+  uint64_t number() const { return job_.load(std::memory_order_acquire) >> kNumber; }
+
   void loop(uint64_t seen, int self) {
     for (;;) {
-      for (int spin = 0; epoch_.load(std::memory_order_acquire) == seen && spin < 2000; ++spin) relax();
-      if (epoch_.load(std::memory_order_acquire) == seen) {
+      for (int spin = 0; number() == seen && spin < 2000; ++spin) relax();
+      if (number() == seen) {
         std::unique_lock<std::mutex> lock(mutex_);
         sleeping_.fetch_add(1);
-        wake_.wait(lock, [&] { return epoch_.load(std::memory_order_acquire) != seen; });
+        wake_.wait(lock, [&] { return number() != seen; });
         sleeping_.fetch_sub(1);
       }
-      seen = epoch_.load(std::memory_order_acquire);
-      if (self < helpers_) {
-        interruptible = call_;
-        work(*body_, parts_);
-        interruptible = nullptr;
+      uint64_t job = job_.load(std::memory_order_acquire);
+      bool inside = false;
+      while (!inside && (job & kOpen) && self < static_cast<int>(job >> kHelpers & kMost)) {
+        inside = job_.compare_exchange_weak(job, job + 1, std::memory_order_acq_rel, std::memory_order_acquire);
       }
-      pending_.fetch_sub(1, std::memory_order_release);
+      seen = job >> kNumber;
+      if (!inside) continue;
+      interruptible = call_;
+      work(*body_, parts_);
+      interruptible = nullptr;
+      job_.fetch_sub(1, std::memory_order_release);
     }
   }
 
   std::mutex owner_, mutex_;
   std::condition_variable wake_;
   std::vector<std::thread> workers_;
-  std::atomic<uint64_t> epoch_{0};
-  std::atomic<int> next_{0}, pending_{0}, sleeping_{0};
+  std::atomic<uint64_t> job_{0};
+  std::atomic<int> next_{0}, sleeping_{0};
   const FunctionRef<void(int)>* body_ = nullptr;
   Interruptible* call_ = nullptr; // that the job belongs to
-  int parts_ = 0, helpers_ = 0; // the first helpers_ workers take part
+  int parts_ = 0;
   std::exception_ptr error_;
 };
 

@@ -8,6 +8,7 @@
 
 #include "../kernels/krylov.h"
 #include "../kernels/product.h"
+#include "../kernels/repeated.h"
 
 namespace sp {
 
@@ -15,10 +16,13 @@ namespace {
 
 constexpr size_t kBlock = 1024; // elements that are worked on together: they stay in cache between operations
 
+constexpr int kRepeats = 8; // products of a matrix after which another form of it is worth while
+
 // A product's operand inside the kernel.
 template <class T>
 struct HostOperator {
-  std::variant<CsView<T, int32_t>, CsView<T, int64_t>, const T*> a;
+  std::variant<CsView<T, int32_t>, CsView<T, int64_t>, const T*, Diagonals<T>, Sliced<T>> a;
+  int uses = 0;
   bool long_slices = false;   // which several workers share
   std::vector<size_t> bounds; // of blocks, by part
 };
@@ -253,24 +257,20 @@ class Replay final : public KrylovSteps {
     }
     const int space = first->d;
     const size_t n = n_[space], blocks = blocks_[space];
-    const HostOperator<T>* product = first->a < 0 ? nullptr : &operators_[first->a];
+    HostOperator<T>* product = first->a < 0 ? nullptr : &operators_[first->a];
     const auto* bounds = product ? &product->bounds : &even_[space];
     if (product && product->long_slices) {
       with(*product, [&](const auto& a) { cs_matmul(a, vectors_[first->c], vectors_[first->b], k_); });
       product = nullptr;
       bounds = &even_[space];
     }
+    if (product) reform(*product);
     auto part = [&](int p) {
       W sums[kSums];
       std::vector<W> more(width > kSums ? width : 0);
       for (size_t block = (*bounds)[p]; block < (*bounds)[p + 1]; ++block) {
         const size_t lo = block * rows_, hi = std::min(n, lo + rows_);
-        if (product) {
-          with(*product, [&](const auto& a) {
-            if (k_ == 1) slices_dot(lo, hi, a, vectors_[first->c], vectors_[first->b]);
-            else slices_times(lo, hi, a, vectors_[first->c], vectors_[first->b], k_);
-          });
-        }
+        if (product) multiply(*product, lo, hi, vectors_[first->c], vectors_[first->b]);
         operate(begin, end, block, blocks, lo, hi, width > kSums ? more.data() : sums);
       }
     };
@@ -290,6 +290,34 @@ class Replay final : public KrylovSteps {
   static void with(const HostOperator<T>& a, F&& f) {
     if (const auto* narrow = std::get_if<0>(&a.a)) f(*narrow);
     else f(*std::get_if<1>(&a.a));
+  }
+
+  // Of one column, another form of the matrix after some products, if it has one and there is memory for it.
+  void reform(HostOperator<T>& a) {
+    if constexpr (std::is_floating_point_v<T>) {
+      if (k_ > 1 || a.uses > kRepeats) return;
+      if (++a.uses <= kRepeats) return;
+      try {
+        with(a, [&](auto rows) {
+          if (auto diagonals = make_diagonals(rows)) a.a = std::move(*diagonals);
+          else if (auto sliced = make_sliced(rows)) a.a = std::move(*sliced);
+        });
+      } catch (const std::bad_alloc&) {
+      }
+    }
+  }
+
+  void multiply(const HostOperator<T>& a, size_t lo, size_t hi, const T* x, T* y) {
+    if constexpr (std::is_floating_point_v<T>) {
+      if (const auto* diagonals = std::get_if<3>(&a.a)) return diagonals_dot(lo, hi, *diagonals, x, y);
+#ifdef SP_AVX2
+      if (const auto* sliced = std::get_if<4>(&a.a)) return sliced_dot(lo, hi, *sliced, x, y);
+#endif
+    }
+    with(a, [&](const auto& rows) {
+      if (k_ == 1) slices_dot(lo, hi, rows, x, y);
+      else slices_times(lo, hi, rows, x, y, k_);
+    });
   }
 
   void operate(const Instruction* begin, const Instruction* end, size_t block, size_t blocks, size_t lo, size_t hi, W* sums) {
