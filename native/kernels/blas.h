@@ -76,10 +76,10 @@ void multiply(ProductSize size, T alpha, Factor<T> a, Factor<T> b, Block<T> c) {
   }
 }
 
-// X op(L) = B for a lower triangle L of order k, over B, which is m x k.
+// X op(L) = B for a lower triangle L of order k, over B, which is m x k. diagonal: 'U' where it is taken for ones.
 template <class T>
-void divide_tile(char form, int64_t m, int64_t k, Block<T> lower, Block<T> b) {
-  char right = 'R', triangle = 'L', diagonal = 'N';
+void divide_tile(char form, int64_t m, int64_t k, Block<T> lower, Block<T> b, char diagonal = 'N') {
+  char right = 'R', triangle = 'L';
   int columns = static_cast<int>(k), lda = static_cast<int>(lower.stride), ldb = static_cast<int>(b.stride);
   T one(1);
   const int64_t most = std::max<int64_t>(1, 1000 / k); // OpenBLAS starts threads for 1024 elements
@@ -90,7 +90,7 @@ void divide_tile(char form, int64_t m, int64_t k, Block<T> lower, Block<T> b) {
 }
 
 template <class T>
-void divide(char form, int64_t m, int64_t k, Block<T> lower, Block<T> b) {
+void divide(char form, int64_t m, int64_t k, Block<T> lower, Block<T> b, char diagonal = 'N') {
   const int64_t tiles = (k + kTile - 1) / kTile;
   for (int64_t i = 0; i < m; i += kTile) {
     const int64_t h = std::min(kTile, m - i);
@@ -99,7 +99,7 @@ void divide(char form, int64_t m, int64_t k, Block<T> lower, Block<T> b) {
       const Block<T> done = form == 'N' ? b.from(i, j + w) : b.from(i, 0);
       const Factor<T> by{form, form == 'N' ? lower.from(j + w, j) : lower.from(j, 0)};
       multiply({h, w, form == 'N' ? k - j - w : j}, T(-1), plain(done), by, b.from(i, j));
-      divide_tile(form, h, w, lower.from(j, j), b.from(i, j));
+      divide_tile(form, h, w, lower.from(j, j), b.from(i, j), diagonal);
     }
   }
 }

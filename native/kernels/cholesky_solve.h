@@ -110,9 +110,9 @@ void share_multiply(ProductSize size, T alpha, Factor<T> a, Factor<T> b, Block<T
 }
 
 template <class T>
-void share_divide(int64_t m, int64_t k, Block<T> lower, Block<T> b) {
+void share_divide(int64_t m, int64_t k, Block<T> lower, Block<T> b, char diagonal = 'N') {
   over_tiles((m + kTile - 1) / kTile, static_cast<double>(kTile * k * k / 2), [&](int t) {
-    divide('N', std::min(kTile, m - t * kTile), k, lower, b.from(t * kTile, 0));
+    divide('N', std::min(kTile, m - t * kTile), k, lower, b.from(t * kTile, 0), diagonal);
   });
 }
 

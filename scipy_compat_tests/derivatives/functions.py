@@ -335,7 +335,10 @@ FUNCTIONS = {
     **{
         f"linalg.{name}": [
             *solved(lambda A, b: linalg.cholesky(spd(A)).solve(b)),
+            *solved(lambda A, b: linalg.cholesky(spd(A), method="ldl").solve(b)),
+            lambda A, o: linalg.cholesky(spd(A), method="ldl").logdet(),
             lambda A, o: linalg.cholesky(spd(A)).L,
+            lambda A, o: linalg.cholesky(spd(A)).D,
             lambda A, o: linalg.cholesky(spd(A)).logdet(),
             lambda A, o: linalg.cholesky(spd(A)).inverse_diagonal(),
             lambda A, o: linalg.cholesky(spd(A)).selected_inverse(),

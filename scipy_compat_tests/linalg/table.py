@@ -232,6 +232,9 @@ SOLVERS = (
     Solver("spsolve-cholesky", _spd, lambda A, b, rtol: linalg.spsolve(A, b, method="cholesky")),
     Solver("spsolve-banded", _spd, lambda A, b, rtol: linalg.spsolve(A, b, method="banded")),
     Solver("cholesky", _spd, lambda A, b, rtol: linalg.cholesky(A).solve(b), one_column=True),
+    Solver(
+        "ldl", ("definite", "indefinite"), lambda A, b, rtol: linalg.cholesky(A, method="ldl").solve(b), one_column=True
+    ),
     _lu("sparse_lu", solve=_factored(linalg.sparse_lu), make=linalg.sparse_lu),
     _lu("splu", solve=_factored(linalg.splu), make=linalg.splu),
     _lu("splu-T", solve=_factored(linalg.splu, "T"), inverted=lambda S: S.T),

@@ -265,7 +265,7 @@ def test_methods_refuse_what_they_do_not_fit():
         spsolve(A, np.ones(N), method="qr")
 
 
-@pytest.mark.parametrize("method", ["auto", "diagonal", "triangular", "banded", "lu"])
+@pytest.mark.parametrize("method", ["auto", "diagonal", "triangular", "banded", "ldl", "lu"])
 def test_every_method_finds_a_singular_matrix(dtype, method):
     S = scipy.sparse.diags_array(np.arange(float(N))).astype(dtype)
     with pytest.warns(MatrixRankWarning):

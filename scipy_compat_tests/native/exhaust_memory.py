@@ -104,7 +104,8 @@ def cases():
     yield "element-wise", lambda: row.multiply(np.broadcast_to(np.ones(1), (300_000, 1)))
     arrow = sp.vstack([sp.csr_array(np.ones((1, n))), sp.eye_array(n, format="csr")[1:]])  # whose factor is full
     arrow = (arrow + arrow.T + n * sp.eye_array(n)).tocsc()
-    yield "cholesky", lambda: sp.linalg.cholesky(arrow, ordering="natural")
+    for method in ("auto", "ldl"):
+        yield f"cholesky, {method}", partial(sp.linalg.cholesky, arrow, ordering="natural", method=method)
     yield "random", lambda: sp.random_array((2**20, 2**20), density=0.5)
     yield "outer sum", lambda: B.tocoo() - np.broadcast_to(np.ones(1), (n, n))
     yield "block_array", lambda: sp.block_array([[B] * 4000], format="csr")

@@ -79,6 +79,7 @@ WORK = {
     "cholesky": (f"{GRID}", "sp.linalg.cholesky(A)"),
     "cholesky(A).solve": (f"{GRID}; f = sp.linalg.cholesky(A); b = np.ones((A.shape[0], 48))", "f.solve(b)"),
     "selected_inverse": (f"{GRID}; f = sp.linalg.cholesky(A)", "f.selected_inverse()"),
+    "cholesky by ldl": (f"{GRID}", "sp.linalg.cholesky(A, method='ldl')"),
     "expm_multiply": ("A = random_csr(60000, 10); X = np.ones((60000, 20))", "sp.linalg.expm_multiply(A * -0.9, X)"),
 }
 HEAVY = (

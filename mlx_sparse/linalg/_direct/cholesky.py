@@ -7,6 +7,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 import scipy.sparse as _scipy_sparse
+from numpy.linalg import LinAlgError
 
 from ... import _dense, _dtypes
 from ..._base import as_sparse, issparse
@@ -16,15 +17,18 @@ from .._operator import Operator, as_operator, is_traced
 from .._problem import check_dtype, float_dtype, host_dtype, refuse_traced, require_square
 from .._solve import host_inverse_product
 from .determinant import slogdet
-from .hermitian import LOWER, MINIMUM_DEGREE, UPPER, Analysis, Cholesky
+from .hermitian import LOWER, MINIMUM_DEGREE, UPPER, Analysis, Cholesky, HermitianFactor
+from .indefinite import Indefinite
 from .operands import as_columns, host_form
 
 ORDERINGS = ("amd", "natural")
-METHODS = ("auto", "supernodal")
+METHODS: dict[str, Any] = {"auto": Cholesky, "supernodal": Cholesky, "ldl": Indefinite}
 
 
 class SparseCholesky:
-    """A Cholesky factorisation ``A[perm][:, perm] = L L^H``, made by `cholesky`.
+    """A factorisation ``A[perm][:, perm] = L D L^H``, made by `cholesky`.
+
+    By Cholesky's method D is the identity; by "ldl" the diagonal of L is.
 
     It lives on the host whatever the default device is. Solutions with an `mx.array` and determinants are
     differentiable with respect to it and to the values of the factored array, all of whose stored entries count as
@@ -39,6 +43,10 @@ class SparseCholesky:
         Order of elimination.
     L : csc_array, shape (n, n)
         The factor, lower triangular; it may hold zeros.
+    D : csc_array, shape (n, n)
+        Hermitian, with blocks of order 1 and 2 on its diagonal.
+    inertia : tuple of int
+        How many eigenvalues of A are positive, negative and zero; zero ones as rounding tells them.
 
     Examples
     --------
@@ -49,21 +57,21 @@ class SparseCholesky:
     """
 
     _A: Any  # the factored csc array, its values traced where they were
-    _cholesky: Cholesky
+    _cholesky: HermitianFactor
     _operator: Operator  # the factored array, where its values are traced
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         raise TypeError("cannot create 'SparseCholesky' instances; use cholesky")
 
     @classmethod
-    def _of(cls, A: Any, analysis: Analysis | None, order: np.ndarray) -> SparseCholesky:
+    def _of(cls, A: Any, kind: Any, analysis: Analysis | None, order: np.ndarray) -> SparseCholesky:
         """Of a canonical csc array of this package, by the `analysis` of its structure or a new one in this `order`."""
         operator = as_operator(A)
         host = host_form(operator.constant().operand, float_dtype(host_dtype(A)))
         if not np.isfinite(host.data).all():
             raise ValueError("A must not contain infs or NaNs")
         new = cls.__new__(cls)
-        new._A, new._cholesky = A, Cholesky(host, analysis, order)
+        new._A, new._cholesky = A, kind(host, analysis, order)
         new._operator = operator if is_traced(*operator.values) else Operator()
         return new
 
@@ -76,19 +84,34 @@ class SparseCholesky:
 
     @property
     def nnz(self) -> int:
-        return self._cholesky.analysis.plan.entries
+        return self._cholesky.nnz
 
     @property
     def perm(self) -> Any:
-        return _dense.in_namespace(_dense.to_mlx(self._cholesky.analysis.order))
+        return _dense.in_namespace(_dense.to_mlx(self._cholesky.order))
 
     @property
     def L(self) -> Any:
         refuse_traced(self._operator, "L")
-        data, indices, indptr = self._cholesky.factor.lower()
+        data, indices, indptr = self._cholesky.lower()
         host = _scipy_sparse.csc_array((data, indices, indptr.astype(_index_dtype(data.size))), shape=self.shape)
+        host.sort_indices()
         host.has_canonical_format = True
         return from_scipy(host)
+
+    @property
+    def D(self) -> Any:
+        refuse_traced(self._operator, "D")
+        diagonal, beside = self._cholesky.diagonal()
+        at = np.flatnonzero(beside)
+        every = np.arange(diagonal.size)
+        coords = np.concatenate([every, at + 1, at]), np.concatenate([every, at, at + 1])
+        data = np.concatenate([diagonal, beside[at], beside[at].conj()])
+        return from_scipy(_scipy_sparse.coo_array((data, coords), shape=self.shape).tocsc())
+
+    @property
+    def inertia(self) -> tuple[int, int, int]:
+        return self._cholesky.inertia
 
     def __call__(self, b: Any) -> Any:
         """`solve`."""
@@ -111,6 +134,8 @@ class SparseCholesky:
             `b` is an `mx.array` whose dtype is neither that of A nor that of the factor.
         ValueError
             `b` has another length than A.
+        LinAlgError
+            A is singular.
         """
         if issparse(b):
             refuse_traced(b, "x of a sparse b")
@@ -144,17 +169,32 @@ class SparseCholesky:
         Returns
         -------
         x : array of the shape of `z`, in its namespace
+
+        Raises
+        ------
+        ValueError
+            The factorisation is not Cholesky's.
         """
+        if not isinstance(self._cholesky, Cholesky):
+            raise ValueError('samples need a Cholesky factorisation; this one was made with method="ldl"')
         x = self.solve_Lt(z)
-        back = np.argsort(self._cholesky.analysis.order)
+        back = np.argsort(self._cholesky.order)
         return x[mx.array(back)] if _dense.is_mlx(x) else x[back]
 
     def logdet(self) -> Any:
-        """Natural logarithm of the determinant, a 0-d dense array. Differentiable in the values of A."""
+        """Natural logarithm of the determinant, a 0-d dense array. Differentiable in the values of A.
+
+        Raises
+        ------
+        LinAlgError
+            The determinant is not positive, as `slogdet` tells.
+        """
+        if self._cholesky.slogdet()[0] <= 0:
+            raise LinAlgError("the determinant is not positive: it has no real logarithm; use slogdet")
         return self.slogdet()[1]
 
     def slogdet(self) -> tuple[Any, Any]:
-        """Sign, which is 1, and natural logarithm of the determinant.
+        """Sign and natural logarithm of the absolute value of the determinant: 0 and -inf where A is singular.
 
         The derivative is the inverse at the places of A, which `selected_inverse` finds.
 
@@ -163,10 +203,10 @@ class SparseCholesky:
         sign, logabsdet : 0-d dense array
             In the namespace of `runtime.dense_namespace`; mx.array where the values of A are traced.
         """
-        logarithm = 2 * np.log(self._cholesky.factor.pivots().astype(np.float64)).sum()
         found = self._cholesky
+        sign, logarithm = found.slogdet()
         selected = lambda: found.inverse_entries()[0]  # noqa: E731
-        return slogdet(self._operator, 1.0, logarithm, found.dtype, found.solve, selected)
+        return slogdet(self._operator, sign, logarithm, found.dtype, found.solve, selected)
 
     def refactor(self, values: Any) -> SparseCholesky:
         """The factorisation of an array of the same structure with other `values`, without the analysis. Synchronises.
@@ -184,14 +224,15 @@ class SparseCholesky:
         Raises
         ------
         LinAlgError
-            The new array is not positive definite.
+            The new array is not positive definite, unless the method is "ldl".
         ValueError
             `values` has another shape, or the new array is not Hermitian.
         """
         values = _dense.as_dense(values)
         if tuple(values.shape) != tuple(self._A._data.shape):
             raise ValueError(f"values must have the shape {tuple(self._A._data.shape)}; got {tuple(values.shape)}")
-        return SparseCholesky._of(self._A.with_data(values), self._cholesky.analysis, self._cholesky.analysis.order)
+        found = self._cholesky
+        return SparseCholesky._of(self._A.with_data(values), type(found), found.analysis, found.analysis.order)
 
     update = refactor
 
@@ -229,7 +270,9 @@ class SparseCholesky:
 
 
 def cholesky(A: Any, ordering: Any = "amd", method: str = "auto") -> SparseCholesky:
-    """Cholesky factorisation of a sparse Hermitian positive definite array. Runs on the host; synchronises.
+    """Cholesky factorisation of a sparse Hermitian positive definite array, or L D L^H of any Hermitian one.
+
+    Runs on the host; synchronises.
 
     Parameters
     ----------
@@ -238,8 +281,10 @@ def cholesky(A: Any, ordering: Any = "amd", method: str = "auto") -> SparseChole
     ordering : {"amd", "natural"} or array of int, shape (n,)
         Order of elimination: approximate minimum degree, as given, or this permutation. Then the elimination
         tree is brought into postorder, which changes neither fill nor flops.
-    method : {"auto", "supernodal"}
-        Both are the same: dense fronts over supernodes, by the BLAS that SciPy brings along.
+    method : {"auto", "supernodal", "ldl"}
+        The first two are the same: L L^H by dense fronts over supernodes, by the BLAS that SciPy brings along. "ldl"
+        takes indefinite arrays, such as those of saddle points and shifted Laplacians, and singular ones. It is never
+        chosen by itself.
 
     Returns
     -------
@@ -249,7 +294,7 @@ def cholesky(A: Any, ordering: Any = "amd", method: str = "auto") -> SparseChole
     ------
     LinAlgError
         `A` is not positive definite: a pivot is not positive, or below 16 units of rounding of its diagonal entry. The
-        message names the row of `A`.
+        message names the row of `A`. Not with "ldl".
     MemoryError
         The factor does not fit the memory; this is known before the work begins.
     ValueError
@@ -259,6 +304,11 @@ def cholesky(A: Any, ordering: Any = "amd", method: str = "auto") -> SparseChole
     -----
     The work is that of the factor: for grids of n nodes about n^(3/2) in the plane and n^2 in space. It is shared among
     `runtime.SOLVER_THREADS` workers, and the result does not depend on their number.
+
+    "ldl" has pivots of order 1 and 2 (J. R. Bunch and L. Kaufman, Math. Comp. 31 (1977)) that are at least a tenth of
+    their columns, so that no entry of L grows past 10; a column without one waits for the parent of its front, which
+    costs fill. The order of elimination hence depends on the values. A pivot is zero if nothing is left of its row but
+    16 units of rounding of A's row.
 
     Orders by P. R. Amestoy, T. A. Davis and I. S. Duff, SIAM J. Matrix Anal. Appl. 17 (1996); fronts by I. S. Duff and
     J. K. Reid, ACM Trans. Math. Softw. 9 (1983).
@@ -272,12 +322,14 @@ def cholesky(A: Any, ordering: Any = "amd", method: str = "auto") -> SparseChole
     array([1., 1., 1.])
     >>> float(factor.refactor(2 * A.data).inverse_diagonal()[0].item())  # doctest: +ELLIPSIS
     0.4878...
+    >>> sp.linalg.cholesky(sp.csc_array([[0.0, 1.0], [1.0, 0.0]]), method="ldl").inertia
+    (1, 1, 0)
     """
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}; got {method!r}")
     A = as_sparse(A if issparse(A) and A.format == "csr" else as_columns(A, "cholesky")).tocsc()
     n = require_square(A)
-    return SparseCholesky._of(A._canonical(), None, _order(ordering, n))
+    return SparseCholesky._of(A._canonical(), METHODS[method], None, _order(ordering, n))
 
 
 def _order(ordering: Any, n: int) -> np.ndarray:

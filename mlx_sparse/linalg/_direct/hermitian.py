@@ -51,23 +51,20 @@ class Analysis:
             )
 
 
-class Cholesky:
-    """The factorisation of a canonical csc array, or of a csr array, which holds the conjugate of a Hermitian one.
+class HermitianFactor:
+    """The factorisation L D L^H of a canonical csc array, or of a csr array, which is the conjugate of a Hermitian one.
 
     Raises
     ------
     LinAlgError
-        It is not Hermitian or not positive definite.
+        It is not Hermitian.
     """
 
-    def __init__(self, host: Any, analysis: Analysis | None = None, order: np.ndarray = MINIMUM_DEGREE) -> None:
+    def __init__(self, host: Any, analysis: Analysis | None, order: np.ndarray) -> None:
         self.dtype, self._conjugate = host.dtype, host.format == "csr"
         with workers():
             self.analysis = Analysis(host, order) if analysis is None else analysis
             self.analysis.require_hermitian(host.data)
-            self.factor = _native.factor_cholesky(self.analysis.plan, np.ascontiguousarray(host.data))
-        if self.factor.failed >= 0:
-            raise LinAlgError(f"A is not positive definite: the pivot of row {self.factor.failed} is not positive")
 
     def solve(self, b: np.ndarray, adjoint: bool = False, half: Any = BOTH) -> np.ndarray:
         """A^-1 b, or half of it in the order of elimination, in the wider dtype of both."""
@@ -77,11 +74,85 @@ class Cholesky:
             return (real + 1j * imag).astype(wide, copy=False)
         b = np.ascontiguousarray(b, self.dtype)
         with workers():
-            x = self.factor.solve(b.conj() if self._conjugate else b, half)
+            x = self._solve(b.conj() if self._conjugate else b, half)
         return (x.conj() if self._conjugate else x).astype(wide, copy=False)
+
+    def _solve(self, b: np.ndarray, half: Any) -> np.ndarray:
+        raise NotImplementedError
+
+    @property
+    def order(self) -> np.ndarray:
+        """The rows of A as they are eliminated."""
+        raise NotImplementedError
+
+    @property
+    def nnz(self) -> int:
+        raise NotImplementedError
+
+    @property
+    def inertia(self) -> tuple[int, int, int]:
+        """How many eigenvalues are positive, negative and zero."""
+        raise NotImplementedError
+
+    def slogdet(self) -> tuple[float, float]:
+        raise NotImplementedError
+
+    def lower(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """L by columns: data, indices, indptr."""
+        raise NotImplementedError
+
+    def diagonal(self) -> tuple[np.ndarray, np.ndarray]:
+        """The diagonal of D and its entries below that."""
+        raise NotImplementedError
 
     def inverse_entries(self) -> tuple[np.ndarray, np.ndarray]:
         """A^-1 at the stored places of A, and its diagonal."""
+        raise NotImplementedError
+
+
+class Cholesky(HermitianFactor):
+    """D is the identity here.
+
+    Raises
+    ------
+    LinAlgError
+        It is not Hermitian or not positive definite.
+    """
+
+    def __init__(self, host: Any, analysis: Analysis | None = None, order: np.ndarray = MINIMUM_DEGREE) -> None:
+        super().__init__(host, analysis, order)
+        with workers():
+            self.factor = _native.factor_cholesky(self.analysis.plan, np.ascontiguousarray(host.data))
+        if self.factor.failed >= 0:
+            raise LinAlgError(f"A is not positive definite: the pivot of row {self.factor.failed} is not positive")
+
+    def _solve(self, b: np.ndarray, half: Any) -> np.ndarray:
+        return self.factor.solve(b, half)
+
+    @property
+    def order(self) -> np.ndarray:
+        return self.analysis.order
+
+    @property
+    def nnz(self) -> int:
+        return self.analysis.plan.entries
+
+    @property
+    def inertia(self) -> tuple[int, int, int]:
+        return self.order.size, 0, 0
+
+    def slogdet(self) -> tuple[float, float]:
+        return 1.0, 2 * np.log(self.factor.pivots().astype(np.float64)).sum()
+
+    def lower(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        data, indices, indptr = self.factor.lower()
+        return data.conj() if self._conjugate else data, indices, indptr
+
+    def diagonal(self) -> tuple[np.ndarray, np.ndarray]:
+        n = self.order.size
+        return np.ones(n, self.dtype), np.zeros(max(n - 1, 0), self.dtype)
+
+    def inverse_entries(self) -> tuple[np.ndarray, np.ndarray]:
         analysis = self.analysis
         values = np.zeros(analysis.indices.size, self.dtype)
         with workers():

@@ -12,13 +12,14 @@ from numpy.linalg import LinAlgError
 from scipy.sparse.linalg import splu
 
 from ..._classes import from_scipy
-from .hermitian import Cholesky
+from .hermitian import Analysis, Cholesky
+from .indefinite import Indefinite
 from .operands import ADJOINT, lu_solve
 from .substitution import Substitution
 
 Solve = Callable[..., np.ndarray]  # (b, adjoint=False) -> A^-1 b or A^-H b
-_LEAST = 500  # order from which on Cholesky is tried: what it gains on smaller ones goes into trying
-METHODS = ("auto", "diagonal", "triangular", "banded", "cholesky", "lu")
+_LEAST = 500  # order from which on Hermitian methods are tried: what they gain on smaller ones goes into trying
+METHODS = ("auto", "diagonal", "triangular", "banded", "cholesky", "ldl", "lu")
 
 
 def factor(host: Any, method: str = "auto", permc_spec: str | None = None) -> tuple[Solve, str]:
@@ -37,8 +38,8 @@ def factor(host: Any, method: str = "auto", permc_spec: str | None = None) -> tu
         raise ValueError(f"method must be one of {', '.join(METHODS)}; got {method!r}")
     if method == "auto":
         method = "lu" if permc_spec is not None else _choose(host)
-        if method == "lu" and permc_spec is None and (solve := if_definite(host)) is not None:
-            return solve, "cholesky"
+        if method == "lu" and permc_spec is None and (found := if_hermitian(host)) is not None:
+            return found
     if method == "diagonal":
         return _diagonal(host), method
     if method == "triangular":
@@ -47,17 +48,33 @@ def factor(host: Any, method: str = "auto", permc_spec: str | None = None) -> tu
         return _banded(host), method
     if method == "cholesky":
         return Cholesky(host).solve, method
+    if method == "ldl":
+        indefinite = Indefinite(host)
+        if indefinite.singular:
+            raise RuntimeError("A is singular: some of its pivots are zero")
+        return indefinite.solve, method
     return _lu(host, permc_spec=permc_spec), method
 
 
-def if_definite(host: Any) -> Solve | None:
-    """Solves by Cholesky's method, if the matrix looks positive definite and turns out to be so."""
-    if not _may_be_definite(host):
+def if_hermitian(host: Any) -> tuple[Solve, str] | None:
+    """As `factor`, by Cholesky's method or as L D L^H, of a matrix that is Hermitian, regular and not small.
+
+    On grids, saddle points and random structures L D L^H takes a quarter of SuperLU's time or less.
+    """
+    if host.shape[0] < _LEAST or not np.isfinite(host.data).all():
         return None
     try:
-        return Cholesky(host).solve
+        analysis = Analysis(host)
+        analysis.require_hermitian(host.data)
     except LinAlgError:
         return None
+    if _may_be_definite(host):
+        try:
+            return Cholesky(host, analysis).solve, "cholesky"
+        except LinAlgError:
+            pass
+    found = Indefinite(host, analysis)
+    return None if found.singular else (found.solve, "ldl")
 
 
 def _places(host: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -91,7 +108,7 @@ def _choose(host: Any) -> str:
 def _may_be_definite(host: Any) -> bool:
     """Whether the diagonal is positive and no entry larger than those of the diagonal in its row and column allow."""
     d = host.diagonal()
-    if host.shape[0] < _LEAST or not (d.real > 0).all() or d.imag.any():
+    if not (d.real > 0).all() or d.imag.any():
         return False
     row, col = _places(host)
     size = np.sqrt(d.real)

@@ -47,11 +47,12 @@ def spsolve(
         Column ordering of SuperLU, which is used then. Default: COLAMD.
     use_umfpack : bool
         Accepted and ignored: UMFPACK is never used.
-    method : {"auto", "diagonal", "triangular", "banded", "cholesky", "lu"}
+    method : {"auto", "diagonal", "triangular", "banded", "cholesky", "ldl", "lu"}
         Default: the first of these that suits `A`. A diagonal or triangular `A` counts if no entry of its diagonal is
         zero; a band, solved by LAPACK, if at least a third of the numbers that LAPACK keeps are entries of `A`: for l
         diagonals below and u above the main one these are 2 l + u + 1 for each column. `cholesky` is tried on a
-        Hermitian `A` of order 500 or more whose diagonal is positive and large enough. "lu" is SuperLU.
+        Hermitian `A` of order 500 or more whose diagonal is positive and large enough, then "ldl" (see `cholesky`),
+        unless `A` is singular. "lu" is SuperLU.
     return_info : bool
         Whether to give the name of the method too.
 
@@ -66,7 +67,7 @@ def spsolve(
     Raises
     ------
     LinAlgError
-        `A` has not the structure that `method` names, or is not positive definite.
+        `A` has not the structure that `method` names, or is not Hermitian or positive definite.
     RuntimeError
         `A` is singular and `b` is sparse with more than one column.
     TypeError

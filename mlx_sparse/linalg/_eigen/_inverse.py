@@ -11,7 +11,7 @@ import scipy.linalg
 from ... import _dense
 from ..._base import as_sparse
 from ..._construct import eye_array
-from .._direct.methods import if_definite
+from .._direct.methods import if_hermitian
 from .._direct.operands import host_form
 from .._direct.superlu import splu
 from .._interface import LinearOperator
@@ -31,8 +31,8 @@ def inverse(
 ) -> Product:
     """x -> (A - sigma M)^-1 x over ndarrays of `dtype`, with M the identity if it is None.
 
-    Sparse arrays are factored by Cholesky's method where they are `hermitian` and positive definite, else by `splu`,
-    and dense ones by LAPACK. What only has products is solved for by `gmres`.
+    Sparse arrays are factored by Cholesky's method or as L D L^H where they are `hermitian`, else by `splu`, and dense
+    ones by LAPACK. What only has products is solved for by `gmres`.
 
     Raises
     ------
@@ -51,8 +51,9 @@ def inverse(
         shift = eye_array(S.shape[0], dtype=dtype) if M is None else as_sparse(M.operand)
         S = S - (shift * dtype.type(sigma)).astype(dtype, copy=False)
     S = S.tocsc()
-    if hermitian and (definite := if_definite(host_form(S, dtype))) is not None:
-        return lambda x: definite(np.ascontiguousarray(x).astype(dtype, copy=False))
+    if hermitian and (found := if_hermitian(host_form(S, dtype))) is not None:
+        solve = found[0]
+        return lambda x: solve(np.ascontiguousarray(x).astype(dtype, copy=False))
     lu = splu(S, **_SYMMETRIC) if hermitian else splu(S)
     return lambda x: lu.solve(np.ascontiguousarray(x).astype(dtype, copy=False))
 

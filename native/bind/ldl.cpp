@@ -1,0 +1,82 @@
+// L D L^H factorisations over ndarrays. They take the plans of Cholesky factorisations.
+#include <pybind11/complex.h>
+#include <pybind11/numpy.h>
+
+#include "bind/bind.h"
+#include "ops/ldl.h"
+
+namespace sp {
+
+namespace {
+
+template <class T>
+using Values = py::array_t<T, py::array::c_style>;
+
+template <class T>
+py::object factor_values(const SharedPlan& plan, const Values<T>& values) {
+  const T* data = values.data();
+  return py::cast(without_lock([&] { return factor_ldl<T>(plan, data); }));
+}
+
+py::object factor_indefinite(const SharedPlan& plan, const py::array& values) {
+  if (py::isinstance<Values<float>>(values)) return factor_values<float>(plan, values);
+  if (py::isinstance<Values<double>>(values)) return factor_values<double>(plan, values);
+  if (py::isinstance<Values<std::complex<float>>>(values)) return factor_values<std::complex<float>>(plan, values);
+  if (py::isinstance<Values<std::complex<double>>>(values)) return factor_values<std::complex<double>>(plan, values);
+  throw py::type_error("values must be contiguous, of float32, float64, complex64 or complex128");
+}
+
+template <class T>
+void bind_ldl(py::module_& m, const char* name) {
+  using F = SharedLdl<T>;
+  py::class_<LdlFactor<T>, std::shared_ptr<LdlFactor<T>>>(m, name)
+      .def_property_readonly("zeros", &LdlFactor<T>::zeros)
+      .def_property_readonly("entries", [](const F& f) { return lower_entries(f); })
+      .def("order", [](const F& f) {
+        const auto order = elimination_order(f);
+        return Values<int32_t>(static_cast<py::ssize_t>(order.size()), order.data());
+      })
+      .def("solve", [](const F& f, const Values<T>& b, Half half) {
+        Values<T> x(std::vector<py::ssize_t>(b.shape(), b.shape() + b.ndim()));
+        const int64_t r = b.ndim() == 1 ? 1 : b.shape(1);
+        const T* from = b.data();
+        T* to = x.mutable_data();
+        without_lock([&] { solve_ldl(f, from, to, r, half); return true; });
+        return x;
+      }, "b"_a.noconvert(), "half"_a)
+      .def("lower", [](const F& f) {
+        const auto entries = lower_entries(f);
+        Values<T> data(entries);
+        Values<int32_t> indices(entries);
+        Values<int64_t> indptr(f->plan().n() + 1);
+        lower_triangle(f, data.mutable_data(), indices.mutable_data(), indptr.mutable_data());
+        return py::make_tuple(data, indices, indptr);
+      })
+      .def("pivots", [](const F& f) {
+        Values<real_t<T>> diagonal(f->plan().n());
+        Values<T> beside(f->plan().n());
+        pivots_of(f, diagonal.mutable_data(), beside.mutable_data());
+        return py::make_tuple(diagonal, beside);
+      })
+      .def("inverse_entries", [](const F& f, const Values<int64_t>& indptr, const Values<int32_t>& indices, Values<T>& values) {
+        Values<real_t<T>> diagonal(f->plan().n());
+        real_t<T>* out = diagonal.mutable_data();
+        T* at = values.mutable_data();
+        const int64_t* start = indptr.data();
+        const int32_t* minor = indices.data();
+        without_lock([&] { inverse_entries(f, start, minor, at, out); return true; });
+        return diagonal;
+      }, "indptr"_a, "indices"_a, "values"_a.noconvert());
+}
+
+} // namespace
+
+void bind_indefinite(py::module_& m) {
+  m.def("factor_ldl", &factor_indefinite, "plan"_a, "values"_a);
+  bind_ldl<float>(m, "LdlFactor32");
+  bind_ldl<double>(m, "LdlFactor64");
+  bind_ldl<std::complex<float>>(m, "LdlFactorComplex64");
+  bind_ldl<std::complex<double>>(m, "LdlFactorComplex128");
+}
+
+} // namespace sp
