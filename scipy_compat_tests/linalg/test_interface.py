@@ -113,9 +113,9 @@ def check(A, X, dtype, namespace):
             found = getattr(B, name)(as_namespace(given, namespace))
             check_namespace(found, namespace)
             assert found.shape == expected.shape, name
-            if expected.size:
+            if expected.size:  # MLX's CUDA build has no memory for NumPy to look at otherwise
                 assert found.dtype == as_namespace(expected, namespace).dtype, name
-            np.testing.assert_allclose(np.asarray(found), expected, rtol=0, atol=bound, err_msg=name)
+                np.testing.assert_allclose(np.asarray(found), expected, rtol=0, atol=bound, err_msg=name)
 
 
 @namespaces
