@@ -318,6 +318,14 @@ def test_lazy_values(namespace):
         mx.grad(lambda v: mx.array(sp.csgraph.floyd_warshall(A.with_data(v))).sum())(mx.array(A.data, dtype=mx.float64))
 
 
+def test_paths_of_a_dense_graph_end_on_a_cycle_of_negative_length(namespace):
+    A = np.array([[0, 1.0, 0], [0, 0, -3.0], [1.0, 0, 0]])
+    for options in ({}, {"directed": False}, {"indices": 1}):
+        with pytest.warns(UserWarning, match="negative weights"):
+            found = sp.csgraph.shortest_path(A, method="D", **options)
+        assert host(found).shape[-1] == 3 and np.isfinite(host(found)).all()
+
+
 def test_dijkstra_ends_on_a_cycle_of_negative_length():
     """Where SciPy's does not."""
     D = -np.ones((4, 4))
