@@ -515,7 +515,7 @@ class MatrixLinearOperator(LinearOperator):
         return self._matmat(x) if x.ndim == 1 and self.ndim == 2 else self._matmat(x[..., None])[..., 0]
 
     def _matmat(self, X: Any) -> Any:
-        A = self.A
+        A: Any = self.A
         if isinstance(A, _spbase):
             if _dense.is_mlx(X) and X.dtype == mx.complex64 and A._data.dtype == mx.float32:
                 A = A.astype(X.dtype)  # what a complex operator beside this one gave
