@@ -515,10 +515,10 @@ class MatrixLinearOperator(LinearOperator):
         return self._matmat(x) if x.ndim == 1 and self.ndim == 2 else self._matmat(x[..., None])[..., 0]
 
     def _matmat(self, X: Any) -> Any:
-        A: Any = self.A
+        A = self.A
         if isinstance(A, _spbase):
             if _dense.is_mlx(X) and X.dtype == mx.complex64 and A._data.dtype == mx.float32:
-                A = A.astype(X.dtype)  # what a complex operator beside this one gave
+                return as_operator(A).device(X.dtype)(X)  # what a complex operator beside this one gave
             return A @ X
         if not _dense.is_mlx(X):
             return (_dense.view(A) if _dense.is_mlx(A) else A) @ X
