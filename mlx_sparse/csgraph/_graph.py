@@ -75,15 +75,20 @@ def result(x: Any, graph: Any) -> Any:
     if isinstance(graph, mx.array):
         return _dense.to_mlx(x)
     if isinstance(graph, _spbase) or _scipy_sparse.issparse(graph):
-        return x if _dense.numpy_mode() else _dense.in_namespace(_dense.to_mlx(x))
+        if not _dense.numpy_mode() or not _dtypes.is_shared(x.dtype):  # SciPy's float64 on a device that has none
+            return _dense.in_namespace(_dense.to_mlx(x))
     return x
 
 
 def delegate(f: Callable[..., Any], graph: Any, *args: Any, copy: bool = False, **options: Any) -> Any:
     """What SciPy's routine `f` gives for `graph`; its other arguments may be dense arrays."""
     args = tuple(map(host_array, args))
+    given = host(graph, copy)
+    if isinstance(graph, _spbase) and given.format in ("csr", "csc") and given.data.dtype.kind in "biuf":
+        # the dtype that SciPy's routines compute in: what they must cast they add up, parallel edges
+        given.data = given.data.astype(np.float64, copy=False)
     try:
-        found = f(host(graph, copy), *args, **{name: host_array(x) for name, x in options.items()})
+        found = f(given, *args, **{name: host_array(x) for name, x in options.items()})
     except _scipy.NegativeCycleError as error:
         raise NegativeCycleError(str(error)) from None
     return result(found, graph)

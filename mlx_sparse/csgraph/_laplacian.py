@@ -99,18 +99,19 @@ def laplacian(
     axis = 1 if use_out_degree else 0
     made = _array if form == "array" else _products
     lap, diag = made(csgraph, normed, axis, symmetrized, copy)
-    target = _dtype(csgraph) if dtype is None else _dtypes.mlx_dtype(dtype)
+    if dtype is None:
+        dtype = csgraph.dtype if isinstance(csgraph, np.ndarray) else _dtype(csgraph)
     if form == "array":
-        lap = _as(lap, target)
+        lap = _as(lap, dtype)
     elif form == "lo":
         product, adjoint = lap
-        options = {"rmatvec": adjoint, "rmatmat": adjoint, "dtype": _dtypes.numpy_dtype(target)}
+        options = {"rmatvec": adjoint, "rmatmat": adjoint, "dtype": _dtypes.numpy_dtype(dtype)}
         lap = LinearOperator(csgraph.shape, product, matmat=product, **options)
     else:
         lap = lap[0]
     if not return_diag:
         return lap
-    return lap, _as(diag if _dense.is_dense(csgraph) else _dense.in_namespace(diag), target)
+    return lap, _as(diag if _dense.is_dense(csgraph) else _dense.in_namespace(diag), dtype)
 
 
 def _dtype(graph: Any) -> mx.Dtype:
@@ -133,11 +134,11 @@ def _negatable(graph: Any, normed: bool, dtype: Any, copy: bool) -> tuple[Any, b
 
 
 def _as(x: Any, dtype: Any) -> Any:
-    """`x`, dense or sparse, as `dtype`: itself if it has that already."""
+    """`x`, dense or sparse, as `dtype`: itself if it has that already. ndarrays may have any dtype on any device."""
+    if isinstance(x, np.ndarray):
+        return x.astype(_dtypes.numpy_dtype(dtype), copy=False)
     target = _dtypes.mlx_dtype(dtype)
-    if isinstance(x, mx.array):
-        return _dense.cast(x, target)
-    return x.astype(_dtypes.numpy_dtype(target) if isinstance(x, np.ndarray) else target, copy=False)
+    return _dense.cast(x, target) if isinstance(x, mx.array) else x.astype(target, copy=False)
 
 
 # ---- as an array ------------------------------------------------------------------------------------------------

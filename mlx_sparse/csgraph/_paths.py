@@ -76,7 +76,7 @@ def shortest_path(
         method = "J" if (weighted(A, _dtypes.default_float())[1] < 0).any() else "D"
     if method == "D" and (issparse(csgraph) or _is_negative(csgraph)):
         return dijkstra(csgraph, directed, indices, return_predecessors, unweighted, dtype=dtype)
-    if dtype is not None and _dtypes.mlx_dtype(dtype) != _dtypes.default_float():
+    if not _is_of_scipys(dtype, csgraph):
         raise ValueError(
             f"dtype {dtype} is for sparse graphs without edges of negative length, by Dijkstra's algorithm"
         )
@@ -167,7 +167,7 @@ def dijkstra(
             found = search(*_sources(indices, A.shape[0]), bool(return_predecessors))
             found = tuple(map(_dense.in_namespace, found))
             return found if return_predecessors else found[0]
-    if sparse or dtype is not None and _dtypes.mlx_dtype(dtype) != _dtypes.default_float():
+    if sparse or not _is_of_scipys(dtype, csgraph):
         raise ValueError("dtype and sparse are for sparse graphs without edges of negative length")
     return delegate(_scipy.dijkstra, csgraph, directed, indices, return_predecessors, unweighted, limit, min_only)
 
@@ -220,6 +220,15 @@ def _near(A: Any, search: Any, sources: np.ndarray, shape: tuple[int, ...]) -> A
     index = _dtypes.index_dtype(maxval=max(n, int(indptr[-1])))
     arrays = _dense.to_mlx(data), *(_dense.to_index(x, index, "indices") for x in (columns, indptr))
     return A._classes["csr"]._from_parts(*arrays, (len(sources), n), canonical=True)
+
+
+def _is_of_scipys(dtype: Any, graph: Any) -> bool:
+    """Whether lengths are of `dtype`, if one is asked for, when SciPy's routine finds them in `graph`."""
+    if dtype is None:
+        return True
+    if isinstance(graph, mx.array) or issparse(graph):
+        return _dtypes.mlx_dtype(dtype) == _dtypes.default_float()
+    return _dtypes.numpy_dtype(dtype) == np.float64
 
 
 def _is_negative(graph: Any) -> bool:

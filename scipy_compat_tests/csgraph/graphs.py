@@ -6,6 +6,7 @@ import scipy.sparse
 import scipy.sparse.csgraph as theirs
 
 import mlx_sparse as sp
+from mlx_sparse import _dtypes
 
 FORMATS = ("csr", "csc", "coo", "bsr", "dia", "lil", "dok")
 
@@ -13,11 +14,16 @@ FORMATS = ("csr", "csc", "coo", "bsr", "dia", "lil", "dok")
 def random_graph(n, edges, seed, integers=False, dtype=np.float64):
     """A SciPy csr array with loops, explicit zeros, nodes without edges, and ties if the weights are `integers`.
 
-    Its duplicates are summed: see `with_duplicates`.
+    Its duplicates are summed: see `with_duplicates`. Weights are multiples of 2**-16, so that float32 holds the lengths
+    of paths exactly.
     """
     rng = np.random.default_rng(seed)
     row, col = rng.integers(0, max(1, n - n // 5), (2, edges)) if n else np.zeros((2, 0), int)
-    data = rng.integers(0, 5, len(row)).astype(dtype) if integers else rng.random(len(row)).astype(dtype)
+    data = (
+        rng.integers(0, 5, len(row)).astype(dtype)
+        if integers
+        else (rng.integers(0, 2**16, len(row)) / 2**16).astype(dtype)
+    )
     A = scipy.sparse.coo_array((data, (row, col)), shape=(n, n)).tocsr()
     A.data[::7] = 0
     return scipy.sparse.csr_array((A.data, A.indices.astype(np.int32), A.indptr.astype(np.int32)), shape=A.shape)
@@ -56,6 +62,16 @@ CASES = {
 }
 
 
+def held(dtype):
+    """What the default device holds values of this NumPy dtype in: where it has no float64, in float32."""
+    return _dtypes.numpy_dtype(_dtypes.mlx_dtype(dtype))
+
+
+def to_mlx(x):
+    """An ndarray as an `mx.array` of the dtype that it is held in."""
+    return mx.array(x, dtype=_dtypes.mlx_dtype(x.dtype))
+
+
 def host(x):
     """A result as NumPy sees it."""
     if sp.issparse(x) and not scipy.sparse.issparse(x):
@@ -65,16 +81,19 @@ def host(x):
     return np.array(x) if isinstance(x, mx.array) else x
 
 
-def same(found, expected, exact=True):
+def same(found, expected, exact=True, dense=False):
+    """Whether a result is SciPy's. Those of `dense` graphs of NumPy's keep SciPy's dtype, as masked arrays do."""
     if isinstance(expected, tuple):
         assert isinstance(found, tuple) and len(found) == len(expected)
         for one, other in zip(found, expected, strict=True):
-            same(one, other, exact)
+            same(one, other, exact, dense)
         return
     if np.ma.isMaskedArray(expected):
         assert np.ma.isMaskedArray(found)
         np.testing.assert_array_equal(found.mask, expected.mask)
     one, other = np.asarray(host(found)), np.asarray(host(expected))
+    if not (dense and isinstance(found, np.ndarray) or np.ma.isMaskedArray(expected)):
+        other = other.astype(held(other.dtype))
     assert one.shape == other.shape and one.dtype == other.dtype
     if exact:
         np.testing.assert_array_equal(one, other)
@@ -101,4 +120,16 @@ def error_of(f, *args, **options):
     return None
 
 
-__all__ = ["CASES", "FORMATS", "check_class", "error_of", "host", "ours", "random_graph", "same", "theirs"]
+__all__ = [
+    "CASES",
+    "FORMATS",
+    "check_class",
+    "error_of",
+    "held",
+    "host",
+    "ours",
+    "random_graph",
+    "same",
+    "theirs",
+    "to_mlx",
+]

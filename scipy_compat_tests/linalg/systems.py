@@ -8,6 +8,7 @@ import scipy.sparse
 import scipy.sparse.linalg
 
 import mlx_sparse as sp
+from mlx_sparse import _dtypes
 
 NAMESPACES = ("numpy", "mlx")
 ALL_FORMATS = ("bsr", "coo", "csc", "csr", "dia", "dok", "lil")
@@ -16,6 +17,16 @@ ALL_FORMATS = ("bsr", "coo", "csc", "csr", "dia", "dok", "lil")
 def dtypes(device):
     """Dtypes that the device holds: float64 and complex128 exist on the CPU only."""
     return "fF" if device == "gpu" else "fdFD"
+
+
+def held(dtype):
+    """NumPy's dtype that the default device holds values of this one in: where it has no float64, float32."""
+    return _dtypes.numpy_dtype(_dtypes.mlx_dtype(dtype))
+
+
+def bound_of(double, single):
+    """`double`, a bound for results in float64; `single` where the device has none and they are of float32."""
+    return double if held(np.float64) == np.float64 else single
 
 
 def hermitian(n, dtype, seed=0):
@@ -103,7 +114,7 @@ def ours(S, format="csr"):
 def as_namespace(v, namespace):
     if namespace == "numpy" or v.dtype == np.complex128:  # which MLX lacks
         return v
-    return mx.array(v, dtype=mx.float64) if v.dtype == np.float64 else mx.array(v)
+    return mx.array(v, dtype=_dtypes.mlx_dtype(v.dtype))
 
 
 def check_namespace(x, namespace):

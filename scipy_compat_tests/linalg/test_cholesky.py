@@ -9,7 +9,19 @@ from numpy.linalg import LinAlgError
 import mlx_sparse as sp
 from mlx_sparse.linalg import SparseCholesky, cholesky, sparse_cholesky, spsolve
 
-from .systems import NAMESPACES, as_namespace, check_namespace, hermitian, line, ours, residual, vector, vectors
+from .systems import (
+    NAMESPACES,
+    as_namespace,
+    bound_of,
+    check_namespace,
+    held,
+    hermitian,
+    line,
+    ours,
+    residual,
+    vector,
+    vectors,
+)
 from .table import eps
 
 N = 60
@@ -120,9 +132,9 @@ def test_random_matrices():
         b = vector(S.shape[0], "d", seed)
         for A in (ours(S, "csc"), ours(S, "csr")):
             factor = cholesky(A)
-            assert residual(S, factor(b), b) < bound(S, "d"), seed
+            assert residual(S, factor(b), b) < bound(S, held("d")), seed
         X = np.linalg.inv(S.toarray())
-        np.testing.assert_allclose(np.asarray(factor.inverse_diagonal()), X.diagonal(), rtol=1e3 * bound(S, "d"))
+        np.testing.assert_allclose(np.asarray(factor.inverse_diagonal()), X.diagonal(), rtol=1e3 * bound(S, held("d")))
 
 
 def test_orderings_fill_less():
@@ -131,7 +143,7 @@ def test_orderings_fill_less():
     assert entries["amd"] < 0.6 * entries["natural"]
     given = np.random.default_rng(0).permutation(1600)
     factor, b = cholesky(A, ordering=given), vector(1600, "d")
-    assert factor.nnz > 2 * entries["amd"] and residual(grid(40, 40), factor(b), b) < 1e-11
+    assert factor.nnz > 2 * entries["amd"] and residual(grid(40, 40), factor(b), b) < bound_of(1e-11, 1e-4)
     natural = np.asarray(cholesky(ours(line(50, "d"), "csc"), ordering="natural").perm)
     np.testing.assert_array_equal(natural, np.arange(50))
 
@@ -176,7 +188,7 @@ def test_sparse_right_hand_side(dtype):
 def test_complex_right_hand_side_of_a_real_matrix():
     S, b = hermitian(N, "d"), vector(N, "D")
     x = cholesky(ours(S)).solve(b)
-    assert x.dtype == np.complex128 and residual(S, x, b) < bound(S, "d")
+    assert x.dtype.kind == "c" and residual(S, x, b) < bound(S, held("d"))
 
 
 def test_refactor(dtype):
@@ -225,9 +237,9 @@ def test_singular_at_every_scale(scale):
     S = scale * (ring + 2 * scipy.sparse.eye_array(n))
     with pytest.raises(LinAlgError, match="positive definite"):
         cholesky(ours(S, "csc"))
-    S = S + 1e-6 * scale * scipy.sparse.eye_array(n)
+    S = S + bound_of(1e-6, 1e-2) * scale * scipy.sparse.eye_array(n)
     b = vector(n, "d")
-    assert residual(S, cholesky(ours(S, "csc"))(b), b) < bound(S, "d")
+    assert residual(S, cholesky(ours(S, "csc"))(b), b) < bound(S, held("d"))
 
 
 def test_indefinite(dtype):
@@ -289,7 +301,7 @@ def test_duplicates_are_summed():
         cholesky(A)
     values, rows = np.array([1.0, 2.0, 1.0, 4.0, 1.0]), np.array([1, 0, 0, 1, 0])
     A = sp.csc_array((values, rows, np.array([0, 3, 5])), shape=(2, 2))
-    np.testing.assert_allclose(cholesky(A).solve(np.array([4.0, 5.0])), [1.0, 1.0])
+    np.testing.assert_allclose(cholesky(A).solve(np.array([4.0, 5.0])), [1.0, 1.0], rtol=bound_of(1e-7, 1e-6))
 
 
 def test_spsolve_takes_it(dtype):

@@ -10,7 +10,7 @@ import mlx_sparse as sp
 from mlx_sparse import linalg
 from mlx_sparse.linalg._spaces import space
 
-from .systems import NAMESPACES, as_namespace, check_namespace, general, ours, residual, vector, vectors
+from .systems import NAMESPACES, as_namespace, bound_of, check_namespace, general, ours, residual, vector, vectors
 from .table import eps
 
 N = 60
@@ -38,9 +38,9 @@ def test_norms_of_columns():
     S, B = general(N, "d"), vectors(N, "d", 3)
     B[:, 1] = 0
     seen = []
-    X, info = linalg.gmres(ours(S), B, rtol=1e-8, callback=seen.append, callback_type="pr_norm")
-    assert info == 0 and residual(S, X, B) < 1e-8
-    assert all(norms.shape == (3,) and norms[1] == 0 for norms in seen) and max(seen[-1]) < 1e-7
+    X, info = linalg.gmres(ours(S), B, rtol=bound_of(1e-8, 1e-5), callback=seen.append, callback_type="pr_norm")
+    assert info == 0 and residual(S, X, B) < bound_of(1e-8, 2e-5)
+    assert all(norms.shape == (3,) and norms[1] == 0 for norms in seen) and max(seen[-1]) < bound_of(1e-7, 1e-4)
 
 
 @pytest.mark.parametrize("namespace", NAMESPACES)

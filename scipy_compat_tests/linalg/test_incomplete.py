@@ -10,7 +10,7 @@ import mlx_sparse as sp
 from mlx_sparse import linalg
 from mlx_sparse.linalg._direct import substitution
 
-from .systems import as_namespace, check_namespace, general, hermitian, ours, vector, vectors
+from .systems import as_namespace, bound_of, check_namespace, general, held, hermitian, ours, vector, vectors
 
 N = 40
 both = pytest.mark.parametrize("namespace", ["numpy", "mlx"])
@@ -83,7 +83,7 @@ def test_only_the_lower_triangle_is_read_by_ichol0():
 def test_a_tridiagonal_array_is_factored_completely():
     A = scipy.sparse.diags_array([-1.0, 2.5, -1.2], offsets=[-1, 0, 1], shape=(N, N)).tocsr()
     b = vector(N, "d")
-    np.testing.assert_allclose(A @ linalg.ilu0(ours(A)).solve(b), b, atol=1e-12)
+    np.testing.assert_allclose(A @ linalg.ilu0(ours(A)).solve(b), b, atol=bound_of(1e-12, 1e-5))
 
 
 def test_duplicates_and_order_do_not_matter():
@@ -115,9 +115,9 @@ def test_solves_follow_wider_right_hand_sides(kind):
     for dtype in ("d", "F", "D"):
         b = vector(N, dtype)
         x = factors.solve(b)
-        assert x.dtype == np.promote_types(np.float32, dtype)
+        assert x.dtype == held(np.promote_types(np.float32, dtype))
         assert abs(M @ x - b).max() < bound("f") * abs(b).max()
-    assert factors.solve(np.arange(N)).dtype == np.float64
+    assert factors.solve(np.arange(N)).dtype == held(np.float64)
 
 
 def test_solves_are_nodes_of_the_graph():
@@ -215,7 +215,7 @@ def test_bad_arrays(factor):
         mx.grad(lambda v: mx.sum(factor(A.with_data(v)).solve(mx.ones(N))))(A.data)
     assert factor(sp.csr_array((0, 0))).solve(np.ones(0)).shape == (0,)
     assert factor(np.array([[4.0]])).solve(np.array([8.0])) == [2.0]
-    assert factor(sp.csr_array(np.array([[4]]))).dtype == np.float64
+    assert factor(sp.csr_array(np.array([[4]]))).dtype == held(np.float64)
 
 
 @pytest.mark.parametrize("kind", ["ilu0", "ichol0"])
@@ -230,7 +230,7 @@ def test_bad_right_hand_sides(kind):
     with pytest.raises(TypeError, match="sparse|dense"):
         factors.solve(sp.csr_array((N, 1)))
     with pytest.raises(TypeError, match="dtype"):
-        factors.solve(mx.ones(N, dtype=mx.float64))
+        factors.solve(mx.ones(N, dtype=mx.complex64))
     with pytest.raises(TypeError, match="cannot create"):
         type(factors)()
 
@@ -239,10 +239,10 @@ def test_native_operations_check_lengths():
     form = sp._native.TriangleForm(True, False)
     A = sp.csr_array(np.eye(3))
     with pytest.raises(ValueError, match="fit"):
-        sp._native.solve_triangular_numpy(form, A._trio, np.ones(4), None)
+        sp._native.solve_triangular_numpy(form, A._trio, np.ones(4, held(np.float64)), None)
     with pytest.raises(ValueError, match="fit"):
-        sp._native.solve_triangular(form, A._trio, mx.ones(4, dtype=mx.float64), None, None)
+        sp._native.solve_triangular(form, A._trio, mx.ones(4, dtype=A._data.dtype), None, None)
     with pytest.raises(ValueError, match="dtype"):
-        sp._native.solve_triangular_numpy(form, A._trio, np.ones(3, np.float32), None)
+        sp._native.solve_triangular_numpy(form, A._trio, np.ones(3, np.complex64), None)
     with pytest.raises(ValueError, match="float32, float64"):
         sp._native.ilu0(A.astype(np.int32)._trio)

@@ -12,7 +12,18 @@ import scipy.sparse.linalg
 import mlx_sparse as sp
 from mlx_sparse import linalg
 
-from .systems import NAMESPACES, as_namespace, check_namespace, laplacian, ours, residual, tall, vector, vectors
+from .systems import (
+    NAMESPACES,
+    as_namespace,
+    bound_of,
+    check_namespace,
+    laplacian,
+    ours,
+    residual,
+    tall,
+    vector,
+    vectors,
+)
 from .table import each, has_codes, informs, iterative
 
 N = 40
@@ -250,5 +261,5 @@ def test_preconditioned_tfqmr_solves_the_system_that_is_given():
     rng = np.random.default_rng(0)
     S = scipy.sparse.random_array((N, N), density=0.1, rng=rng)
     S = (S + sp.diags_array(np.linspace(5, 50, N)).to_scipy()).tocsr()
-    x, info = linalg.tfqmr(ours(S), vector(N, "d"), M=sp.diags_array(1 / S.diagonal()), rtol=1e-8)
-    assert info == 0 and residual(S, x, vector(N, "d")) < 1e-8
+    x, info = linalg.tfqmr(ours(S), vector(N, "d"), M=sp.diags_array(1 / S.diagonal()), rtol=bound_of(1e-8, 1e-5))
+    assert info == 0 and residual(S, x, vector(N, "d")) < bound_of(1e-8, 2e-5)

@@ -17,7 +17,7 @@ from mlx_sparse.linalg._krylov.bicg import _METHOD as BICG
 from mlx_sparse.linalg._problem import make_system
 from mlx_sparse.linalg._recorded import recorded
 
-from .systems import as_namespace, check_namespace, general, hermitian, ours, residual, vector, vectors
+from .systems import as_namespace, bound_of, check_namespace, general, held, hermitian, ours, residual, vector, vectors
 
 N = 40
 both = pytest.mark.parametrize("namespace", ["numpy", "mlx"])
@@ -76,7 +76,8 @@ def test_products(name, dtype, namespace):
 def test_what_it_says(name):
     M, S = made(name, "d")
     assert isinstance(M, P.Preconditioner) and isinstance(M, scipy.sparse.linalg.LinearOperator)
-    assert (M.shape, M.dtype) == ((N, N), np.float64)
+    of_numpy = {"diagonal", "aspreconditioner", "from_factorized"}  # whose entries stay where they are
+    assert (M.shape, M.dtype) == ((N, N), np.float64 if name in of_numpy else held(np.float64))
     assert M.is_hermitian == (name in HERMITIAN) and (M.H is M) == (name in HERMITIAN)
     assert M.on_device != (name in ON_HOST)
     np.testing.assert_array_equal(M.solve(np.ones(N)), M @ np.ones(N))
@@ -99,7 +100,7 @@ def test_operands_of_other_dtypes(name):
         assert np.asarray(y).dtype == np.dtype(dtype)
         expected = full @ (x.real if dtype == "f" else x)
         np.testing.assert_allclose(np.asarray(y), expected, rtol=0, atol=bound("f") * abs(expected).max())
-    assert (M @ np.arange(N)).dtype == np.float64
+    assert (M @ np.arange(N)).dtype == held(np.float64)
     assert (M @ mx.ones(N, dtype=mx.float16)).dtype == mx.float32
 
 
@@ -125,7 +126,7 @@ def test_formats_and_dense_arrays(name):
     S = hermitian(N, "d")
     expected = MAKERS[name](ours(S), S) @ np.ones(N)
     for A in (ours(S, "csc"), ours(S, "coo"), S, S.tocsc(), S.toarray()):
-        np.testing.assert_allclose(MAKERS[name](A, S) @ np.ones(N), expected, rtol=1e-9)
+        np.testing.assert_allclose(MAKERS[name](A, S) @ np.ones(N), expected, rtol=bound_of(1e-9, 1e-4))
 
 
 @pytest.mark.parametrize("name", ["identity", "jacobi", "block_jacobi", "ssor", "chebyshev"])
@@ -142,16 +143,22 @@ def test_values_by_the_definitions():
     S = general(N, "d")
     A, x, F = ours(S), vector(N, "d"), S.toarray()
     D, L, U = np.diag(np.diag(F)), np.tril(F, -1), np.triu(F, 1)
-    np.testing.assert_array_equal(P.identity(A) @ x, x)
-    np.testing.assert_allclose(P.diagonal(1 / S.diagonal(), inverse=True) @ x, P.jacobi(A) @ x)
-    np.testing.assert_allclose(P.jacobi(A, omega=0.5, shift=2.0) @ x, 0.5 * x / (S.diagonal() + 2))
+    np.testing.assert_array_equal(P.identity(A) @ x, x.astype(held(x.dtype)))
+    np.testing.assert_allclose(
+        P.diagonal(1 / S.diagonal(), inverse=True) @ x, P.jacobi(A) @ x, rtol=bound_of(1e-7, 1e-6)
+    )
+    np.testing.assert_allclose(
+        P.jacobi(A, omega=0.5, shift=2.0) @ x, 0.5 * x / (S.diagonal() + 2), rtol=bound_of(1e-7, 1e-6)
+    )
     w = 1.3
     expected = w * (2 - w) * np.linalg.solve(D + w * U, D @ np.linalg.solve(D + w * L, x))
-    np.testing.assert_allclose(P.ssor(A, w) @ x, expected, rtol=1e-10)
+    np.testing.assert_allclose(P.ssor(A, w) @ x, expected, rtol=bound_of(1e-10, 1e-4))
     for size in (1, 5, 8, 39, 40, 100):
         blocks = [F[i : i + size, i : i + size] for i in range(0, N, size)]
         inverse = scipy.sparse.block_diag([np.linalg.inv(b) for b in blocks])
-        np.testing.assert_allclose(P.block_jacobi(A, size) @ x, inverse @ x, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(
+            P.block_jacobi(A, size) @ x, inverse @ x, rtol=bound_of(1e-9, 1e-4), atol=bound_of(1e-12, 1e-6)
+        )
     B = ours(S).tobsr((5, 5))
     np.testing.assert_allclose(P.block_jacobi(B) @ x, P.block_jacobi(A, 5) @ x)
     for M in (
@@ -159,9 +166,11 @@ def test_values_by_the_definitions():
         P.from_factorized(linalg.factorized(A.tocsc()), A.shape),
         P.aspreconditioner(A, assume_inverse=False),
     ):
-        np.testing.assert_allclose(F @ (M @ x), x, atol=1e-10)
+        np.testing.assert_allclose(F @ (M @ x), x, atol=bound_of(1e-10, 1e-5))
     np.testing.assert_allclose(
-        P.ilu0(A, shift=1.0) @ x, linalg.ilu0(ours((S + scipy.sparse.eye_array(N)).tocsr())).solve(x)
+        P.ilu0(A, shift=1.0) @ x,
+        linalg.ilu0(ours((S + scipy.sparse.eye_array(N)).tocsr())).solve(x),
+        rtol=bound_of(1e-7, 1e-5),
     )
     np.testing.assert_allclose(P.from_factorized(linalg.ilu0(A)) @ x, linalg.ilu0(A).solve(x))
 
@@ -176,7 +185,7 @@ def test_chebyshev_converges_to_the_inverse():
         left = np.linalg.norm(x - S @ (M @ x)) / np.linalg.norm(x)
         assert left <= 2 * rate ** (degree + 1) * 1.001
     one = P.chebyshev(sp.eye_array(N, format="csr") * 3.0, lambda_min=3.0, lambda_max=3.0)
-    np.testing.assert_allclose(one @ x, x / 3)
+    np.testing.assert_allclose(one @ x, x / 3, rtol=bound_of(1e-7, 1e-6))
 
 
 def test_bounds_of_the_spectrum():
@@ -217,8 +226,9 @@ def poisson(side, dtype="d"):
     return (scale @ (scipy.sparse.kron(line, eye) + scipy.sparse.kron(eye, line)) @ scale).tocsr().astype(dtype)
 
 
-def solved(solver, A, b, M, rtol=1e-8):
+def solved(solver, A, b, M):
     """(x, iterations)"""
+    rtol = bound_of(1e-8, 1e-6 if solver == "minres" else 1e-4)
     method, steps = getattr(linalg, solver), []
     given = {"M1": M} if solver == "qmr" else {"M": M}
     if solver == "gmres":
@@ -231,11 +241,11 @@ def solved(solver, A, b, M, rtol=1e-8):
 @both
 @pytest.mark.parametrize(("solver", "name"), PAIRS)
 def test_fewer_iterations(solver, name, namespace):
-    S = (poisson if solver in HERMITIAN_SOLVERS or name in ("chebyshev", "ichol0") else convection)(20)
+    S = (poisson if solver in HERMITIAN_SOLVERS or name in ("chebyshev", "ichol0") else convection)(bound_of(20, 11))
     A, b = ours(S), as_namespace(vector(S.shape[0], "d"), namespace)
     x, steps = solved(solver, A, b, MAKERS[name](A, S))
     check_namespace(x, namespace)
-    assert residual(S, x, b) < (1e-5 if solver == "minres" else 1e-6)
+    assert residual(S, x, b) < (10 if solver == "minres" else 1) * bound_of(1e-6, 2e-3)
     _, plain = solved(solver, A, b, None)
     scales = {"diagonal", "jacobi", "block_jacobi", "block_jacobi-uneven"}
     alike = name in scales and S[0, 0] == S[1, 1]  # a constant diagonal, which does nothing
@@ -260,7 +270,7 @@ def test_scipys_solvers_take_them():
     S = poisson(12)
     b = vector(144, "d")
     x, info = scipy.sparse.linalg.cg(S, b, rtol=1e-8, M=P.ichol0(S))
-    assert info == 0 and residual(S, x, b) < 1e-7
+    assert info == 0 and residual(S, x, b) < bound_of(1e-7, 1e-3)
 
 
 @pytest.mark.parametrize("name", ["jacobi", "ilu0", "chebyshev", "exact"])
@@ -303,7 +313,9 @@ def test_aspreconditioner():
         (linalg.ilu0(A), linalg.ilu0(A).solve(x)),
         (linalg.splu(A.tocsc()), lu.solve(x)),
     ):
-        np.testing.assert_allclose(P.aspreconditioner(given, A) @ x, expected, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(
+            P.aspreconditioner(given, A) @ x, expected, rtol=bound_of(1e-9, 1e-4), atol=bound_of(1e-12, 1e-6)
+        )
         np.testing.assert_allclose(np.array(P.aspreconditioner(given, A) @ mx.array(x)), expected, rtol=1e-3, atol=1e-4)
 
 
@@ -336,15 +348,17 @@ def test_multigrid(namespace):
     hierarchy, b = Hierarchy(S), as_namespace(vector(256, "d"), namespace)
     M = P.from_pyamg(hierarchy, smoother="chebyshev")
     full = M @ np.eye(256)
-    np.testing.assert_allclose(full, full.T, atol=1e-12)
+    np.testing.assert_allclose(full, full.T, atol=bound_of(1e-12, 1e-6))
     assert np.linalg.eigvalsh(full)[0] > 0 and M.H is M and M.on_device
     x, steps = solved("cg", ours(S), b, M)
     check_namespace(x, namespace)
-    assert residual(S, x, b) < 1e-7 and steps < 0.5 * solved("cg", ours(S), b, None)[1]
+    assert residual(S, x, b) < bound_of(1e-7, 1e-3) and steps < 0.5 * solved("cg", ours(S), b, None)[1]
     own = P.from_pyamg(hierarchy)
     assert own.is_hermitian and not own.on_device
-    np.testing.assert_allclose(np.asarray(own @ b), np.asarray(b) / S.diagonal(), rtol=1e-12)
-    np.testing.assert_allclose(own @ np.ones((256, 2)), np.ones((256, 2)) / S.diagonal()[:, None])
+    np.testing.assert_allclose(np.asarray(own @ b), np.asarray(b) / S.diagonal(), rtol=bound_of(1e-12, 1e-6))
+    np.testing.assert_allclose(
+        own @ np.ones((256, 2)), np.ones((256, 2)) / S.diagonal()[:, None], rtol=bound_of(1e-12, 1e-6)
+    )
     hierarchy.symmetric_smoothing = False
     with pytest.raises(NotImplementedError, match="adjoint"):
         P.from_pyamg(hierarchy).H @ np.ones(256)
@@ -358,7 +372,7 @@ def test_pyamg():
     plain = solved("cg", ours(S), b, None)[1]
     for smoother in (None, "chebyshev"):
         x, steps = solved("cg", ours(S), b, P.from_pyamg(hierarchy, smoother=smoother))
-        assert residual(S, x, b) < 1e-7 and steps < 0.4 * plain
+        assert residual(S, x, b) < bound_of(1e-7, 1e-3) and steps < 0.4 * plain
 
 
 # ---- bad input ------------------------------------------------------------------------------------------------------

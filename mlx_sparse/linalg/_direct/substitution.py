@@ -67,6 +67,9 @@ class Substitution:
 
     def host(self, b: np.ndarray, form: str = "N", overwrite: bool = False) -> np.ndarray:
         """op(T)^-1 b for an ndarray (n,) or (n, k) of the dtype of T, which `overwrite` allows to become the result."""
+        held = _dtypes.numpy_dtype(self.dtype)
+        if b.dtype != held and _dtypes.mlx_dtype(b.dtype) == self.dtype:  # float64 where the device has none
+            return self.host(b.astype(held), form, True).astype(b.dtype)
         b = np.ascontiguousarray(b)
         return _native.solve_triangular_numpy(self._as(form), self._parts, b, self._levels, overwrite)
 

@@ -60,7 +60,9 @@ class Preconditioner(LinearOperator):
         if key not in self._bound:
             if self._is_complex and not _dtypes.is_complex(_dtypes.mlx_dtype(dtype)):
                 raise TypeError(f"the preconditioner is complex, and the system has dtype {dtype}")
-            self._bound[key] = self._bind(lazy, dtype, adjoint)
+            made = self._bind(lazy, dtype, adjoint)
+            narrows = not lazy and not _dtypes.is_shared(np.dtype(dtype))  # what a GPU has no float64 for
+            self._bound[key] = (lambda x: made(x).astype(dtype, copy=False)) if narrows else made
         return self._bound[key]
 
     def _entries(self) -> Any:
@@ -80,6 +82,7 @@ class Preconditioner(LinearOperator):
             return self._product(True, dtype, adjoint)(x.astype(dtype))
         x = _dense.view(x) if _dense.is_mlx(x) else x
         dtype = np.promote_types(inexact(x.dtype), np.complex64) if self._is_complex else inexact(x.dtype)
+        dtype = _dtypes.numpy_dtype(_dtypes.mlx_dtype(dtype))
         return self._product(False, dtype, adjoint)(x.astype(dtype, copy=False))
 
     def _matvec(self, x: Any) -> Any:

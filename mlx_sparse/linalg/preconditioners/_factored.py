@@ -278,7 +278,7 @@ def from_factorized(
     held = solver
     if isinstance(solver, superlu.SuperLU):
         refuse_traced(solver._operator, "a preconditioner made of it")
-        held = solver._lu
+        held, dtype = solver._lu, solver._dtypes[-1] if dtype is None else dtype
     if hasattr(held, "solve"):
         solve = held.solve
         if adjoint is None and _takes_trans(solve):
