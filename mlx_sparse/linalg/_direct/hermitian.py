@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as _scipy_sparse
 from numpy.linalg import LinAlgError
 
-from ... import _native
+from ... import _dtypes, _native
 from .._problem import float_dtype, workers
 
 BOTH, LOWER, UPPER = _native.Half.both, _native.Half.lower, _native.Half.upper
@@ -67,8 +67,8 @@ class HermitianFactor:
             self.analysis.require_hermitian(host.data)
 
     def solve(self, b: np.ndarray, adjoint: bool = False, half: Any = BOTH) -> np.ndarray:
-        """A^-1 b, or half of it in the order of elimination, in the wider dtype of both."""
-        wide = np.promote_types(self.dtype, float_dtype(b.dtype))
+        """A^-1 b, or half of it in the order of elimination, in the wider dtype of both that the device has."""
+        wide = _dtypes.numpy_dtype(_dtypes.mlx_dtype(np.promote_types(self.dtype, float_dtype(b.dtype))))
         if wide.kind == "c" and self.dtype.kind != "c":
             real, imag = (self.solve(part, half=half) for part in (b.real, b.imag))
             return (real + 1j * imag).astype(wide, copy=False)
