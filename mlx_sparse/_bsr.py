@@ -287,7 +287,7 @@ class _bsr_base(_cs_array):
 
     def _axis_sum(self, data: mx.array, axis: int, stream: Any) -> mx.array:
         n, (R, C) = data.shape[0], self.blocksize
-        if n * max(R, C) <= _FEW_SUMMANDS:
+        if n * max(R, C) <= _FEW_SUMMANDS or axis == 1 and self._has_short_rows(stream):
             ones = _dense.full(self._shape[axis], 1, data.dtype)
             return self._product(data, ones, axis == 0, stream)
         count = self._shape[1 - axis] // (R if axis else C)
@@ -301,6 +301,13 @@ class _bsr_base(_cs_array):
         sums = _native.segment_reduce(_native.SegmentKind.sum, blocks, segments, stream)
         lines = _values.sum(_values.reshape(sums, (count, R, C), stream=stream), 1 + axis, stream=stream)
         return _dense.cast(_values.reshape(lines, (-1,), stream=stream), data.dtype, stream)
+
+    def _has_short_rows(self, stream: Any) -> bool:
+        """Whether a product adds up few summands in each row, which takes neither its memory nor its time twice."""
+        if _native.uses_shaders(stream):
+            return False
+        most = np.diff(_dense.view(self._indptr)).max(initial=0)
+        return int(most) * self.blocksize[1] <= _FEW_SUMMANDS
 
     def _diagonal(self, k: int) -> mx.array:
         M, N = self.shape

@@ -497,8 +497,8 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         return _native.diagonal(self._structure, self._data, self._swap((k, -k))[0], None)
 
     def _setdiag(self, values: mx.array, k: int) -> None:
-        first = np.arange(values.size, dtype=_dtypes.numpy_dtype(self._indices.dtype))
-        major, minor = self._swap((first - min(k, 0), first + max(k, 0)))
+        first = np.arange(values.size + abs(k), dtype=_dtypes.numpy_dtype(self._indices.dtype))
+        major, minor = self._swap((first[max(-k, 0) :][: values.size], first[max(k, 0) :][: values.size]))
         self._set_many(major, minor, values, True, quiet=True)
 
     def _todense(self, stream: Any) -> mx.array:

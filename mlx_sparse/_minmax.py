@@ -123,9 +123,8 @@ class _minmax:
         if axes is None:
             return _extreme_of_all(self, name, explicit)
         is_max, ignore_nan, *_ = _KINDS[name]
-        best = self._axis_extreme(axes, is_max, ignore_nan, explicit)
         kept = tuple(n for a, n in enumerate(self.shape) if a not in axes)
-        return self._coo_result(best, kept)
+        return self._coo_result(kept, *self._axis_extreme(axes, is_max, ignore_nan, explicit))
 
     def _axis_extreme(self, axes: tuple[int, ...], is_max: bool, ignore_nan: bool, explicit: bool) -> Any:
         """(keys, values): one flat position and extreme for each slice that may hold more than zero; keys None: all."""
@@ -138,15 +137,19 @@ class _minmax:
             keys, slices = _dense.to_index(at, keys.dtype, "keys"), names.size
         return names, _native.minor_extreme(coo._data, keys, slices, length, is_max, ignore_nan, explicit)
 
-    def _coo_result(self, best: tuple[Any, mx.array], kept: tuple[int, ...]) -> Any:
-        names, values = best
+    def _coo_result(self, kept: tuple[int, ...], names: Any, values: mx.array) -> Any:
+        """The nonzero ones of what `_axis_extreme` found. What is used up makes room for what comes."""
         host = _dense.view(values)
         found = np.flatnonzero(host)
         if found.size < host.size:
-            values = _dense.to_mlx(host[found], values.dtype)
+            dtype, host = values.dtype, host[found]
+            del values
+            values = _dense.to_mlx(host, dtype)
+        del host
         keys = found if names is None else names[found]
         index = _dtypes.index_dtype(maxval=max(kept))
-        made = tuple(_dense.to_index(c, index, "coords") for c in np.unravel_index(keys, kept))
+        places = np.unravel_index(keys, kept) if len(kept) > 1 else (keys,)
+        made = tuple(_dense.to_index(c, index, "coords") for c in places)
         return ARRAYS["coo"]._from_parts(values, made, kept, canonical=True)  # matrices reshape it to theirs
 
     def _pieces(self, ordered: bool = False) -> Iterator[Any]:

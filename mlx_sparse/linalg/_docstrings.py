@@ -90,6 +90,25 @@ _PARTS = {
         where values cannot be read, unless `A` and preconditioners are sparse arrays and the device is the CPU; `info`
         is a lazy int32 `mx.array` there. Inside `mx.grad`, if derivatives of `A` would be lost.
 """,
+    "least squares": """\
+    A : sparse array, ndarray, mx.array, LinearOperator or any object with `shape`, `matvec` and `rmatvec`, shape (m, n)
+    b : ndarray or mx.array, shape (m,), (m, 1) or (m, k), or a number if m = 1
+        Right-hand side, or several as columns. Integers become the default float dtype.
+    damp : float
+        Weight of the distance from `x0`.
+""",
+    "first guess and telling": """\
+    x0 : array_like, shape (n,), or (n, k), optional
+        First guess. Default: zero.
+    return_info : bool
+        Give ``(x, info)`` with a `SolverInfo`, whose `estimates` are all the other results, by their names.
+    progress : bool
+        Show a bar while iterating; needs tqdm.
+""",
+    "closest x": """\
+    x : ndarray or mx.array, shape (n,), or (n, k) for k > 1 columns
+        In the namespace of `b`. Without `damp`, of all solutions the one closest to `x0`.
+""",
 }
 
 

@@ -37,6 +37,30 @@ inline std::optional<mx::Dtype> mlx_dtype(const py::dtype& dtype) {
 namespace pybind11::detail {
 
 template <>
+struct type_caster<sp::StridedPlaces> {
+  static constexpr auto name = const_name("Any");
+  template <class T> using cast_op_type = sp::StridedPlaces;
+  bool load(handle src, bool) {
+    held_ = array::ensure(src);
+    if (!held_) return false;
+    wide_ = !isinstance<array_t<int32_t>>(held_);
+    const bool aligned = held_.flags() & npy_api::NPY_ARRAY_ALIGNED_;
+    if (!aligned || held_.ndim() != 1 || (wide_ && !isinstance<array_t<int64_t>>(held_))) {
+      held_ = array_t<int64_t, array::c_style | array::forcecast>::ensure(src);
+      wide_ = true;
+    }
+    return held_ && held_.ndim() == 1;
+  }
+  operator sp::StridedPlaces() {
+    return {static_cast<size_t>(held_.size()), static_cast<const char*>(held_.data()), held_.strides(0), wide_};
+  }
+
+ private:
+  array held_;
+  bool wide_ = false;
+};
+
+template <>
 struct type_caster<sp::Places> {
   static constexpr auto name = const_name("Any");
   template <class T> using cast_op_type = sp::Places;

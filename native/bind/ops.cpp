@@ -79,8 +79,8 @@ std::optional<Compressed> numpy_to_canonical(const py::array& data, const py::ar
 }
 
 // alone: Python holds no other reference to the values.
-auto set_places(const py::tuple& trio, Places major, Places minor, const mx::array& values, bool sorted, bool insert,
-                bool alone) {
+auto set_places(const py::tuple& trio, StridedPlaces major, StridedPlaces minor, const mx::array& values, bool sorted,
+                bool insert, bool alone) {
   // Only what nothing else can see may be written in place: no other handle, no graph node, no task in flight.
   const auto* data = as_array(trio[0].ptr());
   alone = alone && data && is_there(*data) && data->flags().row_contiguous && data->is_donatable();
@@ -89,7 +89,7 @@ auto set_places(const py::tuple& trio, Places major, Places minor, const mx::arr
   const Compressed a = caster;
   const mx::array x = values; // handles of its own
   auto set = [&] { return set_many(a, major, minor, x, sorted, insert, alone); };
-  return steps_of(a) + steps_of(major) + steps_of(x) < kSerialWork ? set() : without_lock(set);
+  return steps_of(a) + major.n + steps_of(x) < kSerialWork ? set() : without_lock(set);
 }
 
 } // namespace

@@ -234,15 +234,15 @@ void cs_sum_at(CsView<T, I> a, Pairs at, bool sorted, T* out) {
   });
 }
 
-// positions[s] = the entry at (major[s], minor[s]), or -1. False when one of these places is stored more than once.
-template <class I>
-bool cs_locate(CsPattern<I> a, Pairs at, bool sorted, int64_t* positions) {
+// positions[s] = the entry at (at.major[s], at.minor[s]), or -1. False when one of these places is stored more than once.
+template <class At, class I>
+bool cs_locate(CsPattern<I> a, const At& at, bool sorted, I* positions) {
   std::vector<char> repeated(static_cast<size_t>(std::max(1, n_threads())) + 1, 0);
   const int parts = std::min(plan_parts(20 * at.n), n_threads());
   run_parts(std::max(parts, 1), [&](int p) {
     Watch watch;
     for (size_t s = at.n * p / parts; s < at.n * (p + 1) / parts; ++s) {
-      int64_t found = -1;
+      I found = -1;
       const int64_t m = at.major[s];
       watch(sorted ? 20 : 20 + static_cast<size_t>(a.indptr[m + 1] - a.indptr[m]));
       for_entries_at(a.indices, a.indptr[m], a.indptr[m + 1], static_cast<I>(at.minor[s]), sorted, [&](I e) {

@@ -243,8 +243,13 @@ void each_factor(const SpgemmInput<T, I>& in, size_t i, F&& f) {
     __builtin_prefetch(in.b.indices + soon[0]);
     __builtin_prefetch(in.b.indices + soon[1]);
     if (in.b.data) {
-      __builtin_prefetch(in.b.data + soon[0]);
+      const char* const first = reinterpret_cast<const char*>(in.b.data + soon[0]);
+      __builtin_prefetch(first);
       __builtin_prefetch(in.b.data + soon[1]);
+      if constexpr (sizeof(T) == 16) { // ten entries take up to four lines
+        __builtin_prefetch(first + 64);
+        __builtin_prefetch(first + 128);
+      }
     }
     f(static_cast<size_t>(in.a.indices[e]), e);
   }

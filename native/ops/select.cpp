@@ -239,7 +239,12 @@ void element(const Compressed& given, int64_t major, int64_t minor, bool sorted,
 namespace {
 
 // Sorted by place; of equal places the last. `todo`: numbers of the samples to place.
-std::vector<NewEntry> new_entries(const std::vector<size_t>& todo, const Pairs& at) {
+struct StridedPairs {
+  size_t n;
+  StridedPlaces major, minor;
+};
+
+std::vector<NewEntry> new_entries(const std::vector<size_t>& todo, const StridedPairs& at) {
   std::vector<NewEntry> out;
   out.reserve(todo.size());
   for (size_t s : todo) out.push_back({at.major[s], at.minor[s], s});
@@ -254,19 +259,20 @@ std::vector<NewEntry> new_entries(const std::vector<size_t>& todo, const Pairs& 
 
 } // namespace
 
-std::pair<SetOutcome, std::optional<Compressed>> set_many(const Compressed& given, Places major, Places minor,
-                                                          const mx::array& values, bool sorted, bool insert,
-                                                          bool in_place) {
+std::pair<SetOutcome, std::optional<Compressed>> set_many(const Compressed& given, StridedPlaces major,
+                                                          StridedPlaces minor, const mx::array& values, bool sorted,
+                                                          bool insert, bool in_place) {
   const auto a = evaluated(given);
   const auto x = evaluated(values);
-  const Pairs at{major.n, major.at, minor.at};
+  const StridedPairs at{major.n, major, minor};
   const bool one = x.size() == 1; // for every place
-  std::vector<int64_t> positions(at.n);
   return with_width(a, [&](auto i, auto w) -> std::pair<SetOutcome, std::optional<Compressed>> {
     using I = typename decltype(i)::type;
     using W = typename decltype(w)::type;
     auto view = view_of<W, I>(parts(a));
-    if (!cs_locate<I>(view, at, sorted, positions.data())) return {SetOutcome::stored_twice, std::nullopt};
+    std::vector<I> positions(at.n);
+    const bool once = cs_locate<StridedPairs, I>(view, at, sorted, positions.data());
+    if (!once) return {SetOutcome::stored_twice, std::nullopt};
     std::vector<size_t> todo;
     if (insert) for (size_t s = 0; s < at.n; ++s) if (positions[s] < 0) todo.push_back(s);
     auto added = new_entries(todo, at);

@@ -29,7 +29,7 @@ enum class SetOutcome { same_structure, new_structure, stored_twice };
 
 // Set places to values; of repeated places the last counts. `insert`: also where nothing is stored. `in_place`: the
 // buffer of the values of `a` may be the result's.
-std::pair<SetOutcome, std::optional<Compressed>> set_many(const Compressed& a, Places major, Places minor,
+std::pair<SetOutcome, std::optional<Compressed>> set_many(const Compressed& a, StridedPlaces major, StridedPlaces minor,
                                                           const mx::array& values, bool sorted, bool insert,
                                                           bool in_place);
 

@@ -14,6 +14,19 @@ struct Places {
   const int64_t* at;
 };
 
+// Positions along one axis where they stand: an index array of either width and any stride.
+struct StridedPlaces {
+  size_t n;
+  const char* at;
+  ptrdiff_t stride; // bytes
+  bool wide;
+
+  int64_t operator[](size_t s) const {
+    const char* const x = at + static_cast<ptrdiff_t>(s) * stride;
+    return wide ? *reinterpret_cast<const int64_t*>(x) : *reinterpret_cast<const int32_t*>(x);
+  }
+};
+
 // Which elements to keep.
 struct Mask {
   size_t n;

@@ -6,6 +6,7 @@ import math
 from functools import lru_cache, partial
 from typing import Any
 
+from .._docstrings import documented
 from .._problem import make_least_squares
 from .._solve import Recurrence
 from ._judged import Method, quotient
@@ -17,6 +18,7 @@ _RESULTS = {  # by SciPy's names
 }
 
 
+@documented
 def lsmr(
     A: Any,
     b: Any,
@@ -37,28 +39,18 @@ def lsmr(
 
     Parameters
     ----------
-    A : sparse array, ndarray, mx.array, LinearOperator or any object with `shape`, `matvec` and `rmatvec`, shape (m, n)
-    b : ndarray or mx.array, shape (m,), (m, 1) or (m, k), or a number if m = 1
-        Right-hand side, or several as columns. Integers become the default float dtype.
-    damp : float
-        Weight of the distance from `x0`.
+    {least squares}
     atol, btol, conlim : float
         As in `lsqr`.
     maxiter : int, optional
         Most iterations. Default: ``min(m, n)``.
     show : bool
         Print the estimates as they go, and why iteration stops.
-    x0 : array_like, shape (n,), or (n, k), optional
-        First guess. Default: zero.
-    return_info : bool
-        Give ``(x, info)`` with a `SolverInfo`, whose `estimates` are all the other results, by their names.
-    progress : bool
-        Show a bar while iterating; needs tqdm.
+    {first guess and telling}
 
     Returns
     -------
-    x : ndarray or mx.array, shape (n,), or (n, k) for k > 1 columns
-        In the namespace of `b`. Without `damp`, of all solutions the one closest to `x0`.
+    {closest x}
     istop : int
         Why iteration stopped, as in `lsqr`.
     itn : int

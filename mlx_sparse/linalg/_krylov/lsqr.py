@@ -9,6 +9,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
+from .._docstrings import documented
 from .._problem import make_least_squares
 from .._solve import Recurrence
 from ._judged import Method, quotient
@@ -20,6 +21,7 @@ _RESULTS = {  # by SciPy's names
 }
 
 
+@documented
 def lsqr(
     A: Any,
     b: Any,
@@ -39,11 +41,7 @@ def lsqr(
 
     Parameters
     ----------
-    A : sparse array, ndarray, mx.array, LinearOperator or any object with `shape`, `matvec` and `rmatvec`, shape (m, n)
-    b : ndarray or mx.array, shape (m,), (m, 1) or (m, k), or a number if m = 1
-        Right-hand side, or several as columns. Integers become the default float dtype.
-    damp : float
-        Weight of the distance from `x0`.
+    {least squares}
     atol, btol : float
         Iteration stops once ``norm(r) <= btol * norm(b) + atol * norm(A) * norm(x)``, or
         ``norm(A^H r) <= atol * norm(A) * norm(r)``, for estimates of these norms. A column that has got there stays as
@@ -56,17 +54,11 @@ def lsqr(
         Print the estimates as they go, and why iteration stops.
     calc_var : bool
         Whether to estimate the diagonal of ``(A^H A + damp^2 I)^-1``.
-    x0 : array_like, shape (n,), or (n, k), optional
-        First guess. Default: zero.
-    return_info : bool
-        Give ``(x, info)`` with a `SolverInfo`, whose `estimates` are all the other results, by their names.
-    progress : bool
-        Show a bar while iterating; needs tqdm.
+    {first guess and telling}
 
     Returns
     -------
-    x : ndarray or mx.array, shape (n,), or (n, k) for k > 1 columns
-        In the namespace of `b`. Without `damp`, of all solutions the one closest to `x0`.
+    {closest x}
     istop : int
         Why iteration stopped. 0: the first guess is the solution. 1: ``A x = b``, by `atol` and `btol`. 2: x solves the
         least-squares problem, by `atol`. 3: `conlim` was reached. 4, 5, 6: as 1, 2, 3, to working precision. 7:
