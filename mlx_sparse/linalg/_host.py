@@ -57,7 +57,7 @@ class Host(Single):
     def above(self, a: Any, least: Any, code: int) -> Any:
         size = abs(a)
         if not least < size < math.inf:
-            raise Breakdown(code if size <= least else None)
+            raise Breakdown(code if size <= least < math.inf else None)
         return a
 
     def minus(self, a: Any) -> Any:
