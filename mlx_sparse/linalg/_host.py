@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import _native
 from ._vectors import BLOCK, ONE, ZERO, Breakdown, Product, Products, Single, same
 
 
@@ -28,7 +29,6 @@ class Host(Single):
     def __init__(self, b: np.ndarray, products: Products) -> None:
         self._b, self.eps = b, float(np.finfo(b.dtype).eps)
         self._scratch = np.empty_like(b[:BLOCK])
-        self._slices = [slice(0, len(b))]
         self.dot: Any = np.vdot if np.iscomplexobj(b) else np.dot
         for word, product in products.items():
             setattr(self, word, same if product is None else self._bound(product))
@@ -57,7 +57,7 @@ class Host(Single):
     def above(self, a: Any, least: Any, code: int) -> Any:
         size = abs(a)
         if not least < size < math.inf:
-            raise Breakdown(code if size <= least else None)
+            raise Breakdown(code if size <= least < math.inf else None)
         return a
 
     def minus(self, a: Any) -> Any:
@@ -108,39 +108,14 @@ class Host(Single):
         basis.count += 1
 
     def extend(self, basis: _HostBasis, w: Any) -> tuple[Any, list[Any]]:
-        w, known, new = self.array(w), basis.rows[: basis.count], basis.rows[basis.count]
-        h = self._along(known, w)
-        again, square = self._removed(known, h, w, new)
-        if np.linalg.norm(again) > self._slack * math.sqrt(square):  # the first pass has left so much
-            h += again
-            square = self._removed(known, again, new, new)[1]
-        length = math.sqrt(square)
-        if length:
-            new *= 1 / length
+        w = self.array(w).astype(self._b.dtype, order="C", casting="same_kind", copy=False)
+        h = _native.basis_extend(basis.rows, basis.count, w, self._slack)
         basis.count += 1
-        return self.vector(new), [*h.tolist(), length]
-
-    def _along(self, known: np.ndarray, w: np.ndarray) -> np.ndarray:
-        """The dot products of the rows of `known` with w, in double precision."""
-        h = np.zeros(len(known), np.promote_types(w.dtype, np.float64))
-        for part in self._slices:
-            h += known[:, part] @ w[part].conj()
-        return h.conj()
-
-    def _removed(self, known: np.ndarray, h: np.ndarray, w: np.ndarray, new: np.ndarray) -> tuple[np.ndarray, float]:
-        """new <- w - known^T h, its dot products with the rows of `known` and its squared norm, in one pass."""
-        again, square, h = np.zeros_like(h), 0.0, h.astype(w.dtype, copy=False)
-        for part in self._slices:
-            rows, v, t = known[:, part], new[part], self._scratch[: part.stop - part.start]
-            np.subtract(w[part], np.matmul(h, rows, out=t), out=v)
-            again += rows @ v.conj()
-            square += float(np.vdot(v, v).real)
-        return again.conj(), square
+        return self.vector(basis.rows[basis.count - 1]), h
 
     def combine(self, basis: _HostBasis, y: np.ndarray, first: int = 0) -> Any:
-        made, y = np.empty_like(self._b), y.astype(self._b.dtype, copy=False)
-        for part in self._slices:
-            np.matmul(y, basis.rows[first : first + len(y), part], out=made[part])
+        made = np.empty_like(self._b)
+        _native.basis_combine(basis.rows, first, np.ascontiguousarray(y, made.dtype), made)
         return self.vector(made)
 
     def settle(self, state: Any) -> Any:

@@ -175,7 +175,7 @@ class Lazy(Single):
         for a, least, code in checks:
             size, least = (abs(v.item() if _dense.is_mlx(v) else v) for v in (a, least))
             if not least < size < math.inf:
-                raise Breakdown(code if size <= least else None)
+                raise Breakdown(code if size <= least < math.inf else None)
 
     def norm(self, square: mx.array) -> Any:
         found = math.sqrt(square.item().real)

@@ -19,7 +19,7 @@ from ._problem import System, make_system, workers
 from ._recorded import Recorded, norm_lazily, on_device, recorded, replay, replay_lazily, replay_on_device
 from ._refine import is_refined, refine_solution
 from ._spaces import space
-from ._vectors import Breakdown
+from ._vectors import BLOCK, Breakdown
 
 Callback = Callable[[Any], Any] | None
 Step = Callable[..., tuple[Any, ...]]  # (V, state) -> state
@@ -277,8 +277,13 @@ def norms(b: Any) -> Any:
     found: Any
     if _dense.is_mlx(b):
         found = _dense.view(mx.sqrt(totals_along(mx.square(mx.abs(b)), 0)))
-    else:  # along columns NumPy adds one after the other
-        found = np.linalg.norm(b if axis is None else b.astype(np.promote_types(b.dtype, np.float64)), axis=axis)
+    elif axis is None:  # in parts, as BLAS would wake threads for a long vector, which then spin
+        parts = (b[at : at + BLOCK] for at in range(0, len(b), BLOCK))
+        found = np.linalg.norm(b) if len(b) <= BLOCK else math.sqrt(sum(float(np.vdot(p, p).real) for p in parts))
+    else:  # along columns NumPy adds one after the other; of complex numbers the parts stand side by side
+        parts = np.ascontiguousarray(b).view(b.real.dtype)
+        squares = np.einsum("ij,ij->j", parts, parts, dtype=np.promote_types(parts.dtype, np.float64))
+        found = np.sqrt(squares.reshape(b.shape[1], -1).sum(axis=1))
     return float(found) if axis is None else found
 
 

@@ -91,7 +91,7 @@ class Several:
         self._norms = np.full(columns, np.nan)
 
     def _break(self, size: np.ndarray, least: Any, code: int) -> None:
-        self._codes[self._open & (size <= least)] = code
+        self._codes[self._open & (size <= least) & (least < math.inf)] = code
         self._open &= (size > least) & (size < math.inf)
 
     def norm(self, square: Any) -> Any:

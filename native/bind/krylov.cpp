@@ -1,8 +1,12 @@
 // Recorded recurrences: made from lists of numbers, and replayed over ndarrays, as a whole or step by step.
+#include <complex>
 #include <mutex>
+
+#include <pybind11/complex.h>
 
 #include "bind/bind.h"
 #include "bind/numpy.h"
+#include "ops/basis.h"
 #include "primitives/krylov.h"
 
 namespace sp {
@@ -149,6 +153,64 @@ class Steps {
   std::unique_ptr<KrylovSteps> steps_;
 };
 
+
+// ---- bases -----------------------------------------------------------------------------------------------------------
+
+// Refuses vectors that are no contiguous arrays of the dtype and length of the rows.
+void check_basis(const py::array& rows, const py::array& v, size_t first, size_t count) {
+  if (rows.ndim() != 2 || v.ndim() != 1 || v.shape(0) != rows.shape(1) || !v.dtype().equal(rows.dtype()) ||
+      !(rows.flags() & py::array::c_style) || !(v.flags() & py::array::c_style) ||
+      first + count > static_cast<size_t>(rows.shape(0))) {
+    throw std::invalid_argument("a basis and a vector must be contiguous arrays of one dtype and length");
+  }
+}
+
+template <class F>
+decltype(auto) with_numbers(const py::array& a, F&& f) {
+  const auto dtype = mlx_dtype(a.dtype());
+  if (dtype == mx::float32) return f(Tag<float>{});
+  if (dtype == mx::float64) return f(Tag<double>{});
+  if (dtype == mx::complex64) return f(Tag<complex64_t>{});
+  if (dtype && is_wide(*dtype)) return f(Tag<WideComplex>{});
+  throw std::invalid_argument("a basis needs float32, float64, complex64 or complex128");
+}
+
+// Extends the first `count` rows by w: its coefficients as numbers.
+py::list basis_extend(py::array rows, size_t count, const py::array& w, double slack) {
+  check_basis(rows, w, count, 1);
+  return with_numbers(rows, [&](auto t) {
+    using T = typename decltype(t)::type;
+    T* all = static_cast<T*>(rows.mutable_data());
+    const auto* v = static_cast<const T*>(w.data());
+    const auto n = static_cast<size_t>(w.shape(0));
+    const auto h = without_lock([&] { return extend_basis(BasisView<T>{all, count, n}, v, all + count * n, slack); });
+    py::list numbers;
+    for (size_t k = 0; k < count; ++k) {
+      if constexpr (is_complex_v<T>) numbers.append(std::complex<double>(h[k].re, h[k].im));
+      else numbers.append(h[k]);
+    }
+    numbers.append(real_part(h[count]));
+    return numbers;
+  });
+}
+
+// out <- the sum of y[k] times the row first + k.
+void basis_combine(const py::array& rows, size_t first, const py::array& y, py::array out) {
+  const auto count = static_cast<size_t>(y.size());
+  check_basis(rows, out, first, count);
+  if (y.ndim() != 1 || !y.dtype().equal(rows.dtype()) || !(y.flags() & py::array::c_style)) {
+    throw std::invalid_argument("weights must be a contiguous vector of the dtype of a basis");
+  }
+  with_numbers(rows, [&](auto t) {
+    using T = typename decltype(t)::type;
+    const auto n = static_cast<size_t>(rows.shape(1));
+    const BasisView<T> basis{static_cast<const T*>(rows.data()) + first * n, count, n};
+    T* v = static_cast<T*>(out.mutable_data());
+    const auto* weights = static_cast<const T*>(y.data());
+    without_lock([&] { return combine_basis(basis, weights, v), true; });
+  });
+}
+
 } // namespace
 
 void bind_krylov(py::module_& m) {
@@ -164,6 +226,8 @@ void bind_krylov(py::module_& m) {
       .def("vector", &Steps::vector, "slot"_a);
   m.def("krylov_numpy", &krylov_numpy, "recording"_a, "operators"_a, "b"_a, "x"_a, "guess"_a, "tolerance"_a, "maxiter"_a);
   m.def("krylov_device", &krylov_device, "recording"_a, "operators"_a, "b"_a, "x"_a, "tolerance"_a, "maxiter"_a, "stream"_a);
+  m.def("basis_extend", &basis_extend, "rows"_a, "count"_a, "w"_a, "slack"_a);
+  m.def("basis_combine", &basis_combine, "rows"_a, "first"_a, "y"_a, "out"_a);
   m.def("krylov", lazy(&krylov), "recording"_a, "operators"_a, "b"_a, "x"_a, "tolerance"_a, "maxiter"_a, "stream"_a,
         "[x, codes, steps, norms] as a node.");
 }

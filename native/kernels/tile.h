@@ -59,6 +59,7 @@ inline void slice_times(size_t lo, size_t hi, const I* indices, const T* data, c
   size_t j = 0;
   for (; j + 16 <= k; j += 16) tile<16>(lo, hi, indices, data, x + j, k, out + j);
   for (; j + 4 <= k; j += 4) tile<4>(lo, hi, indices, data, x + j, k, out + j);
+  for (; j + 2 <= k; j += 2) tile<2>(lo, hi, indices, data, x + j, k, out + j);
   for (; j < k; ++j) tile<1>(lo, hi, indices, data, x + j, k, out + j);
 }
 
@@ -178,6 +179,7 @@ SP_AVX2 inline void slice_times_avx2(size_t lo, size_t hi, const I* indices, con
   if (j + 2 * L <= k) tile_avx2<2>(lo, hi, indices, data, x + j, k, out + j), j += 2 * L;
   if (j + L <= k) tile_avx2<1>(lo, hi, indices, data, x + j, k, out + j), j += L;
   if (j + 4 <= k) tile<4>(lo, hi, indices, data, x + j, k, out + j), j += 4;
+  if (j + 2 <= k) tile<2>(lo, hi, indices, data, x + j, k, out + j), j += 2;
   for (; j < k; ++j) tile<1>(lo, hi, indices, data, x + j, k, out + j);
 }
 

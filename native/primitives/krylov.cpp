@@ -215,7 +215,7 @@ class Replay final : public KrylovSteps {
         case Op::above: {
           const double size = modulus(a[j]), least = real_part(b[j]);
           if (open_[j] && !(size > least && size < std::numeric_limits<double>::infinity())) {
-            if (size <= least) codes_[j] = i.c;
+            if (size <= least && least < std::numeric_limits<double>::infinity()) codes_[j] = i.c;
             if (single_) return false;
             open_[j] = false;
           }
@@ -399,7 +399,7 @@ void check(Recording& r, Segment& s) {
   auto written = [&](int v) { vector(v), require(v != 2); };
   auto scalar = [&](int v, int more = 0) { require(v >= 0 && v + more < r.scalars); };
   auto product = [&](int v, int arrays) {
-    require(v >= 0 && v < r.operators && (r.arrays[v] == 0 || r.arrays[v] == arrays && r.ends[v] == space));
+    require(v >= 0 && v < r.operators && (r.arrays[v] == 0 || (r.arrays[v] == arrays && r.ends[v] == space)));
     r.arrays[v] = arrays, r.ends[v] = space;
   };
   int left = 0;

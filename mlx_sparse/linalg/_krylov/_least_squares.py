@@ -98,10 +98,11 @@ class LeastSquaresJudge(Judge):
         self.alpha, self.beta = alpha, beta = given[:2]
         self.size = self.size or beta  # where b is 0 and damp draws x to a first guess
         self.residual, self.gradient = beta, alpha * beta
-        if alpha == 0 or beta == 0:
+        finite = math.isfinite(alpha + beta)
+        if beta == 0 or (alpha == 0 and finite):
             self.code = 0
-        elif self.last <= 0 or not math.isfinite(alpha + beta):
-            self.code, self.broke = _LIMIT, not math.isfinite(alpha + beta)
+        elif self.last <= 0 or not finite:
+            self.code, self.broke = _LIMIT, not finite
 
     def decide(self) -> None:
         atol, btol, conlim, eps = self.given.atol, self.given.btol, self.given.conlim, self._eps

@@ -138,15 +138,11 @@ class _Minres(OwnLoop):
         b, given = system.b, self._shift
         sizes = np.atleast_1d(norms(b))
         shift = float(_dense.view(constant(given)).item() if _dense.is_mlx(given) else given)
-        M = None
-        if system.M:
-            apply = system.product(system.M)  # whose result outlives the next, which some put into the same array
-            M = apply if system.lazy else lambda r: apply(r).copy()
-        V = space(b, {"A": system.product(system.A), "M": M})
         x, r = system.first(sizes)
         r = r + shift * x if shift and system.x is not None else r
         eps = float(np.finfo(host_dtype(b)).eps)
         if self._check:
+            V = _space(system)
             _check(V, V.vector(r), eps)
         judges = [_Judge(eps, float(rtol), limits.maxiter) for rtol in np.broadcast_to(limits.rtol, sizes.shape)]
         method = _method(shift, eps)
@@ -157,7 +153,11 @@ class _Minres(OwnLoop):
         told = callback and (lambda x: callback(system.finish(x)))
         with workers():
             program = None if callback else recorded(method.recurrence, system)
-            run = Stepped(method, program, x, r) if program else InSpaces(method, (V,), V.vector(x), V.vector(r))
+            if program:
+                run: Stepped | InSpaces = Stepped(method, program, x, r)
+            else:
+                V = _space(system)
+                run = InSpaces(method, (V,), V.vector(x), V.vector(r))
             history = judged(run, judges, told, progress, self._show)
         ends = [_LIMIT if judge.code is None else judge.code for judge in judges]
         if self._show:
@@ -166,6 +166,14 @@ class _Minres(OwnLoop):
         codes = np.array([limits.maxiter * (code == _LIMIT) for code in ends]).reshape(b.shape[1:])
         reason = worst("breakdown" if judge.broke else _ENDS[code][1] for judge, code in zip(judges, ends, strict=True))
         return Solution(run.vector(0), int(codes.max()), codes, history, reason)
+
+
+def _space(system: System) -> Any:
+    M = None
+    if system.M:
+        apply = system.product(system.M)  # whose result outlives the next, which some put into the same array
+        M = apply if system.lazy else lambda r: apply(r).copy()
+    return space(system.b, {"A": system.product(system.A), "M": M})
 
 
 class _Shifted(Operator):

@@ -1,0 +1,23 @@
+// Bases of Krylov spaces: vectors of n elements, rows of one matrix.
+#pragma once
+
+#include <vector>
+
+#include "../kernels/basis.h"
+
+namespace sp {
+
+// Coefficients of w in the basis that it extends, of double precision; the last is the norm of what the others leave.
+template <class T>
+using Coefficients = std::vector<scalar_t<T>>;
+
+// fresh <- w, made orthogonal to the rows by classical Gram-Schmidt and of norm 1 or 0. A second pass follows unless the
+// first leaves less than `slack` along the rows. Cost of a pass: two readings of the basis, the second of them from cache.
+template <class T>
+Coefficients<T> extend_basis(BasisView<T> basis, const T* w, T* fresh, double slack);
+
+// v <- sum_k y[k] row k.
+template <class T>
+void combine_basis(BasisView<T> basis, const T* y, T* v);
+
+} // namespace sp

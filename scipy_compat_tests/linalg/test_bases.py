@@ -1,0 +1,60 @@
+"""The native Gram-Schmidt process over the rows of an ndarray."""
+
+import numpy as np
+import pytest
+
+from mlx_sparse import _native
+
+KINDS = ("float32", "float64", "complex64", "complex128")
+
+
+def numbers(shape, kind):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(shape)
+    return (x + 1j * rng.standard_normal(shape) if kind[0] == "c" else x).astype(kind)
+
+
+@pytest.mark.parametrize("slack", [0.0, 1e-8])
+@pytest.mark.parametrize("n", [1, 7, 1024, 20_000])
+@pytest.mark.parametrize("kind", KINDS)
+def test_orthonormal(kind, n, slack):
+    eps, m = float(np.finfo(kind).eps), min(n, 11)
+    rows, given = np.empty((m, n), kind), numbers((m, n), kind)
+    coefficients = np.zeros((m, m), np.promote_types(kind, float))
+    for k in range(m):
+        h = _native.basis_extend(rows, k, given[k], slack)
+        assert len(h) == k + 1 and type(h[-1]) is float
+        coefficients[k, : k + 1] = h
+    assert np.abs(rows.conj() @ rows.T - np.eye(m)).max() <= max(100 * eps, 10 * slack)
+    assert np.abs(coefficients @ rows - given).max() <= 100 * eps * np.abs(coefficients).max()
+    out, y = np.empty(n, kind), numbers(m, kind)
+    _native.basis_combine(rows, 0, y, out)
+    assert np.abs(out - y @ rows).max() <= 100 * eps
+    _native.basis_combine(rows, m - 1, y[:1], out)
+    assert np.abs(out - y[0] * rows[-1]).max() <= 100 * eps
+
+
+@pytest.mark.parametrize("bad", [0.0, np.nan, np.inf])
+def test_nothing_left(bad):
+    rows = np.empty((2, 3000))
+    _native.basis_extend(rows, 0, np.ones(3000), 0.0)
+    *_, length = _native.basis_extend(rows, 1, np.full(3000, bad), 0.0)
+    assert length == 0 if bad == 0 else np.isnan(length)
+
+
+def test_bad_input():
+    rows, v = np.empty((3, 5)), np.ones(5)
+    for args in (
+        (rows, 3, v),
+        (rows, 0, v[:4]),
+        (rows, 0, v.astype("f4")),
+        (rows.T, 0, v[:3]),
+        (rows, 0, np.ones(10)[::2]),
+    ):
+        with pytest.raises(ValueError, match="contiguous"):
+            _native.basis_extend(*args, 0.0)
+    for args in ((rows, 1, np.ones(3), v), (rows, 0, np.ones(3, "f4"), v), (rows, 0, np.ones(3), v[:4])):
+        with pytest.raises(ValueError, match="contiguous"):
+            _native.basis_combine(*args)
+    with pytest.raises(ValueError, match="float32"):
+        _native.basis_extend(rows.astype(int), 0, v.astype(int), 0.0)
