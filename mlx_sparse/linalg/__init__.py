@@ -14,6 +14,7 @@ from ._eigen.lanczos import lanczos
 from ._eigen.lobpcg import lobpcg
 from ._eigen.randomized_svd import randomized_svd
 from ._eigen.svds import svds
+from ._functions.dot import dot, vdot
 from ._functions.expm import expm
 from ._functions.expm_multiply import expm_multiply
 from ._functions.funm_multiply_krylov import funm_multiply_krylov
@@ -54,6 +55,7 @@ __all__ = [
     "cg",
     "cgs",
     "cholesky",
+    "dot",
     "dsolve",
     "eigen",
     "eigs",
@@ -94,4 +96,5 @@ __all__ = [
     "svds",
     "tfqmr",
     "use_solver",
+    "vdot",
 ]

@@ -121,6 +121,7 @@ void bind_krylov(py::module_& m);
 void bind_lists(py::module_& m);
 void bind_segment(py::module_& m);
 void bind_select(py::module_& m);
+void bind_taylor(py::module_& m);
 void bind_triangular(py::module_& m);
 
 } // namespace sp

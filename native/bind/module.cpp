@@ -182,6 +182,7 @@ PYBIND11_MODULE(_native, m) {
   sp::bind_blocks(m);
   sp::bind_assemble(m);
   sp::bind_select(m);
+  sp::bind_taylor(m);
   sp::bind_extrema(m);
   sp::bind_graph(m);
   sp::bind_lists(m);

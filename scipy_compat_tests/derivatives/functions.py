@@ -300,6 +300,8 @@ FUNCTIONS = {
         lambda A, o: linalg.funm_multiply_krylov("exp", A, o.b),
         lambda A, o: linalg.funm_multiply_krylov("exp", A, np.ones(4)),
     ],
+    "linalg.dot": [lambda A, o: linalg.dot(A, CONSTANT_CSR), lambda A, o: linalg.dot(A, A.tocsc().T)],
+    "linalg.vdot": [lambda A, o: linalg.vdot(A, CONSTANT_CSR), lambda A, o: linalg.vdot(A, A)],
     "linalg.inv": [lambda A, o: linalg.inv(A.tocsc())],
     "linalg.is_sptriangular": [lambda A, o: linalg.is_sptriangular(A)],
     **{

@@ -236,6 +236,20 @@ def test_defaults_of_time_points():
     assert expm_multiply(ours(S), b[:, None], 0, 1, 2).shape == (2, 5, 1)
 
 
+@pytest.mark.parametrize("columns", [None, 3, 12])
+@pytest.mark.parametrize("t", [1.0, 1e3, 1e6])
+def test_powers_that_vanish_late(columns, t):
+    """The first powers are no smaller than the norm says, and the fourth is zero."""
+    n = 4 * 60
+    S = scipy.sparse.diags_array(np.where(np.arange(1, n) % 4, t, 0.0), offsets=1, shape=(n, n)).tocsr()
+    b = np.random.default_rng(0).standard_normal(n if columns is None else (n, columns))
+    expected, term = b.copy(), b
+    for k in range(1, 4):
+        term = S @ term / k
+        expected += term
+    close(expm_multiply(ours(S), b), expected, "d" if mx.default_device() == mx.cpu else "f")
+
+
 def test_sparse_b(dtype):
     S = sample(20, dtype, 2.0)
     B = scipy.sparse.random_array((20, 6), density=0.2, rng=np.random.default_rng(1)).tocsr().astype(dtype)

@@ -271,7 +271,22 @@ class LazyBasis(Basis):
         mx.eval(pairs, [x for x in state if _dense.is_mlx(x)])
         return [(alpha.item(), beta.item()) for alpha, beta in pairs]
 
+    _ahead: int | None = None  # steps that are made before one looks whether a vector has vanished; None: all
+
     def expand(self, j: int, stop: int) -> int:
+        first = j
+        while j < stop:
+            goal = stop if self._ahead is None else min(stop, j + self._ahead)
+            j, ended = self._expand(j, goal)
+            if ended:  # it may soon do so again, and steps beyond that are in vain
+                self._ahead = j - first
+                return j
+            if self._ahead is not None:
+                self._ahead *= 2
+        return j
+
+    def _expand(self, j: int, stop: int) -> tuple[int, bool]:
+        """The number of columns there are, and whether a vector has vanished."""
         columns: list[tuple[Any, Any]] = []
         for c in range(j, stop):
             w = self.apply(self.V[c], self.BV[c])
@@ -293,8 +308,8 @@ class LazyBasis(Basis):
             if not math.isfinite(size):
                 raise ValueError("the operator gave values that are not finite")
             if not self._note(c, _dense.view(h), size):
-                return c + 1
-        return stop
+                return c + 1, True
+        return stop, False
 
     def _combined(self, Y: np.ndarray, rows: Any) -> Any:
         if Y.dtype.kind == "c" and self.dtype.kind != "c":

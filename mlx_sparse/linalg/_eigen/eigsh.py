@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import mlx.core as mx
@@ -13,10 +14,12 @@ from .._operator import as_operator
 from .._problem import require_square, workers
 from ._inverse import array, inverse
 from ._problem import Front, integer, make_task, no_convergence, operator_norm, refuse_all
-from ._restart import Outcome, complete, run
+from ._restart import Outcome, Task, complete, run
 
 _WHICH = ("LM", "SM", "LA", "SA", "BE")
 _MODES = ("normal", "buckling", "cayley")
+_WHOLE = 500  # dimensions of a space that is spanned as a whole where restarts do not converge
+_RESTARTS = 60  # that are waited for before
 
 
 def eigsh(
@@ -169,6 +172,7 @@ class _Solution:
         if Minv is not None and (sigma is not None or M is None):
             raise ValueError(f"Minv should not be specified {'when sigma is' if M is not None else 'with M = None'}.")
         self.task = make_task(front, k, which, ncv, maxiter, tol, _WHICH, True, 30 if sigma is None else 20)
+        self._may_grow = ncv is None and maxiter is None and front.n <= _WHOLE
         self.rng = np.random.default_rng(rng)
         self._bind(Minv, OPinv)
 
@@ -212,11 +216,10 @@ class _Solution:
             return tuple(map(front.finish, found)) if vectors else front.finish(found)
         task = self.task
         with workers():
-            basis = front.basis(task, self.apply, self.inner, self.rng)
-            front.start(basis)
-            found = run(basis, task, 0, task.k, task.ncv)
-            if found.converged:
-                found = complete(basis, task, found)
+            basis, found = self._run(replace(task, maxiter=_RESTARTS) if self._may_grow else task)
+            if not found.converged and self._may_grow:  # clusters inside the spectrum, which restarts do not resolve
+                task = replace(task, ncv=front.n)
+                basis, found = self._run(task)
             w: Any
             w, X = self._pairs(basis, found)
             good = found.residuals <= task.allowed(found.values, basis) if not found.converged else None
@@ -234,6 +237,12 @@ class _Solution:
             return front.finish(w), front.finish(X)
         return front.finish(w[_order_of_values(task.which, w)] if not front.traced else w)
 
+    def _run(self, task: Task) -> tuple[Any, Outcome]:
+        basis = self.front.basis(task, self.apply, self.inner, self.rng)
+        self.front.start(basis)
+        found = run(basis, task, 0, task.k, task.ncv)
+        return basis, complete(basis, task, found) if found.converged else found
+
     def _pairs(self, basis: Any, found: Outcome) -> tuple[np.ndarray, Any]:
         """Eigenvalues of A, ascending, and their vectors as columns."""
         w = np.real(self.back(found.values)).astype(np.finfo(self.front.dtype).dtype)
@@ -249,9 +258,10 @@ class _Solution:
         size = operator_norm(front, self.A)
         mass = np.linalg.norm(MX, axis=0)
         scale = size * np.linalg.norm(_dense.view(X) if front.lazy else X, axis=0) + np.abs(w) * mass
-        return np.linalg.norm(AX - MX * w, axis=0) <= np.maximum(
-            np.sqrt(np.finfo(front.dtype).eps) * scale, 10 * self.task.tol * np.abs(w) * mass
-        )
+        eps = np.finfo(front.dtype).eps
+        least = 1000 * eps * abs(self.sigma or 0.0) * mass  # what is lost where A is small beside the shift
+        allowed = np.maximum(np.sqrt(eps) * scale, 10 * self.task.tol * np.abs(w) * mass)
+        return np.linalg.norm(AX - MX * w, axis=0) <= np.maximum(allowed, least)
 
 
 def _order_of_values(which: str, w: np.ndarray) -> np.ndarray:

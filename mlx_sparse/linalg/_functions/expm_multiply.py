@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Iterable
 from typing import Any
 from warnings import warn
 
@@ -12,9 +13,10 @@ import numpy as np
 
 from ... import _dense, _dtypes
 from ..._base import _spbase, as_sparse, issparse
+from ..._native import taylor_term
 from ..._reduce import total_of
-from .._operator import Operator, as_operator
-from .._problem import check_dtype, host_dtype, inexact, refuse_traced, require_square, workers
+from .._operator import Operator, Product, as_operator
+from .._problem import check_dtype, host_dtype, inexact, on_gpu, refuse_traced, require_square, workers
 from . import thresholds
 from .norm import norm
 from .onenormest import estimate, products
@@ -177,8 +179,10 @@ class _Task:
             self.B, self.product = _dense.to_mlx(B, target), A.device(target)
         else:
             self.B, self.product = B.astype(dtype), A.host(dtype)
-        # Whether products are ndarrays that nothing else refers to: an operator may give its operand back.
-        self.owned = not self.lazy and isinstance(self.B, np.ndarray) and A.explicit
+        self.rows: Any = None  # A by rows, where terms of the series are made natively
+        if A.sparse and A.explicit and not self.lazy and isinstance(self.B, np.ndarray):
+            self.B = np.ascontiguousarray(self.B)
+            self.rows = rows_of(A, dtype)
 
     def _trace(self, A: Operator) -> complex:
         if A.explicit:
@@ -195,19 +199,21 @@ class _Task:
     def _norms(self, A: Operator) -> None:
         """Bind what is known of A - mu I: its 1-norm, and d_p = |(A - mu I)^p|^(1/p) on demand."""
         mu = self.mu
-        forward, backward = products(A)
+        chains: list[Any] = []
         self._powers: dict[int, float] = {}
 
-        def apply(X: Any) -> Any:
-            return forward(X) - mu * X
-
-        def adjoint(X: Any) -> Any:
-            return backward(X) - np.conj(mu) * X
-
         def d(p: int) -> float:
+            if not chains:
+                if A.sparse and A.explicit and not on_gpu():
+                    wide = np.promote_types(
+                        self.dtype if A.dtype is None else A.dtype, np.complex128 if np.imag(mu) else np.float64
+                    )
+                    chains.extend([_chain(rows_of(A, wide), mu), _chain(rows_of(A.H, wide), np.conj(mu))])
+                else:
+                    chains.extend(map(_repeated, products(A), (mu, np.conj(mu))))
             if p not in self._powers:
-                chain = [_repeated(f, p) for f in (apply, adjoint)]
-                self._powers[p] = float(estimate(chain[0], chain[1], self.n)[0]) ** (1 / p)
+                forward, backward = (lambda X, f=f: f(X, p) for f in chains)
+                self._powers[p] = float(estimate(forward, backward, self.n)[0]) ** (1 / p)
             return self._powers[p]
 
         self._d = d
@@ -229,13 +235,25 @@ class _Task:
             return 0, 1
         p_max = _largest_power(last)
         limit = 4 * thresholds.taylor(last, self.u) * p_max * (p_max + 3) / (max(self.columns, 1) * last)
+        best = self._fewest((m, size) for m in _DEGREES)
         if size <= limit:  # powers would cost more to estimate than they save
-            choices = [(m, size) for m in _DEGREES]
-        else:
-            sizes = {p: abs(t) * max(self._d(p), self._d(p + 1)) for p in range(2, p_max + 1)}
-            choices = [(m, sizes[p]) for p in sizes for m in _DEGREES if m >= p * (p - 1) - 1]
+            return best
+        before = size
+        for p in range(2, p_max + 1):
+            now = abs(t) * max(self._d(p), self._d(p + 1))
+            powers = self._fewest((m, now) for m in _DEGREES if m >= p * (p - 1) - 1)
+            best = min(best, powers, key=_products_of)
+            # Powers that gain nothing are no sign that higher ones do; where those are cheap, they are looked at.
+            rest = 8 * sum(range(p + 2, p_max + 2))
+            if now > 0.98 * before and rest > 0.1 * _products_of(best)[0] * max(self.columns, 1):
+                break
+            before = now
+        return best
+
+    def _fewest(self, choices: Iterable[tuple[int, float]]) -> tuple[int, int]:
+        """(m, s) with the fewest products, from degrees and what they need to be exact for."""
         needed = [(m, max(1, math.ceil(alpha / thresholds.taylor(m, self.u)))) for m, alpha in choices]
-        return min(needed, key=lambda pair: (pair[0] * pair[1], pair[1]))
+        return min(needed, key=_products_of)
 
     # ---- the series --------------------------------------------------------------------------------------------
 
@@ -243,12 +261,14 @@ class _Task:
         """exp(t A) X in s steps of a Taylor polynomial of degree m."""
         m, s = parameters
         growth = self._scalar(np.exp(t * self.mu / s))
+        if self.rows is not None:
+            return self._native_step(X, t, m, s, growth)
         for _ in range(s):
             total, term = X, X
             before = bound = 0.0 if self.lazy else _size(term)
             for j in range(1, m + 1):
                 term = self._term(term, t / (s * j))
-                total = self._plus(total, term, j > 1)
+                total = total + term
                 if not self.lazy:
                     now = _size(term)
                     bound += now  # which the size of the sum cannot exceed
@@ -258,8 +278,25 @@ class _Task:
             X = total * growth
         return X
 
+    def _native_step(self, X: np.ndarray, t: float, m: int, s: int, growth: Any) -> np.ndarray:
+        X, spare = X.copy(), [np.empty_like(X), np.empty_like(X)]
+        size = _size(X)
+        for _ in range(s):
+            before = size
+            np.copyto(spare[0], X)
+            for j in range(1, m + 1):
+                now, size = taylor_term(self.rows, spare[1 - j % 2], spare[j % 2], X, t / (s * j), self.mu)
+                if before + now <= self.u * size:
+                    break
+                before = now
+            X *= growth
+            size *= abs(growth)
+        return X
+
     def steps(self, X: Any, h: float, m: int, count: int) -> list[Any]:
         """exp(k h A) X for k = 1 ... count, from one series, that of exp(count h A)."""
+        if self.rows is not None:
+            return self._native_steps(X, h, m, count)
         terms, made = [X], []
         sizes = [0.0 if self.lazy else _size(X)]
         for k in range(1, count + 1):
@@ -268,29 +305,30 @@ class _Task:
                 if p == len(terms):
                     terms.append(self._term(terms[-1], count * h / p))
                     sizes.append(0.0 if self.lazy else _size(terms[-1]))
-                total = self._plus(total, terms[p] * self._scalar(share**p), p > 1)
+                total = total + terms[p] * self._scalar(share**p)
                 if not self.lazy and share ** (p - 1) * (sizes[p - 1] + share * sizes[p]) <= self.u * _size(total):
                     break
             made.append(total * self._scalar(np.exp(k * h * self.mu)))
         return made
 
+    def _native_steps(self, X: np.ndarray, h: float, m: int, count: int) -> list[np.ndarray]:
+        terms = np.empty((m + 1, *X.shape), X.dtype)
+        terms[0], total, before, used = X, X.copy(), _size(X), 1
+        while used <= m:
+            now, size = taylor_term(self.rows, terms[used - 1], terms[used], total, count * h / used, self.mu)
+            used += 1
+            if before + now <= self.u * size:
+                break
+            before = now
+        k = np.arange(1, count + 1)
+        shares = (k / count)[:, None] ** np.arange(used) * np.exp(k * h * self.mu)[:, None]
+        made = shares.astype(self.dtype) @ terms[:used].reshape(used, -1)  # all of them at once
+        return list(made.reshape(count, *X.shape))
+
     def _term(self, X: Any, c: float) -> Any:
         """c (A - mu I) X."""
-        Y, shift = self.product(X), X * self._scalar(c * self.mu) if self.mu else None
-        if not self.owned:
-            Y = Y * self._scalar(c)
-            return Y if shift is None else Y - shift
-        Y *= self._scalar(c)
-        if shift is not None:
-            Y -= shift
-        return Y
-
-    def _plus(self, total: Any, term: Any, mine: bool) -> Any:
-        """total + term; in place if `total` is `mine` and an ndarray."""
-        if mine and self.owned:
-            total += term
-            return total
-        return total + term
+        Y = self.product(X) * self._scalar(c)
+        return Y - X * self._scalar(c * self.mu) if self.mu else Y
 
     def _scalar(self, c: Any) -> Any:
         """A number that leaves the dtype of what it multiplies as it is."""
@@ -323,13 +361,47 @@ def _shifted_norm(A: Any, mu: complex) -> float:
         return float((sums - np.abs(main) + np.abs(main - mu)).max())
 
 
-def _repeated(f: Any, count: int) -> Any:
-    def power(X: Any) -> Any:
-        for _ in range(count):
-            X = f(X)
+def rows_of(A: Operator, dtype: Any) -> tuple[mx.array, mx.array, mx.array]:
+    """(data, indices, indptr) of a sparse operator by rows, of `dtype`."""
+    S = A.operand.tocsr().astype(dtype, copy=False)
+    parts = S._data, S._indices, S._indptr
+    mx.eval(*parts)
+    return parts
+
+
+def _repeated(product: Product, mu: complex) -> Any:
+    """(X, p) -> (A - mu I)^p X."""
+
+    def power(X: Any, p: int) -> Any:
+        for _ in range(p):
+            X = product(X) - mu * X
         return X
 
     return power
+
+
+def _chain(rows: Any, mu: complex) -> Any:
+    """As `_repeated`, natively and column by column: vectors stay in cache."""
+    dtype = _dtypes.numpy_dtype(rows[0].dtype)
+
+    def power(X: Any, p: int) -> np.ndarray:
+        columns = np.array(X.T, dtype, order="C")
+        spare = np.empty(columns.shape[1], dtype)
+        for i, x in enumerate(columns):
+            y = spare
+            for _ in range(p):
+                taylor_term(rows, x, y, None, 1.0, mu)
+                x, y = y, x
+            if x is spare:
+                columns[i] = x
+        return columns.T
+
+    return power
+
+
+def _products_of(parameters: tuple[int, int]) -> tuple[int, int]:
+    m, s = parameters
+    return m * s, s
 
 
 def _largest_power(m: int) -> int:
