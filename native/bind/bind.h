@@ -114,7 +114,7 @@ void bind_blocks(py::module_& m);
 void bind_canonical(py::module_& m);
 void bind_extrema(py::module_& m);
 void bind_factorisations(py::module_& m);
-void bind_indefinite(py::module_& m);
+void bind_general_factorisations(py::module_& m);
 void bind_graph(py::module_& m);
 void bind_indexed_product(py::module_& m);
 void bind_krylov(py::module_& m);

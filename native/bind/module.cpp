@@ -191,6 +191,6 @@ PYBIND11_MODULE(_native, m) {
   sp::bind_segment(m);
   sp::bind_triangular(m);
   sp::bind_factorisations(m);
-  sp::bind_indefinite(m);
+  sp::bind_general_factorisations(m);
   sp::bind_krylov(m);
 }

@@ -263,6 +263,7 @@ def test_indefinite(dtype):
         (sp.eye_array(3, format="csc"), {"ordering": [0, 1]}, ValueError, "permutation"),
         (sp.eye_array(3, format="csc"), {"ordering": [0.0, 1.0, 2.0]}, ValueError, "permutation"),
         (sp.eye_array(3, format="csc"), {"method": "nonsense"}, ValueError, "method"),
+        (sp.eye_array(3, format="csc"), {"method": "simplicial"}, ValueError, "no simplicial"),
     ],
 )
 def test_bad_input(A, options, error, match):

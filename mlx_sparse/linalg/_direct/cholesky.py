@@ -284,7 +284,7 @@ def cholesky(A: Any, ordering: Any = "amd", method: str = "auto") -> SparseChole
     method : {"auto", "supernodal", "ldl"}
         The first two are the same: L L^H by dense fronts over supernodes, by the BLAS that SciPy brings along. "ldl"
         takes indefinite arrays, such as those of saddle points and shifted Laplacians, and singular ones. It is never
-        chosen by itself.
+        chosen by itself. There is no "simplicial" method.
 
     Returns
     -------
@@ -325,6 +325,8 @@ def cholesky(A: Any, ordering: Any = "amd", method: str = "auto") -> SparseChole
     >>> sp.linalg.cholesky(sp.csc_array([[0.0, 1.0], [1.0, 0.0]]), method="ldl").inertia
     (1, 1, 0)
     """
+    if method == "simplicial":
+        raise ValueError("there is no simplicial factorisation: supernodal fronts hold single columns too")
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}; got {method!r}")
     A = as_sparse(A if issparse(A) and A.format == "csr" else as_columns(A, "cholesky")).tocsc()

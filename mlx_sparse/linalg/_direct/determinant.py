@@ -8,7 +8,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from ... import _dense, _dtypes
+from ... import _dense
 from .._operator import Operator, constant
 from .._solve import inverse_product
 from .methods import Solve
@@ -36,12 +36,11 @@ Selected = Callable[[], np.ndarray]  # A^-H at the stored places of A
 
 
 def slogdet(
-    A: Operator, sign: Any, logabsdet: Any, dtype: np.dtype, solve: Solve, selected: Selected | None = None
+    A: Operator, sign: Any, logabsdet: Any, dtype: np.dtype, solve: Solve, selected: Selected
 ) -> tuple[Any, Any]:
     """Both as 0-d dense arrays, differentiable in the values of a csc array `A` where it has any.
 
-    log det is holomorphic: its imaginary part is the angle of the sign. Without `selected` its gradient takes as many
-    solves as A has columns.
+    log det is holomorphic: its imaginary part is the angle of the sign.
     """
     real = np.dtype(dtype.char.lower())
     if not A.values:
@@ -55,7 +54,7 @@ def slogdet(
     return mx.cos(angle) + 1j * mx.sin(angle), mx.real(both)
 
 
-def _logarithm(A: Operator, value: np.ndarray, solve: Solve, selected: Selected | None) -> mx.array:
+def _logarithm(A: Operator, value: np.ndarray, solve: Solve, selected: Selected) -> mx.array:
     """log det as a function of the values, with the derivative A^-T at their places."""
     known = _dense.to_mlx(value)
 
@@ -71,36 +70,39 @@ def _logarithm(A: Operator, value: np.ndarray, solve: Solve, selected: Selected 
     return function(*A.values)
 
 
-def _gradient(A: Operator, dtype: np.dtype, solve: Solve, selected: Selected | None) -> mx.array:
-    """A^-H at the stored places. Its own derivatives are found from the dense inverse, which they keep."""
+def _gradient(A: Operator, dtype: np.dtype, solve: Solve, selected: Selected) -> mx.array:
+    """A^-H at the stored places. Its own derivatives come from columns of the inverse, a block of them at a time."""
     cs = A.operand
     n = cs.shape[0]
     indptr = _dense.view(cs._indptr).astype(np.intp)
     cols = np.repeat(np.arange(n), np.diff(indptr))
     rows = _dense.view(cs._indices)[: cols.size]
-    known = _dense.to_mlx(selected() if selected else _by_columns(rows, cols, indptr, dtype, solve))
+    known = _dense.to_mlx(selected())
 
     def solved(b: mx.array, adjoint: bool) -> mx.array:
         return _dense.to_mlx(solve(_dense.view(constant(b)), adjoint))
 
-    def dense(values: mx.array) -> mx.array:
-        unit = mx.eye(n).astype(_dtypes.mlx_dtype(dtype))
-        X = inverse_product(A.with_values([values]), unit, solved, adjoint=True)
-        return X[mx.array(rows), mx.array(cols)]
+    def block(values: mx.array, first: int) -> mx.array:
+        last = min(n, first + _BLOCK)
+        unit = mx.array((np.arange(n)[:, None] == np.arange(first, last)).astype(dtype.char.lower()))
+        X = inverse_product(A.with_values([values]), unit.astype(known.dtype), solved, adjoint=True)
+        here = slice(int(indptr[first]), int(indptr[last]))
+        return X[mx.array(rows[here]), mx.array(cols[here] - first)]
+
+    def pull(values: Any, g: mx.array, _: Any) -> mx.array:
+        found = mx.zeros_like(values)
+        for first in range(0, n, _BLOCK):
+            part = g[int(indptr[first]) : int(indptr[min(n, first + _BLOCK)])]
+            found = found + mx.vjp(lambda v, first=first: block(v, first), [values], [part])[1][0]
+        return found
+
+    def push(values: Any, tangent: Any) -> mx.array:
+        parts = [
+            mx.jvp(lambda v, first=first: block(v, first), [values], [tangent])[1][0] for first in range(0, n, _BLOCK)
+        ]
+        return mx.concatenate(parts) if parts else mx.zeros_like(known)
 
     function: Any = mx.custom_function(lambda values: known)
-    function.vjp(lambda values, g, _: mx.vjp(dense, [values], [g])[1][0])
-    function.jvp(lambda values, tangent: mx.jvp(dense, [values], [tangent])[1][0])
+    function.vjp(pull)
+    function.jvp(push)
     return function(*A.values)
-
-
-def _by_columns(rows: np.ndarray, cols: np.ndarray, indptr: np.ndarray, dtype: np.dtype, solve: Solve) -> np.ndarray:
-    n = indptr.size - 1
-    found = np.zeros(rows.size, dtype)
-    for first in range(0, n, _BLOCK):
-        last = min(n, first + _BLOCK)
-        unit = np.zeros((n, last - first), dtype)
-        unit[np.arange(first, last), np.arange(last - first)] = 1
-        here = slice(indptr[first], indptr[last])
-        found[here] = solve(unit, True)[rows[here], cols[here] - first]
-    return found

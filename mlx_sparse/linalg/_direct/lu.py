@@ -7,12 +7,13 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import scipy.sparse as _scipy_sparse
 import scipy.sparse.linalg as _scipy_linalg
 
-from ... import _dense, _dtypes
+from ... import _dense, _dtypes, _native
 from ..._base import as_sparse
 from .._estimate import estimate
-from .._problem import refuse_traced
+from .._problem import refuse_traced, workers
 from .determinant import parity, slogdet
 from .operands import as_columns, host_form, lu_solve
 from .superlu import SuperLU
@@ -83,7 +84,9 @@ class SparseLU(SuperLU):
     def slogdet(self) -> tuple[Any, Any]:
         """Sign and natural logarithm of the absolute value of the determinant. No overflow.
 
-        Differentiable in the values of A: the derivative costs as many solves as A has columns.
+        Differentiable in the values of A: the derivative is the inverse at their places (A. M. Erisman and W. F.
+        Tinney, Comm. ACM 18 (1975)), which takes about twice the multiplications of the factorisation. Of second order
+        it takes two solves for each column.
 
         Returns
         -------
@@ -93,7 +96,25 @@ class SparseLU(SuperLU):
         pivots = self._lu.U.diagonal()
         size = np.abs(pivots)
         sign = np.prod(pivots / size) * parity(self._lu.perm_r) * parity(self._lu.perm_c)
-        return slogdet(self._operator, sign, np.log(size.astype(np.float64)).sum(), pivots.dtype, self._solve_host)
+        logarithm = np.log(size.astype(np.float64)).sum()
+        return slogdet(self._operator, sign, logarithm, pivots.dtype, self._solve_host, self._selected)
+
+    def _selected(self) -> np.ndarray:
+        """A^-H at the stored places of A."""
+        lu, cs = self._lu, self._operator.operand
+        n, indptr = self.shape[0], _dense.view(cs._indptr)
+        cols = lu.perm_c[np.repeat(np.arange(n), np.diff(indptr))]
+        rows = lu.perm_r[_dense.view(cs._indices)[: cols.size]]
+        L, U = lu.L.tocsc(), lu.U.tocsr()
+        B = _scipy_sparse.csr_array((np.ones(cols.size, L.dtype), (rows, cols)), shape=self.shape)  # Pr A Pc, of ones
+        parts = []
+        for S in (B, L, U):
+            S.sort_indices()
+            parts.append((S.data, S.indices.astype(np.int32), S.indptr.astype(np.int64)))
+        with workers():
+            found = _native.lu_inverse_entries(*parts)
+        keys = np.repeat(np.arange(n), np.diff(B.indptr)) * n + B.indices
+        return found[np.searchsorted(keys, rows.astype(np.int64) * n + cols)].conj()
 
     def _solve_host(self, b: np.ndarray, adjoint: bool = False) -> np.ndarray:
         return lu_solve(self._lu, b, "H" if adjoint else "N")

@@ -36,16 +36,17 @@ def factor(host: Any, method: str = "auto", permc_spec: str | None = None) -> tu
     """
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}; got {method!r}")
+    extent = (0, 0) if method in ("cholesky", "ldl", "lu") else _extent(host)
     if method == "auto":
-        method = "lu" if permc_spec is not None else _choose(host)
+        method = "lu" if permc_spec is not None else _choose(host, extent)
         if method == "lu" and permc_spec is None and (found := if_hermitian(host)) is not None:
             return found
     if method == "diagonal":
-        return _diagonal(host), method
+        return _diagonal(host, extent), method
     if method == "triangular":
-        return _triangular(host), method
+        return _triangular(host, extent), method
     if method == "banded":
-        return _banded(host), method
+        return _banded(host, extent), method
     if method == "cholesky":
         return Cholesky(host).solve, method
     if method == "ldl":
@@ -89,15 +90,16 @@ def _extent(host: Any) -> tuple[int, int]:
     major = np.flatnonzero(end > start)
     if major.size == 0:
         return 0, 0
-    after = max(int((host.indices[end[major] - 1] - major).max()), 0)  # indices are sorted
-    before = max(int((major - host.indices[start[major]]).max()), 0)
+    if major.size < start.size:
+        start, end = start[major], end[major]
+    after = max(int((host.indices[end - 1] - major).max()), 0)  # indices are sorted
+    before = max(int((major - host.indices[start]).max()), 0)
     return (after, before) if host.format == "csc" else (before, after)
 
 
-def _choose(host: Any) -> str:
+def _choose(host: Any, extent: tuple[int, int]) -> str:
     """What `spsolve` documents. A zero on the diagonal of a triangle is left to LU, which finds it singular."""
-    n = host.shape[0]
-    below, above = _extent(host)
+    n, (below, above) = host.shape[0], extent
     if below == 0 or above == 0:
         if not host.diagonal().all():
             return "lu"
@@ -115,8 +117,8 @@ def _may_be_definite(host: Any) -> bool:
     return bool((np.abs(host.data) <= size[row] * size[col] * (1 + 1e-5)).all())
 
 
-def _diagonal(host: Any) -> Solve:
-    if _extent(host) != (0, 0):
+def _diagonal(host: Any, extent: tuple[int, int]) -> Solve:
+    if extent != (0, 0):
         raise LinAlgError("A is not diagonal")
     d = host.diagonal()
     if not d.all():
@@ -129,8 +131,8 @@ def _diagonal(host: Any) -> Solve:
     return solve
 
 
-def _triangular(host: Any) -> Solve:
-    below, above = _extent(host)
+def _triangular(host: Any, extent: tuple[int, int]) -> Solve:
+    below, above = extent
     if min(below, above) > 0:
         raise LinAlgError("A is not triangular")
     if not host.diagonal().all():
@@ -139,9 +141,9 @@ def _triangular(host: Any) -> Solve:
     return lambda b, adjoint=False: triangle.host(b, "H" if adjoint else "N")
 
 
-def _banded(host: Any) -> Solve:
+def _banded(host: Any, extent: tuple[int, int]) -> Solve:
     """LU with partial pivoting within the band (LAPACK's gbtrf), which fills as many diagonals above as lie below."""
-    below, above = _extent(host)
+    below, above = extent
     row, col = _places(host)
     band = np.zeros((2 * below + above + 1, host.shape[0]), host.dtype, order="F")
     band[below + above + row - col, col] = host.data

@@ -1,9 +1,10 @@
-// L D L^H factorisations over ndarrays. They take the plans of Cholesky factorisations.
+// L D L^H factorisations over ndarrays, which take the plans of Cholesky factorisations; and entries of an inverse by L U.
 #include <pybind11/complex.h>
 #include <pybind11/numpy.h>
 
 #include "bind/bind.h"
 #include "ops/ldl.h"
+#include "ops/lu_inverse.h"
 
 namespace sp {
 
@@ -69,10 +70,42 @@ void bind_ldl(py::module_& m, const char* name) {
       }, "indptr"_a, "indices"_a, "values"_a.noconvert());
 }
 
+template <class T>
+struct Stored { // data, indices, indptr
+  Values<T> data;
+  Values<int32_t> indices;
+  Values<int64_t> indptr;
+
+  explicit Stored(const py::tuple& parts)
+      : data(parts[0].cast<Values<T>>()), indices(parts[1].cast<Values<int32_t>>()), indptr(parts[2].cast<Values<int64_t>>()) {}
+  Slices<T> slices() const { return {indptr.data(), indices.data(), data.data()}; }
+};
+
+template <class T>
+py::object inverse_of(const py::tuple& B, const py::tuple& L, const py::tuple& U) {
+  const Stored<T> b(B), l(L), u(U);
+  Values<T> out(b.data.size());
+  T* to = out.mutable_data();
+  const auto n = static_cast<int32_t>(b.indptr.size() - 1);
+  const Slices<T> first = b.slices(), lower = l.slices(), upper = u.slices();
+  without_lock([&] { inverse_by_lu(n, first, lower, upper, to); return true; });
+  return out;
+}
+
+py::object lu_inverse_entries_of(const py::tuple& B, const py::tuple& L, const py::tuple& U) {
+  const py::object data = L[0];
+  if (py::isinstance<Values<float>>(data)) return inverse_of<float>(B, L, U);
+  if (py::isinstance<Values<double>>(data)) return inverse_of<double>(B, L, U);
+  if (py::isinstance<Values<std::complex<float>>>(data)) return inverse_of<std::complex<float>>(B, L, U);
+  if (py::isinstance<Values<std::complex<double>>>(data)) return inverse_of<std::complex<double>>(B, L, U);
+  throw py::type_error("values must be contiguous, of float32, float64, complex64 or complex128");
+}
+
 } // namespace
 
-void bind_indefinite(py::module_& m) {
+void bind_general_factorisations(py::module_& m) {
   m.def("factor_ldl", &factor_indefinite, "plan"_a, "values"_a);
+  m.def("lu_inverse_entries", &lu_inverse_entries_of, "B"_a, "L"_a, "U"_a);
   bind_ldl<float>(m, "LdlFactor32");
   bind_ldl<double>(m, "LdlFactor64");
   bind_ldl<std::complex<float>>(m, "LdlFactorComplex64");
