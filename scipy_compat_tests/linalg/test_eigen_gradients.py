@@ -5,10 +5,11 @@ import warnings
 import mlx.core as mx
 import numpy as np
 import pytest
+import scipy.linalg
 import scipy.sparse
 
 import mlx_sparse as sp
-from mlx_sparse.linalg import eigs, eigsh, lanczos, svds
+from mlx_sparse.linalg import eigs, eigsh, funm_multiply_krylov, lanczos, svds
 
 from .systems import general, hermitian, indefinite, ours, square, vector
 
@@ -141,3 +142,26 @@ def test_no_silent_gradient():
 
     with pytest.raises(ValueError):
         mx.grad(closed)(mx.array(np.arange(1.0, 9.0), dtype=mx.float64))
+
+
+@pytest.mark.parametrize("f", ["exp", np.asarray])
+@pytest.mark.parametrize("values", [np.float32, np.complex64])
+def test_functions_of_matrices_times_a_vector(f, values):
+    rng = np.random.default_rng(0)
+    D = (rng.standard_normal((12, 12)) / 4).astype(values)
+    if values == np.complex64:
+        D = D + np.array(0.3j, values) * D.T
+    F = scipy.linalg.expm(0.5 * D) if f == "exp" else 0.5 * D
+    b, g = (rng.standard_normal(12).astype(values) for _ in range(2))
+    A = sp.csr_array(D)
+
+    def action(x):
+        return funm_multiply_krylov(f, A, x, t=0.5)
+
+    (y,), (pulled,) = mx.vjp(action, [mx.array(b)], [mx.array(g)])
+    np.testing.assert_allclose(np.asarray(y), F @ b, atol=1e-4)
+    np.testing.assert_allclose(np.asarray(pulled), F.conj().T @ g, atol=1e-4)
+    _, (pushed,) = mx.jvp(action, [mx.array(b)], [mx.array(g)])
+    np.testing.assert_allclose(np.asarray(pushed), F @ g, atol=1e-4)
+    with pytest.raises(ValueError, match="traced"):
+        mx.grad(lambda v: funm_multiply_krylov(f, A.with_data(v), mx.array(b)).real().sum())(A.data)

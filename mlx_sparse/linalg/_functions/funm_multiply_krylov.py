@@ -12,7 +12,7 @@ import scipy.linalg
 
 from ... import _dense, _dtypes
 from .._eigen._basis import Basis, LazyBasis
-from .._operator import as_operator
+from .._operator import Operator, as_operator, constant, is_traced
 from .._problem import check_dtype, inexact, refuse_traced, require_square, workers
 from .._solve import check_atol
 
@@ -73,7 +73,8 @@ def funm_multiply_krylov(
     TypeError
         An `mx.array` `b` whose dtype differs from that of `A`.
     ValueError
-        An argument is traced: there are no derivatives here, `expm_multiply` has them; other arguments.
+        `A` is traced: there is no derivative with respect to its values here, but `expm_multiply` has it; or other
+        arguments are wrong.
 
     Notes
     -----
@@ -81,7 +82,8 @@ def funm_multiply_krylov(
     evaluation of matrix functions, Linear Algebra Appl. 429 (2008). Each round costs m products with `A`, about
     ``2 n m^2`` operations and one f of a matrix of order m times the number of rounds. Convergence is assured for
     functions such as exp; for log, sqrt and sign `A` must have no eigenvalues near the cut or the jump. It is not
-    reported whether the tolerance was reached.
+    reported whether the tolerance was reached. For an `mx.array` `b` the result has derivatives with respect to `b`, by
+    the same method with the adjoint and to the same tolerance, which reads values (synchronises).
 
     Examples
     --------
@@ -113,17 +115,41 @@ def funm_multiply_krylov(
     if rounds <= 0:
         raise ValueError("funm_multiply_krylov: argument 'max_restarts' must be positive.")
     refuse_traced(operator, "funm_multiply_krylov")
-    refuse_traced(b, "funm_multiply_krylov")
     lazy = _dense.is_mlx(b)
     if lazy and operator.required is not None:
         check_dtype(b, operator.required)
-    hermitian = _STRUCTURES[assume_a]
-    with workers():
-        basis = _basis(operator, b, m, hermitian)
-        y = _rounds(f, basis, b, t, m, min(rounds, n // m + 1), max(check_atol(atol), 0.0), float(rtol))
-    if lazy and y.dtype != np.complex128:
-        return _dense.to_mlx(y)
-    return _dense.view(y) if _dense.is_mlx(y) else y
+    hermitian, turns, tolerance = _STRUCTURES[assume_a], min(rounds, n // m + 1), max(check_atol(atol), 0.0)
+
+    def action(f: Any, A: Operator, t: Any, x: Any) -> Any:
+        with workers():
+            y = _rounds(f, _basis(A, x, m, hermitian), x, t, m, turns, tolerance, float(rtol))
+        if lazy and y.dtype != np.complex128:
+            return _dense.to_mlx(y)
+        return _dense.view(y) if _dense.is_mlx(y) else y
+
+    return _linear(action, f, operator, t, b) if is_traced(b) else action(f, operator, t, b)
+
+
+def _linear(action: Any, f: Any, A: Operator, t: Any, b: mx.array) -> mx.array:
+    """f(t A) b, differentiable with respect to `b`: the adjoint is h(t^* A^H) for h(X) = f(X^H)^H."""
+    y = action(f, A, t, constant(b))
+    if not _dense.is_mlx(y):
+        raise ValueError("a complex result of a float64 b is an ndarray, and has no derivative; give a complex64 one")
+
+    def adjoint(X: np.ndarray) -> np.ndarray:
+        return np.asarray(f(X.conj().T)).conj().T
+
+    def pull(primals: Any, cotangent: Any, output: Any) -> tuple[mx.array, mx.array]:
+        g = _linear(action, adjoint, A.H, np.conj(t), cotangent)
+        return primals[0], (g if b.dtype == mx.complex64 else mx.real(g)).astype(b.dtype)
+
+    def push(primals: Any, tangents: Any) -> mx.array:
+        return _linear(action, f, A, t, tangents[1])
+
+    known: Any = mx.custom_function(lambda nothing, x: y)
+    known.vjp(pull)
+    known.jvp(push)
+    return known(mx.zeros(0), b)
 
 
 def _basis(operator: Any, b: Any, m: int, hermitian: bool) -> Basis:
