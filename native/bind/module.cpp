@@ -4,6 +4,7 @@
 #include "bind/bind.h"
 #include "bind/mlx_array.h"
 #include "launch.h"
+#include "primitives/krylov.h"
 #include "primitives/structure.h"
 #include "ops/matmul.h"
 #include "primitives/node.h"
@@ -35,6 +36,7 @@ bool numpy_is_quicker(const py::args& arrays) {
 void set_spgemm_threads(int n) { spgemm_threads() = n; }
 void set_shaders_on_host(bool on) { shaders_on_host() = on; }
 void set_reverse_lanes(bool on) { host_reverse_lanes() = on; }
+void set_separate_launches(bool on) { krylov_separate_launches() = on; }
 mx::array handle(const mx::array& a) { return a; }
 bool is_available(const mx::array& a) { return is_there(a); }
 
@@ -153,6 +155,7 @@ static void bind_runtime(py::module_& m) {
   m.def("set_spgemm_threads", &set_spgemm_threads, "n"_a);
   m.def("set_shaders_on_host", &set_shaders_on_host, "on"_a);
   m.def("set_reverse_lanes", &set_reverse_lanes, "on"_a);
+  m.def("set_separate_launches", &set_separate_launches, "on"_a);
   m.def("uninitialized", &uninitialized, "shape"_a, "like"_a);
   m.def("handle", &handle, "a"_a, "The same array in a Python object of its own, which can be changed without the others.");
   m.def("is_available", &is_available, "a"_a);

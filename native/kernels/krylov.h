@@ -24,14 +24,14 @@ using scalar_t = std::conditional_t<is_complex_v<T>, WideComplex, double>;
 
 enum class UpdateKind { overwrite, add, combine }; // y <- b x, y + b x, a y + b x
 
-constexpr size_t kTile = 32; // elements that coefficients of columns are repeated along, where whole rows fit
+constexpr size_t kColumnTile = 32; // elements that coefficients of columns are repeated along, where whole rows fit
 
-// f(first, count) over tiles of `width` elements; of kTile, the count is known to the compiler.
+// f(first, count) over tiles of `width` elements; of kColumnTile, the count is known to the compiler.
 template <class F>
 SP_INLINE void in_tiles(size_t n, size_t width, F&& f) {
   size_t lo = 0;
-  if (width == kTile) {
-    for (; lo + kTile <= n; lo += kTile) f(lo, std::integral_constant<size_t, kTile>{});
+  if (width == kColumnTile) {
+    for (; lo + kColumnTile <= n; lo += kColumnTile) f(lo, std::integral_constant<size_t, kColumnTile>{});
     if (lo < n) f(lo, n - lo);
     return;
   }
@@ -86,8 +86,8 @@ SP_INLINE void dot_block(const T* a, const T* b, size_t n, size_t k, size_t widt
     *out = s[0];
     return;
   }
-  W near[kTile] = {}; // in registers
-  W* s = width == kTile ? near : sums;
+  W near[kColumnTile] = {}; // in registers
+  W* s = width == kColumnTile ? near : sums;
   if (s == sums) std::fill_n(s, width, W{});
   in_tiles(n, width, [&](size_t lo, auto count) SP_LAMBDA {
     if constexpr (std::is_same_v<decltype(count), size_t>) {
@@ -141,8 +141,8 @@ inline double modulus(WideComplex a) { return std::hypot(a.re, a.im); }
 inline bool is_zero(double a) { return a == 0; }
 inline bool is_zero(WideComplex a) { return a.re == 0 && a.im == 0; }
 // By parts where a factor is real, so that infinity times it is no nan.
-inline double times(double a, double b) { return a * b; }
-inline WideComplex times(WideComplex a, WideComplex b) {
+inline double multiplied(double a, double b) { return a * b; }
+inline WideComplex multiplied(WideComplex a, WideComplex b) {
   if (b.im == 0) return {a.re * b.re, a.im == 0 ? 0 : a.im * b.re};
   if (a.im == 0) return {a.re * b.re, a.re * b.im};
   return mul(a, b);

@@ -36,7 +36,7 @@ class Replay final : public KrylovSteps {
  public:
   explicit Replay(const KrylovTask& task)
       : r_(task.recording), n_(task.n), k_(task.k), single_(task.single), rows_(std::max<size_t>(1, kBlock / k_)),
-        blocks_{(n_[0] + rows_ - 1) / rows_, (n_[1] + rows_ - 1) / rows_}, width_(single_ ? 0 : k_ * ((kTile + k_ - 1) / k_)),
+        blocks_{(n_[0] + rows_ - 1) / rows_, (n_[1] + rows_ - 1) / rows_}, width_(single_ ? 0 : k_ * ((kColumnTile + k_ - 1) / k_)),
         memory_(fresh({to_dim(static_cast<int64_t>(elements()))}, task.dtype)),
         scalars_(r_.scalars * k_), open_(k_, true), codes_(k_, 1), steps_(k_, 0), norms_(k_, std::numeric_limits<double>::quiet_NaN()) {
     vectors_.push_back(static_cast<T*>(task.x));
@@ -203,7 +203,7 @@ class Replay final : public KrylovSteps {
       switch (i.op) {
         case Op::add: out[j] = add(a[j], b[j]); break;
         case Op::subtract: out[j] = a[j] - b[j]; break;
-        case Op::multiply: out[j] = times(a[j], b[j]); break;
+        case Op::multiply: out[j] = multiplied(a[j], b[j]); break;
         case Op::negate: out[j] = S{} - a[j]; break;
         case Op::modulus: out[j] = S(modulus(a[j])); break;
         case Op::conjugate: out[j] = conjugate(a[j]); break;

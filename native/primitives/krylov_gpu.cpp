@@ -1,9 +1,11 @@
-// Recorded recurrences on a GPU: one launch for each pass, which runs the scalar instructions behind it too. The host
-// encodes some steps, then looks whether they have come to an end; what is launched after that does nothing.
+// Recorded recurrences on a GPU: one launch for each pass, which runs the scalar instructions behind it too; on Metal, whose
+// threadgroups do not see each other's writes for certain before a launch ends, another launch runs these. The host encodes
+// some steps, then looks whether they have come to an end; what is launched after that does nothing.
 #include <algorithm>
 #include <cstring>
 #include <map>
 #include <numeric>
+#include <tuple>
 
 #include "../interrupt.h"
 #include "../launch.h"
@@ -184,13 +186,15 @@ mx::array filled(const std::vector<V>& values, mx::Dtype dtype) {
   return made;
 }
 
+bool on_metal(mx::Stream s) { return s.device == mx::Device::gpu && mx::metal::is_available(); }
+
 class Device {
  public:
   Device(const KrylovKind& kind, const Arrays& in, std::vector<KrylovOperator> operators, mx::Stream s)
       : kind_(kind), r_(*kind.recording), operators_(std::move(operators)), stream_(s), writer_(r_), n_(in[0].shape(0)),
-        k_(kind.single ? 1 : in[0].shape(1)), right_(roomy(in[0], in[0])), guess_(roomy(in[kind.guess ? 2 : 0], in[0])),
-        bounds_(roomy(in[1], in[1])), before_(right_), iterate_(right_), memory_(right_), scalars_(right_), state_(right_),
-        norms_(right_), code_(right_) {
+        k_(kind.single ? 1 : in[0].shape(1)), separate_(krylov_separate_launches() || on_metal(s)),
+        right_(roomy(in[0], in[0])), guess_(roomy(in[kind.guess ? 2 : 0], in[0])), bounds_(roomy(in[1], in[1])),
+        before_(right_), iterate_(right_), memory_(right_), scalars_(right_), state_(right_), norms_(right_), code_(right_) {
     check();
     write();
     const auto dtype = in[0].dtype();
@@ -238,6 +242,7 @@ class Device {
  private:
   struct Launch {
     Pass pass;
+    int phase = 0; // as the shader's
     int rows = kGroup, groups = 1; // of a block of the product; along the rows
     int64_t offset = 0;            // of its words
     std::optional<mx::array> words{};
@@ -266,7 +271,14 @@ class Device {
     std::vector<int32_t> words;
     auto laid = [&](std::vector<Pass> passes) {
       std::vector<Launch> made;
-      for (auto& p : passes) made.push_back(lay(std::move(p), words));
+      for (auto& p : passes) {
+        if (!separate_) {
+          made.push_back(lay(std::move(p), 0, words));
+          continue;
+        }
+        if (works(p)) made.push_back(lay(p, 1, words));
+        if (p.dots > 0 || !p.scalars.empty()) made.push_back(lay(std::move(p), 2, words));
+      }
       return made;
     };
     first_ = laid(writer_.first(kind_.guess, most == 0));
@@ -282,7 +294,7 @@ class Device {
       last_ = laid(before[turn].step(turn, true));
     }
     Pass nothing;
-    nothing_ = lay(std::move(nothing), words);
+    nothing_ = lay(std::move(nothing), 0, words);
     code_ = filled(words, mx::int32);
     for (auto* launches : {&first_, &last_}) point(*launches);
     for (auto& launches : steps_) point(launches);
@@ -296,8 +308,10 @@ class Device {
     }
   }
 
-  Launch lay(Pass p, std::vector<int32_t>& words) const {
-    Launch l{std::move(p)};
+  static bool works(const Pass& p) { return p.matrix >= 0 || !p.vectors.empty(); }
+
+  Launch lay(Pass p, int phase, std::vector<int32_t>& words) const {
+    Launch l{std::move(p), phase};
     const auto& pass = l.pass;
     int rows = kGroup / std::min(k_, kGroup);
     if (pass.matrix >= 0 && k_ == 1) { // so that the entries of a block of rows are about what is staged at once
@@ -306,13 +320,12 @@ class Device {
     }
     l.rows = rows;
     const int64_t blocks = (static_cast<int64_t>(n_) + rows * kUnroll - 1) / (rows * kUnroll);
-    const bool works = pass.matrix >= 0 || !pass.vectors.empty();
-    l.groups = works ? static_cast<int>(std::min<int64_t>(blocks, std::max(1, kGroups / ((k_ + kGroup - 1) / kGroup)))) : 1;
+    l.groups = works(pass) ? static_cast<int>(std::min<int64_t>(blocks, std::max(1, kGroups / ((k_ + kGroup - 1) / kGroup)))) : 1;
     l.offset = static_cast<int64_t>(words.size());
     const int chunk = std::min({k_, kGroup, kTile / writer_.slots()});
     for (int word : {static_cast<int>(pass.vectors.size()), pass.dots, pass.matrix >= 0 ? 1 : 0, pass.into, pass.from,
-                     static_cast<int>(pass.scalars.size()), kind_.single ? 1 : 0, works ? n_ : 0, k_, n_, writer_.slots(),
-                     l.groups, rows, chunk, kRing, 0}) {
+                     static_cast<int>(pass.scalars.size()), kind_.single ? 1 : 0, works(pass) ? n_ : 0, k_, n_, writer_.slots(),
+                     l.groups, rows, chunk, kRing, phase}) {
       words.push_back(word);
     }
     for (const auto* part : {&pass.vectors, &pass.scalars}) {
@@ -343,7 +356,8 @@ class Device {
 
   void launch(const Launch& l) {
     const auto& pass = l.pass;
-    Arrays out{mx::array(roomy(static_cast<int64_t>(pass.dots) * l.groups * k_), right_.dtype(), nullptr, {})};
+    const int64_t sums = l.phase == 2 ? 0 : static_cast<int64_t>(pass.dots) * l.groups * k_;
+    Arrays out{mx::array(roomy(sums), right_.dtype(), nullptr, {})};
     launch(l, out);
     before_ = out[0];
     held_.push_back(out[0]);
@@ -358,11 +372,11 @@ class Device {
     const auto starts = roomy(a[2], a[2]);
     const Arrays in{roomy(a[0], right_), roomy(a[1], starts), starts, roomy(diagonal, right_),
                     pass.reads_guess ? guess_ : right_, *l.words, bounds_, before_, iterate_, memory_, scalars_, state_, norms_};
-    const int high = (k_ + kGroup - 1) / kGroup;
-    const auto key = std::pair{l.groups, a[1].dtype() == mx::int64};
+    const int wide = l.phase == 2 ? 1 : l.groups, high = l.phase == 2 ? 1 : (k_ + kGroup - 1) / kGroup;
+    const auto key = std::tuple{wide, high, a[1].dtype() == mx::int64};
     auto found = prepared_.find(key);
     if (found == prepared_.end()) {
-      found = prepared_.try_emplace(key, shader("krylov_pass"), in, out, TemplateArgs{}, std::array{l.groups * kGroup, high, 1}, stream_).first;
+      found = prepared_.try_emplace(key, shader("krylov_pass"), in, out, TemplateArgs{}, std::array{wide * kGroup, high, 1}, stream_).first;
     }
     found->second.run(in, out);
   }
@@ -389,18 +403,24 @@ class Device {
   mx::Stream stream_;
   Writer writer_;
   int n_, k_;
+  bool separate_; // launches of vectors' operations and of scalar instructions
   mx::array right_, guess_, bounds_;
   mx::array before_; // what the launch before has made
   mx::array iterate_, memory_, scalars_, state_, norms_, code_;
   std::vector<Launch> first_, last_;
   std::vector<std::vector<Launch>> steps_;
   Launch nothing_{};
-  std::map<std::pair<int, bool>, Prepared> prepared_;
+  std::map<std::tuple<int, int, bool>, Prepared> prepared_;
   Arrays held_; // until the device is done
   int tests_ = 0;
 };
 
 } // namespace
+
+std::atomic<bool>& krylov_separate_launches() {
+  static std::atomic<bool> separate = false;
+  return separate;
+}
 
 void Krylov::shader(const Arrays& in, Arrays& out) {
   if (in[0].size() == 0) {

@@ -27,6 +27,17 @@ def on_shaders(device):
         yield
 
 
+@pytest.fixture(params=["one launch", "separate"])
+def launches(request):
+    """Both ways to run a pass: with its scalar instructions in the same launch, and as on Metal in another one."""
+    sp._native.set_separate_launches(request.param == "separate")
+    yield
+    sp._native.set_separate_launches(False)
+
+
+in_both_ways = pytest.mark.usefixtures("launches")
+
+
 @pytest.fixture
 def launched(monkeypatch):
     """The programs that were replayed by shaders."""
@@ -62,6 +73,7 @@ def same(one, other, near=1e-4):
     np.testing.assert_allclose(x, y, rtol=0, atol=near * max(1e-30, abs(y).max()))
 
 
+@in_both_ways
 @single
 @pytest.mark.parametrize("columns", [None, 3])
 @each(recorded)
@@ -83,6 +95,7 @@ def test_as_the_interpreter(solver, problem, kind, columns, launched):
         same((x, info), natively(solve), 1e-2 * lost(solver, kind))
 
 
+@in_both_ways
 @single
 @pytest.mark.parametrize("columns", [None, 5])
 @each(recorded)
@@ -100,6 +113,7 @@ def test_large(solver, problem, kind, columns):
     np.testing.assert_array_equal(found[1].residual_norms, again[1].residual_norms)
 
 
+@in_both_ways
 @pytest.mark.parametrize("columns", [1, 2, 7, 255, 256, 300])
 @pytest.mark.parametrize("n", [1, 2, 9, 600])
 def test_sizes(n, columns):
@@ -110,6 +124,7 @@ def test_sizes(n, columns):
     assert info == 0 and residual(S, np.array(x).reshape(B.shape), B) < 1e-4
 
 
+@in_both_ways
 @pytest.mark.parametrize("columns", [None, 2])
 @pytest.mark.parametrize("wide", [False, True])
 def test_long_rows(columns, wide):
@@ -138,6 +153,7 @@ def test_rows_of_many_entries(mean):
     assert info == 0 and residual(S, np.array(x), b) < 1e-4
 
 
+@in_both_ways
 def test_columns_end_by_themselves():
     """At different times; a column of zeros is exact at once, whatever its guess."""
     S = scipy.sparse.diags_array([-1.0, 2.001, -1.0], offsets=[-1, 0, 1], shape=(N, N)).tocsr().astype("f")
@@ -153,6 +169,7 @@ def test_columns_end_by_themselves():
         np.testing.assert_allclose(np.array(x)[:, j], np.array(alone), atol=1e-3 * abs(np.array(alone)).max())
 
 
+@in_both_ways
 @pytest.mark.parametrize("columns", [None, 2])
 @each(recorded)
 def test_limits(solver, problem, columns):
@@ -183,6 +200,7 @@ def test_numbers_that_are_not_finite(solver, problem, columns, bad):
         assert int(solve()[1]) == int(natively(solve)[1]) != 0
 
 
+@in_both_ways
 @pytest.mark.parametrize("columns", [None, 2])
 @pytest.mark.parametrize("name", ["cgs", "bicg", "bicgstab", "qmr", "tfqmr"])
 def test_breakdown(name, columns):
@@ -213,6 +231,21 @@ def test_inside_compile_and_vmap(solver, problem, columns):
         assert residual(S, np.array(x)[:, i], (1 + i) * B) < 1e-3 * solver.lost
     x, info = mx.vmap(lambda d: solver.iterate(A.with_data(d), b, rtol=1e-4))(mx.stack([A.data, 2 * A.data]))
     assert info.tolist() == [0, 0] and residual(2 * S, np.array(x)[1], B) < 1e-3 * solver.lost
+
+
+@each(recorded)
+def test_bits_of_both_ways(solver, problem):
+    S = problem.build(LONG, "f")
+    found = []
+    for separate in (False, True):
+        sp._native.set_separate_launches(separate)
+        try:
+            x, info = solver.iterate(ours(S), mx.array(vectors(LONG, "f", 2)), maxiter=20, return_info=True)
+        finally:
+            sp._native.set_separate_launches(False)
+        found.append((np.array(x), info.residual_norms))
+    np.testing.assert_array_equal(found[0][0], found[1][0])
+    np.testing.assert_array_equal(found[0][1], found[1][1])
 
 
 def test_operators_that_do_not_fit_are_refused():
