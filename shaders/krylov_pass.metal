@@ -246,7 +246,7 @@ for (int begin_column = 0; begin_column < k; begin_column += chunk) {
         if (op == 8) { // above
           const float size = sp_modulus(a), least = sp_real(b);
           if (open && !(size > least && size < SP_INFINITY)) {
-            if (size <= least) SP_INPLACE(C, state[8 + k + j]) = code[word + 4];
+            if (size <= least && least < SP_INFINITY) SP_INPLACE(C, state[8 + k + j]) = code[word + 4];
             if (code[6] != 0) {
               found = found | 8;
               break;
