@@ -42,15 +42,15 @@ def pytest_configure(config):
     import mlx_sparse
 
     try:
-        if name == "cpu":
+        dtypes_only = config.getoption("dtypes_only", False)
+        if name != "gpu" or dtypes_only:
             mlx_sparse.use_cpu()
-        elif config.getoption("dtypes_only", False):
-            mlx_sparse.use_cpu()
+        if dtypes_only:
             mlx_sparse._dtypes.on_cpu = lambda: False
         elif name == "shader":
             mlx_sparse.runtime.EXECUTOR = "shader"
             mlx_sparse._native.set_reverse_lanes(_reverses_lanes(config))
-        else:
+        elif name == "gpu":
             mlx_sparse.use_gpu()
     except Exception as error:
         raise pytest.UsageError(f"--device {name} cannot run here: {error}") from error

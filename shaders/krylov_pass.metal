@@ -1,5 +1,6 @@
-// One pass of a recorded recurrence (native/primitives/krylov.h): a product by rows, if there is one, the operations on
-// vectors that follow it, and the sums of their dot products; then the scalar instructions after it. `code` says which,
+// partial[dot, group, column] = the sum of a group's terms of a dot product, in one pass of a recorded recurrence.
+// A pass (native/primitives/krylov.h) is a product by rows, if there is one, the operations on vectors that follow it, and
+// the sums of their dot products; then the scalar instructions after it. `code` says which,
 // in words that krylov_gpu.cpp lays out. Vectors are (n, k), row-major: -1 is `iterate`, -2 `right`, others lie in
 // `memory`, `span` elements apart. A thread has a column and some rows, of which it is the only one to read and write
 // elements, but for the product's operand. Scalars are (slots, k).

@@ -38,9 +38,9 @@ class Shader:
     body: str
     group: int
     inputs: dict[str, str] = field(default_factory=dict)
-    written: dict[str, str] = field(default_factory=dict)  # those of them that are inout
     outputs: dict[str, str] = field(default_factory=dict)
     params: dict[str, str] = field(default_factory=dict)
+    written: dict[str, str] = field(default_factory=dict)  # the inputs that are inout
 
 
 def expand(path: Path) -> str:
