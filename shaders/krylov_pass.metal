@@ -9,6 +9,7 @@
 // results do not depend on scheduling. Once state[0] is set nothing is done.
 // state: ended, tickets, tests done; from 8 on, by column: open, codes, steps. norms: the last ones, then those of tests,
 // of which a ring is kept.
+// Cost: a pass reads the matrix once, and each vector once for each operation that has it.
 //! in matrix: T, columns: I, starts: I, diagonal: T, right: T, code: C, bounds: F, before: T
 //! inout iterate: T, memory: T, scalars: T, state: C, norms: F
 //! out partial: T
