@@ -48,7 +48,7 @@ def misfit(field: Field, M: Any, y: mx.array, logarithms: mx.array) -> mx.array:
     Q = field.prior(kappa2, tau)
     before, after = sp.linalg.cholesky(Q), sp.linalg.cholesky(Q + M * s)
     gap = s * mx.sum(y * y) - s * s * mx.sum(y * after.solve(y))
-    logs = before.logdet() - after.logdet() + M.count_nonzero() * mx.log(s)
+    logs = before.logdet() - after.logdet() + int(M.count_nonzero()) * mx.log(s)  # times a NumPy number it is no node
     return (gap - logs) / (2 * field.n)
 
 
