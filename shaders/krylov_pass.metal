@@ -1,9 +1,9 @@
 // partial[dot, group, column] = the sum of a group's terms of a dot product, in one pass of a recorded recurrence.
 // A pass (native/primitives/krylov.h) is a product by rows, if there is one, the operations on vectors that follow it, and
-// the sums of their dot products; then the scalar instructions after it. `code` says which,
-// in words that krylov_gpu.cpp lays out. Vectors are (n, k), row-major: -1 is `iterate`, -2 `right`, others lie in
-// `memory`, `span` elements apart. A thread has a column and some rows, of which it is the only one to read and write
-// elements, but for the product's operand. Scalars are (slots, k).
+// the sums of their dot products; then the scalar instructions after it. `code` says which, in words that krylov_gpu.cpp
+// lays out. Vectors are (n, k), row-major: -1 is `iterate`, -2 `right`, others lie in `memory`, `span` elements apart. A
+// thread has a column and some rows, of which it is the only one to read and write elements, but for the product's operand.
+// Scalars are (slots, k).
 // The group that ends last adds up all groups' partial sums and runs the scalar instructions (phase 0); or a launch of its
 // own does (phase 1: vectors only; 2: scalars only, from the partial sums `before`). Parts and orders of sums are fixed, so
 // results do not depend on scheduling. Once state[0] is set nothing is done.

@@ -17,6 +17,8 @@ std::complex<T> times(std::complex<T> a, std::complex<T> b) { // no look for inf
   return {a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real()};
 }
 
+#define SP_FOR_BLAS_TYPES(F) F(float) F(double) F(std::complex<float>) F(std::complex<double>)
+
 template <class T>
 struct Blas {
   using Gemm = void (*)(char*, char*, int*, int*, int*, T*, T*, int*, T*, int*, T*, T*, int*);

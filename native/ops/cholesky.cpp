@@ -75,10 +75,7 @@ void inverse_entries(const SharedFactor<T>& factor, real_t<T>* diagonal, T* valu
   template void lower_triangle(const SharedFactor<T>&, T*, int32_t*, int64_t*);          \
   template void pivots_of(const SharedFactor<T>&, real_t<T>*);                             \
   template void inverse_entries(const SharedFactor<T>&, real_t<T>*, T*);
-SP_INSTANTIATE(float)
-SP_INSTANTIATE(double)
-SP_INSTANTIATE(std::complex<float>)
-SP_INSTANTIATE(std::complex<double>)
+SP_FOR_BLAS_TYPES(SP_INSTANTIATE)
 #undef SP_INSTANTIATE
 
 } // namespace sp

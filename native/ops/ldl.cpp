@@ -113,10 +113,7 @@ void inverse_entries(const SharedLdl<T>& factor, const int64_t* indptr, const in
   template void lower_triangle(const SharedLdl<T>&, T*, int32_t*, int64_t*);               \
   template void pivots_of(const SharedLdl<T>&, real_t<T>*, T*);                            \
   template void inverse_entries(const SharedLdl<T>&, const int64_t*, const int32_t*, T*, real_t<T>*);
-SP_INSTANTIATE(float)
-SP_INSTANTIATE(double)
-SP_INSTANTIATE(std::complex<float>)
-SP_INSTANTIATE(std::complex<double>)
+SP_FOR_BLAS_TYPES(SP_INSTANTIATE)
 #undef SP_INSTANTIATE
 
 } // namespace sp

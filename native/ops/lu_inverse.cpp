@@ -10,10 +10,7 @@ void inverse_by_lu(int32_t n, const Slices<T>& B, const Slices<T>& L, const Slic
 }
 
 #define SP_INSTANTIATE(T) template void inverse_by_lu(int32_t, const Slices<T>&, const Slices<T>&, const Slices<T>&, T*);
-SP_INSTANTIATE(float)
-SP_INSTANTIATE(double)
-SP_INSTANTIATE(std::complex<float>)
-SP_INSTANTIATE(std::complex<double>)
+SP_FOR_BLAS_TYPES(SP_INSTANTIATE)
 #undef SP_INSTANTIATE
 
 } // namespace sp

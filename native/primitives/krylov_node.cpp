@@ -89,9 +89,13 @@ std::optional<std::pair<Arrays, Axes>> Krylov::batched_results(const Arrays& inp
 
 namespace {
 
-Arrays solution(const std::shared_ptr<Recording>& recording, const std::vector<KrylovOperator>& operators, const mx::array& b,
-                const std::optional<mx::array>& x, const mx::array& tolerance, int64_t maxiter, mx::Stream s,
-                std::shared_ptr<std::vector<float>> history) {
+struct Described {
+  KrylovKind kind;
+  Arrays inputs;
+};
+
+Described described(const std::shared_ptr<Recording>& recording, const std::vector<KrylovOperator>& operators, const mx::array& b,
+                  const std::optional<mx::array>& x, const mx::array& tolerance, int64_t maxiter, mx::Stream s) {
   const bool single = b.ndim() == 1;
   require(static_cast<int>(operators.size()) == recording->operators && (single || b.ndim() == 2));
   require(tolerance.ndim() == b.ndim() - 1 && (single || tolerance.size() == static_cast<size_t>(b.shape(1))));
@@ -110,22 +114,27 @@ Arrays solution(const std::shared_ptr<Recording>& recording, const std::vector<K
   if (as_shaders) { // which would copy what is strided at every launch
     for (auto& in : inputs) in = mx::contiguous(in, false, s);
   }
-  KrylovKind kind{recording, std::move(sizes), x.has_value(), single, maxiter, as_shaders, std::move(history)};
-  return std::make_shared<Krylov>(s, std::move(kind))->make(std::move(inputs));
+  return {{recording, std::move(sizes), x.has_value(), single, maxiter, as_shaders, nullptr}, std::move(inputs)};
+}
+
+Arrays solution(Described given, mx::Stream s) {
+  return std::make_shared<Krylov>(s, std::move(given.kind))->make(std::move(given.inputs));
 }
 
 } // namespace
 
 Arrays krylov(const std::shared_ptr<Recording>& recording, const std::vector<KrylovOperator>& operators, const mx::array& b,
               const std::optional<mx::array>& x, const mx::array& tolerance, int64_t maxiter, mx::Stream s) {
-  return solution(recording, operators, b, x, tolerance, maxiter, s, nullptr);
+  return solution(described(recording, operators, b, x, tolerance, maxiter, s), s);
 }
 
 KrylovFound krylov_on_device(const std::shared_ptr<Recording>& recording, const std::vector<KrylovOperator>& operators,
                              const mx::array& b, const std::optional<mx::array>& x, const mx::array& tolerance,
                              int64_t maxiter, mx::Stream s) {
   auto history = std::make_shared<std::vector<float>>();
-  auto found = solution(recording, operators, b, x, tolerance, maxiter, s, history);
+  auto given = described(recording, operators, b, x, tolerance, maxiter, s);
+  given.kind.history = history;
+  auto found = solution(std::move(given), s);
   wait_for({found[0], found[1]});
   const auto codes = host_ready(found[1]);
   const auto* first = codes.data<int32_t>();

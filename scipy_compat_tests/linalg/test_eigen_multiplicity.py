@@ -103,8 +103,8 @@ def test_copies(kind, which):
 @pytest.mark.parametrize("kind", KINDS)
 def test_copies_near_a_shift(kind, mode):
     if mx.default_device() != mx.cpu:
-        pytest.skip("the same code, in single precision")
-    rng = np.random.default_rng(list(map(ord, kind + mode)))
+        pytest.skip("bounds are those of double precision, which no GPU has")
+    rng, checked = np.random.default_rng(list(map(ord, kind + mode))), 0
     for _ in range(6):
         S = scipy.sparse.csr_array(KINDS[kind](rng))
         k, sigma, which = sizes(rng, S.shape[0]), float(rng.choice([-10.3, 0.13, 0.77, 3.3])), rng.choice(["LM", "LA"])
@@ -113,6 +113,9 @@ def test_copies_near_a_shift(kind, mode):
             continue
         if mode == "normal" or S.dtype.kind != "c":
             check(S, k, str(which), sigma=sigma, mode=mode)
+            checked += 1
+    if checked == 0:
+        pytest.skip("no matrix of this kind is taken in this mode")
 
 
 def test_a_cluster_inside_the_spectrum_that_restarts_do_not_resolve():

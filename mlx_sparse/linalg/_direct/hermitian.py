@@ -1,7 +1,8 @@
-"""The Cholesky factorisation of SciPy's arrays on the host: what `SparseCholesky` and `spsolve` share."""
+"""Factorisations of Hermitian arrays of SciPy's on the host: what `SparseCholesky` and `spsolve` share."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ class Analysis:
             )
 
 
-class HermitianFactor:
+class HermitianFactor(ABC):
     """The factorisation L D L^H of a canonical csc array, or of a csr array, which is the conjugate of a Hermitian one.
 
     Raises
@@ -77,37 +78,40 @@ class HermitianFactor:
             x = self._solve(b.conj() if self._conjugate else b, half)
         return (x.conj() if self._conjugate else x).astype(wide, copy=False)
 
+    @abstractmethod
     def _solve(self, b: np.ndarray, half: Any) -> np.ndarray:
-        raise NotImplementedError
+        """Of a contiguous b of the dtype of A."""
 
     @property
+    @abstractmethod
     def order(self) -> np.ndarray:
         """The rows of A as they are eliminated."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def nnz(self) -> int:
-        raise NotImplementedError
+        """Entries of L."""
 
     @property
+    @abstractmethod
     def inertia(self) -> tuple[int, int, int]:
         """How many eigenvalues are positive, negative and zero."""
-        raise NotImplementedError
 
+    @abstractmethod
     def slogdet(self) -> tuple[float, float]:
-        raise NotImplementedError
+        """The sign of the determinant and the logarithm of its modulus."""
 
+    @abstractmethod
     def lower(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """L by columns: data, indices, indptr."""
-        raise NotImplementedError
 
+    @abstractmethod
     def diagonal(self) -> tuple[np.ndarray, np.ndarray]:
         """The diagonal of D and its entries below that."""
-        raise NotImplementedError
 
+    @abstractmethod
     def inverse_entries(self) -> tuple[np.ndarray, np.ndarray]:
         """A^-1 at the stored places of A, and its diagonal."""
-        raise NotImplementedError
 
 
 class Cholesky(HermitianFactor):

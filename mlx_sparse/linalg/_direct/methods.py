@@ -58,10 +58,7 @@ def factor(host: Any, method: str = "auto", permc_spec: str | None = None) -> tu
 
 
 def if_hermitian(host: Any) -> tuple[Solve, str] | None:
-    """As `factor`, by Cholesky's method or as L D L^H, of a matrix that is Hermitian, regular and not small.
-
-    On grids, saddle points and random structures L D L^H takes a fifth to three fifths of the time of SuperLU.
-    """
+    """As `factor`, by Cholesky's method or as L D L^H, of a matrix that is Hermitian, regular and not small."""
     if host.shape[0] < _LEAST or not np.isfinite(host.data).all():
         return None
     try:
