@@ -17,7 +17,7 @@ cp "$build"/native/_native*.so "$build/native/_built_with.py" "$build/site/mlx_s
 export MLX_SPARSE_CACHE_LIMIT=0
 export TSAN_OPTIONS="ignore_noninstrumented_modules=1 die_after_fork=0 exitcode=0 history_size=4 \
 suppressions=$PWD/tools/tsan.supp log_path=$build/report ${TSAN_OPTIONS:-}"
-export MLX_SPARSE_CPU_THREADS=${MLX_SPARSE_CPU_THREADS:-4} PYTHONPATH=$build/site PYTHONDONTWRITEBYTECODE=1
+export MLX_SPARSE_CPU_THREADS=${MLX_SPARSE_CPU_THREADS:-4} PYTHONPATH=$build/site${PYTHONPATH:+:$PYTHONPATH} PYTHONDONTWRITEBYTECODE=1
 [ $# -gt 0 ] || set -- scipy_compat_tests/properties/test_threads.py \
   scipy_compat_tests/native/test_{thread_counts,interrupts,interpreter_lock}.py
 failed=0

@@ -285,29 +285,40 @@ void cs_sum_duplicates(CsView<W, I> a, SumEqual<I> sum, CsOut<W, I> out) {
   });
 }
 
-// One slice with sorted, distinct indices, written from slot `to` on (to <= from; in place); returns its new length.
+// Writes slices with sorted, distinct indices. `in_place`: into the buffers that they are in, not behind their starts.
 template <class W, class I>
-size_t canonical_slice(size_t from, size_t n, size_t to, CsOut<W, I> a, SumEqual<I> sum, SliceOrder<I>& order,
-                       std::vector<W>& values) {
-  I* indices = a.indices + from;
-  W* data = a.data + from;
-  bool distinct = slice_in_order(indices, indices + n, true);
-  if (!distinct && !slice_in_order(indices, indices + n, false)) {
-    values.assign(data, data + n);
-    distinct = true;
-    order.run(indices, n, [&](size_t rank, size_t position, I index) {
-      distinct &= rank == 0 || index != indices[rank - 1];
-      indices[rank] = index;
-      data[rank] = values[position];
+class CanonicalSlice {
+ public:
+  CanonicalSlice(SumEqual<I> sum, bool in_place) : sum_(sum), in_place_(in_place) {}
+
+  // Returns the new length.
+  size_t operator()(size_t n, const I* indices, const W* data, I* out_indices, W* out_data) {
+    if (slice_in_order(indices, indices + n, true)) {
+      if (out_indices == indices) return n;
+      std::memmove(out_indices, indices, n * sizeof(I));
+      std::memmove(out_data, data, n * sizeof(W));
+      return n;
+    }
+    if (slice_in_order(indices, indices + n, false)) return sum_(n, indices, data, out_indices, out_data);
+    if (in_place_) {
+      values_.assign(data, data + n);
+      data = values_.data();
+    }
+    bool distinct = true;
+    order_.run(indices, n, [&](size_t rank, size_t position, I index) {
+      distinct &= rank == 0 || index != out_indices[rank - 1];
+      out_indices[rank] = index;
+      out_data[rank] = data[position];
     });
+    return distinct ? n : sum_(n, out_indices, out_data, out_indices, out_data);
   }
-  if (!distinct) return sum(n, indices, data, a.indices + to, a.data + to);
-  if (to != from) {
-    std::memmove(a.indices + to, indices, n * sizeof(I));
-    std::memmove(a.data + to, data, n * sizeof(W));
-  }
-  return n;
-}
+
+ private:
+  SumEqual<I> sum_;
+  bool in_place_;
+  SliceOrder<I> order_;
+  std::vector<W> values_;
+};
 
 // Sorts each slice and sums its duplicates in place, for buffers that nothing else can see; returns the number of
 // entries left. Cost: O(nnz log slice).
@@ -321,15 +332,14 @@ size_t cs_canonicalize(size_t n_major, CsOut<W, I> a, SumEqual<I> sum) {
   for (int p = 0; p < parts; ++p) first[p] = static_cast<size_t>(indptr[bounds[p]]);
   const size_t nnz = static_cast<size_t>(indptr[n_major]);
   run_parts(parts, [&](int p) {
-    SliceOrder<I> order;
-    std::vector<W> values;
+    CanonicalSlice<W, I> canonical(sum, true);
     Watch watch;
     size_t slot = first[p], from = first[p];
     for (size_t i = bounds[p]; i < bounds[p + 1]; ++i) {
       // The next part's first entry of indptr is being rewritten by its owner.
       const size_t end = i + 1 < bounds[p + 1] ? static_cast<size_t>(indptr[i + 1]) : p + 1 < parts ? first[p + 1] : nnz;
       watch(4 * (end - from) + 1);
-      const size_t length = canonical_slice(from, end - from, slot, a, sum, order, values);
+      const size_t length = canonical(end - from, indices + from, data + from, indices + slot, data + slot);
       indptr[i] = static_cast<I>(length);
       slot += length;
       from = end;

@@ -58,7 +58,7 @@ struct MergeValueType {
 template <class W, class I>
 class CanonicalSlices {
  public:
-  CanonicalSlices(MergeOperand<W, I> from, SumEqual<I> sum) : from_(from), sum_(sum) {}
+  CanonicalSlices(MergeOperand<W, I> from, SumEqual<I> sum) : from_(from), canonical_(sum, false) {}
 
   void read(size_t lo, size_t hi) {
     const auto& a = from_.entries;
@@ -75,14 +75,11 @@ class CanonicalSlices {
       own_data_.reset(new W[count]);
       room_ = count;
     }
-    std::copy_n(a.indices + from, count, own_indices_.get());
-    std::copy_n(a.data + from, count, own_data_.get());
     lengths_.resize(hi - lo);
     size_t end = 0;
-    const CsOut<W, I> own{nullptr, own_indices_.get(), own_data_.get()};
     for (size_t i = lo; i < hi; ++i) {
-      const size_t n = a.end(i) - a.begin(i);
-      lengths_[i - lo] = canonical_slice(a.begin(i) - from, n, end, own, sum_, order_, values_);
+      const size_t at = a.begin(i), n = a.end(i) - at;
+      lengths_[i - lo] = canonical_(n, a.indices + at, a.data + at, own_indices_.get() + end, own_data_.get() + end);
       end += lengths_[i - lo];
     }
     indices = own_indices_.get();
@@ -106,13 +103,11 @@ class CanonicalSlices {
 
  private:
   MergeOperand<W, I> from_;
-  SumEqual<I> sum_;
+  CanonicalSlice<W, I> canonical_;
   size_t first_ = 0, room_ = 0;
   std::unique_ptr<I[]> own_indices_;
   std::unique_ptr<W[]> own_data_;
   std::vector<size_t> lengths_;
-  SliceOrder<I> order_;
-  std::vector<W> values_;
 };
 
 constexpr size_t kMergeWindow = 8192; // entries of a union at a time

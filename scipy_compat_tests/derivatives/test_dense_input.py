@@ -41,7 +41,9 @@ def same(f, g, *at):
         lambda f: slopes(along(f))(*at),
     ):
         for mine, theirs in zip(make(f), make(g), strict=True):
-            np.testing.assert_allclose(np.array(mine), np.array(theirs), rtol=1e-4, atol=1e-3)
+            assert mine.shape == theirs.shape
+            if mine.size:  # MLX's arrays without entries may have no memory for NumPy to look at
+                np.testing.assert_allclose(np.array(mine), np.array(theirs), rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", CLASSES)

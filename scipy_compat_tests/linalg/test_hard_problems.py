@@ -94,9 +94,7 @@ def given(way, S, b, x0):
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("matrix", MATRICES)
 @pytest.mark.parametrize("name", SYSTEMS + LEAST_SQUARES)
-def test_hard_problems(name, matrix, way, guess, device):
-    if device == "gpu":
-        pytest.skip("MLX has no float64 on a GPU")
+def test_hard_problems(name, matrix, way, guess, double):
     S = MATRICES[matrix]
     x0 = None if guess is None else np.ones(S.shape[0])
     for kind, b in right_hand_sides(S).items():
@@ -131,9 +129,7 @@ def test_hard_problems(name, matrix, way, guess, device):
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", SYSTEMS + LEAST_SQUARES)
-def test_nothing(name, way, device):
-    if device == "gpu":
-        pytest.skip("MLX has no float64 on a GPU")
+def test_nothing(name, way, double):
     A, b, _ = given(way, scipy.sparse.csr_array((0, 0)), np.zeros(0), None)
     x, info = solved(sp.linalg, name, A, b, None)
     assert x.shape == b.shape and not np.any(info)

@@ -119,7 +119,7 @@ def test_determinants_and_inverses(dtype, name):
     np.testing.assert_allclose(Z.toarray(), np.where(S.toarray() != 0, X, 0), rtol=0, atol=atol)
 
 
-def test_random_matrices():
+def test_random_matrices(double):
     """Badly scaled ones too: scaling changes no signs of eigenvalues, and no residual relative to it."""
     for seed in range(300):
         rng = np.random.default_rng(seed)
@@ -139,7 +139,7 @@ def test_random_matrices():
         assert residual(S, scale @ x, b) < bound(S, "d"), seed
 
 
-def test_pivots_are_delayed():
+def test_pivots_are_delayed(double):
     """Ordered first, constraints have no pivot in fronts of their own."""
     S = saddle(grid(20, 20), 150).tocsr()
     order = np.concatenate([np.arange(400, 550), np.arange(400)])
@@ -254,7 +254,7 @@ def test_spsolve_takes_it(dtype, format):
         spsolve(ours(scipy.sparse.triu(S), format), b, method="ldl")
 
 
-def test_shift_invert_inside_the_spectrum():
+def test_shift_invert_inside_the_spectrum(double):
     S = grid(30, 31)
     found = eigsh(ours(S, "csc"), k=5, sigma=3.3, return_eigenvectors=False)
     lines = (2 - 2 * np.cos(np.pi * np.arange(1, n + 1) / (n + 1)) for n in (30, 31))

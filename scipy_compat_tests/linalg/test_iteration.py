@@ -250,7 +250,7 @@ def test_orders_zero_and_one(solver, problem, namespace):
 
 
 def test_show(capsys):
-    A = sp.diags_array([-1.0, 2.0, -1.0], offsets=[-1, 0, 1], shape=(N, N))
+    A = sp.diags_array([-1.0, 4.0, -1.0], offsets=[-1, 0, 1], shape=(N, N))
     for maxiter, words in ((None, "converged due to reach TOL"), (1, "not converged due to reach MAXIT")):
         linalg.tfqmr(A, np.ones(N), maxiter=maxiter, show=True)
         assert words in capsys.readouterr().out

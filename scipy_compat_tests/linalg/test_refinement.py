@@ -101,7 +101,7 @@ def test_no_right_hand_side_to_speak_of():
 
 
 @pytest.mark.parametrize("namespace", ["mlx", "numpy"])
-def test_without_effect_in_double_precision_and_refused_for_others(namespace):
+def test_without_effect_in_double_precision_and_refused_for_others(namespace, double):
     S = problem(64, True)
     A = sp.csr_array(S.astype(np.float64))
     b = as_namespace(np.ones(64), namespace)
