@@ -10,7 +10,7 @@ import mlx.core as mx
 import numpy as np
 import scipy.sparse as _scipy_sparse
 
-from . import _dense, _dtypes, _native, _values
+from . import _dense, _display, _dtypes, _native, _values
 from ._classes import ARRAYS, from_scipy
 from ._interop import _interoperable
 from ._reduce import _reduced
@@ -173,6 +173,40 @@ class _spbase(_interoperable, _reduced):
             f"<{_FORMAT_NAMES[self.format]} sparse {self._kind} of dtype '{dtype}'\n"
             f"\twith {self.nnz} stored elements{self._details} and shape {self.shape}>"
         )
+
+    def _repr_html_(self) -> str:
+        return _display.html_of(self)
+
+    def spy(self, ax: Any = None, bins: int = 512, **options: Any) -> Any:
+        """Draw where entries are, with matplotlib: darker where more of the places are stored.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw. Default: the current axes.
+        bins : int
+            Tiles along an axis at most; a shorter axis has one for each row or column. Shades are square roots of the
+            share of a tile's places that is stored, so that single entries of large arrays are seen.
+        **options
+            Passed on to ``Axes.imshow``.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ImportError
+            matplotlib is not installed.
+        ValueError
+            The array is not of two dimensions.
+
+        Examples
+        --------
+        >>> import mlx_sparse as sp
+        >>> ax = sp.eye_array(100, k=3).spy()  # doctest: +SKIP
+        """
+        return _display.spy(self, ax, bins, **options)
 
     def __str__(self) -> str:
         out = repr(self)

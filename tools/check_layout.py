@@ -29,7 +29,7 @@ LAYERS = {
         {"_dense", "_safe_files"},
         {"_values"},
         {"_scipy_release"},
-        {"_reduce", "_classes", "_interop"},
+        {"_reduce", "_classes", "_interop", "_display"},
         {"_base"},
         {"_data", "_index"},
         {"_multiply", "_minmax", "_compressed_index", "_coo_index", "_coo_nd"},

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from .._display import current_axes
+
 # Why an iteration ended, from the best to the worst.
 REASONS = ("converged", "least squares", "singular", "conlim", "maxiter", "breakdown")
 
@@ -87,12 +89,7 @@ class SolverInfo:
         ImportError
             matplotlib is not installed.
         """
-        if ax is None:
-            try:
-                import matplotlib.pyplot as plt
-            except ImportError as error:
-                raise ImportError("plot needs matplotlib, which is not installed") from error
-            ax = plt.gca()
+        ax = current_axes("plot") if ax is None else ax
         ax.semilogy(self.residual_norms)
         ax.set_xlabel("iteration")
         ax.set_ylabel("norm of the residual")

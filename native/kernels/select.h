@@ -223,7 +223,8 @@ void cs_sum_at(CsView<T, I> a, Pairs at, bool sorted, T* out) {
   parallel_for(at.n, plan_parts(20 * at.n), [=](size_t lo, size_t hi) {
     Watch watch;
     for (size_t s = lo; s < hi; ++s) {
-      watch(sorted ? 20 : 20 + static_cast<size_t>(indptr[major[s] + 1] - indptr[major[s]]));
+      if (!sorted) watch(static_cast<size_t>(indptr[major[s] + 1] - indptr[major[s]]));
+      if (s % 64 == 0) watch(64 * 20);
       if (s + 8 < hi) __builtin_prefetch(indptr + major[s + 8]);
       if (s + 4 < hi) __builtin_prefetch(indices + indptr[major[s + 4]]);
       RunningSum<T> total;
