@@ -3,6 +3,7 @@
 #include <pybind11/numpy.h>
 
 #include "bind/bind.h"
+#include "bind/held_factor.h"
 #include "ops/cholesky.h"
 
 namespace sp {
@@ -97,12 +98,20 @@ Vector<real_t<T>> inverse(const SharedFactor<T>& factor, Vector<T>& values) {
   return diagonal;
 }
 
+mx::array solve_held(const std::shared_ptr<HeldFactor>& factor, const InverseForm& op, const Compressed& a, const mx::array& b,
+                     mx::Stream s) {
+  return solve_by_factor(factor, op, a, b, s);
+}
+
 template <class T>
 void bind_factor(py::module_& m, const char* name) {
   py::class_<CholeskyFactor<T>, std::shared_ptr<CholeskyFactor<T>>>(m, name)
       .def_property_readonly("failed", &CholeskyFactor<T>::failed)
       .def("solve", [](const SharedFactor<T>& f, const Vector<T>& b, Half half) { return solve<T>(f, b, half); },
            "b"_a.noconvert(), "half"_a)
+      .def("held", [](const SharedFactor<T>& f) {
+        return held_by<T>(f->plan().n(), [f](const T* b, T* x, int64_t r) { solve_cholesky(f, b, x, r, Half::both); });
+      })
       .def("lower", [](const SharedFactor<T>& f) { return lower<T>(f); })
       .def("pivots", [](const SharedFactor<T>& f) { return pivots<T>(f); })
       .def("inverse_entries", [](const SharedFactor<T>& f, Vector<T>& values) { return inverse<T>(f, values); }, "values"_a.noconvert());
@@ -111,6 +120,9 @@ void bind_factor(py::module_& m, const char* name) {
 } // namespace
 
 void bind_factorisations(py::module_& m) {
+  py::class_<HeldFactor, std::shared_ptr<HeldFactor>>(m, "HeldFactor");
+  py::class_<InverseForm>(m, "InverseForm").def(py::init<bool, bool>(), "transposed"_a, "conjugate"_a);
+  m.def("solve_by_factor", at_once(&solve_held), "factor"_a, "op"_a, "a"_a, "b"_a, "stream"_a);
   py::enum_<Half>(m, "Half").value("both", Half::both).value("lower", Half::lower).value("upper", Half::upper);
   py::class_<CholeskyPlan, std::shared_ptr<CholeskyPlan>>(m, "CholeskyPlan")
       .def_property_readonly("order", [](const CholeskyPlan& p) {

@@ -15,7 +15,6 @@ from ..._classes import from_scipy
 from ..._csc import csc_array
 from .._operator import Operator, as_operator, is_traced
 from .._problem import check_dtype, float_dtype, host_dtype, refuse_traced, require_square
-from .._solve import host_inverse_product
 from .determinant import slogdet
 from .hermitian import LOWER, MINIMUM_DEGREE, UPPER, Analysis, Cholesky, HermitianFactor
 from .indefinite import Indefinite
@@ -118,7 +117,9 @@ class SparseCholesky:
         return self.solve(b)
 
     def solve(self, b: Any) -> Any:
-        """Solve ``A x = b``. Synchronises. Many columns at once read the factor once.
+        """Solve ``A x = b``. Many columns at once read the factor once.
+
+        An x of an `mx.array` is a node of the graph, inside `mx.compile` and `mx.vmap` too, computed on the CPU.
 
         Parameters
         ----------
@@ -147,8 +148,8 @@ class SparseCholesky:
         b = self._right_hand_side(b)
         if not _dense.is_mlx(b):
             return self._cholesky.solve(b)
-        dtype = np.promote_types(self._cholesky.dtype, float_dtype(host_dtype(b)))
-        return host_inverse_product(self._operator, b, self._cholesky.solve, dtype)
+        dtype = _dtypes.mlx_dtype(self._cholesky.dtype)
+        return self._cholesky.device(self._A.astype(dtype, copy=False), b.astype(dtype))
 
     def solve_L(self, b: Any) -> Any:
         """Solve ``L x = b``, in the order of elimination: x is in the namespace of `b`, not differentiable in A."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
+import mlx.core as mx
 import numpy as np
 import scipy.sparse as _scipy_sparse
 from numpy.linalg import LinAlgError
@@ -63,6 +64,7 @@ class HermitianFactor(ABC):
 
     def __init__(self, host: Any, analysis: Analysis | None, order: np.ndarray) -> None:
         self.dtype, self._conjugate = host.dtype, host.format == "csr"
+        self._held: Any = None
         with workers():
             self.analysis = Analysis(host, order) if analysis is None else analysis
             self.analysis.require_hermitian(host.data)
@@ -77,6 +79,28 @@ class HermitianFactor(ABC):
         with workers():
             x = self._solve(b.conj() if self._conjugate else b, half)
         return (x.conj() if self._conjugate else x).astype(wide, copy=False)
+
+    __call__ = solve
+
+    def device(self, A: Any, b: mx.array) -> mx.array:
+        """A^-1 b for an `mx.array` of the dtype of A: lazy, differentiable in b and the values of A.
+
+        A: the canonical csr or csc array of this package that was factored, its values traced perhaps.
+        """
+        if self._held is None:
+            self._held = self._hold()
+        op = _native.InverseForm(A.format == "csc", False)
+        return _native.solve_by_factor(self._held, op, (A._entries(), A._indices, A._indptr), b, None)
+
+    @abstractmethod
+    def _hold(self) -> Any:
+        """What nodes of the graph solve with.
+
+        Raises
+        ------
+        LinAlgError
+            A is singular.
+        """
 
     @abstractmethod
     def _solve(self, b: np.ndarray, half: Any) -> np.ndarray:
@@ -129,6 +153,9 @@ class Cholesky(HermitianFactor):
             self.factor = _native.factor_cholesky(self.analysis.plan, np.ascontiguousarray(host.data))
         if self.factor.failed >= 0:
             raise LinAlgError(f"A is not positive definite: the pivot of row {self.factor.failed} is not positive")
+
+    def _hold(self) -> Any:
+        return self.factor.held()
 
     def _solve(self, b: np.ndarray, half: Any) -> np.ndarray:
         return self.factor.solve(b, half)

@@ -91,6 +91,10 @@ class Indefinite(HermitianFactor):
         values = np.where(known, values, values[analysis.mirror].conj())
         return values * scale[analysis.indices] * scale[columns], diagonal * scale**2
 
+    def _hold(self) -> Any:
+        self._require_regular()
+        return self.factor.held(self._scale)
+
     def _solve(self, b: np.ndarray, half: Any) -> np.ndarray:
         self._require_regular()
         scale = self._scale if half == BOTH else self._scale[self.order]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import mlx.core as mx
 import numpy as np
 import scipy.linalg as _dense_linalg
 import scipy.sparse as _scipy_sparse
@@ -17,7 +18,9 @@ from .indefinite import Indefinite
 from .operands import ADJOINT, lu_solve
 from .substitution import Substitution
 
-Solve = Callable[..., np.ndarray]  # (b, adjoint=False) -> A^-1 b or A^-H b
+# (b, adjoint=False) -> A^-1 b or A^-H b. What nodes of the graph can do has a member `device` too, (A, b) -> x, for the
+# factored array A of this package, its values traced perhaps, and an mx.array b of its dtype.
+Solve = Callable[..., np.ndarray]
 _LEAST = 500  # order from which on Hermitian methods are tried: what they gain on smaller ones goes into trying
 METHODS = ("auto", "diagonal", "triangular", "banded", "cholesky", "ldl", "lu")
 
@@ -48,12 +51,12 @@ def factor(host: Any, method: str = "auto", permc_spec: str | None = None) -> tu
     if method == "banded":
         return _banded(host, extent), method
     if method == "cholesky":
-        return Cholesky(host).solve, method
+        return Cholesky(host), method
     if method == "ldl":
         indefinite = Indefinite(host)
         if indefinite.singular:
             raise RuntimeError("A is singular: some of its pivots are zero")
-        return indefinite.solve, method
+        return indefinite, method
     return _lu(host, permc_spec=permc_spec), method
 
 
@@ -68,11 +71,11 @@ def if_hermitian(host: Any) -> tuple[Solve, str] | None:
         return None
     if _may_be_definite(host):
         try:
-            return Cholesky(host, analysis).solve, "cholesky"
+            return Cholesky(host, analysis), "cholesky"
         except LinAlgError:
             pass
     found = Indefinite(host, analysis)
-    return None if found.singular else (found.solve, "ldl")
+    return None if found.singular else (found, "ldl")
 
 
 def _places(host: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -134,8 +137,18 @@ def _triangular(host: Any, extent: tuple[int, int]) -> Solve:
         raise LinAlgError("A is not triangular")
     if not host.diagonal().all():
         raise RuntimeError("A is exactly singular: its diagonal has a zero")
-    triangle = Substitution(from_scipy(host), lower=above == 0)
-    return lambda b, adjoint=False: triangle.host(b, "H" if adjoint else "N")
+    return _Triangle(host, above == 0)
+
+
+class _Triangle:
+    def __init__(self, host: Any, lower: bool) -> None:
+        self._lower, self._held = lower, Substitution(from_scipy(host), lower)
+
+    def __call__(self, b: np.ndarray, adjoint: bool = False) -> np.ndarray:
+        return self._held.host(b, "H" if adjoint else "N")
+
+    def device(self, A: Any, b: mx.array) -> mx.array:
+        return Substitution(A, self._lower).device(b)
 
 
 def _banded(host: Any, extent: tuple[int, int]) -> Solve:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 from warnings import warn
 
+import mlx.core as mx
 import numpy as np
 import scipy.sparse as _scipy_sparse
 from scipy.sparse.linalg import MatrixRankWarning
 
-from ... import _dense
+from ... import _dense, _dtypes
 from ..._base import SparseEfficiencyWarning, _spbase, as_sparse, issparse, sparray
 from ..._classes import from_scipy
 from ..._csc import csc_array
@@ -35,7 +36,8 @@ def spsolve(
     """Solve ``A x = b`` by a factorisation that suits `A`.
 
     Runs on the host whatever the default device is. Synchronises. An `mx.array` x is differentiable with respect to `b`
-    and the values of `A`; derivatives use the same factors.
+    and the values of `A`; derivatives use the same factors. By "triangular", "cholesky" and "ldl" it is a node of the
+    graph, inside `mx.compile` and `mx.vmap` over `b` too.
 
     Parameters
     ----------
@@ -118,11 +120,18 @@ def spsolve(
         warn("Matrix is exactly singular", MatrixRankWarning, stacklevel=2)
         solve, used = _undefined, "lu" if method == "auto" else method
     if kind == "mlx":
-        x = host_inverse_product(operator, b, solve, dtype)
+        x = _device_solution(A, operator, b, solve, dtype)
     else:
         x = solve(b.astype(dtype, copy=False))
         x = _dense.in_namespace(_dense.to_mlx(x)) if kind == "vector" else x
     return (x, used) if return_info else x
+
+
+def _device_solution(A: Any, operator: Any, b: mx.array, solve: Solve, dtype: np.dtype) -> mx.array:
+    if (device := getattr(solve, "device", None)) is None:
+        return host_inverse_product(operator, b, solve, dtype)
+    held = _dtypes.mlx_dtype(dtype)
+    return device(as_sparse(A)._canonical().astype(held, copy=False), b.astype(held))
 
 
 def _undefined(b: np.ndarray, adjoint: bool = False) -> np.ndarray:
