@@ -230,6 +230,7 @@ SOLVERS = (
         limit=7,
     ),
     Solver("spsolve", ("general",), lambda A, b, rtol: linalg.spsolve(A, b)),
+    Solver("spsolve-lu", ("general",), lambda A, b, rtol: linalg.spsolve(A, b, method="lu")),
     Solver("spsolve-cholesky", _spd, lambda A, b, rtol: linalg.spsolve(A, b, method="cholesky"), nodes=True),
     Solver("spsolve-banded", _spd, lambda A, b, rtol: linalg.spsolve(A, b, method="banded")),
     Solver("cholesky", _spd, lambda A, b, rtol: linalg.cholesky(A).solve(b), one_column=True, nodes=True),

@@ -18,7 +18,7 @@ from .._problem import check_dtype, float_dtype, host_dtype, refuse_traced, requ
 from .determinant import slogdet
 from .hermitian import LOWER, MINIMUM_DEGREE, UPPER, Analysis, Cholesky, HermitianFactor
 from .indefinite import Indefinite
-from .operands import as_columns, host_form
+from .operands import Parts, as_columns, host_form
 
 ORDERINGS = ("amd", "natural")
 METHODS: dict[str, Any] = {"auto": Cholesky, "supernodal": Cholesky, "ldl": Indefinite}
@@ -66,7 +66,7 @@ class SparseCholesky:
     def _of(cls, A: Any, kind: Any, analysis: Analysis | None, order: np.ndarray) -> SparseCholesky:
         """Of a canonical csc array of this package, by the `analysis` of its structure or a new one in this `order`."""
         operator = as_operator(A)
-        host = host_form(operator.constant().operand, float_dtype(host_dtype(A)))
+        host = Parts(operator.constant().operand, float_dtype(host_dtype(A)))
         if not np.isfinite(host.data).all():
             raise ValueError("A must not contain infs or NaNs")
         new = cls.__new__(cls)
