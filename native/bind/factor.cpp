@@ -41,6 +41,17 @@ SharedPlan analyse(const Vector<int64_t>& indptr, const Vector<int32_t>& indices
   return without_lock([&] { return plan_cholesky(n, start, minor, std::move(given)); });
 }
 
+// Positions of the mirror images of all entries; None if the structure, whose indices are sorted, is not symmetric.
+py::object mirror_of(const Vector<int64_t>& indptr, const Vector<int32_t>& indices) {
+  Vector<int64_t> mirror(indices.size());
+  int64_t* to = mirror.mutable_data();
+  const int64_t* start = indptr.data();
+  const int32_t* minor = indices.data();
+  const auto n = static_cast<size_t>(indptr.size() - 1);
+  if (!without_lock([&] { return mirror_entries(n, start, minor, to); })) return py::none();
+  return mirror;
+}
+
 template <class T>
 py::object factor(const SharedPlan& plan, const py::array& values) {
   const T* data = static_cast<const T*>(values.data());
@@ -132,6 +143,7 @@ void bind_factorisations(py::module_& m) {
       .def_property_readonly("supernodes", [](const CholeskyPlan& p) { return p.nodes.count(); })
       .def_readonly("work", &CholeskyPlan::work);
   m.def("plan_cholesky", &analyse, "indptr"_a, "indices"_a, "order"_a);
+  m.def("mirror_entries", &mirror_of, "indptr"_a, "indices"_a);
   m.def("factor_cholesky", &factor_any, "plan"_a, "values"_a);
   bind_factor<float>(m, "CholeskyFactor32");
   bind_factor<double>(m, "CholeskyFactor64");

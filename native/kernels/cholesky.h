@@ -76,18 +76,24 @@ CholeskyPlan plan_cholesky(size_t n, const int64_t* indptr, const I* indices, st
   CholeskyPlan plan;
   plan.by = Ordering(order.empty() ? MinimumDegree(g).order() : std::move(order));
   auto parent = elimination_tree(g, plan.by);
-  std::vector<int32_t> counts;
-  for (int round = 0; round < 2; ++round) { // the second with the largest child last, which may be joined with its parent
-    const auto post = postorder(parent, counts);
+  auto reorder = [&](const std::vector<int32_t>& post) {
     std::vector<int32_t> composed(n);
     for (size_t k = 0; k < n; ++k) composed[k] = plan.by.order[post[k]];
     plan.by = Ordering(std::move(composed));
     parent = renumbered(parent, post);
-    counts = column_counts(g, plan.by, parent);
-  }
+  };
+  reorder(postorder(parent, {}));
+  const auto sizes = column_counts(g, plan.by, parent);
+  const auto post = postorder(parent, sizes); // with the largest child last, which may be joined with its parent
+  reorder(post);
+  std::vector<int32_t> counts(n); // no order of siblings changes them
+  for (size_t k = 0; k < n; ++k) counts[k] = sizes[post[k]];
   plan.nodes = supernodes(g, plan.by, supernode_columns(parent, counts));
   const auto& nodes = plan.nodes;
   plan.entry_start.assign(1, 0);
+  plan.entry_start.reserve(nodes.count() + 1);
+  plan.entry.reserve((indptr[n] + n) / 2);
+  plan.place.reserve((indptr[n] + n) / 2);
   std::vector<int32_t> at(n, 0);
   for (int32_t s = 0; s < nodes.count(); ++s) {
     for (int64_t k = nodes.row_start[s]; k < nodes.row_start[s + 1]; ++k) at[nodes.rows[k]] = static_cast<int32_t>(k - nodes.row_start[s]);

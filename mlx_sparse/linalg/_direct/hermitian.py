@@ -7,7 +7,6 @@ from typing import Any
 
 import mlx.core as mx
 import numpy as np
-import scipy.sparse as _scipy_sparse
 from numpy.linalg import LinAlgError
 
 from ... import _dtypes, _native
@@ -22,11 +21,9 @@ class Analysis:
 
     def __init__(self, host: Any, order: np.ndarray = MINIMUM_DEGREE) -> None:
         self.indices, self.indptr = host.indices.astype(np.int32, copy=False), host.indptr.astype(np.int64)
-        rows = _scipy_sparse.csr_array((np.arange(host.nnz), host.indices, host.indptr), shape=host.shape)
-        places = rows.tocsc()
-        if not (np.array_equal(places.indices, host.indices) and np.array_equal(places.indptr, host.indptr)):
+        self.mirror = _native.mirror_entries(self.indptr, self.indices)  # position of (j, i) for each entry (i, j)
+        if self.mirror is None:
             raise LinAlgError("A is not Hermitian: its structure is not symmetric")
-        self.mirror = places.data  # position of the entry (j, i) for each entry (i, j)
         self._order = order
         self._plan: Any = None
 
