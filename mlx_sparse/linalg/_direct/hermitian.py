@@ -11,20 +11,20 @@ from numpy.linalg import LinAlgError
 
 from ... import _dtypes, _native
 from .._problem import float_dtype, workers
+from .orderings import MINIMUM_DEGREE, Order
 
 BOTH, LOWER, UPPER = _native.Half.both, _native.Half.lower, _native.Half.upper
-MINIMUM_DEGREE = np.zeros(0, np.int32)
 
 
 class Analysis:
     """What the structure of a canonical csc or csr array decides: see `native/kernels/supernodes.h`."""
 
-    def __init__(self, host: Any, order: np.ndarray = MINIMUM_DEGREE) -> None:
+    def __init__(self, host: Any, order: Order = MINIMUM_DEGREE) -> None:
         self.indices, self.indptr = host.indices.astype(np.int32, copy=False), host.indptr.astype(np.int64)
         self.mirror = _native.mirror_entries(self.indptr, self.indices)  # position of (j, i) for each entry (i, j)
         if self.mirror is None:
             raise LinAlgError("A is not Hermitian: its structure is not symmetric")
-        self._order = order
+        self._order = order(self.indptr, self.indices) if callable(order) else order
         self._plan: Any = None
 
     @property
@@ -59,7 +59,7 @@ class HermitianFactor(ABC):
         It is not Hermitian.
     """
 
-    def __init__(self, host: Any, analysis: Analysis | None, order: np.ndarray) -> None:
+    def __init__(self, host: Any, analysis: Analysis | None, order: Order) -> None:
         self.dtype, self._conjugate = host.dtype, host.format == "csr"
         self._held: Any = None
         with workers():
@@ -144,7 +144,7 @@ class Cholesky(HermitianFactor):
         It is not Hermitian or not positive definite.
     """
 
-    def __init__(self, host: Any, analysis: Analysis | None = None, order: np.ndarray = MINIMUM_DEGREE) -> None:
+    def __init__(self, host: Any, analysis: Analysis | None = None, order: Order = MINIMUM_DEGREE) -> None:
         super().__init__(host, analysis, order)
         with workers():
             self.factor = _native.factor_cholesky(self.analysis.plan, np.ascontiguousarray(host.data))
