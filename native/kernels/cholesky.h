@@ -152,11 +152,36 @@ inline void over_tiles(int64_t tiles, double work, FunctionRef<void(int)> body) 
   for (int t = 0; t < tiles; ++t) body(t);
 }
 
+constexpr double kSmall = 2000; // multiplications of a front for which loops are done before calls of the BLAS would be
+
+// As `factor_front`.
+template <class T>
+int64_t factor_small_front(T* panel, int64_t m, int64_t k, T* update, const real_t<T>* diagonal) {
+  const real_t<T> least = 16 * std::numeric_limits<real_t<T>>::epsilon();
+  const int64_t u = m - k;
+  auto subtract = [](T* __restrict to, const T* __restrict from, T by, int64_t count) {
+    for (int64_t i = 0; i < count; ++i) to[i] -= times(from[i], by);
+  };
+  for (int64_t j = 0; j < k; ++j) {
+    T* column = panel + j * m;
+    const real_t<T> pivot = std::real(column[j]);
+    if (!(pivot > least * diagonal[j])) return j;
+    const real_t<T> root = std::sqrt(pivot), inverse = 1 / root;
+    std::fill_n(column, j, T(0));
+    column[j] = root;
+    for (int64_t i = j + 1; i < m; ++i) column[i] *= inverse;
+    for (int64_t l = j + 1; l < k; ++l) subtract(panel + l * m + l, column + l, conj_of(column[l]), m - l);
+    for (int64_t l = 0; l < u; ++l) subtract(update + l * u + l, column + k + l, conj_of(column[k + l]), u - l);
+  }
+  return -1;
+}
+
 // Factors k columns of a front of order m over the panel, m x k, and takes what they change off `update`, of order m - k.
 // Only lower triangles are read; what lies above the diagonal of the panel becomes zero. Returns the first column whose
 // pivot is not positive, by rounding's measure relative to the entry `diagonal` of A, or -1.
 template <class T>
 int64_t factor_front(T* panel, int64_t m, int64_t k, T* update, const real_t<T>* diagonal) {
+  if (static_cast<double>(m * m * k) < kSmall) return factor_small_front(panel, m, k, update, diagonal);
   const Block<T> P{panel, m}, U{update, m - k};
   const real_t<T> least = 16 * std::numeric_limits<real_t<T>>::epsilon();
   for (int64_t j = 0; j < k; j += kTile) {
