@@ -152,7 +152,7 @@ inline void over_tiles(int64_t tiles, double work, FunctionRef<void(int)> body) 
   for (int t = 0; t < tiles; ++t) body(t);
 }
 
-constexpr double kSmall = 2000; // multiplications of a front for which loops are done before calls of the BLAS would be
+constexpr double kSmall = 8000; // multiplications of a front for which loops are done before calls of the BLAS would be
 
 // As `factor_front`.
 template <class T>
