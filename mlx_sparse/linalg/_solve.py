@@ -354,6 +354,13 @@ def host_inverse_product(A: Operator, b: mx.array, solve: Callable[..., np.ndarr
     """`inverse_product` by a solver over ndarrays of `dtype`, (b, adjoint) -> x."""
 
     def solved(b: mx.array, adjoint: bool) -> mx.array:
-        return _dense.to_mlx(solve(_dense.view(constant(b)).astype(dtype, copy=False), adjoint))
+        try:
+            known = _dense.view(constant(b))
+        except ValueError as error:
+            raise ValueError(
+                "this factorisation solves outside the graph, and inside mx.compile and mx.vmap b has no values yet: "
+                "solve outside, or use `cholesky`, `ilu0`, `ichol0` or `spsolve_triangular`, whose solutions are nodes"
+            ) from error
+        return _dense.to_mlx(solve(known.astype(dtype, copy=False), adjoint))
 
     return inverse_product(A, _dense.to_mlx(b, _dtypes.mlx_dtype(dtype)), solved)

@@ -3,6 +3,7 @@
 #include <pybind11/numpy.h>
 
 #include "bind/bind.h"
+#include "bind/held_factor.h"
 #include "ops/cholesky.h"
 
 namespace sp {
@@ -38,6 +39,17 @@ SharedPlan analyse(const Vector<int64_t>& indptr, const Vector<int32_t>& indices
   const int32_t* minor = indices.data();
   std::vector<int32_t> given(order.data(), order.data() + order.size());
   return without_lock([&] { return plan_cholesky(n, start, minor, std::move(given)); });
+}
+
+// Positions of the mirror images of all entries; None if the structure, whose indices are sorted, is not symmetric.
+py::object mirror_of(const Vector<int64_t>& indptr, const Vector<int32_t>& indices) {
+  Vector<int64_t> mirror(indices.size());
+  int64_t* to = mirror.mutable_data();
+  const int64_t* start = indptr.data();
+  const int32_t* minor = indices.data();
+  const auto n = static_cast<size_t>(indptr.size() - 1);
+  if (!without_lock([&] { return mirror_entries(n, start, minor, to); })) return py::none();
+  return mirror;
 }
 
 template <class T>
@@ -97,12 +109,20 @@ Vector<real_t<T>> inverse(const SharedFactor<T>& factor, Vector<T>& values) {
   return diagonal;
 }
 
+mx::array solve_held(const std::shared_ptr<HeldFactor>& factor, const InverseForm& op, const Compressed& a, const mx::array& b,
+                     mx::Stream s) {
+  return solve_by_factor(factor, op, a, b, s);
+}
+
 template <class T>
 void bind_factor(py::module_& m, const char* name) {
   py::class_<CholeskyFactor<T>, std::shared_ptr<CholeskyFactor<T>>>(m, name)
       .def_property_readonly("failed", &CholeskyFactor<T>::failed)
       .def("solve", [](const SharedFactor<T>& f, const Vector<T>& b, Half half) { return solve<T>(f, b, half); },
            "b"_a.noconvert(), "half"_a)
+      .def("held", [](const SharedFactor<T>& f) {
+        return held_by<T>(f->plan().n(), [f](const T* b, T* x, int64_t r) { solve_cholesky(f, b, x, r, Half::both); });
+      })
       .def("lower", [](const SharedFactor<T>& f) { return lower<T>(f); })
       .def("pivots", [](const SharedFactor<T>& f) { return pivots<T>(f); })
       .def("inverse_entries", [](const SharedFactor<T>& f, Vector<T>& values) { return inverse<T>(f, values); }, "values"_a.noconvert());
@@ -111,6 +131,9 @@ void bind_factor(py::module_& m, const char* name) {
 } // namespace
 
 void bind_factorisations(py::module_& m) {
+  py::class_<HeldFactor, std::shared_ptr<HeldFactor>>(m, "HeldFactor");
+  py::class_<InverseForm>(m, "InverseForm").def(py::init<bool, bool>(), "transposed"_a, "conjugate"_a);
+  m.def("solve_by_factor", at_once(&solve_held), "factor"_a, "op"_a, "a"_a, "b"_a, "stream"_a);
   py::enum_<Half>(m, "Half").value("both", Half::both).value("lower", Half::lower).value("upper", Half::upper);
   py::class_<CholeskyPlan, std::shared_ptr<CholeskyPlan>>(m, "CholeskyPlan")
       .def_property_readonly("order", [](const CholeskyPlan& p) {
@@ -120,6 +143,7 @@ void bind_factorisations(py::module_& m) {
       .def_property_readonly("supernodes", [](const CholeskyPlan& p) { return p.nodes.count(); })
       .def_readonly("work", &CholeskyPlan::work);
   m.def("plan_cholesky", &analyse, "indptr"_a, "indices"_a, "order"_a);
+  m.def("mirror_entries", &mirror_of, "indptr"_a, "indices"_a);
   m.def("factor_cholesky", &factor_any, "plan"_a, "values"_a);
   bind_factor<float>(m, "CholeskyFactor32");
   bind_factor<double>(m, "CholeskyFactor64");

@@ -3,6 +3,7 @@
 #include <pybind11/numpy.h>
 
 #include "bind/bind.h"
+#include "bind/held_factor.h"
 #include "ops/ldl.h"
 #include "ops/lu_inverse.h"
 
@@ -27,6 +28,24 @@ py::object factor_indefinite(const SharedPlan& plan, const py::array& values) {
   throw py::type_error("values must be contiguous, of float32, float64, complex64 or complex128");
 }
 
+// Of S A S, for the real numbers S: x = S (S A S)^-1 S b.
+template <class T>
+std::shared_ptr<HeldFactor> held(const SharedLdl<T>& factor, const Values<real_t<T>>& scale) {
+  const int64_t n = factor->plan().n();
+  if (scale.size() != n) throw py::value_error("the scale must have as many numbers as the matrix has rows");
+  std::vector<real_t<T>> by(scale.data(), scale.data() + n);
+  return held_by<T>(n, [factor, by = std::move(by)](const T* b, T* x, int64_t r) {
+    auto scaled = [&](const T* from) {
+      for (size_t i = 0; i < by.size(); ++i) {
+        for (int64_t c = 0; c < r; ++c) x[i * r + c] = from[i * r + c] * by[i];
+      }
+    };
+    scaled(b);
+    solve_ldl(factor, x, x, r, Half::both);
+    scaled(x);
+  });
+}
+
 template <class T>
 void bind_ldl(py::module_& m, const char* name) {
   using F = SharedLdl<T>;
@@ -45,6 +64,7 @@ void bind_ldl(py::module_& m, const char* name) {
         without_lock([&] { solve_ldl(f, from, to, r, half); return true; });
         return x;
       }, "b"_a.noconvert(), "half"_a)
+      .def("held", [](const F& f, const Values<real_t<T>>& scale) { return held<T>(f, scale); }, "scale"_a.noconvert())
       .def("lower", [](const F& f) {
         const auto entries = lower_entries(f);
         Values<T> data(entries);

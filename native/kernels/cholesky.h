@@ -76,18 +76,24 @@ CholeskyPlan plan_cholesky(size_t n, const int64_t* indptr, const I* indices, st
   CholeskyPlan plan;
   plan.by = Ordering(order.empty() ? MinimumDegree(g).order() : std::move(order));
   auto parent = elimination_tree(g, plan.by);
-  std::vector<int32_t> counts;
-  for (int round = 0; round < 2; ++round) { // the second with the largest child last, which may be joined with its parent
-    const auto post = postorder(parent, counts);
+  auto reorder = [&](const std::vector<int32_t>& post) {
     std::vector<int32_t> composed(n);
     for (size_t k = 0; k < n; ++k) composed[k] = plan.by.order[post[k]];
     plan.by = Ordering(std::move(composed));
     parent = renumbered(parent, post);
-    counts = column_counts(g, plan.by, parent);
-  }
+  };
+  reorder(postorder(parent, {}));
+  const auto sizes = column_counts(g, plan.by, parent);
+  const auto post = postorder(parent, sizes); // with the largest child last, which may be joined with its parent
+  reorder(post);
+  std::vector<int32_t> counts(n); // no order of siblings changes them
+  for (size_t k = 0; k < n; ++k) counts[k] = sizes[post[k]];
   plan.nodes = supernodes(g, plan.by, supernode_columns(parent, counts));
   const auto& nodes = plan.nodes;
   plan.entry_start.assign(1, 0);
+  plan.entry_start.reserve(nodes.count() + 1);
+  plan.entry.reserve((indptr[n] + n) / 2);
+  plan.place.reserve((indptr[n] + n) / 2);
   std::vector<int32_t> at(n, 0);
   for (int32_t s = 0; s < nodes.count(); ++s) {
     for (int64_t k = nodes.row_start[s]; k < nodes.row_start[s + 1]; ++k) at[nodes.rows[k]] = static_cast<int32_t>(k - nodes.row_start[s]);
@@ -146,11 +152,36 @@ inline void over_tiles(int64_t tiles, double work, FunctionRef<void(int)> body) 
   for (int t = 0; t < tiles; ++t) body(t);
 }
 
+constexpr double kSmall = 8000; // multiplications of a front for which loops are done before calls of the BLAS would be
+
+// As `factor_front`.
+template <class T>
+int64_t factor_small_front(T* panel, int64_t m, int64_t k, T* update, const real_t<T>* diagonal) {
+  const real_t<T> least = 16 * std::numeric_limits<real_t<T>>::epsilon();
+  const int64_t u = m - k;
+  auto subtract = [](T* __restrict to, const T* __restrict from, T by, int64_t count) {
+    for (int64_t i = 0; i < count; ++i) to[i] -= times(from[i], by);
+  };
+  for (int64_t j = 0; j < k; ++j) {
+    T* column = panel + j * m;
+    const real_t<T> pivot = std::real(column[j]);
+    if (!(pivot > least * diagonal[j])) return j;
+    const real_t<T> root = std::sqrt(pivot), inverse = 1 / root;
+    std::fill_n(column, j, T(0));
+    column[j] = root;
+    for (int64_t i = j + 1; i < m; ++i) column[i] *= inverse;
+    for (int64_t l = j + 1; l < k; ++l) subtract(panel + l * m + l, column + l, conj_of(column[l]), m - l);
+    for (int64_t l = 0; l < u; ++l) subtract(update + l * u + l, column + k + l, conj_of(column[k + l]), u - l);
+  }
+  return -1;
+}
+
 // Factors k columns of a front of order m over the panel, m x k, and takes what they change off `update`, of order m - k.
 // Only lower triangles are read; what lies above the diagonal of the panel becomes zero. Returns the first column whose
 // pivot is not positive, by rounding's measure relative to the entry `diagonal` of A, or -1.
 template <class T>
 int64_t factor_front(T* panel, int64_t m, int64_t k, T* update, const real_t<T>* diagonal) {
+  if (static_cast<double>(m * m * k) < kSmall) return factor_small_front(panel, m, k, update, diagonal);
   const Block<T> P{panel, m}, U{update, m - k};
   const real_t<T> least = 16 * std::numeric_limits<real_t<T>>::epsilon();
   for (int64_t j = 0; j < k; j += kTile) {

@@ -22,6 +22,21 @@ struct Graph {
   int32_t n() const { return static_cast<int32_t>(start.size()) - 1; }
 };
 
+// Where the entry (j, i) stands for each entry (i, j) of a square compressed structure, sorted and without repeated entries;
+// false if there is none for some.
+template <class I>
+bool mirror_entries(size_t n, const int64_t* indptr, const I* indices, int64_t* mirror) {
+  std::vector<int64_t> next(indptr, indptr + n);
+  for (size_t m = 0; m < n; ++m) {
+    for (int64_t k = indptr[m]; k < indptr[m + 1]; ++k) {
+      const size_t j = static_cast<size_t>(indices[k]);
+      if (next[j] == indptr[j + 1] || static_cast<size_t>(indices[next[j]]) != m) return false;
+      mirror[k] = next[j]++;
+    }
+  }
+  return true;
+}
+
 // The graph of A + A^T for a square compressed structure in which no entry is repeated.
 template <class I>
 Graph symmetric_graph(size_t n, const int64_t* indptr, const I* indices) {

@@ -2,96 +2,46 @@
 
 #include <cstring>
 
-#include "convert.h"
-#include "product.h"
+#include "inverse_product.h"
 
 namespace sp {
 
 namespace {
 
-// Inputs: values, indices, indptr and b; with levels, order and starts.
-class TriangularSolve : public Node {
+std::optional<LevelArrays> levels_in(const Arrays& in) {
+  if (in.size() <= 4) return std::nullopt;
+  return LevelArrays{in[4], in[5]};
+}
+
+// Behind b: with levels, order and starts.
+class TriangularSolve : public InverseProduct {
  public:
-  TriangularSolve(mx::Stream s, const TriangleForm& form) : Node(s), form_(form) {}
+  TriangularSolve(mx::Stream s, const TriangleForm& form) : InverseProduct(s, {form.transposed, form.conjugate}), form_(form) {}
   const char* name() const override { return "SparseTriangularSolve"; }
 
  private:
   std::vector<int64_t> key() const override { return {form_.lower, form_.unit, form_.transposed, form_.conjugate}; }
-  std::vector<Output> results(const Arrays& in) const override { return {{in[3].shape(), in[0].dtype()}}; }
-  bool has_shader() const override { return false; }
-  bool has_derivative(int input) const override { return input == 0 || input == 3; }
-  Arrays apply(const Arrays& in) override { return {solved(form_, in, in[0], in[3])}; }
 
-  mx::array solved(const TriangleForm& form, const Arrays& in, const mx::array& values, const mx::array& b) {
-    std::optional<LevelArrays> levels;
-    if (in.size() > 4) levels = LevelArrays{in[4], in[5]};
-    return solve_triangular(form, {values, in[1], in[2]}, b, levels, stream());
+  mx::array solved(InverseForm op, const Arrays& in, const mx::array& values, const mx::array& b) override {
+    return solve_triangular({form_.lower, form_.unit, op.transposed, op.conjugate}, {values, in[1], in[2]}, b, levels_in(in), stream());
   }
 
-  Structure structure(const Arrays& in) {
+  void require_derivative(const Arrays& in) const override {
     if (in.size() > 4) throw std::invalid_argument("the values of factors that are solved by levels have no derivative here");
-    const auto n = static_cast<int64_t>(in[2].size()) - 1;
-    return {{Layout::compressed, n, n, nullptr}, in[2], in[1]};
   }
 
   // A unit diagonal does not depend on what is stored there.
-  mx::array off_diagonal(const mx::array& values, const Arrays& in) {
+  mx::array that_count(const mx::array& values, const Arrays& in) override {
     if (!form_.unit) return values;
     const auto s = stream();
     const auto major = expand(in[2], static_cast<int64_t>(in[1].size()), s);
     return mx::where(mx::equal(major, in[1], s), mx::zeros_like(values, s), values, s);
   }
 
-  // With w = op(A)^-H g: w for b, and -w x^H for op(A), at the stored places.
-  mx::array gradient(int input, const Arrays& in, const mx::array& g, const Arrays& outputs) override {
-    return gradients({input}, in, g, outputs)[0];
-  }
-  Arrays gradients(const std::vector<int>& inputs, const Arrays& in, const mx::array& g, const Arrays& out) override {
-    const auto s = stream();
-    TriangleForm adjoint = form_;
-    adjoint.transposed = !form_.transposed;
-    adjoint.conjugate = is_complex(g.dtype()) && !form_.conjugate;
-    const auto w = solved(adjoint, in, in[0], g);
-    Arrays found;
-    for (int input : inputs) {
-      if (input == 3) {
-        found.push_back(w);
-        continue;
-      }
-      auto u = mx::negative(w, s), v = conj(out[0], s);
-      if (form_.transposed) std::swap(u, v);
-      const auto places = sddmm(structure(in), u, v, false, s);
-      found.push_back(off_diagonal(form_.conjugate ? conj(places, s) : places, in));
-    }
-    return found;
-  }
-  // x' = op(A)^-1 b', or -op(A)^-1 op(A') x.
-  mx::array tangent(int input, const Arrays& in, const mx::array& rate) override {
-    if (input == 3) return solved(form_, in, in[0], rate);
-    const auto s = stream();
-    const auto kind = form_.transposed ? ProductKind::rmatmul : ProductKind::matmul;
-    auto change = off_diagonal(rate, in);
-    if (form_.conjugate) change = conj(change, s);
-    return mx::negative(solved(form_, in, in[0], product(kind, structure(in), change, apply(in)[0], s)), s);
-  }
-  // Right-hand sides are columns.
-  std::optional<Batched> batched(const Arrays& in, const Axes& axes) override {
-    bool structure_mapped = false;
-    for (size_t i = 1; i < axes.size(); ++i) structure_mapped = structure_mapped || (i != 3 && axes[i] >= 0);
-    refuse_mapped_structure(structure_mapped);
-    if (axes[0] >= 0) return std::nullopt;
-    const auto s = stream();
-    const auto b = mx::moveaxis(in[3], axes[3], -1, s);
-    const auto flat = mx::reshape(b, {b.shape(0), to_dim(b.size() / std::max(b.shape(0), 1))}, s);
-    return Batched{mx::reshape(solved(form_, in, in[0], flat), b.shape(), s), static_cast<int>(b.ndim()) - 1};
-  }
-
   void kernel(const Arrays& in, Arrays& out) const override {
-    std::optional<LevelArrays> levels;
-    if (in.size() > 4) levels = LevelArrays{in[4], in[5]};
     std::memcpy(out[0].data<char>(), in[3].data<char>(), in[3].nbytes());
     const size_t k = in[3].ndim() == 2 ? in[3].shape(1) : 1;
-    solve_triangular_host({form_, {in[0], in[1], in[2]}, levels}, out[0].data<char>(), k);
+    solve_triangular_host({form_, {in[0], in[1], in[2]}, levels_in(in)}, out[0].data<char>(), k);
   }
 
   TriangleForm form_;

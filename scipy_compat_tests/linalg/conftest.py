@@ -8,7 +8,7 @@ from .systems import dtypes
 def pytest_generate_tests(metafunc):
     if "dtype" in metafunc.fixturenames:
         held = dtypes(metafunc.config.getoption("--device"))
-        if metafunc.module.__name__.endswith("test_gradients"):  # which are of MLX's dtypes
+        if metafunc.module.__name__.endswith(("test_gradients", "test_factor_nodes")):  # which are of MLX's dtypes
             held = held.replace("D", "")
         metafunc.parametrize("dtype", list(held))
 

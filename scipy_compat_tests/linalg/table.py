@@ -73,6 +73,7 @@ class Solver:
     recorded: bool = False  # whether it is replayed natively, and is a node inside mx.compile and mx.vmap
     asks: int = 10  # how many times as accurate a solution it is asked for as is looked for
     traceable: bool = False  # whether it works inside mx.compile and mx.vmap
+    nodes: bool = False  # whether it does so where only b is traced
     lost: int = 1  # how many times as much as for others rounding may leave
 
     def __call__(self, A, b, rtol=1e-6):
@@ -229,11 +230,16 @@ SOLVERS = (
         limit=7,
     ),
     Solver("spsolve", ("general",), lambda A, b, rtol: linalg.spsolve(A, b)),
-    Solver("spsolve-cholesky", _spd, lambda A, b, rtol: linalg.spsolve(A, b, method="cholesky")),
+    Solver("spsolve-lu", ("general",), lambda A, b, rtol: linalg.spsolve(A, b, method="lu")),
+    Solver("spsolve-cholesky", _spd, lambda A, b, rtol: linalg.spsolve(A, b, method="cholesky"), nodes=True),
     Solver("spsolve-banded", _spd, lambda A, b, rtol: linalg.spsolve(A, b, method="banded")),
-    Solver("cholesky", _spd, lambda A, b, rtol: linalg.cholesky(A).solve(b), one_column=True),
+    Solver("cholesky", _spd, lambda A, b, rtol: linalg.cholesky(A).solve(b), one_column=True, nodes=True),
     Solver(
-        "ldl", ("definite", "indefinite"), lambda A, b, rtol: linalg.cholesky(A, method="ldl").solve(b), one_column=True
+        "ldl",
+        ("definite", "indefinite"),
+        lambda A, b, rtol: linalg.cholesky(A, method="ldl").solve(b),
+        one_column=True,
+        nodes=True,
     ),
     _lu("sparse_lu", solve=_factored(linalg.sparse_lu), make=linalg.sparse_lu),
     _lu("splu", solve=_factored(linalg.splu), make=linalg.splu),

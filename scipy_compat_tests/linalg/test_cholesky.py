@@ -1,5 +1,7 @@
 """The sparse Cholesky factorisation: factors, solutions, determinants, inverses, and what it refuses."""
 
+import sys
+
 import mlx.core as mx
 import numpy as np
 import pytest
@@ -146,6 +148,28 @@ def test_orderings_fill_less():
     assert factor.nnz > 2 * entries["amd"] and residual(grid(40, 40), factor(b), b) < bound_of(1e-11, 1e-4)
     natural = np.asarray(cholesky(ours(line(50, "d"), "csc"), ordering="natural").perm)
     np.testing.assert_array_equal(natural, np.arange(50))
+
+
+def test_nested_dissection(dtype):
+    pytest.importorskip("pymetis")
+    for name in MATRICES:
+        S = of(name, dtype)
+        b = vectors(S.shape[0], dtype, 3)
+        for method in ("auto", "ldl"):
+            factor = cholesky(ours(S, "csc"), ordering="metis", method=method)
+            assert sorted(np.asarray(factor.perm)) == list(range(S.shape[0]))
+            if S.shape[0]:
+                assert residual(S, factor(b), b) < bound(S, dtype)
+    A = ours(grid(14, 14, 14).astype(dtype), "csc")
+    assert cholesky(A, ordering="metis").nnz < cholesky(A).nnz
+
+
+def test_nested_dissection_without_metis(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pymetis", None)
+    with pytest.raises(ImportError, match="pip install pymetis"):
+        cholesky(ours(grid(3, 3), "csc"), ordering="metis")
+    with pytest.raises(LinAlgError, match="not symmetric"):  # before METIS would see it
+        cholesky(sp.csc_array([[1.0, 2.0], [0.0, 1.0]]), ordering="metis")
 
 
 def test_the_number_of_workers_changes_nothing():

@@ -240,12 +240,14 @@ METHODS = {
     "diagonal": scipy.sparse.diags_array(np.arange(1.0, N + 1)),
     "triangular": scipy.sparse.tril(general(N, "d")),
     "banded": scipy.sparse.diags_array([1.0, -4.0, 2.0], offsets=[-1, 0, 1], shape=(N, N)),
-    "lu": general(N, "d"),
+    "dense": general(N, "d"),
+    "lu": general(300, "d"),
 }
 FITTING = {
     "diagonal": {*METHODS},
-    "triangular": {"triangular", "banded", "lu"},
-    "banded": {"banded", "lu"},
+    "triangular": {"triangular", "banded", "dense", "lu"},
+    "banded": {"banded", "dense", "lu"},
+    "dense": {"dense", "lu"},
     "lu": {"lu"},
 }
 
@@ -254,7 +256,8 @@ FITTING = {
 @pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize("columns", [None, 3])
 def test_methods(dtype, format, name, columns):
-    S, b = METHODS[name].tocsr().astype(dtype), vectors(N, dtype, columns)
+    S = METHODS[name].tocsr().astype(dtype)
+    b = vectors(S.shape[0], dtype, columns)
     if dtype in "FD":
         S.data *= 1 + 0.1j
     for flipped in (S, S.T.tocsr()):
@@ -276,7 +279,7 @@ def test_methods_refuse_what_they_do_not_fit():
         spsolve(A, np.ones(N), method="qr")
 
 
-@pytest.mark.parametrize("method", ["auto", "diagonal", "triangular", "banded", "ldl", "lu"])
+@pytest.mark.parametrize("method", ["auto", "diagonal", "triangular", "banded", "dense", "ldl", "lu"])
 def test_every_method_finds_a_singular_matrix(dtype, method):
     S = scipy.sparse.diags_array(np.arange(float(N))).astype(dtype)
     with pytest.warns(MatrixRankWarning):

@@ -15,13 +15,12 @@ from ..._classes import from_scipy
 from ..._csc import csc_array
 from .._operator import Operator, as_operator, is_traced
 from .._problem import check_dtype, float_dtype, host_dtype, refuse_traced, require_square
-from .._solve import host_inverse_product
 from .determinant import slogdet
-from .hermitian import LOWER, MINIMUM_DEGREE, UPPER, Analysis, Cholesky, HermitianFactor
+from .hermitian import LOWER, UPPER, Analysis, Cholesky, HermitianFactor
 from .indefinite import Indefinite
-from .operands import as_columns, host_form
+from .operands import Parts, as_columns, host_form
+from .orderings import Order, order_of
 
-ORDERINGS = ("amd", "natural")
 METHODS: dict[str, Any] = {"auto": Cholesky, "supernodal": Cholesky, "ldl": Indefinite}
 
 
@@ -64,10 +63,10 @@ class SparseCholesky:
         raise TypeError("cannot create 'SparseCholesky' instances; use cholesky")
 
     @classmethod
-    def _of(cls, A: Any, kind: Any, analysis: Analysis | None, order: np.ndarray) -> SparseCholesky:
+    def _of(cls, A: Any, kind: Any, analysis: Analysis | None, order: Order) -> SparseCholesky:
         """Of a canonical csc array of this package, by the `analysis` of its structure or a new one in this `order`."""
         operator = as_operator(A)
-        host = host_form(operator.constant().operand, float_dtype(host_dtype(A)))
+        host = Parts(operator.constant().operand, float_dtype(host_dtype(A)))
         if not np.isfinite(host.data).all():
             raise ValueError("A must not contain infs or NaNs")
         new = cls.__new__(cls)
@@ -118,7 +117,9 @@ class SparseCholesky:
         return self.solve(b)
 
     def solve(self, b: Any) -> Any:
-        """Solve ``A x = b``. Synchronises. Many columns at once read the factor once.
+        """Solve ``A x = b``. Many columns at once read the factor once.
+
+        An x of an `mx.array` is a node of the graph, inside `mx.compile` and `mx.vmap` too, computed on the CPU.
 
         Parameters
         ----------
@@ -147,8 +148,8 @@ class SparseCholesky:
         b = self._right_hand_side(b)
         if not _dense.is_mlx(b):
             return self._cholesky.solve(b)
-        dtype = np.promote_types(self._cholesky.dtype, float_dtype(host_dtype(b)))
-        return host_inverse_product(self._operator, b, self._cholesky.solve, dtype)
+        dtype = _dtypes.mlx_dtype(self._cholesky.dtype)
+        return self._cholesky.device(self._A.astype(dtype, copy=False), b.astype(dtype))
 
     def solve_L(self, b: Any) -> Any:
         """Solve ``L x = b``, in the order of elimination: x is in the namespace of `b`, not differentiable in A."""
@@ -278,9 +279,10 @@ def cholesky(A: Any, ordering: Any = "amd", method: str = "auto") -> SparseChole
     ----------
     A : sparse array, shape (n, n)
         csr or csc; anything else is converted with a `SparseEfficiencyWarning`. Both triangles must be stored.
-    ordering : {"amd", "natural"} or array of int, shape (n,)
-        Order of elimination: approximate minimum degree, as given, or this permutation. Then the elimination
-        tree is brought into postorder, which changes neither fill nor flops.
+    ordering : {"amd", "natural", "metis"} or array of int, shape (n,)
+        Order of elimination: approximate minimum degree, as given, METIS's nested dissection (which fills less on
+        large meshes in space, and takes longer to find), or this permutation. Then the elimination tree is brought
+        into postorder, which changes neither fill nor flops.
     method : {"auto", "supernodal", "ldl"}
         The first two are the same: L L^H by dense fronts over supernodes, by the BLAS that SciPy brings along. "ldl"
         takes indefinite arrays, such as those of saddle points and shifted Laplacians, and singular ones. It is never
@@ -292,6 +294,8 @@ def cholesky(A: Any, ordering: Any = "amd", method: str = "auto") -> SparseChole
 
     Raises
     ------
+    ImportError
+        `ordering` is "metis" and the package `pymetis` is not installed.
     LinAlgError
         `A` is not positive definite: a pivot is not positive, or below 16 units of rounding of its diagonal entry. The
         message names the row of `A`. Not with "ldl".
@@ -331,20 +335,7 @@ def cholesky(A: Any, ordering: Any = "amd", method: str = "auto") -> SparseChole
         raise ValueError(f"method must be one of {', '.join(METHODS)}; got {method!r}")
     A = as_sparse(A if issparse(A) and A.format == "csr" else as_columns(A, "cholesky")).tocsc()
     n = require_square(A)
-    return SparseCholesky._of(A._canonical(), METHODS[method], None, _order(ordering, n))
-
-
-def _order(ordering: Any, n: int) -> np.ndarray:
-    """A permutation; an empty one stands for minimum degree."""
-    if isinstance(ordering, str):
-        if ordering not in ORDERINGS:
-            raise ValueError(f"ordering must be one of {', '.join(ORDERINGS)} or a permutation; got {ordering!r}")
-        return np.arange(n, dtype=np.int32) if ordering == "natural" else MINIMUM_DEGREE
-    given = _dense.as_dense(ordering)
-    given = _dense.view(given) if _dense.is_mlx(given) else np.asarray(given)
-    if given.shape != (n,) or given.dtype.kind not in "iu" or not np.array_equal(np.sort(given), np.arange(n)):
-        raise ValueError(f"ordering is no permutation of {n} rows")
-    return given.astype(np.int32)
+    return SparseCholesky._of(A._canonical(), METHODS[method], None, order_of(ordering, n))
 
 
 def _index_dtype(size: int) -> Any:

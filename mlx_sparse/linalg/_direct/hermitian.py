@@ -5,28 +5,26 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
+import mlx.core as mx
 import numpy as np
-import scipy.sparse as _scipy_sparse
 from numpy.linalg import LinAlgError
 
 from ... import _dtypes, _native
 from .._problem import float_dtype, workers
+from .orderings import MINIMUM_DEGREE, Order
 
 BOTH, LOWER, UPPER = _native.Half.both, _native.Half.lower, _native.Half.upper
-MINIMUM_DEGREE = np.zeros(0, np.int32)
 
 
 class Analysis:
     """What the structure of a canonical csc or csr array decides: see `native/kernels/supernodes.h`."""
 
-    def __init__(self, host: Any, order: np.ndarray = MINIMUM_DEGREE) -> None:
+    def __init__(self, host: Any, order: Order = MINIMUM_DEGREE) -> None:
         self.indices, self.indptr = host.indices.astype(np.int32, copy=False), host.indptr.astype(np.int64)
-        rows = _scipy_sparse.csr_array((np.arange(host.nnz), host.indices, host.indptr), shape=host.shape)
-        places = rows.tocsc()
-        if not (np.array_equal(places.indices, host.indices) and np.array_equal(places.indptr, host.indptr)):
+        self.mirror = _native.mirror_entries(self.indptr, self.indices)  # position of (j, i) for each entry (i, j)
+        if self.mirror is None:
             raise LinAlgError("A is not Hermitian: its structure is not symmetric")
-        self.mirror = places.data  # position of the entry (j, i) for each entry (i, j)
-        self._order = order
+        self._order = order(self.indptr, self.indices) if callable(order) else order
         self._plan: Any = None
 
     @property
@@ -61,8 +59,9 @@ class HermitianFactor(ABC):
         It is not Hermitian.
     """
 
-    def __init__(self, host: Any, analysis: Analysis | None, order: np.ndarray) -> None:
+    def __init__(self, host: Any, analysis: Analysis | None, order: Order) -> None:
         self.dtype, self._conjugate = host.dtype, host.format == "csr"
+        self._held: Any = None
         with workers():
             self.analysis = Analysis(host, order) if analysis is None else analysis
             self.analysis.require_hermitian(host.data)
@@ -77,6 +76,28 @@ class HermitianFactor(ABC):
         with workers():
             x = self._solve(b.conj() if self._conjugate else b, half)
         return (x.conj() if self._conjugate else x).astype(wide, copy=False)
+
+    __call__ = solve
+
+    def device(self, A: Any, b: mx.array) -> mx.array:
+        """A^-1 b for an `mx.array` of the dtype of A: lazy, differentiable in b and the values of A.
+
+        A: the canonical csr or csc array of this package that was factored, its values traced perhaps.
+        """
+        if self._held is None:
+            self._held = self._hold()
+        op = _native.InverseForm(A.format == "csc", False)
+        return _native.solve_by_factor(self._held, op, (A._entries(), A._indices, A._indptr), b, None)
+
+    @abstractmethod
+    def _hold(self) -> Any:
+        """What nodes of the graph solve with.
+
+        Raises
+        ------
+        LinAlgError
+            A is singular.
+        """
 
     @abstractmethod
     def _solve(self, b: np.ndarray, half: Any) -> np.ndarray:
@@ -123,12 +144,15 @@ class Cholesky(HermitianFactor):
         It is not Hermitian or not positive definite.
     """
 
-    def __init__(self, host: Any, analysis: Analysis | None = None, order: np.ndarray = MINIMUM_DEGREE) -> None:
+    def __init__(self, host: Any, analysis: Analysis | None = None, order: Order = MINIMUM_DEGREE) -> None:
         super().__init__(host, analysis, order)
         with workers():
             self.factor = _native.factor_cholesky(self.analysis.plan, np.ascontiguousarray(host.data))
         if self.factor.failed >= 0:
             raise LinAlgError(f"A is not positive definite: the pivot of row {self.factor.failed} is not positive")
+
+    def _hold(self) -> Any:
+        return self.factor.held()
 
     def _solve(self, b: np.ndarray, half: Any) -> np.ndarray:
         return self.factor.solve(b, half)

@@ -9,7 +9,8 @@ from numpy.linalg import LinAlgError
 
 from ... import _native
 from .._problem import workers
-from .hermitian import BOTH, LOWER, MINIMUM_DEGREE, Analysis, HermitianFactor
+from .hermitian import BOTH, LOWER, Analysis, HermitianFactor
+from .orderings import MINIMUM_DEGREE, Order
 
 
 class Indefinite(HermitianFactor):
@@ -24,7 +25,7 @@ class Indefinite(HermitianFactor):
         It is not Hermitian.
     """
 
-    def __init__(self, host: Any, analysis: Analysis | None = None, order: np.ndarray = MINIMUM_DEGREE) -> None:
+    def __init__(self, host: Any, analysis: Analysis | None = None, order: Order = MINIMUM_DEGREE) -> None:
         super().__init__(host, analysis, order)
         n = host.shape[0]
         self._scale = _scale(host)
@@ -90,6 +91,10 @@ class Indefinite(HermitianFactor):
         known = place[analysis.indices] >= place[columns]
         values = np.where(known, values, values[analysis.mirror].conj())
         return values * scale[analysis.indices] * scale[columns], diagonal * scale**2
+
+    def _hold(self) -> Any:
+        self._require_regular()
+        return self.factor.held(self._scale)
 
     def _solve(self, b: np.ndarray, half: Any) -> np.ndarray:
         self._require_regular()

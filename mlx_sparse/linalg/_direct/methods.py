@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
+import mlx.core as mx
 import numpy as np
 import scipy.linalg as _dense_linalg
-import scipy.sparse as _scipy_sparse
 from numpy.linalg import LinAlgError
 from scipy.sparse.linalg import splu
 
 from ..._classes import from_scipy
 from .hermitian import Analysis, Cholesky
 from .indefinite import Indefinite
-from .operands import ADJOINT, lu_solve
+from .operands import ADJOINT, Parts, lu_solve
 from .substitution import Substitution
 
-Solve = Callable[..., np.ndarray]  # (b, adjoint=False) -> A^-1 b or A^-H b
+# (b, adjoint=False) -> A^-1 b or A^-H b. What nodes of the graph can do has a member `device` too, (A, b) -> x, for the
+# factored array A of this package, its values traced perhaps, and an mx.array b of its dtype.
+Solve = Callable[..., np.ndarray]
 _LEAST = 500  # order from which on Hermitian methods are tried: what they gain on smaller ones goes into trying
-METHODS = ("auto", "diagonal", "triangular", "banded", "cholesky", "ldl", "lu")
+_DENSE = (
+    200,
+    50,
+)  # below this order, with a matrix's n^2 numbers at most so many times its entries, LAPACK is sooner done
+METHODS = ("auto", "diagonal", "triangular", "banded", "dense", "cholesky", "ldl", "lu")
 
 
-def factor(host: Any, method: str = "auto", permc_spec: str | None = None) -> tuple[Solve, str]:
-    """Solves with a canonical csr or csc array of SciPy's, and the name of the method that makes them.
+def factor(host: Parts, method: str = "auto", permc_spec: str | None = None) -> tuple[Solve, str]:
+    """Solves with a canonical csr or csc array, and the name of the method that makes them.
 
     Raises
     ------
@@ -36,28 +43,28 @@ def factor(host: Any, method: str = "auto", permc_spec: str | None = None) -> tu
     """
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}; got {method!r}")
-    extent = (0, 0) if method in ("cholesky", "ldl", "lu") else _extent(host)
+    extent = (0, 0) if method in ("dense", "cholesky", "ldl", "lu") else _extent(host)
     if method == "auto":
         method = "lu" if permc_spec is not None else _choose(host, extent)
         if method == "lu" and permc_spec is None and (found := if_hermitian(host)) is not None:
             return found
-    if method == "diagonal":
-        return _diagonal(host, extent), method
-    if method == "triangular":
-        return _triangular(host, extent), method
+    if method in ("diagonal", "triangular"):
+        return _Triangle(host, extent, method), method
     if method == "banded":
         return _banded(host, extent), method
+    if method == "dense":
+        return _dense(host), method
     if method == "cholesky":
-        return Cholesky(host).solve, method
+        return Cholesky(host), method
     if method == "ldl":
         indefinite = Indefinite(host)
         if indefinite.singular:
             raise RuntimeError("A is singular: some of its pivots are zero")
-        return indefinite.solve, method
+        return indefinite, method
     return _lu(host, permc_spec=permc_spec), method
 
 
-def if_hermitian(host: Any) -> tuple[Solve, str] | None:
+def if_hermitian(host: Parts) -> tuple[Solve, str] | None:
     """As `factor`, by Cholesky's method or as L D L^H, of a matrix that is Hermitian, regular and not small."""
     if host.shape[0] < _LEAST or not np.isfinite(host.data).all():
         return None
@@ -68,20 +75,20 @@ def if_hermitian(host: Any) -> tuple[Solve, str] | None:
         return None
     if _may_be_definite(host):
         try:
-            return Cholesky(host, analysis).solve, "cholesky"
+            return Cholesky(host, analysis), "cholesky"
         except LinAlgError:
             pass
     found = Indefinite(host, analysis)
-    return None if found.singular else (found.solve, "ldl")
+    return None if found.singular else (found, "ldl")
 
 
-def _places(host: Any) -> tuple[np.ndarray, np.ndarray]:
+def _places(host: Parts) -> tuple[np.ndarray, np.ndarray]:
     """(row, column) of each stored entry."""
-    major = np.repeat(np.arange(host.shape[0], dtype=host.indices.dtype), np.diff(host.indptr))
+    major = host.major()
     return (major, host.indices) if host.format == "csr" else (host.indices, major)
 
 
-def _extent(host: Any) -> tuple[int, int]:
+def _extent(host: Parts) -> tuple[int, int]:
     """How far the entries reach below and above the diagonal."""
     start, end = host.indptr[:-1], host.indptr[1:]
     major = np.flatnonzero(end > start)
@@ -94,17 +101,20 @@ def _extent(host: Any) -> tuple[int, int]:
     return (after, before) if host.format == "csc" else (before, after)
 
 
-def _choose(host: Any, extent: tuple[int, int]) -> str:
+def _choose(host: Parts, extent: tuple[int, int]) -> str:
     """What `spsolve` documents. A zero on the diagonal of a triangle is left to LU, which finds it singular."""
     n, (below, above) = host.shape[0], extent
     if below == 0 or above == 0:
         if not host.diagonal().all():
             return "lu"
         return "diagonal" if below == above else "triangular"
-    return "banded" if (2 * below + above + 1) * n <= 3 * host.nnz else "lu"
+    if (2 * below + above + 1) * n <= 3 * host.nnz:
+        return "banded"
+    most, share = _DENSE
+    return "dense" if n < most and n * n <= share * host.nnz else "lu"
 
 
-def _may_be_definite(host: Any) -> bool:
+def _may_be_definite(host: Parts) -> bool:
     """Whether the diagonal is positive and no entry larger than those of the diagonal in its row and column allow."""
     d = host.diagonal()
     if not (d.real > 0).all() or d.imag.any():
@@ -114,37 +124,31 @@ def _may_be_definite(host: Any) -> bool:
     return bool((np.abs(host.data) <= size[row] * size[col] * (1 + 1e-5)).all())
 
 
-def _diagonal(host: Any, extent: tuple[int, int]) -> Solve:
-    if extent != (0, 0):
-        raise LinAlgError("A is not diagonal")
-    d = host.diagonal()
-    if not d.all():
-        raise RuntimeError("A is exactly singular: its diagonal has a zero")
+class _Triangle:
+    """Substitution, which divides by a diagonal too."""
 
-    def solve(b: np.ndarray, adjoint: bool = False) -> np.ndarray:
-        by = d.conj() if adjoint else d
-        return b / (by if b.ndim == 1 else by[:, None])
+    def __init__(self, host: Parts, extent: tuple[int, int], method: str) -> None:
+        below, above = extent
+        if min(extent) > 0 or (method == "diagonal" and extent != (0, 0)):
+            raise LinAlgError(f"A is not {method}")
+        if not host.diagonal().all():
+            raise RuntimeError("A is exactly singular: its diagonal has a zero")
+        self._lower, self._held = above == 0, Substitution(from_scipy(host.scipy()), above == 0)
 
-    return solve
+    def __call__(self, b: np.ndarray, adjoint: bool = False) -> np.ndarray:
+        return self._held.host(b, "H" if adjoint else "N")
 
-
-def _triangular(host: Any, extent: tuple[int, int]) -> Solve:
-    below, above = extent
-    if min(below, above) > 0:
-        raise LinAlgError("A is not triangular")
-    if not host.diagonal().all():
-        raise RuntimeError("A is exactly singular: its diagonal has a zero")
-    triangle = Substitution(from_scipy(host), lower=above == 0)
-    return lambda b, adjoint=False: triangle.host(b, "H" if adjoint else "N")
+    def device(self, A: Any, b: mx.array) -> mx.array:
+        return Substitution(A, self._lower).device(b)
 
 
-def _banded(host: Any, extent: tuple[int, int]) -> Solve:
+def _banded(host: Parts, extent: tuple[int, int]) -> Solve:
     """LU with partial pivoting within the band (LAPACK's gbtrf), which fills as many diagonals above as lie below."""
     below, above = extent
     row, col = _places(host)
     band = np.zeros((2 * below + above + 1, host.shape[0]), host.dtype, order="F")
     band[below + above + row - col, col] = host.data
-    gbtrf, gbtrs = _dense_linalg.get_lapack_funcs(("gbtrf", "gbtrs"), (band,))
+    gbtrf, gbtrs = _lapack(("gbtrf", "gbtrs"), host.dtype)
     lu, pivots, info = gbtrf(band, below, above, overwrite_ab=True)
     if info > 0:
         raise RuntimeError("A is exactly singular")
@@ -155,12 +159,24 @@ def _banded(host: Any, extent: tuple[int, int]) -> Solve:
     return solve
 
 
-def _lu(host: Any, **options: Any) -> Solve:
+def _dense(host: Parts) -> Solve:
+    """LU with partial pivoting of all numbers (LAPACK's getrf)."""
+    full = np.zeros(host.shape, host.dtype, order="F")
+    full[_places(host)] = host.data
+    getrf, getrs = _lapack(("getrf", "getrs"), host.dtype)
+    lu, pivots, info = getrf(full, overwrite_a=True)
+    if info > 0:
+        raise RuntimeError("A is exactly singular")
+    return lambda b, adjoint=False: getrs(lu, pivots, b, trans=2 if adjoint else 0)[0]
+
+
+@cache
+def _lapack(names: tuple[str, ...], dtype: np.dtype) -> Any:
+    return _dense_linalg.get_lapack_funcs(names, dtype=dtype)
+
+
+def _lu(host: Parts, **options: Any) -> Solve:
     """SuperLU knows columns; a csr array is factored as its transpose."""
-    columns = host
-    if host.format == "csr":
-        columns = _scipy_sparse.csc_array((host.data, host.indices, host.indptr), shape=host.shape, copy=False)
-        columns.has_canonical_format = True
-    lu = splu(columns, **options)
+    lu = splu(host.scipy("csc"), **options)
     form = "N" if host.format == "csc" else "T"
     return lambda b, adjoint=False: lu_solve(lu, b, ADJOINT[form] if adjoint else form)

@@ -30,19 +30,53 @@ def as_columns(A: Any, caller: str) -> Any:
     return A
 
 
+class Parts:
+    """A canonical csr or csc array by its buffers, with the members of SciPy's that factorisations read.
+
+    SciPy's own class takes longer to make than a small system to solve.
+    """
+
+    __slots__ = ("data", "dtype", "format", "indices", "indptr", "shape")
+
+    def __init__(self, A: Any, dtype: Any = None) -> None:
+        if isinstance(A, _spbase):
+            cs: Any = A
+            cs = cs._canonical()
+            data, indices, indptr = (_dense.view(x) for x in (cs._entries(), cs._indices, cs._indptr))
+            indices = indices[: data.size]
+        else:
+            if not A.has_canonical_format:
+                A = A.copy()
+                A.sum_duplicates()
+            data, indices, indptr = A.data, A.indices, A.indptr
+        self.data = data if dtype is None else data.astype(dtype, copy=False)
+        self.indices, self.indptr, self.dtype = indices, indptr, self.data.dtype
+        self.shape, self.format = tuple(A.shape), A.format
+
+    @property
+    def nnz(self) -> int:
+        return self.data.size
+
+    def diagonal(self) -> np.ndarray:
+        major, minor = self.major(), self.indices
+        here = major == minor
+        d = np.zeros(self.shape[0], self.dtype)
+        d[minor[here]] = self.data[here]
+        return d
+
+    def major(self) -> np.ndarray:
+        """The row of each entry of a csr array, the column of each of a csc one."""
+        return np.repeat(np.arange(self.indptr.size - 1, dtype=self.indices.dtype), np.diff(self.indptr))
+
+    def scipy(self, format: str | None = None) -> Any:
+        """SciPy's array over these buffers; in the other `format` its transpose."""
+        shape = self.shape if format in (None, self.format) else self.shape[::-1]
+        kind = getattr(_scipy_sparse, f"{format or self.format}_array")
+        host = kind((self.data, self.indices, self.indptr), shape=shape, copy=False)
+        host.has_canonical_format = True  # spares SciPy the search, and these buffers its in-place methods
+        return host
+
+
 def host_form(A: Any, dtype: Any = None) -> Any:
     """SciPy's form of a csr or csc array, canonical, of `dtype`. It shares what buffers it can."""
-    if isinstance(A, _spbase):
-        cs: Any = A
-        cs = cs._canonical()
-        data, indices, indptr = (_dense.view(x) for x in (cs._entries(), cs._indices, cs._indptr))
-        parts = data, indices[: data.size], indptr
-    else:
-        if not A.has_canonical_format:
-            A = A.copy()
-            A.sum_duplicates()
-        parts = A.data, A.indices, A.indptr
-    data = parts[0].astype(parts[0].dtype if dtype is None else dtype, copy=False)
-    host = getattr(_scipy_sparse, f"{A.format}_array")((data, *parts[1:]), shape=A.shape, copy=False)
-    host.has_canonical_format = True  # spares SciPy the search, and these buffers its in-place methods
-    return host
+    return Parts(A, dtype).scipy()

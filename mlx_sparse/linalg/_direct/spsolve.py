@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 from warnings import warn
 
+import mlx.core as mx
 import numpy as np
 import scipy.sparse as _scipy_sparse
 from scipy.sparse.linalg import MatrixRankWarning
 
-from ... import _dense
+from ... import _dense, _dtypes
 from ..._base import SparseEfficiencyWarning, _spbase, as_sparse, issparse, sparray
 from ..._classes import from_scipy
 from ..._csc import csc_array
@@ -18,7 +19,7 @@ from .._operator import as_operator
 from .._problem import check_dtype, float_dtype, host_dtype, refuse_traced, require_square
 from .._solve import host_inverse_product
 from .methods import Solve, factor
-from .operands import host_form
+from .operands import Parts, host_form
 
 _BLOCK = 32  # columns of a sparse b that are dense at a time
 
@@ -35,7 +36,8 @@ def spsolve(
     """Solve ``A x = b`` by a factorisation that suits `A`.
 
     Runs on the host whatever the default device is. Synchronises. An `mx.array` x is differentiable with respect to `b`
-    and the values of `A`; derivatives use the same factors.
+    and the values of `A`; derivatives use the same factors. By "triangular", "cholesky" and "ldl" it is a node of the
+    graph, inside `mx.compile` and `mx.vmap` over `b` too.
 
     Parameters
     ----------
@@ -47,12 +49,13 @@ def spsolve(
         Column ordering of SuperLU, which is used then. Default: COLAMD.
     use_umfpack : bool
         Accepted and ignored: UMFPACK is never used.
-    method : {"auto", "diagonal", "triangular", "banded", "cholesky", "ldl", "lu"}
+    method : {"auto", "diagonal", "triangular", "banded", "dense", "cholesky", "ldl", "lu"}
         Default: the first of these that suits `A`. A diagonal or triangular `A` counts if no entry of its diagonal is
         zero; a band, solved by LAPACK, if at least a third of the numbers that LAPACK keeps are entries of `A`: for l
-        diagonals below and u above the main one these are 2 l + u + 1 for each column. `cholesky` is tried on a
-        Hermitian `A` of order 500 or more whose diagonal is positive and large enough, then "ldl" (see `cholesky`),
-        unless `A` is singular. "lu" is SuperLU.
+        diagonals below and u above the main one these are 2 l + u + 1 for each column. LAPACK factors all n^2 numbers
+        ("dense") if n is below 200 and at least 2 % of them are entries of `A`. "cholesky" is tried on a Hermitian `A`
+        of order 500 or more whose diagonal is positive and large enough, then "ldl" (see `cholesky`), unless `A` is
+        singular. "lu" is SuperLU.
     return_info : bool
         Whether to give the name of the method too.
 
@@ -105,24 +108,31 @@ def spsolve(
     if kind == "sparse":
         if not b_is_csc:
             warn("spsolve is more efficient when sparse b is in the CSC format", SparseEfficiencyWarning, stacklevel=2)
-        solve, used = factor(host_form(A, dtype), method, permc_spec)
+        solve, used = factor(Parts(A, dtype), method, permc_spec)
         x = solve_sparse(A, b.tocsc().astype(dtype, copy=False), solve, dtype)
         return (x, used) if return_info else x
     b = b.reshape(-1) if b.ndim == 2 and b.shape[1] == 1 else b
     operator = as_operator(A)
     try:
-        solve, used = factor(host_form(operator.constant().operand, dtype), method, permc_spec)
+        solve, used = factor(Parts(operator.constant().operand, dtype), method, permc_spec)
     except RuntimeError as error:
         if "singular" not in str(error):
             raise
         warn("Matrix is exactly singular", MatrixRankWarning, stacklevel=2)
         solve, used = _undefined, "lu" if method == "auto" else method
     if kind == "mlx":
-        x = host_inverse_product(operator, b, solve, dtype)
+        x = _device_solution(A, operator, b, solve, dtype)
     else:
         x = solve(b.astype(dtype, copy=False))
         x = _dense.in_namespace(_dense.to_mlx(x)) if kind == "vector" else x
     return (x, used) if return_info else x
+
+
+def _device_solution(A: Any, operator: Any, b: mx.array, solve: Solve, dtype: np.dtype) -> mx.array:
+    if (device := getattr(solve, "device", None)) is None:
+        return host_inverse_product(operator, b, solve, dtype)
+    held = _dtypes.mlx_dtype(dtype)
+    return device(as_sparse(A)._canonical().astype(held, copy=False), b.astype(held))
 
 
 def _undefined(b: np.ndarray, adjoint: bool = False) -> np.ndarray:

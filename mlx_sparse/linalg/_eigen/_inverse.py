@@ -12,7 +12,7 @@ from ... import _dense
 from ..._base import as_sparse
 from ..._construct import eye_array
 from .._direct.methods import if_hermitian
-from .._direct.operands import host_form
+from .._direct.operands import Parts
 from .._direct.superlu import splu
 from .._interface import LinearOperator
 from .._krylov.gmres import gmres
@@ -51,7 +51,7 @@ def inverse(
         shift = eye_array(S.shape[0], dtype=dtype) if M is None else as_sparse(M.operand)
         S = S - (shift * dtype.type(sigma)).astype(dtype, copy=False)
     S = S.tocsc()
-    if hermitian and (found := if_hermitian(host_form(S, dtype))) is not None:
+    if hermitian and (found := if_hermitian(Parts(S, dtype))) is not None:
         solve = found[0]
         return lambda x: solve(np.ascontiguousarray(x).astype(dtype, copy=False))
     lu = splu(S, **_SYMMETRIC) if hermitian else splu(S)

@@ -11,7 +11,7 @@ from ... import _dense, _dtypes
 from ..._base import as_sparse, issparse
 from ..._construct import diags_array
 from .._direct.methods import factor
-from .._direct.operands import host_form
+from .._direct.operands import Parts, host_form
 from .._direct.spsolve import solve_sparse
 from .._direct.triangular import is_sptriangular
 from .._problem import host_dtype, inexact, refuse_traced, require_square
@@ -93,7 +93,7 @@ class _Sparse:
         return float(np.asarray(norm(A, 1)))
 
     def solve(self, Q: Any, P: Any) -> Any:
-        solve, _ = factor(host_form(Q, self.dtype))
+        solve, _ = factor(Parts(Q, self.dtype))
         return solve_sparse(Q, host_form(P).tocsc(), solve, self.dtype)
 
     def set_diagonal(self, A: Any, values: np.ndarray, k: int = 0) -> None:

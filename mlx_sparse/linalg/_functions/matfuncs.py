@@ -12,7 +12,7 @@ from ... import _dense, _dtypes, _matrix
 from ..._base import SparseEfficiencyWarning, as_sparse, issparse
 from ..._csc import csc_array
 from .._direct.methods import factor
-from .._direct.operands import host_form
+from .._direct.operands import Parts
 from .._direct.spsolve import solve_sparse
 from .._operator import as_operator, is_traced
 from .._problem import float_dtype, host_dtype, require_square
@@ -64,7 +64,7 @@ def inv(A: Any) -> Any:
     dtype, n = float_dtype(host_dtype(A)), A.shape[0]
     operator = as_operator(A)
     fixed = operator.constant().operand
-    solve, _ = factor(host_form(fixed, dtype))
+    solve, _ = factor(Parts(fixed, dtype))
     X = solve_sparse(fixed, _scipy_sparse.eye_array(n, dtype=dtype, format="csc"), solve, dtype)
     if not is_traced(*operator.values):
         return X

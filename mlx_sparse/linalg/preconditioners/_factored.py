@@ -14,7 +14,7 @@ from ..._construct import eye_array
 from ..._csc import csc_array
 from .._direct import incomplete, superlu
 from .._direct.methods import factor
-from .._direct.operands import host_form
+from .._direct.operands import Parts
 from .._problem import float_dtype, host_dtype, refuse_traced, require_square
 from ._base import Preconditioner, Product, matrix, real_number
 
@@ -215,7 +215,7 @@ def exact(A: Any, *, method: str = "auto") -> Preconditioner:
     A = csc_array(matrix(A, "a preconditioner made of it"))
     require_square(A, rule="can only factor square matrices")
     dtype = float_dtype(host_dtype(A))
-    solve, made = factor(host_form(A, dtype), method)
+    solve, made = factor(Parts(A, dtype), method)
     return _Solver("exact", A.shape[0], dtype, solve, lambda b: solve(b, True), made == "cholesky")
 
 
