@@ -299,7 +299,8 @@ class _lil_base(_entrywise):
         host = _dtypes.numpy_dtype(dtype)
         bounds = np.append(0, np.cumsum(self._lengths()))
         with np.errstate(all="ignore"):
-            values = f(self._flat(self.data, int(bounds[-1]), self._host)).astype(host, copy=False).tolist()
+            values = f(_dense.view(self._flat(self.data, int(bounds[-1]), self._host)))
+        values = values.astype(host, copy=False).tolist()
         return self._of_lists((r[:] for r in self.rows), _split(values, bounds), self._shape, dtype)
 
     def _mul_scalar(self, other: Any) -> Any:
@@ -349,13 +350,13 @@ class _lil_base(_entrywise):
             raise ValueError("the lists in rows and data differ in length")
         return found
 
-    def _flat(self, lists: np.ndarray, count: int, dtype: np.dtype) -> np.ndarray:
-        """The elements of all `lists`, one after the other."""
-        found = _native.list_flatten(lists, count, dtype)
-        if found is None:
+    def _flat(self, lists: np.ndarray, count: int, dtype: np.dtype) -> Any:
+        """The elements of all `lists`, one after the other, as a buffer."""
+        found = _dense.uninitialized(count, _dtypes.mlx_dtype(dtype))
+        if not _native.list_flatten(lists, _dense.view(found)):
             values = list(chain.from_iterable(lists))
             _native.refuse_traced_within(values)
-            found = np.fromiter(values, dtype, count)
+            found = _dense.to_mlx(np.fromiter(values, dtype, count))
         return found
 
     def tocsr(self, copy: bool = False) -> Any:
