@@ -45,7 +45,10 @@ def host(graph: Any, copy: bool = False) -> Any:
         The values are traced, or more than 2**31 - 1 entries are stored: SciPy's routines count in int32.
     """
     if not isinstance(graph, _spbase):
-        return host_array(graph)
+        x = host_array(graph)
+        if isinstance(x, np.ndarray) and x.ndim == 2 and not x.flags.c_contiguous:
+            return x.copy("C")  # SciPy's floyd_warshall gives nonsense for any other order
+        return x
     made = graph.to_scipy(copy=copy)
     if made.format in ("csr", "csc", "bsr") and made.indices.dtype != np.int32:
         made = type(made)((made.data, *_narrowed(made)), shape=made.shape, copy=False)

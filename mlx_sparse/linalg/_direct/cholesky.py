@@ -13,7 +13,7 @@ from ... import _dense, _dtypes
 from ..._base import as_sparse, issparse
 from ..._classes import from_scipy
 from ..._csc import csc_array
-from .._operator import Operator, as_operator, is_traced
+from .._operator import Operator, as_operator, is_traced, kept
 from .._problem import check_dtype, float_dtype, host_dtype, refuse_traced, require_square
 from .._solve import host_inverse_product
 from .determinant import slogdet
@@ -66,6 +66,7 @@ class SparseCholesky:
     @classmethod
     def _of(cls, A: Any, kind: Any, analysis: Analysis | None, order: np.ndarray) -> SparseCholesky:
         """Of a canonical csc array of this package, by the `analysis` of its structure or a new one in this `order`."""
+        A = kept(A)
         operator = as_operator(A)
         host = host_form(operator.constant().operand, float_dtype(host_dtype(A)))
         if not np.isfinite(host.data).all():
