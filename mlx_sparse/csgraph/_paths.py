@@ -590,7 +590,7 @@ def _checked(predecessors: Any, n: int | None) -> np.ndarray:
     given = np.asarray(host_array(predecessors))
     before = _dense.as_integers(given)
     if before is None:
-        raise TypeError(f"predecessors must be integers; got {given.dtype}")
+        raise ValueError(f"predecessors must be integral; got {given.dtype}, not all of them whole")
     if n is not None and before.shape != (n,):
         raise ValueError(f"predecessors must have shape ({n},); got {before.shape}")
     if before.size and before.max() >= before.shape[-1]:

@@ -92,7 +92,7 @@ def as_operator(A: Any) -> Operator:
         return _ScipySparse(A)
     if _dense.is_dense(A):
         if A.ndim > 2:
-            raise ValueError("array must have ndim <= 2")
+            raise ValueError("Only 2-D input is accepted: array must have ndim <= 2")
         return _Dense(A)
     if hasattr(A, "shape") and (hasattr(A, "matvec") or hasattr(A, "__matmul__")):
         return Opaque(A)
