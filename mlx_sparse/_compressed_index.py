@@ -9,7 +9,7 @@ from warnings import warn
 import mlx.core as mx
 import numpy as np
 
-from . import _dense, _native, _values
+from . import _dense, _dtypes, _native, _values
 from ._base import SparseEfficiencyWarning
 from ._index import Index, _indexed, is_mesh
 
@@ -35,6 +35,7 @@ class _cs_indexed(_indexed):
     sum_duplicates: Any
     _unique: Any
     _rebind: Any
+    _takes_int32 = True
 
     @property
     def _trio(self) -> tuple[mx.array, mx.array, mx.array]:
@@ -191,7 +192,11 @@ class _cs_indexed(_indexed):
         Stored duplicates are summed first where a place meets one. Sorted slices stay sorted. Entries that come in are
         warned of unless `quiet`.
         """
-        x = _dense.to_mlx(values, self._data.dtype)
+        x: Any = values
+        if _dense.is_mlx(values) or self._data.dtype == mx.bfloat16:
+            x = _dense.to_mlx(values, self._data.dtype)
+        else:  # read where it stands
+            x = np.ascontiguousarray(values, _dtypes.numpy_dtype(self._data.dtype))
         while True:
             ordered, alone = self.has_sorted_indices, _references(self) == _ALONE
             outcome, trio = _native.set_many(self._trio, major, minor, x, ordered, insert, alone)

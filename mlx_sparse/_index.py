@@ -25,7 +25,8 @@ class Index:
     ----------
     axes : tuple
         One entry per axis of the array: an int in range, a `range` whose elements are in range, or an int64 array of
-        non-negative positions. All arrays have one shape, that of their broadcast.
+        non-negative positions (or int32, as given, for a format that takes both). All arrays have one shape, that of
+        their broadcast.
     raw : tuple
         As `axes`, with the arrays as given, before they were broadcast against each other.
     shape : tuple of int
@@ -124,7 +125,7 @@ class Index:
         return tuple(out)
 
 
-def parse(key: Any, shape: tuple[int, ...], any_rank: bool = False) -> Index:
+def parse(key: Any, shape: tuple[int, ...], any_rank: bool = False, both_widths: bool = False) -> Index:
     """Read `key` against `shape`.
 
     Parameters
@@ -134,6 +135,8 @@ def parse(key: Any, shape: tuple[int, ...], any_rank: bool = False) -> Index:
         The indexed array's.
     any_rank : bool
         Accept index arrays of more than two dimensions.
+    both_widths : bool
+        Keep int32 index arrays as they are.
 
     Raises
     ------
@@ -182,7 +185,7 @@ def parse(key: Any, shape: tuple[int, ...], any_rank: bool = False) -> Index:
             parts.append(n)
             ints.append(len(layout))
         else:
-            axes.extend(_positions(item, shape, axis, n, any_rank))
+            axes.extend(_positions(item, shape, axis, n, any_rank, both_widths))
             parts.append(n)
             ints.append(len(layout))
             first_array = n
@@ -255,7 +258,9 @@ def _wrapped(i: int, n: int) -> int:
     return i + n if i < 0 else i
 
 
-def _positions(a: Any, shape: tuple[int, ...], axis: int, n: int, any_rank: bool) -> tuple[np.ndarray, ...]:
+def _positions(
+    a: Any, shape: tuple[int, ...], axis: int, n: int, any_rank: bool, both_widths: bool
+) -> tuple[np.ndarray, ...]:
     """The non-negative positions that an index array stands for: one array per axis that it covers."""
     if a.dtype.kind == "b":
         covered = shape[axis : axis + a.ndim]
@@ -274,7 +279,8 @@ def _positions(a: Any, shape: tuple[int, ...], axis: int, n: int, any_rank: bool
         raise IndexError(f"index ({high}) out of range")
     if low < -length:
         raise IndexError(f"index ({low}) out of range")
-    a = a.astype(np.int64, copy=False)
+    if not both_widths or a.dtype != np.int32 or length > _dtypes.INT32_MAX:
+        a = a.astype(np.int64, copy=False)
     return (np.where(a < 0, a + length, a) if low < 0 else a,)
 
 
@@ -285,6 +291,7 @@ class _indexed:
     _shape: tuple[int, ...]
     _data: Any
     _quick_set = True  # A[i, j] = x is one call of _set_one
+    _takes_int32 = False  # as positions: nothing is computed of them
     tocsr: Any
 
     def __getitem__(self, key: Any) -> Any:
@@ -292,7 +299,7 @@ class _indexed:
             place = self._place(key)
             if place is not None:
                 return self._get_one(*place)
-        index = parse(key, self._shape, self._format == "coo")
+        index = parse(key, self._shape, self._format == "coo", self._takes_int32)
         if len(index.shape) > 2 and self._format != "coo":
             raise IndexError(
                 f"Indexing that leads to >2D is not supported by {self._format} format. Try converting to COO format"
@@ -305,7 +312,7 @@ class _indexed:
             if place is not None:
                 self._set_one(*place, self._item(x))
                 return
-        index = parse(key, self._shape, self._format == "coo")
+        index = parse(key, self._shape, self._format == "coo", self._takes_int32)
         if all(isinstance(a, int) for a in index.axes):
             self._set_item(index, x)
         elif issparse(x) and (len(index.axes) == 2 or self._format == "coo"):
@@ -354,7 +361,7 @@ class _indexed:
 
     def _assign_grid(self, grid: Sequence[np.ndarray], values: np.ndarray) -> None:
         """`_assign` for positions and values of one shape of any rank."""
-        self._assign(tuple(g.ravel() for g in grid), values.reshape(-1))
+        self._assign(tuple(g.reshape(-1) for g in grid), values.reshape(-1))
 
     def _clear_block(self, rows: np.ndarray, cols: np.ndarray) -> None:
         """Make every stored element of these rows and columns, each named once, zero."""
@@ -474,12 +481,12 @@ def _rows_and_columns(index: Index) -> tuple[np.ndarray, np.ndarray]:
     """Positions of a 2-D array as arrays that broadcast: an integer is an array of one, a slice spans an axis."""
     row, col = (np.arange(a.start, a.stop, a.step, dtype=np.int64) if isinstance(a, range) else a for a in index.raw)
     sliced = [isinstance(a, range) for a in index.raw]
-    rows = row[:, None] if sliced[0] else np.atleast_1d(np.asarray(row, np.int64))
+    rows = row[:, None] if sliced[0] else np.atleast_1d(row)
     if sliced[1]:
         if rows.ndim == 1:
             rows = rows[:, None]
         return rows, col[None, :]
-    return rows, np.atleast_1d(np.asarray(col, np.int64))
+    return rows, np.atleast_1d(col)
 
 
 __all__ = ["ARRAYS", "NEW_AXIS", "Index", "is_mesh", "parse", "stored"]

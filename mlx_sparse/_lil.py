@@ -17,6 +17,8 @@ from ._entrywise import Container, _entrywise
 from ._index import Index, is_mesh
 from ._shape import all_integers, check_input, check_shape, given_shape, is_shape, resolve_shape
 
+_MANY = 1 << 14  # entries
+
 
 class _lil_base(_entrywise):
     """Row-based LIst of Lists array, 2-D: for building entry by entry and changing parts; convert it to compute.
@@ -299,7 +301,8 @@ class _lil_base(_entrywise):
         host = _dtypes.numpy_dtype(dtype)
         bounds = np.append(0, np.cumsum(self._lengths()))
         with np.errstate(all="ignore"):
-            values = f(self._flat(self.data, int(bounds[-1]), self._host)).astype(host, copy=False).tolist()
+            flat = self._flat(self.data, int(bounds[-1]), self._host)
+            values = f(_dense.view(flat) if _dense.is_mlx(flat) else flat).astype(host, copy=False).tolist()
         return self._of_lists((r[:] for r in self.rows), _split(values, bounds), self._shape, dtype)
 
     def _mul_scalar(self, other: Any) -> Any:
@@ -349,10 +352,10 @@ class _lil_base(_entrywise):
             raise ValueError("the lists in rows and data differ in length")
         return found
 
-    def _flat(self, lists: np.ndarray, count: int, dtype: np.dtype) -> np.ndarray:
-        """The elements of all `lists`, one after the other."""
-        found = _native.list_flatten(lists, count, dtype)
-        if found is None:
+    def _flat(self, lists: np.ndarray, count: int, dtype: np.dtype) -> Any:
+        """The elements of all `lists`, one after the other: an ndarray, or of many a buffer, which is not copied."""
+        found: Any = np.empty(count, dtype) if count < _MANY else _dense.uninitialized(count, _dtypes.mlx_dtype(dtype))
+        if not _native.list_flatten(lists, found if count < _MANY else _dense.view(found)):
             values = list(chain.from_iterable(lists))
             _native.refuse_traced_within(values)
             found = np.fromiter(values, dtype, count)

@@ -19,6 +19,10 @@ EVERY_FORMAT_COUNTS_ALONG_AXES = _RELEASE >= (1, 18)
 _NORMS_ARE_WIDE = _RELEASE >= (1, 18)
 # kron, kronsum, block_diag, tril and triu of dense operands alone warn that they will give arrays.
 _WARNS_OF_MATRICES = _RELEASE >= (1, 18)
+# Strong components are numbered as a search ends that goes to the first neighbour first; before, to the last.
+COMPONENTS_GO_FORWARD = _RELEASE >= (1, 18)
+# Zeros that a bsr array stores are no edges of a graph. Those of other formats are.
+BLOCKS_OF_GRAPHS_LOSE_ZEROS = _RELEASE >= (1, 18)
 # LinearOperator: axes in front of its shape and of operands are a batch, so that `matvec` of a column warns.
 OPERATORS_HAVE_BATCHES = _RELEASE >= (1, 18)
 

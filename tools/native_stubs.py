@@ -28,6 +28,7 @@ def generate() -> str:
             raise RuntimeError(found.stderr)
         text = (Path(folder) / "mlx_sparse" / "_native.pyi").read_text()
     text = re.sub(r"^__all__.*\n", "", text, flags=re.M)
+    text = re.sub(r"^    def __(release_)?buffer__.*\n(        .*\n)*", "", text, flags=re.M)  # from Python 3.12 on
     return HEAD + text.replace(INTEGER, "int").replace(":\n        ...\n", ": ...\n").replace(":\n    ...\n", ": ...\n")
 
 

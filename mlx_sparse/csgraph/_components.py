@@ -7,6 +7,7 @@ from typing import Any
 import scipy.sparse.csgraph as _scipy
 
 from .. import _dense, _native
+from .._scipy_release import COMPONENTS_GO_FORWARD
 from ._graph import by_rows, delegate, pattern
 
 
@@ -55,5 +56,6 @@ def connected_components(
         return delegate(_scipy.connected_components, csgraph, directed, connection, return_labels)
     if connection.lower() not in ("weak", "strong"):
         raise ValueError(f"connection must be 'weak' or 'strong'; got {connection!r}")
-    n, labels = _native.connected_components(pattern(A), bool(directed) and connection.lower() == "strong")
+    strong = bool(directed) and connection.lower() == "strong"
+    n, labels = _native.connected_components(pattern(A), strong, COMPONENTS_GO_FORWARD)
     return (n, _dense.in_namespace(labels)) if return_labels else n

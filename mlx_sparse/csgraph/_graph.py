@@ -13,6 +13,7 @@ import scipy.sparse.csgraph as _scipy
 from .. import _dense, _dtypes, _native
 from .._base import _spbase, as_sparse, issparse
 from .._classes import from_scipy
+from .._scipy_release import BLOCKS_OF_GRAPHS_LOSE_ZEROS
 
 
 class NegativeCycleError(_scipy.NegativeCycleError):
@@ -45,7 +46,10 @@ def host(graph: Any, copy: bool = False) -> Any:
         The values are traced, or more than 2**31 - 1 entries are stored: SciPy's routines count in int32.
     """
     if not isinstance(graph, _spbase):
-        return host_array(graph)
+        x = host_array(graph)
+        if isinstance(x, np.ndarray) and x.ndim == 2 and not x.flags.c_contiguous:
+            return x.copy("C")  # SciPy's floyd_warshall gives nonsense for any other order
+        return x
     made = graph.to_scipy(copy=copy)
     if made.format in ("csr", "csc", "bsr") and made.indices.dtype != np.int32:
         made = type(made)((made.data, *_narrowed(made)), shape=made.shape, copy=False)
@@ -114,7 +118,12 @@ def by_rows(graph: Any, directed: bool = True) -> Any:
     A = as_sparse(graph)
     if A.ndim != 2 or A.shape[0] != A.shape[1]:
         raise ValueError(f"compressed-sparse graph must be shape (N, N); got {tuple(A.shape)}")
-    return A.T if not directed and A.format == "csc" else A.tocsr(copy=False)
+    if not directed and A.format == "csc":
+        return A.T
+    rows = A.tocsr(copy=False)
+    if BLOCKS_OF_GRAPHS_LOSE_ZEROS and A.format == "bsr" and not _native.is_tracer(rows._data):
+        rows.eliminate_zeros()
+    return rows
 
 
 def weighted(A: Any, dtype: mx.Dtype) -> tuple[Trio, np.ndarray]:

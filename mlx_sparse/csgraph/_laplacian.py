@@ -11,6 +11,7 @@ import numpy as np
 from .. import _dense, _dtypes, _native, _values
 from .._base import as_sparse, issparse
 from ..linalg._interface import LinearOperator
+from ..linalg._operator import kept
 
 
 def laplacian(
@@ -41,7 +42,7 @@ def laplacian(
         False: a coo array, or an ndarray, becomes its Laplacian itself, where its dtype allows.
     form : {"array", "function", "lo"}
         A sparse or dense array; a function of v, of shape (N,) or (N, K), that gives L v; or a `LinearOperator`. The
-        last two copy nothing but an ndarray, and that not with ``copy=False``.
+        last two copy an ndarray, and with ``copy=False`` not even that.
     dtype : dtype, optional
         Of the result. Default: that of `csgraph`, or float64 (float32 on a GPU) for integers and `normed`.
     symmetrized : bool
@@ -260,7 +261,7 @@ def _products(
         graph = _dense.to_mlx(graph)
         total, second, own, adjoint = _sum(graph, axis), _sum(graph, 1 - axis), mx.diagonal(graph), mx.conj(graph.T)
     else:
-        graph = graph.tocsr() if graph.format in ("lil", "dok") else graph
+        graph = graph.tocsr() if graph.format in ("lil", "dok") else kept(graph) if copy else graph
         total, second, own = graph._sum((axis,), None, None), graph._sum((1 - axis,), None, None), graph._diagonal(0)
         adjoint = graph.T.conj(copy=False)
     own = own if isinstance(own, np.ndarray) else _dense.cast(own, total.dtype)
@@ -277,12 +278,21 @@ def _products(
         u = v if factor is None else factor * v
         made = weights * u
         for part in parts:
-            made = made - part @ u
+            made = made - _times(part, u)
         return made if factor is None else factor * made
 
     forward = (graph, adjoint) if symmetrized else (graph,)
     backward = (adjoint, graph) if symmetrized else (adjoint,)
     return (lambda v: product(v, forward, False), lambda v: product(v, backward, True)), degrees
+
+
+def _times(part: Any, u: Any) -> Any:
+    """part @ u, in the namespace of u."""
+    if isinstance(part, mx.array) and not _dense.is_mlx(u):
+        part = _dense.view(part)
+    elif isinstance(part, np.ndarray) and _dense.is_mlx(u):
+        part = _dense.to_mlx(part, u.dtype)
+    return part @ u
 
 
 def _beside(x: Any, v: Any, conjugate: bool) -> Any:

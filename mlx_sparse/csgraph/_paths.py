@@ -81,7 +81,7 @@ def shortest_path(
             f"dtype {dtype} is for sparse graphs without edges of negative length, by Dijkstra's algorithm"
         )
     return delegate(
-        _scipy.shortest_path, csgraph, method, directed, return_predecessors, unweighted, overwrite, indices
+        _scipy.shortest_path, csgraph, method, directed, return_predecessors, unweighted, overwrite, _whole(indices)
     )
 
 
@@ -169,7 +169,8 @@ def dijkstra(
             return found if return_predecessors else found[0]
     if sparse or not _is_of_scipys(dtype, csgraph):
         raise ValueError("dtype and sparse are for sparse graphs without edges of negative length")
-    return delegate(_scipy.dijkstra, csgraph, directed, indices, return_predecessors, unweighted, limit, min_only)
+    given = _whole(indices)
+    return delegate(_scipy.dijkstra, csgraph, directed, given, return_predecessors, unweighted, limit, min_only)
 
 
 def _search(A: Any, directed: bool, unweighted: bool, limit: float, nearest: bool, dtype: Any) -> Any:
@@ -265,11 +266,24 @@ def _any_negative(weights: np.ndarray) -> bool:
     return bool(least < 0) or bool(np.isnan(least) and (weights < 0).any())
 
 
+def _whole(indices: Any) -> Any:
+    """Numbers of nodes as integers of SciPy's width, which would cut fractions off; None as it is."""
+    if indices is None:
+        return None
+    given = np.asarray(host_array(indices))
+    whole = given.astype(np.int32) if given.size == 0 or given.dtype.kind == "b" else _dense.as_integers(given)
+    if whole is None:
+        raise ValueError(f"indices must be integers; got {given.dtype}, not all of them whole")
+    if whole.size and (whole.max() > _dtypes.INT32_MAX or whole.min() < -_dtypes.INT32_MAX):
+        raise ValueError(f"indices out of range: they go from {whole.min()} to {whole.max()}")
+    return whole.astype(np.int32)
+
+
 def _sources(indices: Any, n: int) -> tuple[np.ndarray, tuple[int, ...]]:
     """Nodes from which paths start, counted from the end where they are negative, and the shape they are given in."""
     if indices is None:
         return np.arange(n), (n,)
-    given = np.array(host_array(indices), dtype=np.int32)
+    given = _whole(indices)
     sources = np.atleast_1d(given).reshape(-1).astype(np.int64)
     sources[sources < 0] += n
     if ((sources < 0) | (sources >= n)).any():
@@ -323,7 +337,7 @@ def bellman_ford(
     >>> sp.csgraph.bellman_ford(A, indices=0)
     array([0, 0, 1], dtype=float64)
     """
-    return delegate(_scipy.bellman_ford, csgraph, directed, indices, return_predecessors, unweighted)
+    return delegate(_scipy.bellman_ford, csgraph, directed, _whole(indices), return_predecessors, unweighted)
 
 
 def johnson(
@@ -373,7 +387,7 @@ def johnson(
     >>> sp.csgraph.johnson(A, indices=0)
     array([0, 0, 1], dtype=float64)
     """
-    return delegate(_scipy.johnson, csgraph, directed, indices, return_predecessors, unweighted)
+    return delegate(_scipy.johnson, csgraph, directed, _whole(indices), return_predecessors, unweighted)
 
 
 def floyd_warshall(
@@ -590,7 +604,7 @@ def _checked(predecessors: Any, n: int | None) -> np.ndarray:
     given = np.asarray(host_array(predecessors))
     before = _dense.as_integers(given)
     if before is None:
-        raise TypeError(f"predecessors must be integers; got {given.dtype}")
+        raise ValueError(f"predecessors must be integral; got {given.dtype}, not all of them whole")
     if n is not None and before.shape != (n,):
         raise ValueError(f"predecessors must have shape ({n},); got {before.shape}")
     if before.size and before.max() >= before.shape[-1]:

@@ -92,13 +92,20 @@ def as_operator(A: Any) -> Operator:
         return _ScipySparse(A)
     if _dense.is_dense(A):
         if A.ndim > 2:
-            raise ValueError("array must have ndim <= 2")
+            raise ValueError("Only 2-D input is accepted: array must have ndim <= 2")
         return _Dense(A)
     if hasattr(A, "shape") and (hasattr(A, "matvec") or hasattr(A, "__matmul__")):
         return Opaque(A)
     raise TypeError(
         f"expected a sparse or dense array, or an object with shape and matvec or @; got {type(A).__name__}"
     )
+
+
+def kept(A: Any) -> Any:
+    """A sparse or dense array as an object that outlives the call holds it: no change of `A` reaches it."""
+    if isinstance(A, _spbase):
+        return A._with_data(A._data)  # over the same buffers, until someone writes to them
+    return A.copy() if isinstance(A, np.ndarray) else A
 
 
 def is_traced(*arrays: Any) -> bool:
@@ -189,9 +196,9 @@ class _Dense(Operator):
     """An ndarray or an `mx.array`."""
 
     def __init__(self, A: Any) -> None:
-        self.operand = A if _dense.is_mlx(A) else np.atleast_2d(np.asarray(A))
+        self.operand = _native.handle(A) if _dense.is_mlx(A) else np.atleast_2d(np.asarray(A))
         if _dense.is_mlx(A):
-            self.values, self.required = (A,), A.dtype
+            self.values, self.required = (self.operand,), A.dtype
         self.shape, self.dtype = tuple(self.operand.shape), _dtypes.numpy_dtype(A.dtype)
 
     def host(self, dtype: Any = None) -> Product:

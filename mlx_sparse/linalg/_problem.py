@@ -24,7 +24,7 @@ def require_square(A: Any, error: type[Exception] = ValueError, rule: str = "exp
     """The order of `A`, which must be a square matrix; `error` and the words of the `rule` are SciPy's."""
     shape = tuple(A.shape)
     if len(shape) != 2 or shape[0] != shape[1]:
-        raise error(f"{rule}, but got shape {shape}")
+        raise error(f"{rule}, but got shape {shape}" + ("; expected 2-D" if len(shape) != 2 else ""))
     return shape[0]
 
 
@@ -167,7 +167,7 @@ def make_least_squares(A: Any, x0: Any, b: Any) -> System:
     """
     A = as_operator(A)
     if len(A.shape) != 2:
-        raise ValueError(f"expected a matrix, but got shape {A.shape}")
+        raise ValueError(f"expected a matrix, but got shape {A.shape}; expected 2-D")
     b = _dense.as_dense(b)
     b = _right_hand_side(A, b.reshape(1) if b.ndim == 0 else b)
     if isinstance(x0, str):

@@ -116,9 +116,9 @@ py::array_t<int64_t> lengths(const py::array& lists) {
 }
 
 template <class T, class F>
-py::array flatten_as(const Lists& lists, size_t count, F&& value) {
-  py::array_t<T> out(static_cast<py::ssize_t>(count));
-  T* p = out.mutable_data();
+bool flatten_as(const Lists& lists, py::array& out, F&& value) {
+  T* p = static_cast<T*>(out.mutable_data());
+  const auto count = static_cast<size_t>(out.size());
   size_t at = 0;
   Turns turns;
   for (size_t i = 0; i < lists.size(); ++i) {
@@ -131,7 +131,7 @@ py::array flatten_as(const Lists& lists, size_t count, F&& value) {
     }
   }
   if (at != count) throw py::value_error("rows and data must hold lists of the same lengths");
-  return out;
+  return true;
 }
 
 template <class T>
@@ -143,20 +143,21 @@ T narrowed(int64_t v) {
   return static_cast<T>(v);
 }
 
-// The elements of all lists, one after the other; None for a dtype that NumPy reads as fast.
-py::object flatten(const py::array& array, size_t count, const py::dtype& dtype) {
+// Write the elements of all lists, one after the other; false for a dtype that NumPy reads as fast.
+bool flatten(const py::array& array, py::array out) {
   const Lists lists(array);
-  const auto kind = dtype.kind();
-  const auto size = dtype.itemsize();
-  if (kind == 'f' && size == 8) return flatten_as<double>(lists, count, real);
+  if (out.ndim() != 1 || !(out.flags() & py::array::c_style)) throw py::type_error("out must be 1-D and contiguous");
+  const auto kind = out.dtype().kind();
+  const auto size = out.itemsize();
+  if (kind == 'f' && size == 8) return flatten_as<double>(lists, out, real);
   if (kind == 'f' && size == 4) {
-    return flatten_as<float>(lists, count, [](const py::object& x) { return static_cast<float>(real(x)); });
+    return flatten_as<float>(lists, out, [](const py::object& x) { return static_cast<float>(real(x)); });
   }
-  if (kind == 'i' && size == 8) return flatten_as<int64_t>(lists, count, integer);
+  if (kind == 'i' && size == 8) return flatten_as<int64_t>(lists, out, integer);
   if (kind == 'i' && size == 4) {
-    return flatten_as<int32_t>(lists, count, [](const py::object& x) { return narrowed<int32_t>(integer(x)); });
+    return flatten_as<int32_t>(lists, out, [](const py::object& x) { return narrowed<int32_t>(integer(x)); });
   }
-  return py::none();
+  return false;
 }
 
 // The lists of the rows that an assignment changes, as they were before it.

@@ -79,7 +79,8 @@ std::optional<Compressed> numpy_to_canonical(const py::array& data, const py::ar
 }
 
 // alone: Python holds no other reference to the values.
-auto set_places(const py::tuple& trio, StridedPlaces major, StridedPlaces minor, const mx::array& values, bool sorted,
+// values: an mx.array, or a contiguous ndarray of elements of the same size, read where they stand.
+auto set_places(const py::tuple& trio, StridedPlaces major, StridedPlaces minor, const py::object& values, bool sorted,
                 bool insert, bool alone) {
   // Only what nothing else can see may be written in place: no other handle, no graph node, no task in flight.
   const auto* data = as_array(trio[0].ptr());
@@ -87,9 +88,25 @@ auto set_places(const py::tuple& trio, StridedPlaces major, StridedPlaces minor,
   py::detail::make_caster<Compressed> caster;
   if (!caster.load(trio, false)) throw py::type_error("a must be a tuple (data, indices, indptr)");
   const Compressed a = caster;
-  const mx::array x = values; // handles of its own
-  auto set = [&] { return set_many(a, major, minor, x, sorted, insert, alone); };
-  return steps_of(a) + major.n + steps_of(x) < kSerialWork ? set() : without_lock(set);
+  std::optional<mx::array> held; // a handle of its own
+  Assignment given{major, minor, nullptr, false};
+  size_t n = 0;
+  if (const auto* x = as_array(values.ptr())) {
+    held = evaluated(*x);
+    n = held->size();
+    given.values = held->data<char>();
+  } else {
+    const auto elements = py::cast<py::array>(values);
+    if (!(elements.flags() & py::array::c_style) || static_cast<size_t>(elements.itemsize()) != a.data.itemsize()) {
+      throw py::type_error("values must be contiguous and of the dtype of the array");
+    }
+    n = static_cast<size_t>(elements.size());
+    given.values = elements.data();
+  }
+  if (minor.n != major.n || (n != 1 && n != major.n)) throw py::value_error("places and values differ in number");
+  given.one = n == 1;
+  auto set = [&] { return set_many(a, given, sorted, insert, alone); };
+  return steps_of(a) + major.n < kSerialWork ? set() : without_lock(set);
 }
 
 } // namespace

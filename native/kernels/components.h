@@ -104,13 +104,14 @@ int64_t weak_components(CsPattern<I> a, int32_t* label) {
 }
 
 // The same where nodes are connected by paths both ways. Components are numbered in the order in which a depth-first search
-// completes them that starts at the least node and goes to the last neighbour first. R. Tarjan, SIAM Journal on Computing 1
-// (1972), with the single array of D. J. Pearce (Information Processing Letters 116, 2016). O(N + E), one thread.
+// completes them that starts at the least node and goes to the first neighbour first, or unless `forward` to the last.
+// R. Tarjan, SIAM Journal on Computing 1 (1972), with the single array of D. J. Pearce (Information Processing Letters 116,
+// 2016). O(N + E), one thread.
 template <class I>
-int64_t strong_components(CsPattern<I> a, int32_t* low) {
+int64_t strong_components(CsPattern<I> a, bool forward, int32_t* low) {
   struct Frame {
     int32_t node, index;
-    I edge; // those before it are still to be followed
+    I left; // so many edges are still to be followed
   };
   const auto n = static_cast<int32_t>(a.n_major);
   constexpr int32_t unseen = -1;
@@ -121,7 +122,7 @@ int64_t strong_components(CsPattern<I> a, int32_t* low) {
   Watch watch;
   auto enter = [&](int32_t v) {
     low[v] = index;
-    path.push_back({v, index++, a.indptr[v + 1]});
+    path.push_back({v, index++, a.indptr[v + 1] - a.indptr[v]});
   };
   for (int32_t start = 0; start < n; ++start) {
     if (low[start] != unseen) continue;
@@ -129,18 +130,18 @@ int64_t strong_components(CsPattern<I> a, int32_t* low) {
     while (!path.empty()) {
       const size_t top = path.size() - 1;
       const int32_t v = path[top].node;
-      const I begin = a.indptr[v];
-      I e = path[top].edge;
-      watch(static_cast<size_t>(e - begin) + 8);
+      const I begin = a.indptr[v], end = a.indptr[v + 1];
+      I left = path[top].left;
+      watch(static_cast<size_t>(left) + 8);
       int32_t least = low[v], next = unseen;
-      while (e > begin && next == unseen) {
-        const auto w = static_cast<int32_t>(a.indices[--e]);
+      for (; left && next == unseen; --left) {
+        const auto w = static_cast<int32_t>(a.indices[forward ? end - left : begin + left - 1]);
         if (low[w] == unseen) next = w;
         else least = std::min(least, low[w]);
       }
       low[v] = least;
       if (next != unseen) {
-        path[top].edge = e;
+        path[top].left = left;
         enter(next);
         continue;
       }

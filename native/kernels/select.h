@@ -7,6 +7,7 @@
 #include <cstring>
 #include <limits>
 #include <memory>
+#include <stdexcept>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -236,6 +237,7 @@ void cs_sum_at(CsView<T, I> a, Pairs at, bool sorted, T* out) {
 }
 
 // positions[s] = the entry at (at.major[s], at.minor[s]), or -1. False when one of these places is stored more than once.
+// Places are read where users may change them, so their slices are looked at again.
 template <class At, class I>
 bool cs_locate(CsPattern<I> a, const At& at, bool sorted, I* positions) {
   std::vector<char> repeated(static_cast<size_t>(std::max(1, n_threads())) + 1, 0);
@@ -245,6 +247,7 @@ bool cs_locate(CsPattern<I> a, const At& at, bool sorted, I* positions) {
     for (size_t s = at.n * p / parts; s < at.n * (p + 1) / parts; ++s) {
       I found = -1;
       const int64_t m = at.major[s];
+      if (static_cast<uint64_t>(m) >= a.n_major) throw std::out_of_range("index out of range");
       watch(sorted ? 20 : 20 + static_cast<size_t>(a.indptr[m + 1] - a.indptr[m]));
       for_entries_at(a.indices, a.indptr[m], a.indptr[m + 1], static_cast<I>(at.minor[s]), sorted, [&](I e) {
         if (found >= 0) repeated[p] = 1;

@@ -33,12 +33,13 @@ int count_of(int64_t n) { return to_dim(n); }
 
 } // namespace
 
-std::tuple<int64_t, mx::array> connected_components(const Compressed& graph, bool strong) {
+std::tuple<int64_t, mx::array> connected_components(const Compressed& graph, bool strong, bool forward) {
   const auto a = evaluated(graph);
   auto label = fresh({count_of(static_cast<int64_t>(a.n_major()))}, mx::int32);
   const int64_t n = with_index(a.indices, [&](auto i) {
     const auto g = graph_of<typename decltype(i)::type>(a);
-    return strong ? strong_components(g, out_ptr<int32_t>(label)) : weak_components(g, out_ptr<int32_t>(label));
+    int32_t* const out = out_ptr<int32_t>(label);
+    return strong ? strong_components(g, forward, out) : weak_components(g, out);
   });
   return {n, label};
 }

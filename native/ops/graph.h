@@ -11,8 +11,8 @@
 
 namespace sp {
 
-// (how many connected components, each node's)
-std::tuple<int64_t, mx::array> connected_components(const Compressed& graph, bool strong);
+// (how many connected components, each node's); forward: how strong ones are numbered
+std::tuple<int64_t, mx::array> connected_components(const Compressed& graph, bool strong, bool forward);
 
 // (nodes in the order in which they are met, the node from which each node is met or -9999)
 std::tuple<mx::array, mx::array> breadth_first(const std::vector<Compressed>& graphs, int64_t start);

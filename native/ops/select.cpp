@@ -244,6 +244,16 @@ struct StridedPairs {
   StridedPlaces major, minor;
 };
 
+constexpr size_t kLocated = 1 << 16; // places that are looked for at a time
+
+StridedPairs from(const StridedPairs& all, size_t first, size_t most) {
+  auto later = [&](StridedPlaces p) {
+    p.at += static_cast<ptrdiff_t>(first) * p.stride;
+    return p;
+  };
+  return {std::min(most, all.n - first), later(all.major), later(all.minor)};
+}
+
 std::vector<NewEntry> new_entries(const std::vector<size_t>& todo, const StridedPairs& at) {
   std::vector<NewEntry> out;
   out.reserve(todo.size());
@@ -259,33 +269,34 @@ std::vector<NewEntry> new_entries(const std::vector<size_t>& todo, const Strided
 
 } // namespace
 
-std::pair<SetOutcome, std::optional<Compressed>> set_many(const Compressed& given, StridedPlaces major,
-                                                          StridedPlaces minor, const mx::array& values, bool sorted,
+std::pair<SetOutcome, std::optional<Compressed>> set_many(const Compressed& array, const Assignment& given, bool sorted,
                                                           bool insert, bool in_place) {
-  const auto a = evaluated(given);
-  const auto x = evaluated(values);
-  const StridedPairs at{major.n, major, minor};
-  const bool one = x.size() == 1; // for every place
+  const auto a = evaluated(array);
+  const StridedPairs all{given.major.n, given.major, given.minor};
   return with_width(a, [&](auto i, auto w) -> std::pair<SetOutcome, std::optional<Compressed>> {
     using I = typename decltype(i)::type;
     using W = typename decltype(w)::type;
     auto view = view_of<W, I>(parts(a));
-    std::vector<I> positions(at.n);
-    const bool once = cs_locate<StridedPairs, I>(view, at, sorted, positions.data());
-    if (!once) return {SetOutcome::stored_twice, std::nullopt};
-    std::vector<size_t> todo;
-    if (insert) for (size_t s = 0; s < at.n; ++s) if (positions[s] < 0) todo.push_back(s);
-    auto added = new_entries(todo, at);
-    // No look for an interrupt from here on: what is changed in place is changed to the end.
+    const W* x = static_cast<const W*>(given.values);
     auto changed = in_place ? a.data : copy_entries(a.data, 0, a.data.size());
     W* v = out_ptr<W>(changed);
-    for (size_t s = 0; s < at.n; ++s) if (positions[s] >= 0) v[positions[s]] = ptr<W>(x)[one ? 0 : s];
+    // All places are found before anything is changed in place, and no interrupt is looked for then. A copy can be left.
+    std::vector<I> positions(in_place ? all.n : std::min(all.n, kLocated));
+    std::vector<size_t> todo;
+    std::vector<NewEntry> added;
+    for (size_t first = 0; first < all.n; first += positions.size()) {
+      const StridedPairs at = from(all, first, positions.size());
+      if (!cs_locate<StridedPairs, I>(view, at, sorted, positions.data())) return {SetOutcome::stored_twice, std::nullopt};
+      if (insert) for (size_t s = 0; s < at.n; ++s) if (positions[s] < 0) todo.push_back(first + s);
+      if (first + at.n == all.n) added = new_entries(todo, all);
+      for (size_t s = 0; s < at.n; ++s) if (positions[s] >= 0) v[positions[s]] = x[given.one ? 0 : first + s];
+    }
     if (todo.empty()) return {SetOutcome::same_structure, Compressed{changed, a.indices, a.indptr}};
-    if (one) for (auto& e : added) e.value = 0;
+    if (given.one) for (auto& e : added) e.value = 0;
     const size_t total = a.indices.size() + added.size();
     view.data = v;
     const auto out = run({{}, room_for(a.n_major(), total, a), [&](const Arrays&, Arrays& out) {
-                            cs_insert(view, sorted, added, ptr<W>(x), out_of<W, I>(out));
+                            cs_insert(view, sorted, added, x, out_of<W, I>(out));
                           }});
     return {SetOutcome::new_structure, compressed(out)};
   });

@@ -27,11 +27,17 @@ void element(const Compressed& a, int64_t major, int64_t minor, bool sorted, voi
 // What set_many did: the same structure, a new one, or nothing, as a place is stored more than once.
 enum class SetOutcome { same_structure, new_structure, stored_twice };
 
+// Places and their values, in the dtype of the array that they go to; `one` for all.
+struct Assignment {
+  StridedPlaces major, minor;
+  const void* values;
+  bool one;
+};
+
 // Set places to values; of repeated places the last counts. `insert`: also where nothing is stored. `in_place`: the
-// buffer of the values of `a` may be the result's.
-std::pair<SetOutcome, std::optional<Compressed>> set_many(const Compressed& a, StridedPlaces major, StridedPlaces minor,
-                                                          const mx::array& values, bool sorted, bool insert,
-                                                          bool in_place);
+// buffer of the values of `a` may be the result's. Takes memory for new values or for the places of old ones, not both.
+std::pair<SetOutcome, std::optional<Compressed>> set_many(const Compressed& a, const Assignment& given, bool sorted,
+                                                          bool insert, bool in_place);
 
 // Entries in coordinate form inside the ranges (start, length, step), one for each axis: (data, coordinates).
 using Ranges = std::vector<std::array<int64_t, 3>>;

@@ -158,3 +158,15 @@ def test_nothing_is_changed(namespace):
         f(A)
     for x, y in zip(before, (A.data, A.indices, A.indptr), strict=True):
         np.testing.assert_array_equal(x, np.array(y))
+
+
+@pytest.mark.parametrize("name", ["dijkstra", "bellman_ford", "johnson", "shortest_path"])
+@pytest.mark.parametrize("dense", [False, True])
+def test_sources_are_whole_numbers_in_range(name, dense):
+    graph = np.array([[0, 1.0, 0], [0, 0, 2.0], [4.0, 0, 0]])
+    search, graph = getattr(sp.csgraph, name), graph if dense else sp.csr_array(graph)
+    for bad in ([1.5], [np.nan], 0.5, [2**40], [-(2**40)], [3], [-4], ["1"]):
+        with pytest.raises(ValueError, match="indices|range"):
+            search(graph, indices=bad)
+    for good in ([1.0, 2.0], np.array([1, 2], np.uint8), [-2, -1]):
+        assert np.asarray(search(graph, indices=good)).tolist() == [[6, 0, 2], [4, 5, 0]]

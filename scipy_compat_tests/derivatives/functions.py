@@ -321,7 +321,17 @@ FUNCTIONS = {
         lambda A, o: linalg.minres(spd(CONSTANT_CSR), o.b, rtol=1e-15, shift=o.s)[0],
         lambda A, o: linalg.minres(o.D.T @ o.D + mx.eye(4, dtype=mx.float64), o.b, rtol=1e-15)[0],
     ],
-    "linalg.lanczos": [lambda A, o: linalg.lanczos(spd(A), 2), lambda A, o: linalg.lanczos(o.D + o.D.T, 2)],
+    "linalg.lanczos": [
+        lambda A, o: linalg.lanczos(spd(A), 2),
+        lambda A, o: linalg.lanczos(o.D + o.D.T, 2),
+        lambda A, o: linalg.lanczos(spd(CONSTANT_CSR), 2, v0=o.b),
+    ],
+    "linalg.slq.slogdet": [
+        lambda A, o: linalg.slq.slogdet(spd(A), rng=0),
+        lambda A, o: linalg.slq.slogdet(o.D.T @ o.D + mx.eye(4, dtype=mx.float64), rng=0),
+    ],
+    "linalg.slq.trace": [lambda A, o: linalg.slq.trace(np.exp, spd(A), rng=0)],
+    "linalg.slq.spectral_density": [lambda A, o: linalg.slq.spectral_density(spd(A), np.linspace(0, 2, 5), rng=0)],
     "linalg.lobpcg": [
         lambda A, o: linalg.lobpcg(spd(A), mx.eye(4, 2, dtype=mx.float64))[0],
         lambda A, o: linalg.lobpcg(spd(A), mx.eye(4, 2, dtype=mx.float64))[1] ** 2,
@@ -344,6 +354,11 @@ FUNCTIONS = {
             lambda A, o: linalg.cholesky(spd(A)).logdet(),
             lambda A, o: linalg.cholesky(spd(A)).inverse_diagonal(),
             lambda A, o: linalg.cholesky(spd(A)).selected_inverse(),
+            lambda A, o: list(linalg.cholesky(spd(A)).slogdet()),
+            lambda A, o: linalg.cholesky(spd(A)).sample(np.ones(4)),
+            lambda A, o: linalg.cholesky(spd(A)).solve_Lt(np.ones(4)),
+            lambda A, o: linalg.cholesky(spd(CONSTANT_CSR)).solve_Lt(o.b),
+            lambda A, o: linalg.cholesky(spd(CONSTANT_CSR)).solve(A.tocsc()),
             lambda A, o: linalg.cholesky(spd(CONSTANT_CSR)).solve_L(o.b),
             lambda A, o: linalg.cholesky(spd(CONSTANT_CSR)).sample(o.b),
         ]
@@ -484,6 +499,7 @@ ZERO_FUNCTIONS = {
 def names():
     """Every public function and class, those of submodules with their module's name."""
     modules = {m: getattr(sp, m) for m in ("linalg", "csgraph", "indexed", "io")} | {
-        "linalg.preconditioners": linalg.preconditioners
+        "linalg.preconditioners": linalg.preconditioners,
+        "linalg.slq": linalg.slq,
     }
     return {*sp.__all__, *(f"{m}.{n}" for m, module in modules.items() for n in module.__all__)}

@@ -28,7 +28,16 @@ def longest_pause(work):
     return max(pauses), took
 """
 
-LONG = ["A @ X", "A[rows]", "A[i, j]", "sum_duplicates", "csr_array(dense)", "spsolve_triangular", "dijkstra"]
+LONG = [
+    "A @ X",
+    "A[rows]",
+    "A[i, j]",
+    "sum_duplicates",
+    "csr_array(dense)",
+    "spsolve_triangular",
+    "dijkstra",
+    "cholesky",
+]
 
 
 @pytest.mark.parametrize("name", LONG)

@@ -80,6 +80,9 @@ WORK = {
     "cholesky(A).solve": (f"{GRID}; f = sp.linalg.cholesky(A); b = np.ones((A.shape[0], 48))", "f.solve(b)"),
     "selected_inverse": (f"{GRID}; f = sp.linalg.cholesky(A)", "f.selected_inverse()"),
     "cholesky by ldl": (f"{GRID}", "sp.linalg.cholesky(A, method='ldl')"),
+    "eigsh": ("A = random_csr(60000, 40); B = A + A.T", "sp.linalg.eigsh(B, 40, rng=0, tol=1e-30, maxiter=1000)"),
+    "svds by propack": ("A = random_csr(60000, 40)", "sp.linalg.svds(A, 20, rng=0, solver='propack', tol=1e-30)"),
+    "ichol0": ("A = random_csr(60000, 40); B = A + A.T + 999 * sp.eye_array(60000)", "sp.linalg.ichol0(B)"),
     "expm_multiply": ("A = random_csr(60000, 10); X = np.ones((60000, 20))", "sp.linalg.expm_multiply(A * -0.9, X)"),
 }
 HEAVY = (
@@ -92,6 +95,8 @@ HEAVY = (
     "bsr @ bsr",
     "minimum_spanning_tree",
     "connected_components",
+    "eigsh",
+    "ichol0",
     "expm_multiply",
 )
 QUICK_AS_SHADERS = ("A @ A", "A[rows]", "A + B", "sum_duplicates")

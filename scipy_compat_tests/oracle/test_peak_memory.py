@@ -15,7 +15,7 @@ import mlx_sparse
 counted = pytest.mark.skipif(not os.path.exists("/proc/self/clear_refs"), reason="reads Linux's counters")
 
 CHILD = """
-import copy, ctypes, gc, json, sys, warnings
+import copy, ctypes, gc, json, sys, tempfile, warnings
 import numpy as np
 import {library} as sp
 warnings.simplefilter("ignore")
@@ -47,6 +47,9 @@ def operands(n):
     L = getattr(sp, "{format}_array")((r.size + 10, r.size + 10))
     L[r, r] = 1.0
     m, D = sp.csr_array(A[: r.size, : r.size]), np.ones((r.size // 5,) * 2)
+    C, K, file = B.tocoo(), A[: n // 5].tolil(), tempfile.TemporaryFile()
+    at = tuple(c[::2] for c in C.coords)
+    w = np.ones(at[0].size)
     return {{**locals(), "sp": sp, "np": np, "copy": copy}}
 
 found = []
@@ -57,8 +60,8 @@ for statement in json.loads(sys.argv[1]):
     clear_cache()
     if hasattr(ctypes.CDLL(None), "malloc_trim"):
         ctypes.CDLL(None).malloc_trim(0)
-    with open("/proc/self/clear_refs", "w") as file:
-        file.write("5")
+    with open("/proc/self/clear_refs", "w") as counters:
+        counters.write("5")
     before = megabytes("VmRSS")
     exec(statement, names)
     found.append(megabytes("VmHWM") - before)
@@ -85,7 +88,7 @@ OPERATIONS = (
     "V.max()", "V.max(axis=0)", "V.max(axis=1)", "V.argmax(axis=1)", "U.argmax(axis=1)", "V.count_nonzero()",
     "V.count_nonzero(axis=1)", "V > 0.5", "V.power(2)", "abs(V)", "V + B", "V.astype(np.float32)",
     "U.astype(np.float32)", "A.astype(np.float32)", "A.T.tocsr()", "A @ B", "copy.deepcopy(A)", "A *= 2.0", "A /= 2.0",
-    "A.eliminate_zeros()", "A.sum_duplicates()",
+    "A.eliminate_zeros()", "A.sum_duplicates()", "B[at] = w", "K.tocsr()", "sp.save_npz(file, A, compressed=False)",
 )  # fmt: skip
 IN_PLACE = ("V.sum_duplicates()", "U.sum_duplicates()", "U.sort_indices()", "Z.eliminate_zeros()")
 BLOCKS = ("L[np.ix_(r, r)]", "L[np.ix_(r[::-1], r)]", "L[1 : r.size + 1, 10 : r.size + 10] = m", "L[np.ix_(r, r)] = m")

@@ -36,11 +36,14 @@ NOISE = 1 << 20  # growth below this is the allocator's, not the operation's
 
 
 def memory_ratio(name: str) -> float | None:
-    """Our peak memory growth over SciPy's."""
-    found = []
+    """Our peak memory growth over SciPy's.
+
+    Python takes objects from the system's allocator then: its own would put them into what making the operands left.
+    """
+    found, environment = [], {**os.environ, "PYTHONMALLOC": "malloc"}
     for side in ("ours", "theirs"):
         command = [sys.executable, __file__, "--memory-of", name, side]
-        output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        output = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
         value = json.loads(output.splitlines()[-1])
         if value is None:
             return None

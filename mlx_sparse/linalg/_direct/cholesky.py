@@ -13,7 +13,7 @@ from ... import _dense, _dtypes
 from ..._base import as_sparse, issparse
 from ..._classes import from_scipy
 from ..._csc import csc_array
-from .._operator import Operator, as_operator, is_traced
+from .._operator import Operator, as_operator, is_traced, kept
 from .._problem import check_dtype, float_dtype, host_dtype, refuse_traced, require_square
 from .determinant import slogdet
 from .hermitian import LOWER, UPPER, Analysis, Cholesky, HermitianFactor
@@ -65,6 +65,7 @@ class SparseCholesky:
     @classmethod
     def _of(cls, A: Any, kind: Any, analysis: Analysis | None, order: Order) -> SparseCholesky:
         """Of a canonical csc array of this package, by the `analysis` of its structure or a new one in this `order`."""
+        A = kept(A)
         operator = as_operator(A)
         host = Parts(operator.constant().operand, float_dtype(host_dtype(A)))
         if not np.isfinite(host.data).all():

@@ -13,6 +13,7 @@ import scipy.sparse.linalg as _scipy_linalg
 from ... import _dense, _dtypes, _native
 from ..._base import as_sparse
 from .._estimate import estimate
+from .._operator import kept
 from .._problem import refuse_traced, workers
 from .determinant import parity, slogdet
 from .operands import as_columns, host_form, lu_solve
@@ -43,6 +44,7 @@ class SparseLU(SuperLU):
 
     @classmethod
     def _made(cls, A: Any, factor: Callable[[Any], Any]) -> SparseLU:
+        A = kept(A)
         new = cls._of(A, factor)
         new._A, new._factor = A, factor
         return new

@@ -60,6 +60,7 @@ def lanczos(A: Any, k: int, *, v0: Any = None, reorthogonalize: bool = True, ret
     """
     n = require_square(as_operator(A))
     refuse_traced(as_operator(A), "lanczos")
+    refuse_traced(v0, "lanczos")
     k = integer("k", k)
     if not 0 < k <= n:
         raise ValueError(f"k must be positive and at most {n}; got {k}")

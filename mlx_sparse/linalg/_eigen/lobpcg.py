@@ -113,7 +113,7 @@ def lobpcg(
         with workers():
             found = _scipy.lobpcg(
                 _for_scipy(A),
-                X,
+                X if X is None else np.array(X),  # which SciPy writes to where there is a Y
                 B=_for_scipy(B),
                 M=_for_scipy(M),
                 Y=_dense.view(Y) if _dense.is_mlx(Y) else Y,

@@ -241,17 +241,20 @@ def _of_scipy(
     forth, back = front.A.host(front.dtype), front.A.H.host(front.dtype)
     operator = LinearOperator(front.A.shape, matvec=forth, rmatvec=back, matmat=forth, rmatmat=back, dtype=front.dtype)
     v0: Any = front.v0
-    made = _scipy.svds(
-        operator,
-        k,
-        tol=tol,
-        which=which,
-        v0=_dense.view(v0) if _dense.is_mlx(v0) else v0,
-        maxiter=maxiter or None,
-        return_singular_vectors=kind,
-        solver=solver,
-        rng=rng,
-    )
+    try:
+        made = _scipy.svds(
+            operator,
+            k,
+            tol=tol,
+            which=which,
+            v0=_dense.view(v0) if _dense.is_mlx(v0) else v0,
+            maxiter=maxiter or None,
+            return_singular_vectors=kind,
+            solver=solver,
+            rng=rng,
+        )
+    except SystemError as error:  # PROPACK, whose products were left by Ctrl-C or another exception
+        raise error.__cause__ or error from None
     if kind is False or kind is np.False_:
         return front.finish(made)
     return tuple(None if x is None else front.finish(x) for x in made)

@@ -104,6 +104,11 @@ class LeastSquaresJudge(Judge):
         elif self.last <= 0 or not finite:
             self.code, self.broke = _LIMIT, not finite
 
+    @property
+    def istop(self) -> int | None:
+        """The code that SciPy gives: 0 where no step was asked for."""
+        return 0 if self.last <= 0 and not self.broke else self.code
+
     def decide(self) -> None:
         atol, btol, conlim, eps = self.given.atol, self.given.btol, self.given.conlim, self._eps
         relative = self.residual / self.size

@@ -13,7 +13,7 @@ from ._judged import Method, quotient
 from ._least_squares import Bidiagonal, LeastSquaresJudge, Options, Solver, first, following, least_squares, options
 
 _RESULTS = {  # by SciPy's names
-    **{"istop": "code", "itn": "steps", "normr": "residual", "normar": "gradient", "norma": "norm"},
+    **{"istop": "istop", "itn": "steps", "normr": "residual", "normar": "gradient", "norma": "norm"},
     **{"conda": "condition", "normx": "x"},
 }
 

@@ -16,7 +16,7 @@ from ._judged import Method, quotient
 from ._least_squares import Bidiagonal, LeastSquaresJudge, Options, Solver, first, following, least_squares, options
 
 _RESULTS = {  # by SciPy's names
-    **{"istop": "code", "itn": "steps", "r1norm": "r1", "r2norm": "residual", "anorm": "norm"},
+    **{"istop": "istop", "itn": "steps", "r1norm": "r1", "r2norm": "residual", "anorm": "norm"},
     **{"acond": "condition", "arnorm": "gradient", "xnorm": "x"},
 }
 

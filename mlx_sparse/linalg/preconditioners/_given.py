@@ -9,7 +9,7 @@ import numpy as np
 from ... import _dense, _dtypes
 from ..._base import as_sparse, issparse
 from .._interface import LinearOperator, aslinearoperator
-from .._operator import Operator, as_operator
+from .._operator import Operator, as_operator, kept
 from .._problem import float_dtype, refuse_traced, require_square
 from ._base import Preconditioner, Product, bound, constants, matrix
 from ._factored import exact, from_factorized
@@ -87,7 +87,7 @@ def _made(M: Any, A: Any, assume_inverse: bool) -> Preconditioner:
 
 
 def _operator(M: Any) -> Preconditioner:
-    front = as_operator(M)
+    front = as_operator(kept(M))
     refuse_traced(front, "a preconditioner made of it")
     dtype = np.asarray(front.host()(np.ones(front.shape[1]))).dtype if front.dtype is None else front.dtype
     return _Given(front, float_dtype(np.dtype(dtype)))

@@ -37,6 +37,10 @@ class _Identity(Preconditioner):
     def _bind(self, lazy: bool, dtype: Any, adjoint: bool) -> Product:
         return lambda x: x
 
+    def _followed(self, x: Any, adjoint: bool) -> Any:
+        y = super()._followed(x, adjoint)
+        return y.copy() if isinstance(y, np.ndarray) else y
+
     def _entries(self) -> Any:
         return eye_array(self.shape[0], format="dia", dtype=self.dtype)
 

@@ -15,7 +15,7 @@ from ..._construct import diags_array
 from ..._extract import tril, triu
 from .._direct.substitution import Substitution
 from .._eigen.lanczos import lanczos
-from .._operator import Operator, as_operator
+from .._operator import Operator, as_operator, kept
 from .._problem import float_dtype, refuse_traced, require_square
 from ._base import Preconditioner, Product, bound, check_diagonal, constants, diagonal_of, matrix, real_number
 
@@ -190,7 +190,7 @@ def _operand(A: Any) -> tuple[Operator, np.dtype]:
     if issparse(A):
         A = as_sparse(A)
         A = A.astype(_dtypes.mlx_dtype(float_dtype(_dtypes.numpy_dtype(A._data.dtype))), copy=False)
-    front = as_operator(A)
+    front = as_operator(kept(A))
     refuse_traced(front, "a preconditioner made of it")
     known = np.asarray(front.host()(np.ones(front.shape[1]))).dtype if front.dtype is None else front.dtype
     return front, float_dtype(np.dtype(known))
