@@ -50,7 +50,7 @@ def breadth_first_order(csgraph: Any, i_start: int, directed: bool = True, retur
 
     Notes
     -----
-    O(N + E), by levels: long ones are searched on all cores.
+    O(N + E), by levels: long ones are searched on all cores where there are four or more.
 
     Examples
     --------
