@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse.csgraph as _scipy
 
 from .. import _dense, _native
+from ._docstrings import documented
 from ._graph import both_ways, by_rows, delegate, pattern
 
 
@@ -22,31 +23,24 @@ def _node(i: Any, graph: Any) -> int:
     return i
 
 
+@documented
 def breadth_first_order(csgraph: Any, i_start: int, directed: bool = True, return_predecessors: bool = True) -> Any:
     """The nodes that can be reached from one node, nearest first.
 
     Parameters
     ----------
-    csgraph : sparse or dense array, shape (N, N)
-    i_start : int
-        Where to start.
-    directed : bool
-        False: edges go both ways.
+    {graph}
+    {start}
+    {directed}
     return_predecessors : bool
 
     Returns
     -------
-    node_array : dense int32 array
-        The nodes in the order in which they are met, `i_start` first.
-    predecessors : dense int32 array, shape (N,), if `return_predecessors`
-        From where each node is met first; -9999 for `i_start` and for those that cannot be reached.
+    {order}
 
     Raises
     ------
-    ValueError
-        `csgraph` is not square, or `i_start` is no node.
-    OverflowError
-        `i_start` is negative.
+    {no node}
 
     Notes
     -----
@@ -66,28 +60,23 @@ def breadth_first_order(csgraph: Any, i_start: int, directed: bool = True, retur
     return (order, before) if return_predecessors else order
 
 
+@documented
 def breadth_first_tree(csgraph: Any, i_start: int, directed: bool = True) -> Any:
     """The edges by which `breadth_first_order` meets nodes.
 
     Parameters
     ----------
-    csgraph : sparse or dense array, shape (N, N)
-    i_start : int
-        Where to start.
-    directed : bool
-        False: edges go both ways.
+    {graph}
+    {start}
+    {directed}
 
     Returns
     -------
-    csr_array (csr_matrix for a matrix), shape (N, N), float64 (float32 on a GPU)
-        The edges from each node to those that are met from it, with their weights.
+    {tree}
 
     Raises
     ------
-    ValueError
-        `csgraph` is not square, or `i_start` is no node.
-    OverflowError
-        `i_start` is negative.
+    {no node}
 
     Examples
     --------
@@ -101,31 +90,24 @@ def breadth_first_tree(csgraph: Any, i_start: int, directed: bool = True) -> Any
     return delegate(_scipy.breadth_first_tree, csgraph, _node(i_start, csgraph), directed)
 
 
+@documented
 def depth_first_order(csgraph: Any, i_start: int, directed: bool = True, return_predecessors: bool = True) -> Any:
     """The nodes that can be reached from one node, each path followed to its end before the next.
 
     Parameters
     ----------
-    csgraph : sparse or dense array, shape (N, N)
-    i_start : int
-        Where to start.
-    directed : bool
-        False: edges go both ways.
+    {graph}
+    {start}
+    {directed}
     return_predecessors : bool
 
     Returns
     -------
-    node_array : dense int32 array
-        The nodes in the order in which they are met, `i_start` first.
-    predecessors : dense int32 array, shape (N,), if `return_predecessors`
-        From where each node is met first; -9999 for `i_start` and for those that cannot be reached.
+    {order}
 
     Raises
     ------
-    ValueError
-        `csgraph` is not square, or `i_start` is no node.
-    OverflowError
-        `i_start` is negative.
+    {no node}
 
     Notes
     -----
@@ -141,28 +123,23 @@ def depth_first_order(csgraph: Any, i_start: int, directed: bool = True, return_
     return delegate(_scipy.depth_first_order, csgraph, _node(i_start, csgraph), directed, return_predecessors)
 
 
+@documented
 def depth_first_tree(csgraph: Any, i_start: int, directed: bool = True) -> Any:
     """The edges by which `depth_first_order` meets nodes.
 
     Parameters
     ----------
-    csgraph : sparse or dense array, shape (N, N)
-    i_start : int
-        Where to start.
-    directed : bool
-        False: edges go both ways.
+    {graph}
+    {start}
+    {directed}
 
     Returns
     -------
-    csr_array (csr_matrix for a matrix), shape (N, N), float64 (float32 on a GPU)
-        The edges from each node to those that are met from it, with their weights.
+    {tree}
 
     Raises
     ------
-    ValueError
-        `csgraph` is not square, or `i_start` is no node.
-    OverflowError
-        `i_start` is negative.
+    {no node}
 
     Examples
     --------

@@ -33,9 +33,9 @@ def minimum_spanning_tree(csgraph: Any, overwrite: bool = False) -> Any:
 
     Notes
     -----
-    Of a sparse graph by the algorithm of O. Boruvka (1926), each component joined by its lightest edge in every round, on
-    all cores: O(E log N). Of equal weights the edge that is stored first comes first; which one does in SciPy depends on
-    its sort. Dense graphs, and those with weights that are nan, are left to SciPy's routine.
+    Of a sparse graph by the algorithm of O. Boruvka (1926), each component joined by its lightest edge in every round,
+    on all cores: O(E log N). Of equal weights the edge that is stored first comes first; which one does in SciPy
+    depends on its sort. Dense graphs, and those with weights that are nan, are left to SciPy's routine.
 
     Examples
     --------

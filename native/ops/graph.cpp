@@ -2,6 +2,7 @@
 
 #include "kernels/breadth_first.h"
 #include "kernels/components.h"
+#include "kernels/cuthill_mckee.h"
 #include "kernels/dijkstra.h"
 #include "kernels/scan.h"
 #include "kernels/spanning_tree.h"
@@ -130,6 +131,27 @@ Compressed spanning_forest(const Compressed& graph) {
     });
     return Compressed{data, indices, indptr};
   });
+}
+
+mx::array node_degrees(const Compressed& graph) {
+  const auto a = evaluated(graph);
+  auto degrees = fresh({count_of(static_cast<int64_t>(a.n_major()))}, a.indices.dtype());
+  with_index(a.indices, [&](auto i) {
+    using I = typename decltype(i)::type;
+    node_degrees(graph_of<I>(a), out_ptr<I>(degrees));
+  });
+  return degrees;
+}
+
+mx::array reverse_cuthill_mckee(const Compressed& graph, const mx::array& degrees, Places seeds) {
+  const auto a = evaluated(graph);
+  if (seeds.n != a.n_major()) throw std::invalid_argument("one seed for each node");
+  auto order = fresh({count_of(static_cast<int64_t>(a.n_major()))}, a.indices.dtype());
+  with_index(a.indices, [&](auto i) {
+    using I = typename decltype(i)::type;
+    reverse_cuthill_mckee(graph_of<I>(a), ptr<I>(degrees), seeds.at, out_ptr<I>(order));
+  });
+  return order;
 }
 
 } // namespace sp

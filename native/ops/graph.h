@@ -26,4 +26,11 @@ std::tuple<mx::array, std::optional<mx::array>, std::optional<mx::array>> dijkst
 // The entries of the minimum spanning forest of a graph whose edges go both ways, less those of weight zero.
 Compressed spanning_forest(const Compressed& graph);
 
+// The number of entries of each node, one on the diagonal twice. Like orders of nodes, in the dtype of indices.
+mx::array node_degrees(const Compressed& graph);
+
+// The reverse order of Cuthill and McKee of a graph whose edges go both ways; searches begin at the first of `seeds`, of which
+// there is one for each node, that was not met before.
+mx::array reverse_cuthill_mckee(const Compressed& graph, const mx::array& degrees, Places seeds);
+
 } // namespace sp

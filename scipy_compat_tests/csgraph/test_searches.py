@@ -98,6 +98,21 @@ def test_spanning_trees_of_odd_weights(namespace):
         same(sp.csgraph.minimum_spanning_tree(ours(A)), theirs.minimum_spanning_tree(A))
 
 
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+@pytest.mark.parametrize("name", GRAPHS)
+def test_reverse_cuthill_mckee(name, index):
+    A = GRAPHS[name]
+    B = A.astype(bool).astype(np.int8)
+    for graph, symmetric in ((A, False), (B - B.T, False), (B + B.T, True)):
+        graph = scipy.sparse.csr_array(
+            (graph.data, graph.indices.astype(index), graph.indptr.astype(index)), shape=graph.shape
+        )
+        found = sp.csgraph.reverse_cuthill_mckee(ours(graph, index), symmetric)
+        expected = theirs.reverse_cuthill_mckee(graph, symmetric)
+        assert expected.dtype == index
+        same(found, expected)
+
+
 def test_matrices_give_matrices(namespace):
     A = scipy.sparse.csr_matrix(random_graph(20, 60, 34))
     for name, args in (("minimum_spanning_tree", ()), ("breadth_first_tree", (0,)), ("laplacian", ())):
