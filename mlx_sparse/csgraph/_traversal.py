@@ -23,6 +23,19 @@ def _node(i: Any, graph: Any) -> int:
     return i
 
 
+def _order(search: str, graph: Any, i_start: Any, directed: bool, return_predecessors: bool) -> Any:
+    A, start = by_rows(graph, directed), _node(i_start, graph)
+    if A is None:
+        return delegate(getattr(_scipy, f"{search}_order"), graph, start, directed, return_predecessors)
+    order, before = map(_dense.in_namespace, getattr(_native, search)(both_ways(pattern(A), directed), start))
+    return (order, before) if return_predecessors else order
+
+
+def _tree(search: str, graph: Any, i_start: Any, directed: bool) -> Any:
+    _, before = _order(search, graph, i_start, directed, True)
+    return delegate(_scipy.reconstruct_path, graph, before, directed)
+
+
 @documented
 def breadth_first_order(csgraph: Any, i_start: int, directed: bool = True, return_predecessors: bool = True) -> Any:
     """The nodes that can be reached from one node, nearest first.
@@ -53,11 +66,7 @@ def breadth_first_order(csgraph: Any, i_start: int, directed: bool = True, retur
     >>> sp.csgraph.breadth_first_order(A, 0)
     (array([0, 1, 2], dtype=int32), array([-9999, 0, 0], dtype=int32))
     """
-    A, start = by_rows(csgraph, directed), _node(i_start, csgraph)
-    if A is None:
-        return delegate(_scipy.breadth_first_order, csgraph, start, directed, return_predecessors)
-    order, before = map(_dense.in_namespace, _native.breadth_first(both_ways(pattern(A), directed), start))
-    return (order, before) if return_predecessors else order
+    return _order("breadth_first", csgraph, i_start, directed, return_predecessors)
 
 
 @documented
@@ -87,7 +96,7 @@ def breadth_first_tree(csgraph: Any, i_start: int, directed: bool = True) -> Any
            [0., 0., 0.],
            [0., 0., 0.]])
     """
-    return delegate(_scipy.breadth_first_tree, csgraph, _node(i_start, csgraph), directed)
+    return _tree("breadth_first", csgraph, i_start, directed)
 
 
 @documented
@@ -111,7 +120,7 @@ def depth_first_order(csgraph: Any, i_start: int, directed: bool = True, return_
 
     Notes
     -----
-    O(N + E). Computed by SciPy's routine.
+    O(N + E), one thread.
 
     Examples
     --------
@@ -120,7 +129,7 @@ def depth_first_order(csgraph: Any, i_start: int, directed: bool = True, return_
     >>> sp.csgraph.depth_first_order(A, 0)
     (array([0, 1, 2], dtype=int32), array([-9999, 0, 1], dtype=int32))
     """
-    return delegate(_scipy.depth_first_order, csgraph, _node(i_start, csgraph), directed, return_predecessors)
+    return _order("depth_first", csgraph, i_start, directed, return_predecessors)
 
 
 @documented
@@ -150,4 +159,4 @@ def depth_first_tree(csgraph: Any, i_start: int, directed: bool = True) -> Any:
            [0., 0., 7.],
            [0., 0., 0.]])
     """
-    return delegate(_scipy.depth_first_tree, csgraph, _node(i_start, csgraph), directed)
+    return _tree("depth_first", csgraph, i_start, directed)

@@ -16,6 +16,7 @@ std::tuple<int64_t, mx::array> connected_components(const Compressed& graph, boo
 
 // (nodes in the order in which they are met, the node from which each node is met or -9999)
 std::tuple<mx::array, mx::array> breadth_first(const std::vector<Compressed>& graphs, int64_t start);
+std::tuple<mx::array, mx::array> depth_first(const std::vector<Compressed>& graphs, int64_t start);
 
 // (distances, previous nodes, sources): (sources, nodes) each, or (nodes) from the nearest one; the last two where they are
 // asked for. In the dtype of the weights, float32 or float64, of which none is negative.

@@ -67,9 +67,25 @@ def test_breadth_first(name, directed, workers):
         same(found, theirs.breadth_first_order(A, start, directed))
 
 
-def test_breadth_first_with_duplicates(workers):
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+@pytest.mark.parametrize("directed", [True, False])
+@pytest.mark.parametrize("name", ["random", "few edges", "grid", "chain", "backwards"])  # SciPy's takes long for a star
+def test_depth_first(name, directed, index):
+    A = GRAPHS[name]
+    for start in (0, 17, A.shape[0] - 1):
+        found = sp.csgraph.depth_first_order(ours(A, index), start, directed)
+        same(found, theirs.depth_first_order(A, start, directed))
+
+
+@pytest.mark.parametrize("search", ["breadth_first", "depth_first"])
+@pytest.mark.parametrize("directed", [True, False])
+def test_searches_with_duplicates(search, directed, workers):
     A = with_duplicates(GRAPHS["random"])
-    same(sp.csgraph.breadth_first_order(ours(A), 3), theirs.breadth_first_order(A, 3))
+    order, tree = (f"{search}_{part}" for part in ("order", "tree"))
+    same(getattr(sp.csgraph, order)(ours(A), 3, directed), getattr(theirs, order)(A, 3, directed))
+    found, expected = getattr(sp.csgraph, tree)(ours(A), 3, directed), getattr(theirs, tree)(A, 3, directed)
+    for part in ("indptr", "indices", "data"):  # an edge of no length is infinite, both ways: see reconstruct_path
+        np.testing.assert_array_equal(getattr(found.to_scipy(), part), getattr(expected, part).astype(held(np.float64)))
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int32])

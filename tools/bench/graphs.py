@@ -15,7 +15,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,17 +79,21 @@ def _hub(A: Any) -> int:
     return A.hub
 
 
-@lru_cache(maxsize=64)
+_parts: dict[tuple[int, int, str], Any] = {}
+
+
 def _part(A: Any, n: int, kind: str = "") -> Any:
     """The graph of the first n nodes, for what takes longer: with "whole" weights, or a "loop" at each node."""
-    S = A if scipy.sparse.issparse(A) else A.to_scipy()
-    S = S[:n, :n]
-    if kind == "whole":
-        S.data = np.ceil(1000 * S.data)
-        S = S.astype(np.int32)
-    if kind == "loop":
-        S = (S + 2 * scipy.sparse.eye_array(S.shape[0])).tocsr()
-    return S if scipy.sparse.issparse(A) else sp.csr_array(S)
+    key = id(A), n, kind
+    if key not in _parts:
+        S = (A if scipy.sparse.issparse(A) else A.to_scipy())[:n, :n]
+        if kind == "whole":
+            S.data = np.ceil(1000 * S.data)
+            S = S.astype(np.int32)
+        if kind == "loop":
+            S = (S + 2 * scipy.sparse.eye_array(S.shape[0])).tocsr()
+        _parts[key] = S if scipy.sparse.issparse(A) else sp.csr_array(S)
+    return _parts[key]
 
 
 def _flow(m: Any, A: Any) -> Any:
