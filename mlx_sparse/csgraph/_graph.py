@@ -134,6 +134,8 @@ def pattern(A: Any) -> Trio:
     return A._indices, A._indices, A._indptr
 
 
-def both_ways(trio: Trio, directed: bool) -> list[Trio]:
-    """A graph, and its transpose too where edges go both ways."""
-    return [trio] if directed else [trio, _native.transpose(trio, trio[2].size - 1, None)]
+def both_ways(trio: Trio, directed: bool, weights: bool = False) -> list[Trio]:
+    """A graph, and its transpose too where edges go both ways, unless that has the same edges, or edges and weights."""
+    if directed or _native.is_symmetric(trio, weights):
+        return [trio]
+    return [trio, _native.transpose(trio, trio[2].size - 1, None)]

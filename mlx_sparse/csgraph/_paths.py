@@ -179,7 +179,7 @@ def _search(A: Any, directed: bool, unweighted: bool, limit: float, nearest: boo
         )
     if limit < 0:
         raise ValueError(f"limit must be >= 0; got {limit}")
-    graphs, traced = both_ways(trio, directed), B is not A and not unweighted
+    graphs, traced = both_ways(trio, directed, not unweighted), B is not A and not unweighted
 
     def search(sources: np.ndarray, shape: tuple[int, ...], before: bool) -> tuple[mx.array, ...]:
         found = _native.dijkstra(graphs, sources, unweighted, limit, nearest, before or traced)

@@ -7,6 +7,7 @@
 #include "kernels/dijkstra.h"
 #include "kernels/scan.h"
 #include "kernels/spanning_tree.h"
+#include "kernels/symmetry.h"
 
 namespace sp {
 
@@ -145,6 +146,19 @@ Compressed spanning_forest(const Compressed& graph) {
       });
     });
     return Compressed{data, indices, indptr};
+  });
+}
+
+bool is_symmetric(const Compressed& graph, bool weights) {
+  const auto a = evaluated(graph);
+  if (!weights) {
+    return with_index(a.indices, [&](auto i) {
+      return is_symmetric(graph_of<typename decltype(i)::type>(a), [](size_t, size_t) { return true; });
+    });
+  }
+  return with_weights(a, [&](auto t, auto i) {
+    const auto* const data = ptr<typename decltype(t)::type>(a.data);
+    return is_symmetric(graph_of<typename decltype(i)::type>(a), [data](size_t e, size_t f) { return data[e] == data[f]; });
   });
 }
 

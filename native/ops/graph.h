@@ -27,6 +27,10 @@ std::tuple<mx::array, std::optional<mx::array>, std::optional<mx::array>> dijkst
 // The entries of the minimum spanning forest of a graph whose edges go both ways, less those of weight zero.
 Compressed spanning_forest(const Compressed& graph);
 
+// Whether each edge has one of the same weight, of float32 or float64, back; with `weights` false, any. It may be denied for
+// slices that are not sorted.
+bool is_symmetric(const Compressed& graph, bool weights);
+
 // The number of entries of each node, one on the diagonal twice. Like orders of nodes, in the dtype of indices.
 mx::array node_degrees(const Compressed& graph);
 

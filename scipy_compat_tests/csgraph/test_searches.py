@@ -77,6 +77,24 @@ def test_depth_first(name, directed, index):
         same(found, theirs.depth_first_order(A, start, directed))
 
 
+@pytest.mark.parametrize("kind", ["symmetric", "weights differ", "an edge less", "unsorted"])
+def test_edges_that_stand_both_ways(kind):
+    A = random_graph(3000, 12_000, 36)
+    B = scipy.sparse.csr_array(A + A.T)
+    if kind == "weights differ":
+        B.data[100::50] += 0.5
+    if kind == "an edge less":
+        B = scipy.sparse.csr_array((B.data[:-1], B.indices[:-1], np.minimum(B.indptr, B.nnz - 1)), shape=B.shape)
+    if kind == "unsorted":
+        B = with_duplicates(B)
+    for search in ("breadth_first_order", "depth_first_order"):
+        found = getattr(sp.csgraph, search)(ours(B), 3, directed=False)
+        same(found, getattr(theirs, search)(B, 3, directed=False))
+    for unweighted in (False, True):
+        options = {"directed": False, "indices": [0, 3, 5], "unweighted": unweighted}
+        same(sp.csgraph.dijkstra(ours(B), **options), theirs.dijkstra(B, **options))
+
+
 @pytest.mark.parametrize("search", ["breadth_first", "depth_first"])
 @pytest.mark.parametrize("directed", [True, False])
 def test_searches_with_duplicates(search, directed, workers):
