@@ -62,7 +62,7 @@ LAYERS = {
         {"preconditioners"},
     ],
     f"{PACKAGE}/csgraph": [
-        {"_graph", "_lengths"},
+        {"_docstrings", "_graph", "_lengths"},
         {
             "_components",
             "_conversions",
@@ -71,6 +71,8 @@ LAYERS = {
             "_matching",
             "_ordering",
             "_paths",
+            "_predecessors",
+            "_signed_paths",
             "_traversal",
             "_tree",
         },

@@ -143,6 +143,21 @@ def pattern(A: Any) -> Trio:
     return A._indices, A._indices, A._indptr
 
 
-def both_ways(trio: Trio, directed: bool) -> list[Trio]:
-    """A graph, and its transpose too where edges go both ways."""
-    return [trio] if directed else [trio, _native.transpose(trio, trio[2].size - 1, None)]
+def both_ways(trio: Trio, directed: bool, weights: bool = False) -> list[Trio]:
+    """A graph, and its transpose too where edges go both ways, unless that has the same edges, or edges and weights."""
+    if directed or _native.is_symmetric(trio, weights):
+        return [trio]
+    return [trio, _native.transpose(trio, trio[2].size - 1, None)]
+
+
+def whole(indices: Any) -> Any:
+    """Numbers of nodes as integers of SciPy's width, which would cut fractions off; None as it is."""
+    if indices is None:
+        return None
+    given = np.asarray(host_array(indices))
+    whole = given.astype(np.int32) if given.size == 0 or given.dtype.kind == "b" else _dense.as_integers(given)
+    if whole is None:
+        raise ValueError(f"indices must be integers; got {given.dtype}, not all of them whole")
+    if whole.size and (whole.max() > _dtypes.INT32_MAX or whole.min() < -_dtypes.INT32_MAX):
+        raise ValueError(f"indices out of range: they go from {whole.min()} to {whole.max()}")
+    return whole.astype(np.int32)

@@ -13,12 +13,14 @@ import scipy.sparse.csgraph as _scipy
 from .. import _dense, _dtypes, _native
 from .._base import issparse
 from .._classes import from_scipy
-from ._graph import both_ways, by_rows, delegate, host, host_array, result, weighted
+from ._docstrings import documented
+from ._graph import both_ways, by_rows, delegate, host, host_array, weighted, whole
 from ._lengths import constant, summed
 
 _BLOCK = 1 << 22  # lengths that are held as a dense array on the way to a sparse one
 
 
+@documented
 def shortest_path(
     csgraph: Any,
     method: str = "auto",
@@ -34,35 +36,27 @@ def shortest_path(
 
     Parameters
     ----------
-    csgraph : sparse or dense array, shape (N, N)
-        Lengths of edges from node i to node j.
+    {lengths of edges}
     method : {"auto", "FW", "D", "BF", "J"}
         `floyd_warshall`, `dijkstra`, `bellman_ford` or `johnson`; "auto" looks at the number of edges and their signs.
-    directed : bool
-        False: edges go both ways, the shorter of (i, j) and (j, i) counts.
-    return_predecessors : bool
-    unweighted : bool
-        Every edge has length 1.
+    {shorter way}
+    {unweighted}
     overwrite : bool
         Allows "FW" to use the memory of a dense float64 ndarray.
-    indices : int or array of int, optional
-        Nodes from which paths start; default: all.
+    {indices}
     dtype : {float64, float32}, optional
         Of lengths, by "D" in sparse graphs: float32 takes half the memory. Default: float64, as in SciPy.
 
     Returns
     -------
-    dist_matrix : dense float64 array (float32 on a GPU), shape (..., N)
-        From each of `indices` to each node; infinite where no path leads.
-    predecessors : dense int32 array of the same shape, if `return_predecessors`
-        The node before the last one of each path; -9999 where there is none.
+    {lengths}
+    {predecessors}
 
     Raises
     ------
     ValueError
         `csgraph` is not square, `method` is unknown, or `indices` is given with "FW" or out of range.
-    NegativeCycleError
-        A cycle of negative length.
+    {negative cycle}
 
     Examples
     --------
@@ -81,10 +75,11 @@ def shortest_path(
             f"dtype {dtype} is for sparse graphs without edges of negative length, by Dijkstra's algorithm"
         )
     return delegate(
-        _scipy.shortest_path, csgraph, method, directed, return_predecessors, unweighted, overwrite, _whole(indices)
+        _scipy.shortest_path, csgraph, method, directed, return_predecessors, unweighted, overwrite, whole(indices)
     )
 
 
+@documented
 def dijkstra(
     csgraph: Any,
     directed: bool = True,
@@ -101,15 +96,10 @@ def dijkstra(
 
     Parameters
     ----------
-    csgraph : sparse or dense array, shape (N, N)
-        Lengths of edges from node i to node j.
-    directed : bool
-        False: edges go both ways, the shorter of (i, j) and (j, i) counts.
-    indices : int or array of int, optional
-        Nodes from which paths start; default: all.
-    return_predecessors : bool
-    unweighted : bool
-        Every edge has length 1.
+    {lengths of edges}
+    {shorter way}
+    {indices}
+    {unweighted}
     limit : float
         Paths longer than that are not looked for. Not negative.
     min_only : bool
@@ -124,8 +114,7 @@ def dijkstra(
     -------
     dist_matrix : dense float64 array (float32 on a GPU), shape (..., N), or (N,) if `min_only`; csr array if `sparse`
         From each of `indices` to each node; infinite where no path leads.
-    predecessors : dense int32 array of the same shape, if `return_predecessors`
-        The node before the last one of each path; -9999 where there is none.
+    {predecessors}
     sources : dense int32 array, shape (N,), if `return_predecessors` and `min_only`
         The nearest of `indices`; -9999 where there is none.
 
@@ -169,7 +158,7 @@ def dijkstra(
             return found if return_predecessors else found[0]
     if sparse or not _is_of_scipys(dtype, csgraph):
         raise ValueError("dtype and sparse are for sparse graphs without edges of negative length")
-    given = _whole(indices)
+    given = whole(indices)
     return delegate(_scipy.dijkstra, csgraph, directed, given, return_predecessors, unweighted, limit, min_only)
 
 
@@ -191,7 +180,7 @@ def _search(A: Any, directed: bool, unweighted: bool, limit: float, nearest: boo
         )
     if limit < 0:
         raise ValueError(f"limit must be >= 0; got {limit}")
-    graphs, traced = both_ways(trio, directed), B is not A and not unweighted
+    graphs, traced = both_ways(trio, directed, not unweighted), B is not A and not unweighted
 
     def search(sources: np.ndarray, shape: tuple[int, ...], before: bool) -> tuple[mx.array, ...]:
         found = _native.dijkstra(graphs, sources, unweighted, limit, nearest, before or traced)
@@ -266,347 +255,13 @@ def _any_negative(weights: np.ndarray) -> bool:
     return bool(least < 0) or bool(np.isnan(least) and (weights < 0).any())
 
 
-def _whole(indices: Any) -> Any:
-    """Numbers of nodes as integers of SciPy's width, which would cut fractions off; None as it is."""
-    if indices is None:
-        return None
-    given = np.asarray(host_array(indices))
-    whole = given.astype(np.int32) if given.size == 0 or given.dtype.kind == "b" else _dense.as_integers(given)
-    if whole is None:
-        raise ValueError(f"indices must be integers; got {given.dtype}, not all of them whole")
-    if whole.size and (whole.max() > _dtypes.INT32_MAX or whole.min() < -_dtypes.INT32_MAX):
-        raise ValueError(f"indices out of range: they go from {whole.min()} to {whole.max()}")
-    return whole.astype(np.int32)
-
-
 def _sources(indices: Any, n: int) -> tuple[np.ndarray, tuple[int, ...]]:
     """Nodes from which paths start, counted from the end where they are negative, and the shape they are given in."""
     if indices is None:
         return np.arange(n), (n,)
-    given = _whole(indices)
+    given = whole(indices)
     sources = np.atleast_1d(given).reshape(-1).astype(np.int64)
     sources[sources < 0] += n
     if ((sources < 0) | (sources >= n)).any():
         raise ValueError(f"indices out of range 0...{n}")
     return sources, given.shape
-
-
-def bellman_ford(
-    csgraph: Any,
-    directed: bool = True,
-    indices: Any = None,
-    return_predecessors: bool = False,
-    unweighted: bool = False,
-) -> Any:
-    """The lengths of shortest paths, where edges may be of negative length.
-
-    Parameters
-    ----------
-    csgraph : sparse or dense array, shape (N, N)
-        Lengths of edges from node i to node j.
-    directed : bool
-        False: edges go both ways, the shorter of (i, j) and (j, i) counts.
-    indices : int or array of int, optional
-        Nodes from which paths start; default: all.
-    return_predecessors : bool
-    unweighted : bool
-        Every edge has length 1.
-
-    Returns
-    -------
-    dist_matrix : dense float64 array (float32 on a GPU), shape (..., N)
-        From each of `indices` to each node; infinite where no path leads.
-    predecessors : dense int32 array of the same shape, if `return_predecessors`
-        The node before the last one of each path; -9999 where there is none.
-
-    Raises
-    ------
-    ValueError
-        `csgraph` is not square, or `indices` is out of range.
-    NegativeCycleError
-        A cycle of negative length.
-
-    Notes
-    -----
-    R. Bellman, Quarterly of Applied Mathematics 16 (1958): O(N E) from each node. Computed by SciPy's routine.
-
-    Examples
-    --------
-    >>> import mlx_sparse as sp
-    >>> A = sp.csr_array([[0, 3, 1], [0, 0, 0], [0, -1, 0]])
-    >>> sp.csgraph.bellman_ford(A, indices=0)
-    array([0, 0, 1], dtype=float64)
-    """
-    return delegate(_scipy.bellman_ford, csgraph, directed, _whole(indices), return_predecessors, unweighted)
-
-
-def johnson(
-    csgraph: Any,
-    directed: bool = True,
-    indices: Any = None,
-    return_predecessors: bool = False,
-    unweighted: bool = False,
-) -> Any:
-    """The lengths of shortest paths, where edges may be of negative length; from many nodes, `bellman_ford` is slower.
-
-    Parameters
-    ----------
-    csgraph : sparse or dense array, shape (N, N)
-        Lengths of edges from node i to node j.
-    directed : bool
-        False: edges go both ways, the shorter of (i, j) and (j, i) counts.
-    indices : int or array of int, optional
-        Nodes from which paths start; default: all.
-    return_predecessors : bool
-    unweighted : bool
-        Every edge has length 1.
-
-    Returns
-    -------
-    dist_matrix : dense float64 array (float32 on a GPU), shape (..., N)
-        From each of `indices` to each node; infinite where no path leads.
-    predecessors : dense int32 array of the same shape, if `return_predecessors`
-        The node before the last one of each path; -9999 where there is none.
-
-    Raises
-    ------
-    ValueError
-        `csgraph` is not square, or `indices` is out of range.
-    NegativeCycleError
-        A cycle of negative length.
-
-    Notes
-    -----
-    D. B. Johnson, Journal of the ACM 24 (1977): edges are made non-negative by one pass of `bellman_ford`, and
-    `dijkstra` follows. Computed by SciPy's routine.
-
-    Examples
-    --------
-    >>> import mlx_sparse as sp
-    >>> A = sp.csr_array([[0, 3, 1], [0, 0, 0], [0, -1, 0]])
-    >>> sp.csgraph.johnson(A, indices=0)
-    array([0, 0, 1], dtype=float64)
-    """
-    return delegate(_scipy.johnson, csgraph, directed, _whole(indices), return_predecessors, unweighted)
-
-
-def floyd_warshall(
-    csgraph: Any,
-    directed: bool = True,
-    return_predecessors: bool = False,
-    unweighted: bool = False,
-    overwrite: bool = False,
-) -> Any:
-    """The lengths of shortest paths between all pairs of nodes, where edges may be of negative length.
-
-    Parameters
-    ----------
-    csgraph : sparse or dense array, shape (N, N)
-        Lengths of edges from node i to node j.
-    directed : bool
-        False: edges go both ways, the shorter of (i, j) and (j, i) counts.
-    return_predecessors : bool
-    unweighted : bool
-        Every edge has length 1.
-    overwrite : bool
-        Allows to use the memory of a dense float64 ndarray.
-
-    Returns
-    -------
-    dist_matrix : dense float64 array (float32 on a GPU), shape (N, N)
-        Infinite where no path leads.
-    predecessors : dense int32 array, shape (N, N), if `return_predecessors`
-        The node before the last one of each path; -9999 where there is none.
-
-    Raises
-    ------
-    ValueError
-        `csgraph` is not square.
-    NegativeCycleError
-        A cycle of negative length.
-
-    Notes
-    -----
-    R. W. Floyd, Communications of the ACM 5 (1962): O(N**3). Computed by SciPy's routine.
-
-    Examples
-    --------
-    >>> import mlx_sparse as sp
-    >>> A = sp.csr_array([[0, 3, 1], [0, 0, 0], [0, -1, 0]])
-    >>> sp.csgraph.floyd_warshall(A).tolist()
-    [[0.0, 0.0, 1.0], [inf, 0.0, inf], [inf, -1.0, 0.0]]
-    """
-    return delegate(_scipy.floyd_warshall, csgraph, directed, return_predecessors, unweighted, overwrite)
-
-
-def yen(
-    csgraph: Any,
-    source: int,
-    sink: int,
-    K: int,
-    *,
-    directed: bool = True,
-    return_predecessors: bool = False,
-    unweighted: bool = False,
-) -> Any:
-    """The lengths of the K shortest paths without loops from one node to another.
-
-    Parameters
-    ----------
-    csgraph : sparse or dense array, shape (N, N)
-        Lengths of edges from node i to node j.
-    source, sink : int
-    K : int
-        Not negative.
-    directed : bool
-        False: edges go both ways, the shorter of (i, j) and (j, i) counts.
-    return_predecessors : bool
-    unweighted : bool
-        Every edge has length 1.
-
-    Returns
-    -------
-    dist_array : dense float64 array (float32 on a GPU), shape (M,)
-        In ascending order; M <= K of them, since there may be fewer paths.
-    predecessors : dense int32 array, shape (M, N), if `return_predecessors`
-        The node before each node of each path; -9999 where there is none.
-
-    Raises
-    ------
-    ValueError
-        `csgraph` is not square, or a node or K is out of range.
-    NegativeCycleError
-        A cycle of negative length.
-
-    Notes
-    -----
-    J. Y. Yen, Management Science 17 (1971): O(K N) shortest paths. Computed by SciPy's routine.
-
-    Examples
-    --------
-    >>> import mlx_sparse as sp
-    >>> A = sp.csr_array([[0, 1, 5], [0, 0, 2], [0, 0, 0]])
-    >>> sp.csgraph.yen(A, 0, 2, 2)
-    array([3, 5], dtype=float64)
-    """
-    return delegate(
-        _scipy.yen,
-        csgraph,
-        source,
-        sink,
-        K,
-        directed=directed,
-        return_predecessors=return_predecessors,
-        unweighted=unweighted,
-    )
-
-
-def reconstruct_path(csgraph: Any, predecessors: Any, directed: bool = True) -> Any:
-    """The tree of the paths that predecessors tell of.
-
-    Parameters
-    ----------
-    csgraph : sparse or dense array, shape (N, N)
-    predecessors : array of int, shape (N,)
-        The node before each one; negative for none.
-    directed : bool
-        False: edges go both ways, the shorter of (i, j) and (j, i) counts.
-
-    Returns
-    -------
-    csr_array (csr_matrix for a matrix), shape (N, N), float64 (float32 on a GPU)
-        The edges from each node's predecessor to it, with their weights.
-
-    Raises
-    ------
-    ValueError
-        `csgraph` is not square, or `predecessors` has another length or names nodes that are none.
-
-    Examples
-    --------
-    >>> import mlx_sparse as sp
-    >>> A = sp.csr_array([[0, 1, 5], [0, 0, 2], [0, 0, 0]])
-    >>> sp.csgraph.reconstruct_path(A, [-9999, 0, 1]).toarray()
-    array([[0., 1., 0.],
-           [0., 0., 2.],
-           [0., 0., 0.]])
-    """
-    return delegate(_scipy.reconstruct_path, csgraph, _checked(predecessors, np.shape(csgraph)[0]), directed)
-
-
-def construct_dist_matrix(graph: Any, predecessors: Any, directed: bool = True, null_value: float = np.inf) -> Any:
-    """The lengths of the paths that predecessors tell of.
-
-    Parameters
-    ----------
-    graph : sparse or dense array, shape (N, N)
-    predecessors : array of int32, shape (N, N)
-        For each pair (i, j) the node before j on the path from i; negative for none.
-    directed : bool
-        False: edges go both ways, the shorter of (i, j) and (j, i) counts.
-    null_value : float
-        The length where no path leads.
-
-    Returns
-    -------
-    dense float64 array (float32 on a GPU), shape (N, N)
-
-    Raises
-    ------
-    TypeError
-        `predecessors` is not of int32.
-    ValueError
-        `graph` is not square, or `predecessors` has another shape, names nodes that are none, or leads in a circle.
-
-    Examples
-    --------
-    >>> import mlx.core as mx, mlx_sparse as sp
-    >>> A = sp.csr_array([[0, 1, 5], [0, 0, 2], [0, 0, 0]])
-    >>> before = mx.array([[-9999, 0, 1], [-9999, -9999, 1], [-9999, -9999, -9999]])
-    >>> sp.csgraph.construct_dist_matrix(A, before).tolist()
-    [[0.0, 1.0, 3.0], [inf, 0.0, 2.0], [inf, inf, 0.0]]
-    """
-    given = np.asarray(host_array(predecessors))
-    if given.dtype != np.int32:
-        raise TypeError(f"predecessors must be of int32; got {given.dtype}")
-    weights, before = _weights(graph, directed), _checked(given, None)
-    if weights.shape != before.shape:
-        raise ValueError(f"graph and predecessors must have the same shape; got {weights.shape} and {before.shape}")
-    lengths = np.full(weights.shape, float(null_value))
-    np.fill_diagonal(lengths, 0)
-    source, target = np.nonzero((before >= 0) & ~np.eye(len(weights), dtype=bool))
-    lengths[source, target] = 0
-    at = target
-    for _ in range(len(weights)):
-        previous = before[source, at]
-        go = (previous >= 0) & (at != source)
-        source, target, at, previous = source[go], target[go], at[go], previous[go]
-        if not source.size:
-            return result(lengths, graph)
-        lengths[source, target] += weights[previous, at]
-        at = previous
-    raise ValueError(f"predecessors of node {target[0]} on the path from node {source[0]} go in a circle")
-
-
-def _weights(graph: Any, directed: bool) -> np.ndarray:
-    """The dense form of a graph, infinite where there is no edge."""
-    found = host(graph)
-    if not issparse(found):
-        found = _scipy.csgraph_from_masked(found) if np.ma.isMaskedArray(found) else _scipy.csgraph_from_dense(found)
-    made = _scipy.csgraph_to_dense(found, null_value=np.inf)
-    if made.shape[0] != made.shape[1]:
-        raise ValueError(f"compressed-sparse graph must be shape (N, N); got {made.shape}")
-    return made if directed else np.minimum(made, made.T)
-
-
-def _checked(predecessors: Any, n: int | None) -> np.ndarray:
-    """Predecessors, of n nodes, as SciPy's routines take them, which read wherever they point."""
-    given = np.asarray(host_array(predecessors))
-    before = _dense.as_integers(given)
-    if before is None:
-        raise ValueError(f"predecessors must be integral; got {given.dtype}, not all of them whole")
-    if n is not None and before.shape != (n,):
-        raise ValueError(f"predecessors must have shape ({n},); got {before.shape}")
-    if before.size and before.max() >= before.shape[-1]:
-        raise ValueError(f"predecessors must be less than {before.shape[-1]}, the number of nodes; got {before.max()}")
-    return np.where(before < 0, -9999, before).astype(np.int32)

@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse.csgraph as _scipy
 
 from .. import _dense, _native
+from ._docstrings import documented
 from ._graph import both_ways, by_rows, delegate, pattern
 
 
@@ -22,35 +23,41 @@ def _node(i: Any, graph: Any) -> int:
     return i
 
 
+def _order(search: str, graph: Any, i_start: Any, directed: bool, return_predecessors: bool) -> Any:
+    A, start = by_rows(graph, directed), _node(i_start, graph)
+    if A is None:
+        return delegate(getattr(_scipy, f"{search}_order"), graph, start, directed, return_predecessors)
+    order, before = map(_dense.in_namespace, getattr(_native, search)(both_ways(pattern(A), directed), start))
+    return (order, before) if return_predecessors else order
+
+
+def _tree(search: str, graph: Any, i_start: Any, directed: bool) -> Any:
+    _, before = _order(search, graph, i_start, directed, True)
+    return delegate(_scipy.reconstruct_path, graph, before, directed)
+
+
+@documented
 def breadth_first_order(csgraph: Any, i_start: int, directed: bool = True, return_predecessors: bool = True) -> Any:
     """The nodes that can be reached from one node, nearest first.
 
     Parameters
     ----------
-    csgraph : sparse or dense array, shape (N, N)
-    i_start : int
-        Where to start.
-    directed : bool
-        False: edges go both ways.
+    {graph}
+    {start}
+    {directed}
     return_predecessors : bool
 
     Returns
     -------
-    node_array : dense int32 array
-        The nodes in the order in which they are met, `i_start` first.
-    predecessors : dense int32 array, shape (N,), if `return_predecessors`
-        From where each node is met first; -9999 for `i_start` and for those that cannot be reached.
+    {order}
 
     Raises
     ------
-    ValueError
-        `csgraph` is not square, or `i_start` is no node.
-    OverflowError
-        `i_start` is negative.
+    {no node}
 
     Notes
     -----
-    O(N + E), by levels: long ones are searched on all cores.
+    O(N + E), by levels: long ones are searched on all cores where there are four or more.
 
     Examples
     --------
@@ -59,35 +66,26 @@ def breadth_first_order(csgraph: Any, i_start: int, directed: bool = True, retur
     >>> sp.csgraph.breadth_first_order(A, 0)
     (array([0, 1, 2], dtype=int32), array([-9999, 0, 0], dtype=int32))
     """
-    A, start = by_rows(csgraph, directed), _node(i_start, csgraph)
-    if A is None:
-        return delegate(_scipy.breadth_first_order, csgraph, start, directed, return_predecessors)
-    order, before = map(_dense.in_namespace, _native.breadth_first(both_ways(pattern(A), directed), start))
-    return (order, before) if return_predecessors else order
+    return _order("breadth_first", csgraph, i_start, directed, return_predecessors)
 
 
+@documented
 def breadth_first_tree(csgraph: Any, i_start: int, directed: bool = True) -> Any:
     """The edges by which `breadth_first_order` meets nodes.
 
     Parameters
     ----------
-    csgraph : sparse or dense array, shape (N, N)
-    i_start : int
-        Where to start.
-    directed : bool
-        False: edges go both ways.
+    {graph}
+    {start}
+    {directed}
 
     Returns
     -------
-    csr_array (csr_matrix for a matrix), shape (N, N), float64 (float32 on a GPU)
-        The edges from each node to those that are met from it, with their weights.
+    {tree}
 
     Raises
     ------
-    ValueError
-        `csgraph` is not square, or `i_start` is no node.
-    OverflowError
-        `i_start` is negative.
+    {no node}
 
     Examples
     --------
@@ -98,38 +96,31 @@ def breadth_first_tree(csgraph: Any, i_start: int, directed: bool = True) -> Any
            [0., 0., 0.],
            [0., 0., 0.]])
     """
-    return delegate(_scipy.breadth_first_tree, csgraph, _node(i_start, csgraph), directed)
+    return _tree("breadth_first", csgraph, i_start, directed)
 
 
+@documented
 def depth_first_order(csgraph: Any, i_start: int, directed: bool = True, return_predecessors: bool = True) -> Any:
     """The nodes that can be reached from one node, each path followed to its end before the next.
 
     Parameters
     ----------
-    csgraph : sparse or dense array, shape (N, N)
-    i_start : int
-        Where to start.
-    directed : bool
-        False: edges go both ways.
+    {graph}
+    {start}
+    {directed}
     return_predecessors : bool
 
     Returns
     -------
-    node_array : dense int32 array
-        The nodes in the order in which they are met, `i_start` first.
-    predecessors : dense int32 array, shape (N,), if `return_predecessors`
-        From where each node is met first; -9999 for `i_start` and for those that cannot be reached.
+    {order}
 
     Raises
     ------
-    ValueError
-        `csgraph` is not square, or `i_start` is no node.
-    OverflowError
-        `i_start` is negative.
+    {no node}
 
     Notes
     -----
-    O(N + E). Computed by SciPy's routine.
+    O(N + E), one thread.
 
     Examples
     --------
@@ -138,31 +129,26 @@ def depth_first_order(csgraph: Any, i_start: int, directed: bool = True, return_
     >>> sp.csgraph.depth_first_order(A, 0)
     (array([0, 1, 2], dtype=int32), array([-9999, 0, 1], dtype=int32))
     """
-    return delegate(_scipy.depth_first_order, csgraph, _node(i_start, csgraph), directed, return_predecessors)
+    return _order("depth_first", csgraph, i_start, directed, return_predecessors)
 
 
+@documented
 def depth_first_tree(csgraph: Any, i_start: int, directed: bool = True) -> Any:
     """The edges by which `depth_first_order` meets nodes.
 
     Parameters
     ----------
-    csgraph : sparse or dense array, shape (N, N)
-    i_start : int
-        Where to start.
-    directed : bool
-        False: edges go both ways.
+    {graph}
+    {start}
+    {directed}
 
     Returns
     -------
-    csr_array (csr_matrix for a matrix), shape (N, N), float64 (float32 on a GPU)
-        The edges from each node to those that are met from it, with their weights.
+    {tree}
 
     Raises
     ------
-    ValueError
-        `csgraph` is not square, or `i_start` is no node.
-    OverflowError
-        `i_start` is negative.
+    {no node}
 
     Examples
     --------
@@ -173,4 +159,4 @@ def depth_first_tree(csgraph: Any, i_start: int, directed: bool = True) -> Any:
            [0., 0., 7.],
            [0., 0., 0.]])
     """
-    return delegate(_scipy.depth_first_tree, csgraph, _node(i_start, csgraph), directed)
+    return _tree("depth_first", csgraph, i_start, directed)

@@ -33,9 +33,9 @@ def minimum_spanning_tree(csgraph: Any, overwrite: bool = False) -> Any:
 
     Notes
     -----
-    The algorithm of J. B. Kruskal, Proceedings of the American Mathematical Society 7 (1956): O(E log E). Of a sparse
-    graph only edges that are light enough are sorted, on all cores (V. Osipov, P. Sanders, J. Singler, ALENEX 2009); of
-    equal weights the edge that is stored first comes first. Which one comes first in SciPy depends on its sort.
+    Of a sparse graph by the algorithm of O. Boruvka (1926), each component joined by its lightest edge in every round,
+    on all cores: O(E log N). Of equal weights the edge that is stored first comes first; which one does in SciPy
+    depends on its sort. Dense graphs, and those with weights that are nan, are left to SciPy's routine.
 
     Examples
     --------

@@ -112,9 +112,17 @@ _PARTS = {
 }
 
 
-def documented(function: Function) -> Function:
-    text = inspect.cleandoc(function.__doc__ or "") + "\n"  # none with -OO
-    for word, part in _PARTS.items():
-        text = text.replace(f"{{{word}}}\n", "".join(line[4:] for line in part.splitlines(keepends=True)))
-    function.__doc__ = text
-    return function
+def documenting(parts: dict[str, str]) -> Callable[[Function], Function]:
+    """A decorator that puts a part in the place of each line ``{its word}`` of a docstring."""
+
+    def documented(function: Function) -> Function:
+        text = inspect.cleandoc(function.__doc__ or "") + "\n"  # none with -OO
+        for word, part in parts.items():
+            text = text.replace(f"{{{word}}}\n", "".join(line[4:] for line in part.splitlines(keepends=True)))
+        function.__doc__ = text
+        return function
+
+    return documented
+
+
+documented = documenting(_PARTS)

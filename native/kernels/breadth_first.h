@@ -26,6 +26,7 @@ size_t breadth_first(const std::vector<CsPattern<I>>& graphs, size_t start, int3
     std::vector<uint8_t> own;
   };
   constexpr size_t kLongLevel = 4096; // nodes from which on it is looked how many edges there are
+  constexpr int kWorkers = 4; // fewer lose more by their lists than they win
   constexpr size_t kAhead = 8;
   const size_t n = graphs[0].n_major;
   std::vector<uint8_t> met(n, 0);
@@ -55,7 +56,7 @@ size_t breadth_first(const std::vector<CsPattern<I>>& graphs, size_t start, int3
   };
   for (size_t first = 0, last = end; first < last; first = last, last = end) {
     int count = 1;
-    if (last - first >= kLongLevel && planned_threads() > 1) {
+    if (last - first >= kLongLevel && planned_threads() >= kWorkers) {
       sums.assign(1, 0);
       for (size_t at = first; at < last; ++at) sums.push_back(sums.back() + degree(at));
       count = plan_parts(sums.back() / 4, 64);

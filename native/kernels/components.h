@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <vector>
 
@@ -60,47 +61,60 @@ int64_t weak_components(CsPattern<I> a, int32_t* label) {
   const int parts = plan_parts(a.nnz() + n);
   const auto bounds = balance(a.indptr, n, parts);
   const Sets sets(label);
-  auto join = [&](size_t from, size_t to) { // edges number from .. to of each node
+  auto slices = [&](size_t steps, auto&& f) { // f(part, first slice, last slice)
     run_parts(parts, [&](int p) {
-      in_pieces(a.indptr, bounds[p], bounds[p + 1], 4, [&](size_t lo, size_t hi) {
-        for (size_t v = lo; v < hi; ++v) {
-          const size_t degree = a.end(v) - a.begin(v);
-          for (size_t e = std::min(from, degree); e < std::min(to, degree); ++e) {
-            sets.join(static_cast<int32_t>(v), static_cast<int32_t>(a.indices[a.begin(v) + e]));
-          }
-        }
-      });
+      in_pieces(a.indptr, bounds[p], bounds[p + 1], steps, [&](size_t lo, size_t hi) { f(p, lo, hi); });
     });
   };
-  parallel_for(n, parts, [&](size_t lo, size_t hi) {
-    for (size_t v = lo; v < hi; ++v) label[v] = static_cast<int32_t>(v);
+  auto flatten = [&] {
+    slices(0, [&](int, size_t lo, size_t hi) {
+      for (size_t v = lo; v < hi; ++v) sets.flatten(static_cast<int32_t>(v));
+    });
+  };
+  std::atomic<bool> joined{false};
+  auto join = [&](size_t from, size_t to) { // edges number from .. to of each node
+    slices(4, [&](int, size_t lo, size_t hi) {
+      bool any = false;
+      for (size_t v = lo; v < hi; ++v) {
+        const size_t end = std::min(a.begin(v) + to, a.end(v));
+        for (size_t e = a.begin(v) + from; e < end; ++e) {
+          any |= sets.join(static_cast<int32_t>(v), static_cast<int32_t>(a.indices[e]));
+        }
+      }
+      if (any) joined.store(true, std::memory_order_relaxed);
+    });
+  };
+  // A node is put into the set of its first neighbour where that is smaller: nobody else writes there yet.
+  slices(0, [&](int p, size_t lo, size_t hi) {
+    for (size_t v = lo; v < hi; ++v) {
+      const size_t w = a.begin(v) < a.end(v) ? static_cast<size_t>(a.indices[a.begin(v)]) : v;
+      label[v] = w >= v ? static_cast<int32_t>(v) : w >= bounds[p] ? label[w] : static_cast<int32_t>(w);
+    }
   });
   constexpr size_t first = 2;
+  flatten();
   join(0, first);
-  parallel_for(n, parts, [&](size_t lo, size_t hi) {
-    for (size_t v = lo; v < hi; ++v) sets.flatten(static_cast<int32_t>(v));
-  });
+  if (joined) flatten();
   join(first, a.nnz());
-  std::vector<int64_t> roots(parts + 1, 0);
-  std::unique_ptr<int32_t[]> number(new int32_t[n]);
-  run_parts(parts, [&](int p) {
-    int64_t count = 0;
-    for (size_t v = n * p / parts; v < n * (p + 1) / parts; ++v) {
-      count += sets.flatten(static_cast<int32_t>(v)) == static_cast<int32_t>(v);
-    }
-    roots[p + 1] = count;
-  });
-  for (int p = 0; p < parts; ++p) roots[p + 1] += roots[p];
-  run_parts(parts, [&](int p) {
-    auto next = static_cast<int32_t>(roots[p]);
-    for (size_t v = n * p / parts; v < n * (p + 1) / parts; ++v) {
-      if (label[v] == static_cast<int32_t>(v)) number[v] = next++;
+  std::vector<std::vector<int32_t>> roots(parts);
+  slices(0, [&](int p, size_t lo, size_t hi) {
+    for (size_t v = lo; v < hi; ++v) {
+      if (sets.flatten(static_cast<int32_t>(v)) == static_cast<int32_t>(v)) roots[p].push_back(static_cast<int32_t>(v));
     }
   });
-  parallel_for(n, parts, [&](size_t lo, size_t hi) {
-    for (size_t v = lo; v < hi; ++v) label[v] = number[label[v]];
+  int32_t count = 0;
+  for (const auto& some : roots) {
+    for (int32_t v : some) label[v] = -1 - count++;
+  }
+  // A root has its number already, or still minus that: whoever asks it can tell.
+  slices(0, [&](int, size_t lo, size_t hi) {
+    for (size_t v = lo; v < hi; ++v) {
+      const int32_t own = __atomic_load_n(label + v, __ATOMIC_RELAXED);
+      const int32_t number = own < 0 ? own : __atomic_load_n(label + own, __ATOMIC_RELAXED);
+      __atomic_store_n(label + v, number < 0 ? -1 - number : number, __ATOMIC_RELAXED);
+    }
   });
-  return roots[parts];
+  return count;
 }
 
 // The same where nodes are connected by paths both ways. Components are numbered in the order in which a depth-first search
@@ -109,55 +123,61 @@ int64_t weak_components(CsPattern<I> a, int32_t* label) {
 // 2016). O(N + E), one thread.
 template <class I>
 int64_t strong_components(CsPattern<I> a, bool forward, int32_t* low) {
-  struct Frame {
-    int32_t node, index;
-    I left; // so many edges are still to be followed
-  };
   const auto n = static_cast<int32_t>(a.n_major);
   constexpr int32_t unseen = -1;
   std::fill_n(low, n, unseen);
-  std::vector<Frame> path;
-  std::vector<int32_t> waiting; // nodes that are left but belong to no component yet
+  // The path that led here, ~v for nodes that lead to earlier ones, with the edges that are still to be followed; and from
+  // the other end of the same array nodes that are left but belong to no component yet: n of both together at most.
+  std::unique_ptr<int32_t[]> stack(new int32_t[n]);
+  std::unique_ptr<I[]> edges(new I[n]);
+  int32_t depth = 0, waiting = n;
   int32_t index = 0, label = n - 1; // labels count down, so that they are above all indices
   Watch watch;
-  auto enter = [&](int32_t v) {
-    low[v] = index;
-    path.push_back({v, index++, a.indptr[v + 1] - a.indptr[v]});
-  };
   for (int32_t start = 0; start < n; ++start) {
     if (low[start] != unseen) continue;
-    enter(start);
-    while (!path.empty()) {
-      const size_t top = path.size() - 1;
-      const int32_t v = path[top].node;
+    int32_t v = start, least = low[start] = index++;
+    I left = a.indptr[v + 1] - a.indptr[v]; // so many of its edges are still to be followed
+    bool root = true; // nothing earlier can be reached from v
+    for (;;) {
       const I begin = a.indptr[v], end = a.indptr[v + 1];
-      I left = path[top].left;
       watch(static_cast<size_t>(left) + 8);
-      int32_t least = low[v], next = unseen;
-      for (; left && next == unseen; --left) {
+      int32_t next = unseen;
+      const int32_t before = least;
+      while (left > 0) {
         const auto w = static_cast<int32_t>(a.indices[forward ? end - left : begin + left - 1]);
-        if (low[w] == unseen) next = w;
-        else least = std::min(least, low[w]);
+        --left;
+        const int32_t seen = low[w];
+        if (seen == unseen) {
+          next = w;
+          break;
+        }
+        least = std::min(least, seen);
       }
       low[v] = least;
+      root &= least == before;
       if (next != unseen) {
-        path[top].left = left;
-        enter(next);
+        stack[depth] = root ? v : ~v;
+        edges[depth++] = left;
+        v = next;
+        least = low[v] = index++;
+        left = a.indptr[v + 1] - a.indptr[v];
+        root = true;
         continue;
       }
-      if (least == path[top].index) {
+      if (root) {
         --index;
-        while (!waiting.empty() && least <= low[waiting.back()]) {
-          low[waiting.back()] = label;
-          waiting.pop_back();
-          --index;
-        }
+        for (; waiting < n && least <= low[stack[waiting]]; ++waiting, --index) low[stack[waiting]] = label;
         low[v] = label--;
       } else {
-        waiting.push_back(v);
+        stack[--waiting] = v;
       }
-      path.pop_back();
-      if (!path.empty()) low[path.back().node] = std::min(low[path.back().node], low[v]);
+      if (depth == 0) break;
+      const int32_t child = low[v];
+      const int32_t above = stack[--depth];
+      v = above < 0 ? ~above : above;
+      left = edges[depth];
+      root = above >= 0 && low[v] <= child;
+      least = std::min(low[v], child);
     }
   }
   for (int32_t v = 0; v < n; ++v) low[v] = n - 1 - low[v];

@@ -2,133 +2,133 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <numeric>
 #include <vector>
 
 #include "../parallel.h"
 #include "components.h"
-#include "sort.h"
 #include "view.h"
 
 namespace sp {
 
 // kept[e] = whether entry e, an edge between its slice and its minor index, is in the minimum spanning forest. Of equal
-// weights the entry that stands first comes first. No weight is nan.
+// weights the entry that stands first comes first, so that there is one such forest. No weight is nan.
 //
-// Kruskal with a filter (V. Osipov, P. Sanders, J. Singler, ALENEX 2009): the lightest edges, some for each node, are sorted
-// and joined; of the others, those within a component by then are left out in one parallel pass, and the rest is treated in
-// the same way. Cost: O(E + N log N) expected for weights in no particular order, O(E log E) at most.
+// O. Boruvka (1926), in the form of M. Sollin: every component is joined by its lightest edge to another one, until none
+// has any. Edges within a component are left out as they are met: of the first round those of the graph itself, later ones
+// of a list for each worker. Cost: O(E log N), in parallel; usually few edges are left after two rounds.
 template <class T, class I>
 class SpanningForest {
  public:
-  explicit SpanningForest(CsView<T, I> a) : a_(a), above_(new int32_t[a.n_major]), sets_(above_.get()) {
-    std::iota(above_.get(), above_.get() + a.n_major, 0);
-  }
+  explicit SpanningForest(CsView<T, I> a)
+      : a_(a), above_(new int32_t[a.n_major]), least_(new I[a.n_major]), sets_(above_.get()) {}
 
   void run(bool* kept) {
-    const size_t nnz = a_.nnz();
-    std::fill_n(kept, nnz, false);
-    T low{};
-    bool bounded = false; // edges up to `low` are dealt with
-    size_t left = nnz;
-    while (left > 0) {
-      bool all = left <= 3 * a_.n_major / 2 + 1024;
-      T high{};
-      if (!all) all = !threshold(low, bounded, left, high);
-      auto edges = gather([&](T w) { return (!bounded || w > low) && (all || w <= high); }, bounded);
-      sort(edges);
-      for (const auto& x : edges) {
-        if (sets_.join(x.u, x.v)) kept[x.entry] = true;
-      }
-      if (all) break;
-      low = high;
-      bounded = true;
-      left = count_beyond(low);
+    const size_t n = a_.n_major;
+    const int parts = plan_parts(8 * (a_.nnz() + n));
+    std::iota(above_.get(), above_.get() + n, 0);
+    std::fill_n(least_.get(), n, kNone);
+    std::fill_n(kept, a_.nnz(), false);
+    const auto bounds = balance(a_.indptr, n, parts);
+    auto slices = [&](auto&& f) { // f(part, edge)
+      run_parts(parts, [&](int p) {
+        in_pieces(a_.indptr, bounds[p], bounds[p + 1], 8, [&](size_t lo, size_t hi) {
+          for (size_t u = lo; u < hi; ++u) {
+            for (size_t e = a_.begin(u); e < a_.end(u); ++e) {
+              f(p, Edge{static_cast<int32_t>(u), static_cast<int32_t>(a_.indices[e]), static_cast<I>(e)});
+            }
+          }
+        });
+      });
+    };
+    slices([&](int, Edge x) { offer(x); });
+    choose(parts, kept);
+    slices([&](int, Edge x) {
+      if (kept[x.entry]) sets_.join(x.u, x.v);
+    });
+    std::vector<std::vector<Edge>> left(parts);
+    for (int p = 0; p < parts; ++p) left[p].reserve(a_.begin(bounds[p + 1]) - a_.begin(bounds[p])); // used as far as written
+    flatten(parts);
+    slices([&](int p, Edge x) {
+      if (outward(x)) left[p].push_back(x);
+    });
+    while (choose(parts, kept)) {
+      auto edges = [&](auto&& f) { // keeps those for which f(edge) is true
+        run_parts(parts, [&](int p) {
+          size_t count = 0;
+          for (size_t i = 0; i < left[p].size(); ++i) {
+            if (i % 16384 == 0) check_interrupt();
+            Edge x = left[p][i];
+            if (f(x)) left[p][count++] = x;
+          }
+          left[p].resize(count);
+        });
+      };
+      edges([&](Edge x) { return !(kept[x.entry] && (sets_.join(x.u, x.v), true)); });
+      flatten(parts);
+      edges([&](Edge& x) { return outward(x); });
     }
   }
 
  private:
   struct Edge {
-    T weight;
-    int32_t u, v;
+    int32_t u, v; // the nodes, or components, that it lies between
     I entry;
   };
+  static constexpr I kNone = -1;
 
-  // f(entry, node) for each entry that does not lie within a component, in parts of the nodes.
-  template <class F>
-  void each(int parts, bool filter, F&& f) const {
-    const auto bounds = balance(a_.indptr, a_.n_major, parts);
-    run_parts(parts, [&](int p) {
-      in_pieces(a_.indptr, bounds[p], bounds[p + 1], 4, [&](size_t lo, size_t hi) {
-        for (size_t u = lo; u < hi; ++u) {
-          const int32_t root = filter ? sets_.find(static_cast<int32_t>(u)) : -1;
-          for (size_t e = a_.begin(u); e < a_.end(u); ++e) f(p, e, static_cast<int32_t>(u), root);
-        }
-      });
-    });
-  }
-  int parts() const { return plan_parts(a_.nnz() + a_.n_major); }
-
-  // How many edges are heavier than `low` and lie between components.
-  size_t count_beyond(T low) const {
-    const int n = parts();
-    std::vector<size_t> counts(n * 16, 0);
-    each(n, true, [&](int p, size_t e, int32_t, int32_t root) {
-      counts[p * 16] += a_.data[e] > low && sets_.find(static_cast<int32_t>(a_.indices[e])) != root;
-    });
-    return std::accumulate(counts.begin(), counts.end(), size_t{0});
+  bool is_less(I e, I than) const {
+    if (than == kNone) return true;
+    const T a = a_.data[e], b = a_.data[than];
+    return a < b || (a == b && e < than);
   }
 
-  // Sets `high` to a weight below which lies about one edge for each node, of the `left` ones: from a sample. False where
-  // that shows none of them.
-  bool threshold(T low, bool bounded, size_t left, T& high) const {
-    std::vector<T> sample;
-    const size_t nnz = a_.nnz(), step = std::max<size_t>(1, nnz / 65536);
-    for (size_t e = 0; e < nnz; e += step) {
-      if (!bounded || a_.data[e] > low) sample.push_back(a_.data[e]);
+  // The edge is a candidate at both ends.
+  void offer(Edge x) const {
+    if (x.u == x.v) return;
+    for (int32_t c : {x.u, x.v}) {
+      I known = __atomic_load_n(least_.get() + c, __ATOMIC_RELAXED);
+      while (is_less(x.entry, known) &&
+             !__atomic_compare_exchange_n(least_.get() + c, &known, x.entry, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {}
     }
-    if (sample.empty()) return false;
-    const double share = std::min(1.0, static_cast<double>(a_.n_major) / static_cast<double>(left));
-    const auto k = std::min(sample.size() - 1, static_cast<size_t>(share * static_cast<double>(sample.size())));
-    std::nth_element(sample.begin(), sample.begin() + k, sample.end());
-    high = sample[k];
+  }
+
+  // Whether the edge leads from one component to another: then it is named by these, and offered.
+  bool outward(Edge& x) const {
+    x.u = above_[x.u];
+    x.v = above_[x.v];
+    if (x.u == x.v) return false;
+    offer(x);
     return true;
   }
 
-  template <class Wanted>
-  std::vector<Edge> gather(Wanted&& wanted, bool filter) const {
-    const int n = parts();
-    std::vector<std::vector<Edge>> found(n);
-    each(n, filter, [&](int p, size_t e, int32_t u, int32_t root) {
-      const auto v = static_cast<int32_t>(a_.indices[e]);
-      if (!wanted(a_.data[e]) || u == v || (filter && sets_.find(v) == root)) return;
-      found[p].push_back({a_.data[e], u, v, static_cast<I>(e)});
+  // Keeps the edges that were offered last; whether there are any.
+  bool choose(int parts, bool* kept) const {
+    std::atomic<bool> any{false};
+    parallel_for(a_.n_major, parts, [&](size_t lo, size_t hi) {
+      bool found = false;
+      for (size_t v = lo; v < hi; ++v) {
+        if (least_[v] == kNone) continue;
+        __atomic_store_n(kept + least_[v], true, __ATOMIC_RELAXED); // by the component at its other end, too
+        least_[v] = kNone;
+        found = true;
+      }
+      if (found) any.store(true, std::memory_order_relaxed);
     });
-    std::vector<Edge> all = std::move(found[0]);
-    for (int p = 1; p < n; ++p) {
-      all.insert(all.end(), found[p].begin(), found[p].end());
-      found[p] = {};
-    }
-    return all;
+    return any;
   }
 
-  static void sort(std::vector<Edge>& edges) {
-    auto less = [](const Edge& a, const Edge& b) { return a.weight < b.weight || (a.weight == b.weight && a.entry < b.entry); };
-    const size_t n = edges.size();
-    const int parts = plan_parts(16 * n);
-    auto at = [&](int p) { return edges.begin() + static_cast<std::ptrdiff_t>(n * p / parts); };
-    run_parts(parts, [&](int p) { watched_sort(at(p), at(p + 1), less); });
-    for (int step = 1; step < parts; step *= 2) {
-      check_interrupt();
-      for (int p = 0; p + step < parts; p += 2 * step) {
-        std::inplace_merge(at(p), at(p + step), at(std::min(parts, p + 2 * step)), less);
-      }
-    }
+  void flatten(int parts) const {
+    parallel_for(a_.n_major, parts, [&](size_t lo, size_t hi) {
+      for (size_t v = lo; v < hi; ++v) sets_.flatten(static_cast<int32_t>(v));
+    });
   }
 
   CsView<T, I> a_;
   std::unique_ptr<int32_t[]> above_;
+  std::unique_ptr<I[]> least_; // of each component's edges to others, the lightest
   Sets sets_;
 };
 

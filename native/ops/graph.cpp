@@ -2,9 +2,12 @@
 
 #include "kernels/breadth_first.h"
 #include "kernels/components.h"
+#include "kernels/cuthill_mckee.h"
+#include "kernels/depth_first.h"
 #include "kernels/dijkstra.h"
 #include "kernels/scan.h"
 #include "kernels/spanning_tree.h"
+#include "kernels/symmetry.h"
 
 namespace sp {
 
@@ -31,6 +34,25 @@ CsPattern<I> graph_of(const Compressed& a) { return pattern_of<I>(pattern(a), a.
 
 int count_of(int64_t n) { return to_dim(n); }
 
+// f(patterns, order, before) -> how many nodes it has met.
+template <class F>
+std::tuple<mx::array, mx::array> searched(const std::vector<Compressed>& given, F&& f) {
+  const auto graphs = evaluated_all(given);
+  const int n = count_of(static_cast<int64_t>(graphs[0].n_major()));
+  auto order = fresh({n}, mx::int32), before = fresh({n}, mx::int32);
+  std::fill_n(out_ptr<int32_t>(before), n, -9999);
+  const size_t found = with_index(graphs[0].indices, [&](auto i) {
+    using I = typename decltype(i)::type;
+    std::vector<CsPattern<I>> all;
+    for (const auto& g : graphs) all.push_back(graph_of<I>(g));
+    return f(all, out_ptr<int32_t>(order), out_ptr<int32_t>(before));
+  });
+  if (found == static_cast<size_t>(n)) return {order, before};
+  auto met = fresh({static_cast<int>(found)}, mx::int32);
+  std::copy_n(out_ptr<int32_t>(order), found, out_ptr<int32_t>(met));
+  return {met, before};
+}
+
 } // namespace
 
 std::tuple<int64_t, mx::array> connected_components(const Compressed& graph, bool strong, bool forward) {
@@ -44,21 +66,16 @@ std::tuple<int64_t, mx::array> connected_components(const Compressed& graph, boo
   return {n, label};
 }
 
-std::tuple<mx::array, mx::array> breadth_first(const std::vector<Compressed>& given, int64_t start) {
-  const auto graphs = evaluated_all(given);
-  const int n = count_of(static_cast<int64_t>(graphs[0].n_major()));
-  auto order = fresh({n}, mx::int32), before = fresh({n}, mx::int32);
-  std::fill_n(out_ptr<int32_t>(before), n, -9999);
-  const auto found = with_index(graphs[0].indices, [&](auto i) {
-    using I = typename decltype(i)::type;
-    std::vector<CsPattern<I>> all;
-    for (const auto& g : graphs) all.push_back(graph_of<I>(g));
-    return breadth_first(all, static_cast<size_t>(start), out_ptr<int32_t>(order), out_ptr<int32_t>(before));
+std::tuple<mx::array, mx::array> breadth_first(const std::vector<Compressed>& graphs, int64_t start) {
+  return searched(graphs, [=](const auto& all, int32_t* order, int32_t* before) {
+    return breadth_first(all, static_cast<size_t>(start), order, before);
   });
-  if (found == static_cast<size_t>(n)) return {order, before};
-  auto met = fresh({static_cast<int>(found)}, mx::int32);
-  std::copy_n(out_ptr<int32_t>(order), found, out_ptr<int32_t>(met));
-  return {met, before};
+}
+
+std::tuple<mx::array, mx::array> depth_first(const std::vector<Compressed>& graphs, int64_t start) {
+  return searched(graphs, [=](const auto& all, int32_t* order, int32_t* before) {
+    return depth_first(all, static_cast<size_t>(start), order, before);
+  });
 }
 
 std::tuple<mx::array, std::optional<mx::array>, std::optional<mx::array>> dijkstra(const std::vector<Compressed>& given,
@@ -131,6 +148,40 @@ Compressed spanning_forest(const Compressed& graph) {
     });
     return Compressed{data, indices, indptr};
   });
+}
+
+bool is_symmetric(const Compressed& graph, bool weights) {
+  const auto a = evaluated(graph);
+  if (!weights) {
+    return with_index(a.indices, [&](auto i) {
+      return is_symmetric(graph_of<typename decltype(i)::type>(a), [](size_t, size_t) { return true; });
+    });
+  }
+  return with_weights(a, [&](auto t, auto i) {
+    const auto* const data = ptr<typename decltype(t)::type>(a.data);
+    return is_symmetric(graph_of<typename decltype(i)::type>(a), [data](size_t e, size_t f) { return data[e] == data[f]; });
+  });
+}
+
+mx::array node_degrees(const Compressed& graph) {
+  const auto a = evaluated(graph);
+  auto degrees = fresh({count_of(static_cast<int64_t>(a.n_major()))}, a.indices.dtype());
+  with_index(a.indices, [&](auto i) {
+    using I = typename decltype(i)::type;
+    node_degrees(graph_of<I>(a), out_ptr<I>(degrees));
+  });
+  return degrees;
+}
+
+mx::array reverse_cuthill_mckee(const Compressed& graph, const mx::array& degrees, Places seeds) {
+  const auto a = evaluated(graph);
+  if (seeds.n != a.n_major()) throw std::invalid_argument("one seed for each node");
+  auto order = fresh({count_of(static_cast<int64_t>(a.n_major()))}, a.indices.dtype());
+  with_index(a.indices, [&](auto i) {
+    using I = typename decltype(i)::type;
+    reverse_cuthill_mckee(graph_of<I>(a), ptr<I>(degrees), seeds.at, out_ptr<I>(order));
+  });
+  return order;
 }
 
 } // namespace sp

@@ -16,6 +16,7 @@ std::tuple<int64_t, mx::array> connected_components(const Compressed& graph, boo
 
 // (nodes in the order in which they are met, the node from which each node is met or -9999)
 std::tuple<mx::array, mx::array> breadth_first(const std::vector<Compressed>& graphs, int64_t start);
+std::tuple<mx::array, mx::array> depth_first(const std::vector<Compressed>& graphs, int64_t start);
 
 // (distances, previous nodes, sources): (sources, nodes) each, or (nodes) from the nearest one; the last two where they are
 // asked for. In the dtype of the weights, float32 or float64, of which none is negative.
@@ -25,5 +26,16 @@ std::tuple<mx::array, std::optional<mx::array>, std::optional<mx::array>> dijkst
 
 // The entries of the minimum spanning forest of a graph whose edges go both ways, less those of weight zero.
 Compressed spanning_forest(const Compressed& graph);
+
+// Whether each edge has one of the same weight, of float32 or float64, back; with `weights` false, any. It may be denied for
+// slices that are not sorted.
+bool is_symmetric(const Compressed& graph, bool weights);
+
+// The number of entries of each node, one on the diagonal twice. Like orders of nodes, in the dtype of indices.
+mx::array node_degrees(const Compressed& graph);
+
+// The reverse order of Cuthill and McKee of a graph whose edges go both ways; searches begin at the first of `seeds`, of which
+// there is one for each node, that was not met before.
+mx::array reverse_cuthill_mckee(const Compressed& graph, const mx::array& degrees, Places seeds);
 
 } // namespace sp

@@ -10,7 +10,7 @@ import scipy.sparse.csgraph as theirs
 
 import mlx_sparse as sp
 
-from .graphs import CASES, FORMATS, check_class, error_of, held, host, ours, random_graph, same, to_mlx
+from .graphs import CASES, FORMATS, check_class, error_of, held, host, ours, random_graph, same, to_mlx, with_duplicates
 
 # name -> further arguments
 WALKS = {
@@ -280,6 +280,11 @@ def test_reverse_cuthill_mckee(namespace):
         sp.csgraph.reverse_cuthill_mckee(ours(A).tocoo())
     with pytest.raises(TypeError):
         sp.csgraph.reverse_cuthill_mckee(A.toarray())
+    for symmetric in (False, True):
+        with pytest.raises(ValueError, match="N, N"):
+            sp.csgraph.reverse_cuthill_mckee(ours(A[:10]), symmetric)
+    B = with_duplicates(A)
+    same(sp.csgraph.reverse_cuthill_mckee(ours(B)), theirs.reverse_cuthill_mckee(B))
 
 
 @pytest.mark.parametrize("error", [sp.csgraph.NegativeCycleError, theirs.NegativeCycleError])

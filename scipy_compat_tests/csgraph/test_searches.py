@@ -67,9 +67,43 @@ def test_breadth_first(name, directed, workers):
         same(found, theirs.breadth_first_order(A, start, directed))
 
 
-def test_breadth_first_with_duplicates(workers):
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+@pytest.mark.parametrize("directed", [True, False])
+@pytest.mark.parametrize("name", ["random", "few edges", "grid", "chain", "backwards"])  # SciPy's takes long for a star
+def test_depth_first(name, directed, index):
+    A = GRAPHS[name]
+    for start in (0, 17, A.shape[0] - 1):
+        found = sp.csgraph.depth_first_order(ours(A, index), start, directed)
+        same(found, theirs.depth_first_order(A, start, directed))
+
+
+@pytest.mark.parametrize("kind", ["symmetric", "weights differ", "an edge less", "unsorted"])
+def test_edges_that_stand_both_ways(kind):
+    A = random_graph(3000, 12_000, 36)
+    B = scipy.sparse.csr_array(A + A.T)
+    if kind == "weights differ":
+        B.data[100::50] += 0.5
+    if kind == "an edge less":
+        B = scipy.sparse.csr_array((B.data[:-1], B.indices[:-1], np.minimum(B.indptr, B.nnz - 1)), shape=B.shape)
+    if kind == "unsorted":
+        B = with_duplicates(B)
+    for search in ("breadth_first_order", "depth_first_order"):
+        found = getattr(sp.csgraph, search)(ours(B), 3, directed=False)
+        same(found, getattr(theirs, search)(B, 3, directed=False))
+    for unweighted in (False, True):
+        options = {"directed": False, "indices": [0, 3, 5], "unweighted": unweighted}
+        same(sp.csgraph.dijkstra(ours(B), **options), theirs.dijkstra(B, **options))
+
+
+@pytest.mark.parametrize("search", ["breadth_first", "depth_first"])
+@pytest.mark.parametrize("directed", [True, False])
+def test_searches_with_duplicates(search, directed, workers):
     A = with_duplicates(GRAPHS["random"])
-    same(sp.csgraph.breadth_first_order(ours(A), 3), theirs.breadth_first_order(A, 3))
+    order, tree = (f"{search}_{part}" for part in ("order", "tree"))
+    same(getattr(sp.csgraph, order)(ours(A), 3, directed), getattr(theirs, order)(A, 3, directed))
+    found, expected = getattr(sp.csgraph, tree)(ours(A), 3, directed), getattr(theirs, tree)(A, 3, directed)
+    for part in ("indptr", "indices", "data"):  # an edge of no length is infinite, both ways: see reconstruct_path
+        np.testing.assert_array_equal(getattr(found.to_scipy(), part), getattr(expected, part).astype(held(np.float64)))
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int32])
@@ -96,6 +130,21 @@ def test_spanning_trees_of_odd_weights(namespace):
     for data in ([np.inf, np.inf, 1.0], [-1.0, -2.0, -np.inf], [np.nan, 1.0, 2.0], [0.0, 0.0, 0.0], [-0.0, 0.0, 1.0]):
         A = scipy.sparse.csr_array((data, ([0, 1, 0], [1, 2, 2])), shape=(4, 4))
         same(sp.csgraph.minimum_spanning_tree(ours(A)), theirs.minimum_spanning_tree(A))
+
+
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+@pytest.mark.parametrize("name", GRAPHS)
+def test_reverse_cuthill_mckee(name, index):
+    A = GRAPHS[name]
+    B = A.astype(bool).astype(np.int8)
+    for graph, symmetric in ((A, False), (B - B.T, False), (B + B.T, True)):
+        graph = scipy.sparse.csr_array(
+            (graph.data, graph.indices.astype(index), graph.indptr.astype(index)), shape=graph.shape
+        )
+        found = sp.csgraph.reverse_cuthill_mckee(ours(graph, index), symmetric)
+        expected = theirs.reverse_cuthill_mckee(graph, symmetric)
+        assert expected.dtype == index
+        same(found, expected)
 
 
 def test_matrices_give_matrices(namespace):

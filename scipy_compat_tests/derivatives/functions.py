@@ -484,6 +484,7 @@ EXEMPT = {
 # Zero derivatives that are true: of index arrays, of what is told by the structure, of positions of extremes.
 ZERO_FUNCTIONS = {
     *("csgraph.breadth_first_order", "csgraph.connected_components"),
+    *("csgraph.depth_first_order", "csgraph.reverse_cuthill_mckee"),
     *("get_index_dtype", "safely_cast_index_arrays", "linalg.is_sptriangular", "linalg.spbandwidth", "io.mminfo"),
     *(
         "indexed.segment_argmax",

@@ -79,6 +79,28 @@ def _hub(A: Any) -> int:
     return A.hub
 
 
+_parts: dict[tuple[int, int, str], Any] = {}
+
+
+def _part(A: Any, n: int, kind: str = "") -> Any:
+    """The graph of the first n nodes, for what takes longer: with "whole" weights, or a "loop" at each node."""
+    key = id(A), n, kind
+    if key not in _parts:
+        S = (A if scipy.sparse.issparse(A) else A.to_scipy())[:n, :n]
+        if kind == "whole":
+            S.data = np.ceil(1000 * S.data)
+            S = S.astype(np.int32)
+        if kind == "loop":
+            S = (S + 2 * scipy.sparse.eye_array(S.shape[0])).tocsr()
+        _parts[key] = S if scipy.sparse.issparse(A) else sp.csr_array(S)
+    return _parts[key]
+
+
+def _flow(m: Any, A: Any) -> Any:
+    part = _part(A, 20_000, "whole")
+    return m.maximum_flow(part, 0, part.shape[0] - 1).flow_value
+
+
 # name -> (module, graph, SciPy's form of it) -> a call; and the floor of its speed
 CASES: dict[str, tuple[Callable[..., Any], float]] = {
     "components-weak": (lambda m, A, S: m.connected_components(A), 2.0),
@@ -93,7 +115,15 @@ CASES: dict[str, tuple[Callable[..., Any], float]] = {
     "laplacian-normed": (lambda m, A, S: m.laplacian(A, normed=True), 2.0),
     "cuthill-mckee": (lambda m, A, S: m.reverse_cuthill_mckee(A), 1.0),
     "depth-first": (lambda m, A, S: m.depth_first_order(A, _hub(S)), 1.0),
+    "depth-first-tree": (lambda m, A, S: m.depth_first_tree(A, _hub(S)), 1.0),
     "matching": (lambda m, A, S: m.maximum_bipartite_matching(A), 1.0),
+    "structural-rank": (lambda m, A, S: m.structural_rank(A), 1.0),
+    "matching-of-weight": (lambda m, A, S: m.min_weight_full_bipartite_matching(_part(A, 2000, "loop"))[0], 1.0),
+    "maximum-flow": (lambda m, A, S: _flow(m, A), 1.0),
+    "bellman-ford": (lambda m, A, S: m.bellman_ford(_part(A, 2000), indices=[0, 1]), 1.0),
+    "johnson": (lambda m, A, S: m.johnson(_part(A, 2000), indices=[0, 1]), 1.0),
+    "floyd-warshall": (lambda m, A, S: m.floyd_warshall(_part(A, 400)), 1.0),
+    "yen": (lambda m, A, S: m.yen(_part(A, 2000), 0, 1, 4), 1.0),
 }
 
 

@@ -1,0 +1,195 @@
+"""Shortest paths where edges may be of negative length, and those that are longer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import scipy.sparse.csgraph as _scipy
+
+from ._docstrings import documented
+from ._graph import delegate, whole
+
+
+@documented
+def bellman_ford(
+    csgraph: Any,
+    directed: bool = True,
+    indices: Any = None,
+    return_predecessors: bool = False,
+    unweighted: bool = False,
+) -> Any:
+    """The lengths of shortest paths, where edges may be of negative length.
+
+    Parameters
+    ----------
+    {lengths of edges}
+    {shorter way}
+    {indices}
+    {unweighted}
+
+    Returns
+    -------
+    {lengths}
+    {predecessors}
+
+    Raises
+    ------
+    {indices out of range}
+    {negative cycle}
+
+    Notes
+    -----
+    R. Bellman, Quarterly of Applied Mathematics 16 (1958): O(N E) from each node. Computed by SciPy's routine.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> A = sp.csr_array([[0, 3, 1], [0, 0, 0], [0, -1, 0]])
+    >>> sp.csgraph.bellman_ford(A, indices=0)
+    array([0, 0, 1], dtype=float64)
+    """
+    return delegate(_scipy.bellman_ford, csgraph, directed, whole(indices), return_predecessors, unweighted)
+
+
+@documented
+def johnson(
+    csgraph: Any,
+    directed: bool = True,
+    indices: Any = None,
+    return_predecessors: bool = False,
+    unweighted: bool = False,
+) -> Any:
+    """The lengths of shortest paths, where edges may be of negative length; from many nodes, `bellman_ford` is slower.
+
+    Parameters
+    ----------
+    {lengths of edges}
+    {shorter way}
+    {indices}
+    {unweighted}
+
+    Returns
+    -------
+    {lengths}
+    {predecessors}
+
+    Raises
+    ------
+    {indices out of range}
+    {negative cycle}
+
+    Notes
+    -----
+    D. B. Johnson, Journal of the ACM 24 (1977): edges are made non-negative by one pass of `bellman_ford`, and
+    `dijkstra` follows. Computed by SciPy's routine.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> A = sp.csr_array([[0, 3, 1], [0, 0, 0], [0, -1, 0]])
+    >>> sp.csgraph.johnson(A, indices=0)
+    array([0, 0, 1], dtype=float64)
+    """
+    return delegate(_scipy.johnson, csgraph, directed, whole(indices), return_predecessors, unweighted)
+
+
+@documented
+def floyd_warshall(
+    csgraph: Any,
+    directed: bool = True,
+    return_predecessors: bool = False,
+    unweighted: bool = False,
+    overwrite: bool = False,
+) -> Any:
+    """The lengths of shortest paths between all pairs of nodes, where edges may be of negative length.
+
+    Parameters
+    ----------
+    {lengths of edges}
+    {shorter way}
+    {unweighted}
+    {overwrite}
+
+    Returns
+    -------
+    dist_matrix : dense float64 array (float32 on a GPU), shape (N, N)
+        Infinite where no path leads.
+    predecessors : dense int32 array, shape (N, N), if `return_predecessors`
+        The node before the last one of each path; -9999 where there is none.
+
+    Raises
+    ------
+    ValueError
+        `csgraph` is not square.
+    {negative cycle}
+
+    Notes
+    -----
+    R. W. Floyd, Communications of the ACM 5 (1962): O(N**3). Computed by SciPy's routine.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> A = sp.csr_array([[0, 3, 1], [0, 0, 0], [0, -1, 0]])
+    >>> sp.csgraph.floyd_warshall(A).tolist()
+    [[0.0, 0.0, 1.0], [inf, 0.0, inf], [inf, -1.0, 0.0]]
+    """
+    return delegate(_scipy.floyd_warshall, csgraph, directed, return_predecessors, unweighted, overwrite)
+
+
+@documented
+def yen(
+    csgraph: Any,
+    source: int,
+    sink: int,
+    K: int,
+    *,
+    directed: bool = True,
+    return_predecessors: bool = False,
+    unweighted: bool = False,
+) -> Any:
+    """The lengths of the K shortest paths without loops from one node to another.
+
+    Parameters
+    ----------
+    {lengths of edges}
+    source, sink : int
+    K : int
+        Not negative.
+    {shorter way}
+    {unweighted}
+
+    Returns
+    -------
+    dist_array : dense float64 array (float32 on a GPU), shape (M,)
+        In ascending order; M <= K of them, since there may be fewer paths.
+    predecessors : dense int32 array, shape (M, N), if `return_predecessors`
+        The node before each node of each path; -9999 where there is none.
+
+    Raises
+    ------
+    ValueError
+        `csgraph` is not square, or a node or K is out of range.
+    {negative cycle}
+
+    Notes
+    -----
+    J. Y. Yen, Management Science 17 (1971): O(K N) shortest paths. Computed by SciPy's routine.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> A = sp.csr_array([[0, 1, 5], [0, 0, 2], [0, 0, 0]])
+    >>> sp.csgraph.yen(A, 0, 2, 2)
+    array([3, 5], dtype=float64)
+    """
+    return delegate(
+        _scipy.yen,
+        csgraph,
+        source,
+        sink,
+        K,
+        directed=directed,
+        return_predecessors=return_predecessors,
+        unweighted=unweighted,
+    )
