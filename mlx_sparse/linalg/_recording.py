@@ -17,7 +17,7 @@ from .. import _native
 
 OPERATIONS = (
     *("add", "subtract", "multiply", "negate", "modulus", "conjugate", "real", "ratio", "above", "root", "reciprocal"),
-    *("rotation", "pass", "solve", "overwrite", "plus", "combine", "scale", "dot", "squares", "zero"),
+    *("rotation", "pass", "overwrite", "plus", "combine", "scale", "dot", "squares", "zero", "solve"),
 )
 _NUMBER = {name: i for i, name in enumerate(OPERATIONS)}  # as in `Op` of krylov.h
 _BREAKS = ("ratio", "above")  # they may end the solution

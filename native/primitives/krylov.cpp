@@ -445,8 +445,8 @@ void check(Recording& r, Segment& s) {
   int left = 0;
   Instruction* pass = nullptr;
   for (auto& i : s.code) {
-    const bool of_vectors = i.op >= Op::overwrite;
-    require(i.op <= Op::zero && of_vectors == (left-- > 0));
+    const bool of_vectors = i.op >= Op::overwrite && i.op != Op::solve;
+    require(i.op <= Op::solve && of_vectors == (left-- > 0));
     if (i.op == Op::pass) {
       left = i.out, pass = &i, space = -1, i.d = 0;
       require(left >= 0 && left <= static_cast<int>(s.code.size()));

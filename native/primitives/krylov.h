@@ -16,12 +16,12 @@ namespace sp {
 enum class Op {
   add, subtract, multiply, negate, modulus, conjugate, real, ratio, above, root, reciprocal, rotation,
   pass,       // out: how many operations follow; a: the operator of a product y <- A x, or -1; b: y; c: x
-  solve,      // out: y; a: a triangle T; b: x; c: the bits of its form: y <- op(T)^-1 x, of whole vectors
   overwrite, plus, combine, // out: y; a, b: scalars; c: x
   scale,      // out: y; a: a diagonal operator; b: x
   dot,        // out: a scalar; a, b
   squares,    // out: y; a: x
   zero,       // out: y
+  solve,      // out: y; a: a triangle T; b: x; c: the bits of its form: y <- op(T)^-1 x, of whole vectors
 };
 
 struct Instruction {
