@@ -87,8 +87,9 @@ _PARTS = {
 """,
     "some traces": """\
         `A` is not square, another shape does not match it, or `atol` is negative. Inside `mx.compile` and `mx.vmap`,
-        where values cannot be read, unless `A` and preconditioners are sparse arrays; `info` is a lazy int32 `mx.array`
-        there. Inside `mx.grad`, if derivatives of `A` would be lost.
+        where values cannot be read, unless `A` is a sparse array and preconditioners are sparse arrays or, on the CPU,
+        of those of `preconditioners` that run natively; `info` is a lazy int32 `mx.array` there. Inside `mx.grad`, if
+        derivatives of `A` would be lost.
 """,
     "least squares": """\
     A : sparse array, ndarray, mx.array, LinearOperator or any object with `shape`, `matvec` and `rmatvec`, shape (m, n)

@@ -13,6 +13,7 @@ from .. import _dense, _dtypes, _native
 from .._base import _spbase, as_sparse, issparse
 
 Product = Callable[[Any], Any]
+Stage = tuple[Any, Sequence[mx.array]]  # a kind (`_recording.Kinds`), and the arrays that it takes in one dtype
 
 
 class Operator:
@@ -66,6 +67,10 @@ class Operator:
     def stored(self) -> Operator:
         """What holds the entries of an operator that is made of a matrix."""
         return self
+
+    def stages(self, dtype: mx.Dtype) -> list[Stage] | None:
+        """What recorded programs do for a product, one after the other; None where it takes Python."""
+        return None
 
     def constant(self) -> Operator:
         """This operator, cut off from what traces its values."""
@@ -170,8 +175,19 @@ class _Sparse(Operator):
     def H(self) -> Operator:
         return _Sparse(self.operand.transpose().conj(copy=False))
 
+    def stages(self, dtype: mx.Dtype) -> list[Stage] | None:
+        A = self.operand
+        if A.format == "dia" and A._offsets.shape[0] == 1 and int(_dense.view(A._offsets)[0]) == 0:
+            return [("diagonal", [A.astype(dtype, copy=False)._diagonal(0)])]
+        return [("matrix", by_rows(self, dtype))]
+
     def with_values(self, values: Sequence[mx.array]) -> Operator:
         return _Sparse(self.operand._with_data(values[0]))
+
+
+def by_rows(A: Operator, dtype: mx.Dtype) -> Sequence[mx.array]:
+    """(data, indices, indptr) of a sparse array of this package."""
+    return A.operand.astype(dtype, copy=False).tocsr()._trio
 
 
 class _ScipySparse(Operator):
@@ -303,6 +319,9 @@ class Matrix(Operator):
 
     def stored(self) -> Operator:
         return self._matrix
+
+    def stages(self, dtype: mx.Dtype) -> list[Stage] | None:
+        return self._matrix.stages(dtype)
 
     def with_values(self, values: Sequence[mx.array]) -> Operator:
         return Matrix(self.operand, self._matrix.with_values(values))

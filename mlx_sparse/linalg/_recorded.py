@@ -8,21 +8,11 @@ from typing import Any, NamedTuple
 import mlx.core as mx
 import numpy as np
 
-from .. import _dense, _dtypes, _native, runtime
+from .. import _dtypes, _native, runtime
 from .._reduce import totals_along
-from ._operator import Operator, _Sparse
+from ._operator import Operator, _Sparse, by_rows
 from ._problem import System
 from ._recording import Unrecordable, record
-
-
-def _diagonal(A: Any) -> bool:
-    return A.format == "dia" and A._offsets.shape[0] == 1 and int(_dense.view(A._offsets)[0]) == 0
-
-
-def _kind(B: Operator | None) -> str:
-    if B is None:
-        return "same"
-    return "diagonal" if _diagonal(B.operand) else "matrix"
 
 
 class Recorded(NamedTuple):
@@ -45,31 +35,31 @@ def recorded(method: Any, system: System, whole: bool = False) -> Recorded | Non
     """
     if on_device() and not (whole and system.lazy and system.dtype in (mx.float32, mx.complex64)):
         return None
-    operators = {"A": system.A, "M": system.M, "M2": system.M2}
-    given = {word: None if B is None else B.stored() for word, B in operators.items()}
-    if not all(B is None or isinstance(B, _Sparse) for B in given.values()):
-        return None
-    dtype = _dtypes.numpy_dtype(system.dtype)
-    kinds = {word: "matrix" if word == "A" else _kind(B) for word, B in given.items()}
-    if method.adjoint:
-        kinds |= {f"{word}H": kind for word, kind in kinds.items()}
+    dtype = _dtypes.mlx_dtype(system.dtype)
+    kinds, parts = [], []
+    for adjoint in (False, True)[: 1 + method.adjoint]:
+        for word, B in (("A", system.A), ("M", system.M), ("M2", system.M2)):
+            stages = _stages(B, word == "A", adjoint, dtype)
+            if stages is None or (on_device() and any(type(kind) is int for kind, _ in stages)):
+                return None
+            kinds.append((word + "H" * adjoint, tuple(kind for kind, _ in stages)))
+            parts += [list(arrays) for _, arrays in stages]
     try:
-        recording, words, places = record(method, tuple(kinds.items()), float(np.finfo(dtype).eps))
+        recording, places = record(method, tuple(kinds), float(np.finfo(_dtypes.numpy_dtype(dtype)).eps))
     except Unrecordable:
         return None
-    parts = []
-    for word in words:
-        B: Any = given[word.removesuffix("H")]
-        parts.append(_parts((B.H if word.endswith("H") else B).operand, kinds[word], system.dtype))
     return Recorded(recording, parts, places)
 
 
-def _parts(A: Any, kind: str, dtype: Any) -> Any:
-    """What the native layer takes for a sparse array: its diagonal, or (data, indices, indptr) by rows."""
-    A = A.astype(dtype, copy=False)
-    if kind == "diagonal":
-        return [A._diagonal(0)]
-    return A.tocsr()._trio
+def _stages(B: Operator | None, entries: bool, adjoint: bool, dtype: Any) -> list[Any] | None:
+    """`Operator.stages`; of the one that solutions are sought of, its `entries`."""
+    if B is None:
+        return []
+    B = B.stored() if entries else B
+    if entries and not isinstance(B, _Sparse):
+        return None
+    B = B.H if adjoint else B
+    return [("matrix", by_rows(B, dtype))] if entries else B.stages(dtype)
 
 
 def replay(

@@ -16,12 +16,23 @@ from typing import Any, NamedTuple
 from .. import _native
 
 OPERATIONS = (
-    *("add", "subtract", "multiply", "negate", "modulus", "conjugate", "real", "ratio", "above", "root"),
-    *("reciprocal", "rotation", "pass", "overwrite", "plus", "combine", "scale", "dot", "squares", "zero"),
+    *("add", "subtract", "multiply", "negate", "modulus", "conjugate", "real", "ratio", "above", "root", "reciprocal"),
+    *("rotation", "pass", "overwrite", "plus", "combine", "scale", "dot", "squares", "zero", "solve"),
 )
 _NUMBER = {name: i for i, name in enumerate(OPERATIONS)}  # as in `Op` of krylov.h
 _BREAKS = ("ratio", "above")  # they may end the solution
 _X, _RESIDUAL, _B = 0, 1, 2  # vectors that every program has
+
+
+class Polynomial(NamedTuple):
+    """In a matrix A: from d = x = `first` r on, r <- r - A d, d <- keep d + add r, x <- x + d."""
+
+    first: float
+    steps: tuple[tuple[float, float], ...]
+
+
+# The stages of an operator, one after the other: "matrix", "diagonal", the bits of a triangle's form, or a polynomial.
+Kinds = tuple[str | int | Polynomial, ...]
 
 
 class Unrecordable(Exception):
@@ -81,15 +92,16 @@ class _Move(NamedTuple):
 class _Tape:
     """The space in which a recurrence is traced, with the words of `_vectors`."""
 
-    def __init__(self, kinds: tuple[tuple[str, str], ...], eps: float, two: bool) -> None:
+    def __init__(self, kinds: tuple[tuple[str, Kinds], ...], eps: float, two: bool) -> None:
         self.eps, self.moves, self.two = eps, [], two  # type: float, list[_Move], bool
         self.spaces = [int(two), 0, 0]  # of each vector
         self.scalars = 0
         self.constants: dict[float, int] = {}
-        self.operators = [word for word, kind in kinds if kind != "same"]
+        self.first = {word: sum(len(before) for _, before in kinds[:i]) for i, (word, _) in enumerate(kinds)}
+        self.operators = sum(len(stages) for _, stages in kinds)  # one for each stage, word by word
         self._free: list[int] = []  # slots that a step may use for what it makes
-        for word, kind in kinds:
-            setattr(self, word, self._product(word, kind))
+        for word, stages in kinds:
+            setattr(self, word, self._product(word, stages))
 
     # ---- slots
 
@@ -127,22 +139,52 @@ class _Tape:
 
     # ---- the words
 
-    def _product(self, word: str, kind: str) -> Any:
-        if kind == "same":
-            return lambda p: p
-        which = self.operators.index(word)
+    def _product(self, word: str, stages: Kinds) -> Any:
+        leads_out = self.two and word in ("A", "AH")
 
         def product(p: _Vector) -> _Vector:
-            leads_out = self.two and word in ("A", "AH")
-            made = self.new_vector(self.spaces[p.slot] ^ leads_out)
-            if kind == "diagonal":
-                move = _Move("scale", (made.slot, which, p.slot), (p.slot,), (made.slot,))
-            else:
-                move = _Move("pass", (0, which, made.slot, p.slot), (p.slot,), (made.slot,))
-            self.moves.append(move)
-            return made
+            last = p
+            for which, kind in enumerate(stages, self.first[word]):
+                own = None if last is p else last  # memory that may be written to
+                last = self._stage(which, kind, last, own, leads_out)
+            return last
 
         return product
+
+    def _stage(self, which: int, kind: Any, p: _Vector, own: _Vector | None, leads_out: bool) -> _Vector:
+        if isinstance(kind, Polynomial):
+            return self._polynomial(which, kind, p)
+        space = self.spaces[p.slot] ^ leads_out
+        if kind == "matrix":
+            made = self.new_vector(space)
+            self._times(which, p, made)
+            return made
+        made = own or self.new_vector(space)
+        move = ("scale",) if kind == "diagonal" else ("solve", int(kind))
+        numbers = made.slot, which, p.slot, *move[1:]
+        self.moves.append(_Move(move[0], numbers, (p.slot,), (made.slot,)))
+        return made
+
+    def _times(self, which: int, p: _Vector, made: _Vector) -> None:
+        self.moves.append(_Move("pass", (0, which, made.slot, p.slot), (p.slot,), (made.slot,)))
+
+    def _polynomial(self, which: int, kind: Polynomial, r: _Vector) -> _Vector:
+        """A pass for each degree: what a pass's product reads it does not write to."""
+        space = self.spaces[r.slot]
+        x, d = self.new_vector(space), self.new_vector(space)
+        self._update(d, 0, kind.first, r)
+        self._update(x, 0, 1, d)
+        others = [(self.new_vector(space), self.new_vector(space)) for _ in kind.steps[:2]]
+        for i, (keep, add) in enumerate(kind.steps):
+            q, last = others[i % 2][0], d
+            d = others[i % 2][1]
+            self._times(which, last, q)
+            self._update(q, -1, 1, r)
+            self._update(d, 0, add, q)
+            self._update(d, 1, keep, last)
+            self._update(x, 1, 1, d)
+            r = q
+        return x
 
     def residual(self, x: _Vector) -> _Vector:
         r = self.A(x)  # type: ignore[attr-defined]
@@ -251,6 +293,10 @@ def _code(moves: list[_Move], spaces: list[int]) -> list[tuple[int, ...]]:
         source = None
 
     for move in moves:
+        if move.name == "solve":
+            flush()
+            emit(move)
+            continue
         if not (move.reads or move.writes):
             late = pending.intersection(move.takes) or (move.name in _BREAKS and any(m.name in _BREAKS for m in after))
             if late:
@@ -287,16 +333,13 @@ def _first_dots(part: _Part) -> list[_Move]:
 
 
 @lru_cache(maxsize=64)
-def record(method: Any, kinds: tuple[tuple[str, str], ...], eps: float) -> tuple[Any, tuple[str, ...], list[int]]:
-    """The program of `method` with products of these kinds, the words of the operators that it is to be given, and the
-    slots of its state.
-    """
+def record(method: Any, kinds: tuple[tuple[str, Kinds], ...], eps: float) -> tuple[Any, list[int]]:
+    """The program of `method` with operators of these kinds, by their words, and the slots of its state."""
     tape = _Tape(kinds, eps, method.two)
     over = (_Side(tape, 0), _Side(tape, 1)) if method.two else (tape,)
     x, r = _Vector(_X), _Vector(_RESIDUAL)
     tape.begin(())
-    which = tape.operators.index("A")
-    tape.moves.append(_Move("pass", (0, which, _RESIDUAL, _X), (_X,), (_RESIDUAL,)))
+    tape._times(tape.first["A"], x, r)
     tape._update(r, -1.0, 1.0, _Vector(_B))
     guess = tape.moves
     tape.begin(())
@@ -320,7 +363,7 @@ def record(method: Any, kinds: tuple[tuple[str, str], ...], eps: float) -> tuple
     constants = tape.constants
     segments = [_segment(tape, part, places, more) for part, more in zip([first, *parts], extra, strict=True)]
     recording = _native.Recording(
-        counts=(len(tape.spaces), tape.scalars, len(tape.operators)),
+        counts=(len(tape.spaces), tape.scalars, tape.operators),
         square=places[1],
         constants=[(slot, value) for value, slot in constants.items()],
         segments=((_code(guess, tape.spaces), [], []), segments[0], segments[1:]),
@@ -328,7 +371,7 @@ def record(method: Any, kinds: tuple[tuple[str, str], ...], eps: float) -> tuple
         tests_last=method.tests_last,
         spaces=tape.spaces,
     )
-    return recording, tuple(tape.operators), places
+    return recording, places
 
 
 def _hoisted(tape: _Tape, first: _Part, parts: list[_Part]) -> list[list[tuple[int, int]]]:

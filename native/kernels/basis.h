@@ -32,18 +32,53 @@ SP_INLINE void add_rows(BasisView<T> basis, size_t lo, size_t hi, const T* h, T*
   }
 }
 
+// out[k] = row k . v for four rows from a on, whose loads overlap: the same sums as those of dot_block.
+#ifdef SP_AVX2
+inline __attribute__((target("avx2"))) void four_dots(const double* a, size_t stride, const double* v, size_t n, double* out) {
+  __m256d low[4], high[4];
+  for (int k = 0; k < 4; ++k) low[k] = high[k] = _mm256_setzero_pd();
+  size_t i = 0;
+  for (; i + 8 <= n; i += 8) {
+    const __m256d x = _mm256_loadu_pd(v + i), y = _mm256_loadu_pd(v + i + 4);
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) {
+      const double* row = a + k * stride + i;
+      low[k] = _mm256_add_pd(low[k], _mm256_mul_pd(_mm256_loadu_pd(row), x));
+      high[k] = _mm256_add_pd(high[k], _mm256_mul_pd(_mm256_loadu_pd(row + 4), y));
+    }
+  }
+#pragma GCC unroll 4
+  for (int k = 0; k < 4; ++k) {
+    double s[8];
+    _mm256_storeu_pd(s, low[k]);
+    _mm256_storeu_pd(s + 4, high[k]);
+    for (size_t e = i; e < n; ++e) s[e - i] += a[k * stride + e] * v[e];
+    for (int half = 4; half > 0; half /= 2) {
+      for (int j = 0; j < half; ++j) s[j] += s[j + half];
+    }
+    out[k] = s[0];
+  }
+}
+#endif
+
 // out[k] = row k^H v, of the elements lo .. hi.
-template <class T>
+template <bool wide = false, class T>
 SP_INLINE void rows_dot(BasisView<T> basis, size_t lo, size_t hi, const T* v, wide_t<T>* out) {
-  for (size_t k = 0; k < basis.count; ++k) dot_block(basis.row(k) + lo, v, hi - lo, 1, 0, static_cast<wide_t<T>*>(nullptr), out + k);
+  size_t k = 0;
+#ifdef SP_AVX2
+  if constexpr (wide && std::is_same_v<T, double>) {
+    for (; k + 4 <= basis.count; k += 4) four_dots(basis.row(k) + lo, basis.n, v, hi - lo, out + k);
+  }
+#endif
+  for (; k < basis.count; ++k) dot_block(basis.row(k) + lo, v, hi - lo, 1, 0, static_cast<wide_t<T>*>(nullptr), out + k);
 }
 
 // v <- w + sum_k h[k] row k; out: its dot products with the rows, and with itself.
-template <class T>
+template <bool wide = false, class T>
 SP_INLINE void remove_rows(BasisView<T> basis, size_t lo, size_t hi, const T* h, const T* w, T* v, wide_t<T>* out) {
   if (v != w) std::copy_n(w, hi - lo, v);
   add_rows(basis, lo, hi, h, v);
-  rows_dot(basis, lo, hi, static_cast<const T*>(v), out);
+  rows_dot<wide>(basis, lo, hi, static_cast<const T*>(v), out);
   dot_block(static_cast<const T*>(v), static_cast<const T*>(v), hi - lo, 1, 0, static_cast<wide_t<T>*>(nullptr), out + basis.count);
 }
 
@@ -54,11 +89,11 @@ SP_WIDE void add_rows_avx2(BasisView<T> basis, size_t lo, size_t hi, const T* h,
 }
 template <class T>
 SP_WIDE void rows_dot_avx2(BasisView<T> basis, size_t lo, size_t hi, const T* v, wide_t<T>* out) {
-  rows_dot(basis, lo, hi, v, out);
+  rows_dot<true>(basis, lo, hi, v, out);
 }
 template <class T>
 SP_WIDE void remove_rows_avx2(BasisView<T> basis, size_t lo, size_t hi, const T* h, const T* w, T* v, wide_t<T>* out) {
-  remove_rows(basis, lo, hi, h, w, v, out);
+  remove_rows<true>(basis, lo, hi, h, w, v, out);
 }
 #endif
 

@@ -16,7 +16,19 @@ namespace {
 
 constexpr size_t kBlock = 1024; // elements that are worked on together: they stay in cache between operations
 
+constexpr int kTriangle = 5; // arrays, at most, of what is solved with
+
 constexpr int kRepeats = 8; // products of a matrix after which another form of it is worth while
+
+// The form of a triangle, by its bits.
+TriangleForm form_of(int bits) { return {(bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0, (bits & 8) != 0}; }
+
+// What is solved with.
+HostTriangle triangle_of(const KrylovOperator& a, int bits) {
+  HostTriangle t{form_of(bits), {a[0], a[1], a[2]}, std::nullopt};
+  if (a.size() > 3) t.levels = LevelArrays{a[3], a[4]};
+  return t;
+}
 
 // A product's operand inside the kernel.
 template <class T>
@@ -37,8 +49,8 @@ class Replay final : public KrylovSteps {
   explicit Replay(const KrylovTask& task)
       : r_(task.recording), n_(task.n), k_(task.k), single_(task.single), rows_(std::max<size_t>(1, kBlock / k_)),
         blocks_{(n_[0] + rows_ - 1) / rows_, (n_[1] + rows_ - 1) / rows_}, width_(single_ ? 0 : k_ * ((kColumnTile + k_ - 1) / k_)),
-        memory_(fresh({to_dim(static_cast<int64_t>(elements()))}, task.dtype)),
-        scalars_(r_.scalars * k_), open_(k_, true), codes_(k_, 1), steps_(k_, 0), norms_(k_, std::numeric_limits<double>::quiet_NaN()) {
+        given_(task.operators), memory_(fresh({to_dim(static_cast<int64_t>(elements()))}, task.dtype)),
+        scalars_(r_.scalars * k_), operators_(given_.size()), open_(k_, true), codes_(k_, 1), steps_(k_, 0), norms_(k_, std::numeric_limits<double>::quiet_NaN()) {
     vectors_.push_back(static_cast<T*>(task.x));
     T* next = memory_.template data<T>();
     for (int v = 1; v < r_.vectors; ++v) {
@@ -50,7 +62,10 @@ class Replay final : public KrylovSteps {
       }
     }
     for (const auto& [slot, value] : r_.constants) std::fill_n(&scalars_[slot * k_], k_, S(value));
-    for (size_t i = 0; i < task.operators.size(); ++i) operators_.push_back(prepared(task.operators[i], std::max(0, r_.starts[i]), r_.ends[i]));
+    for (size_t i = 0; i < given_.size(); ++i) {
+      which_.push_back(known(i));
+      if (which_[i] == i && r_.arrays[i] % kTriangle) operators_[i] = prepared(given_[i], std::max(0, r_.starts[i]), r_.ends[i]);
+    }
     reserve();
   }
 
@@ -80,6 +95,17 @@ class Replay final : public KrylovSteps {
     size_t all = 0;
     for (int v = 1; v < r_.vectors; ++v) all += v == 2 ? 0 : size(v);
     return all;
+  }
+
+  // The first operator that has the same arrays.
+  size_t known(size_t i) const {
+    auto same = [&](size_t j) {
+      return r_.arrays[j] == 3 && r_.starts[j] == r_.starts[i] && r_.ends[j] == r_.ends[i] &&
+          std::ranges::equal(given_[i], given_[j], {}, [](auto& a) { return a.template data<char>(); }, [](auto& a) { return a.template data<char>(); });
+    };
+    size_t j = 0;
+    while (j < i && !(r_.arrays[i] == 3 && same(j))) ++j;
+    return j;
   }
 
   HostOperator<T> prepared(const KrylovOperator& given, int from, int space) {
@@ -179,6 +205,8 @@ class Replay final : public KrylovSteps {
       if (code[at].op == Op::pass) {
         pass(&code[at]);
         at += code[at].out;
+      } else if (code[at].op == Op::solve) {
+        solve(code[at]);
       } else if (!scalar(code[at])) {
         return false;
       }
@@ -257,7 +285,7 @@ class Replay final : public KrylovSteps {
     }
     const int space = first->d;
     const size_t n = n_[space], blocks = blocks_[space];
-    HostOperator<T>* product = first->a < 0 ? nullptr : &operators_[first->a];
+    HostOperator<T>* product = first->a < 0 ? nullptr : &operators_[which_[first->a]];
     const auto* bounds = product ? &product->bounds : &even_[space];
     if (product && product->long_slices) {
       with(*product, [&](const auto& a) { cs_matmul(a, vectors_[first->c], vectors_[first->b], k_); });
@@ -284,6 +312,16 @@ class Replay final : public KrylovSteps {
       for (size_t j = 0; j < k_; ++j) scalars_[i->out * k_ + j] = blocks ? S(sums[j]) : S{};
       sums += blocks * k_;
     }
+  }
+
+  void solve(const Instruction& i) {
+    T* y = vectors_[i.out];
+    const T* x = vectors_[i.b];
+    if (y != x) {
+      const size_t n = size(i.out);
+      parallel_for(n, plan_parts(n), [=](size_t lo, size_t hi) { std::copy(x + lo, x + hi, y + lo); });
+    }
+    solve_triangular_host(triangle_of(given_[i.a], i.c), y, k_);
   }
 
   template <class F>
@@ -373,13 +411,15 @@ class Replay final : public KrylovSteps {
   size_t rows_;
   std::array<size_t, 2> blocks_;
   size_t width_;
+  const std::vector<KrylovOperator>& given_;
   mx::array memory_;
   std::vector<S> scalars_, moved_;
+  std::vector<HostOperator<T>> operators_;
+  std::vector<size_t> which_; // of them each operator is
   std::vector<char> open_; // columns that go on
   std::vector<int> codes_, steps_;
   std::vector<double> norms_;
   std::vector<T*> vectors_, renamed_;
-  std::vector<HostOperator<T>> operators_;
   std::vector<W> partial_; // of each dot product, by block
   std::vector<T> coefficients_;
   std::vector<size_t> even_[2]; // bounds of parts of passes without a product, by space
@@ -405,8 +445,8 @@ void check(Recording& r, Segment& s) {
   int left = 0;
   Instruction* pass = nullptr;
   for (auto& i : s.code) {
-    const bool of_vectors = i.op >= Op::overwrite;
-    require(i.op <= Op::zero && of_vectors == (left-- > 0));
+    const bool of_vectors = i.op >= Op::overwrite && i.op != Op::solve;
+    require(i.op <= Op::solve && of_vectors == (left-- > 0));
     if (i.op == Op::pass) {
       left = i.out, pass = &i, space = -1, i.d = 0;
       require(left >= 0 && left <= static_cast<int>(s.code.size()));
@@ -418,6 +458,12 @@ void check(Recording& r, Segment& s) {
       from = r.spaces[i.c];
     } else if (!of_vectors) {
       left = 0;
+      if (i.op == Op::solve) {
+        space = -1;
+        written(i.out), vector(i.b), product(i.a, kTriangle);
+        require(i.c >= 0 && i.c < 16);
+        continue;
+      }
       scalar(i.out, i.op == Op::rotation ? 2 : 0), scalar(i.a), scalar(i.b);
       if (i.op == Op::rotation) scalar(i.c);
       continue;
@@ -446,10 +492,12 @@ void check(const KrylovTask& task) {
   require(static_cast<int>(task.operators.size()) == r.operators);
   for (size_t i = 0; i < task.operators.size(); ++i) {
     const auto& a = task.operators[i];
-    require(a.size() == 1 || a.size() == 3);
-    require(r.arrays[i] == 0 || r.arrays[i] == static_cast<int>(a.size()));
+    const bool solves = r.arrays[i] == kTriangle;
+    require(a.size() == 1 || a.size() == 3 || (a.size() == 5 && solves));
+    require(r.arrays[i] == 0 || (solves ? a.size() > 1 : r.arrays[i] == static_cast<int>(a.size())));
     if (a[0].dtype() != task.dtype) throw std::invalid_argument("the values of an operator have another dtype than b");
     const size_t n = task.n[r.ends[i]];
+    if (solves) check_triangle(triangle_of(a, 0), static_cast<int64_t>(n));
     const bool fits = a.size() == 1 ? a[0].size() == n
                                     : a[2].size() == n + 1 && a[1].dtype() == a[2].dtype() && a[0].size() == a[1].size();
     if (!fits) throw std::invalid_argument("an operator has another order than b");

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "node.h"
+#include "triangular.h"
 
 namespace sp {
 
@@ -20,6 +21,7 @@ enum class Op {
   dot,        // out: a scalar; a, b
   squares,    // out: y; a: x
   zero,       // out: y
+  solve,      // out: y; a: a triangle T; b: x; c: the bits of its form: y <- op(T)^-1 x, of whole vectors
 };
 
 struct Instruction {
@@ -45,15 +47,16 @@ struct Recording {
   int halves;                 // steps in an iteration
   bool tests_last;
   std::vector<int> spaces; // of each vector, 0 or 1; the operand of a pass has its own, all else in it the same
-  // What use makes of each operator: how many arrays it must have (3 for products, 1 for scaling), and the spaces
-  // of its operands and results.
+  // What use makes of each operator: how many arrays it must have (3 for products, 1 for scaling, at most 5 for solving),
+  // and the spaces of its operands and results.
   std::vector<int> arrays{}, starts{}, ends{};
 };
 
 // A checked recording: numbers are in range, so that replaying it stays within its memory.
 std::shared_ptr<Recording> make_recording(Recording r);
 
-// What the steps multiply by: (data, indices, indptr) by rows, or a diagonal alone.
+// What the steps multiply by: (data, indices, indptr) by rows, or a diagonal alone. What they solve with: a triangle as
+// triangular.h has it, (data, indices, indptr), and maybe its levels (order, starts).
 using KrylovOperator = Arrays;
 
 struct KrylovResult {

@@ -54,6 +54,17 @@ MATRICES = {
 SOLVED = ("definite", "indefinite", "number")  # by whatever method solves them in SciPy, rounding or not
 
 
+P = sp.linalg.preconditioners
+GIVEN = {  # made of another matrix, which is definite
+    "ilu0": P.ilu0,
+    "ichol0": P.ichol0,
+    "ssor": P.ssor,
+    "chebyshev": P.chebyshev,
+    "jacobi": P.jacobi,
+}
+TRACED = ("cg", "cgs", "bicg", "bicgstab", "qmr", "tfqmr")  # inside mx.compile
+
+
 def right_hand_sides(S):
     n = S.shape[0]
     b = np.random.default_rng(0).standard_normal(n)
@@ -68,10 +79,10 @@ def right_hand_sides(S):
         }
 
 
-def solved(module, name, A, b, x0):
+def solved(module, name, A, b, x0, **given):
     """(x, info), or the type of the error."""
     limits = {"lsqr": {"iter_lim": 60}, "gmres": {"maxiter": 8, "restart": 10}}
-    options = limits.get(name, {"maxiter": 8 if name in IN_CYCLES else 60})
+    options = limits.get(name, {"maxiter": 8 if name in IN_CYCLES else 60}) | given
     if name not in LEAST_SQUARES:
         options["rtol"] = RTOL
     with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -125,6 +136,63 @@ def test_hard_problems(name, matrix, way, guess, double):
                 assert (left[claimed] <= 2 * RTOL * np.linalg.norm(b)).all(), kind
             if matrix in SOLVED and theirs[1] == 0:
                 assert claimed.all(), kind
+
+
+def check_claims(S, b, x, infos, kind):
+    """Of x (n, k): where info is 0 it is a solution, and what is not finite has none."""
+    with np.errstate(all="ignore"):
+        left = np.linalg.norm(b[:, None] - S @ x, axis=0)
+    if not np.isfinite(b).all():
+        assert (infos != 0).all(), kind
+    elif not b.any():
+        assert not x.any() and not infos.any(), kind
+    else:
+        assert (left[np.broadcast_to(infos == 0, left.shape)] <= 2 * RTOL * np.linalg.norm(b)).all(), kind
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("matrix", MATRICES)
+@pytest.mark.parametrize("preconditioner", GIVEN)
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_preconditioned(name, preconditioner, matrix, way, device):
+    if device == "gpu":
+        pytest.skip("MLX has no float64 on a GPU")
+    S = MATRICES[matrix]
+    n = S.shape[0]
+    M = GIVEN[preconditioner](sp.from_scipy(line(n, None) if n > 1 else scipy.sparse.csr_array([[2.0]])))
+    word, split = ("M1", {"M2": P.identity(n)}) if name == "qmr" else ("M", {})  # SciPy's qmr asks for both
+    for kind, b in right_hand_sides(S).items():
+        start = time.perf_counter()
+        ours = solved(sp.linalg, name, *given(way, S, b, None), **{word: M})
+        assert time.perf_counter() - start < 20, kind
+        if isinstance(ours, type):  # as minres and those in cycles say of what is not finite or definite
+            with np.errstate(all="ignore"):
+                assert not np.isfinite(b @ b) or name in ("minres", *IN_CYCLES), kind
+            continue
+        if name != "minres" or not b.any():
+            check_claims(S, b, np.asarray(ours[0]).reshape(n, -1), np.atleast_1d(ours[1]), kind)
+        if matrix == "definite" and kind in ("any", "range"):  # two-sided methods break down on units
+            theirs = solved(scipy.sparse.linalg, name, S, b, None, **{word: M} | split)
+            assert theirs[1] != 0 or not np.any(ours[1]), kind
+
+
+@pytest.mark.parametrize("matrix", MATRICES)
+@pytest.mark.parametrize("preconditioner", [None, *GIVEN])
+@pytest.mark.parametrize("name", TRACED)
+def test_inside_compile(name, preconditioner, matrix, device):
+    if device != "cpu":
+        pytest.skip("MLX has no float64 on a GPU")
+    S = MATRICES[matrix]
+    n, A = S.shape[0], sp.from_scipy(S)
+    definite = sp.from_scipy(line(n, None) if n > 1 else scipy.sparse.csr_array([[2.0]]))
+    M = {} if preconditioner is None else {"M1" if name == "qmr" else "M": GIVEN[preconditioner](definite)}
+    solve = mx.compile(lambda b: getattr(sp.linalg, name)(A, b, rtol=RTOL, maxiter=60, **M))
+    for kind, b in right_hand_sides(S).items():
+        x, info = solve(mx.array(b, mx.float64))
+        check_claims(S, b, np.asarray(x).reshape(n, 1), np.atleast_1d(np.asarray(info)), kind)
+        expected = solved(sp.linalg, name, A, b, None, **M)
+        if not isinstance(expected, type):
+            assert info.item() == expected[1], kind
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -13,6 +13,7 @@ from numpy.linalg import LinAlgError
 import mlx_sparse as sp
 from mlx_sparse import linalg
 from mlx_sparse.linalg import preconditioners as P
+from mlx_sparse.linalg._direct import substitution
 from mlx_sparse.linalg._krylov.bicg import _METHOD as BICG
 from mlx_sparse.linalg._problem import make_system
 from mlx_sparse.linalg._recorded import recorded
@@ -454,16 +455,75 @@ def test_zero_diagonals_as_ones():
     assert (P.jacobi(A3, zero_policy="unit") @ np.array([2.0, 3.0, 2.0])).tolist() == [1.0, 3.0, 1.0]
 
 
-@pytest.mark.parametrize("name", ["identity", "diagonal", "jacobi", "block_jacobi"])
-@pytest.mark.parametrize("kind", "dD")
-def test_solvers_take_products_with_entries_natively(name, kind, device):
+NATIVE = ("identity", "diagonal", "jacobi", "block_jacobi", "ssor", "ilu0", "ichol0", "chebyshev", "chebyshev-discs")
+
+
+@pytest.mark.parametrize("columns", [None, 3])
+@pytest.mark.parametrize("name", NATIVE)
+@pytest.mark.parametrize("kind, namespace", [("d", "numpy"), ("d", "mlx"), ("D", "numpy")])
+def test_solvers_take_them_natively(name, kind, columns, namespace, device):
     if device != "cpu":
         pytest.skip("programs are replayed on the CPU")
-    M, S = made(name, kind, general)
-    A, b = ours(S), vector(N, kind)
-    assert recorded(BICG, make_system(A, M, None, b)) is not None
-    seen = []
-    x, native = linalg.bicg(A, b, M=M, rtol=1e-10, return_info=True)
-    y, python = linalg.bicg(A, b, M=M, rtol=1e-10, return_info=True, callback=seen.append)  # which needs Python
-    assert native.converged and native.iterations == python.iterations
-    np.testing.assert_allclose(x, y, rtol=1e-8)
+    M, S = made(name, kind, general if name in ("ssor", "ilu0") else hermitian)
+    A, b = ours(S), as_namespace(vectors(N, kind, columns), namespace)
+    given = sp.linalg.LinearOperator(M.shape, M.matvec, rmatvec=M.rmatvec, dtype=M.dtype)  # which needs Python
+    for wrapped in (M, P.aspreconditioner(M)):
+        assert recorded(BICG, make_system(A, wrapped, None, b)) is not None
+    assert recorded(BICG, make_system(A, given, None, b)) is None
+    for solver in (linalg.bicg, linalg.bicgstab):
+        x, native = solver(A, b, M=M, rtol=1e-10, return_info=True)
+        y, python = solver(A, b, M=M, rtol=1e-10, return_info=True, callback=lambda _: None)
+        assert native.converged and abs(native.iterations - python.iterations) <= 1
+        np.testing.assert_allclose(np.asarray(x), np.asarray(y), rtol=1e-7)
+
+
+@pytest.mark.parametrize("name", NATIVE)
+def test_inside_transformations(name, device):
+    if device != "cpu":
+        pytest.skip("programs are replayed on the CPU")
+    M, S = made(name, "f", general if name in ("ssor", "ilu0") else hermitian)
+    A, B = ours(S), mx.array(vectors(N, "f", 3))
+
+    def solve(b):
+        return linalg.bicgstab(A, b, M=M, rtol=1e-5)
+
+    expected = np.linalg.solve(S.toarray().astype("d"), np.asarray(B))
+    x, info = mx.compile(solve)(B[:, 0])
+    assert info.item() == 0
+    np.testing.assert_allclose(np.asarray(x), expected[:, 0], rtol=0, atol=1e-3)
+    X, infos = mx.vmap(solve, in_axes=1, out_axes=(1, 0))(B)
+    assert not np.asarray(infos).any()
+    np.testing.assert_allclose(np.asarray(X), expected, rtol=0, atol=1e-3)
+    slope = mx.compile(mx.grad(lambda b: mx.sum(solve(b)[0])))(B[:, 0])
+    np.testing.assert_allclose(
+        np.asarray(slope), np.linalg.solve(S.toarray().T.astype("d"), np.ones(N)), rtol=0, atol=1e-3
+    )
+
+
+def test_triangles_that_are_ordered_by_levels(monkeypatch, device):
+    """Factors whose slices are in the order of their levels, in programs."""
+    if device != "cpu":
+        pytest.skip("programs are replayed on the CPU")
+    monkeypatch.setattr(substitution, "_LEVEL", 1)
+    S = poisson(20)
+    A, b = ours(S), vector(400, "d")
+    with sp.runtime.context(n_threads=3):
+        M = P.ilu0(A)
+        assert M._stages(mx.float64, False)[0][1][3:]
+        for solver in (linalg.bicgstab, linalg.bicg):
+            x, info = solver(A, b, M=M, rtol=1e-10)
+            assert info == 0 and residual(S, x, b) < 1e-9
+
+
+def test_values_that_are_not_finite(device):
+    """In what is solved with: the end, and no claim."""
+    if device != "cpu":
+        pytest.skip("programs are replayed on the CPU")
+    S = poisson(5)
+    A = ours(S)
+    for name in ("ilu0", "ichol0", "ssor", "chebyshev"):
+        M = MAKERS[name](A, S)
+        for b in (np.full(25, np.nan), np.full(25, np.inf)):
+            with np.errstate(all="ignore"):
+                _, info = linalg.bicgstab(A, b, M=M)
+            assert info != 0

@@ -76,6 +76,22 @@ WORK = {
         "A = random_csr(60000, 40); B = A + A.T; b = np.ones(60000)",
         "sp.linalg.cg(B, b, rtol=1e-300, maxiter=100_000)",
     ),
+    "bicgstab with ilu0": (
+        f"{GRID}; M = sp.linalg.preconditioners.ilu0(A); b = np.ones((A.shape[0], 3))",
+        "sp.linalg.bicgstab(A, b, M=M, rtol=0, maxiter=10**9)",
+    ),
+    "cg with chebyshev": (
+        f"{GRID}; M = sp.linalg.preconditioners.chebyshev(A); b = np.random.default_rng(0).random(A.shape[0])",
+        "sp.linalg.cg(A, b, M=M, rtol=0, maxiter=10**9)",
+    ),
+    "lsqr": (
+        "A = random_csr(60000, 40); b = np.ones(60000)",
+        "sp.linalg.lsqr(A, b, atol=0, btol=0, conlim=0, iter_lim=10**9)",
+    ),
+    "gmres": (
+        "A = random_csr(60000, 40); b = np.ones(60000)",
+        "sp.linalg.gmres(A, b, restart=300, rtol=1e-300, maxiter=100_000)",
+    ),
     "cholesky": (f"{GRID}", "sp.linalg.cholesky(A)"),
     "cholesky(A).solve": (f"{GRID}; f = sp.linalg.cholesky(A); b = np.ones((A.shape[0], 48))", "f.solve(b)"),
     "selected_inverse": (f"{GRID}; f = sp.linalg.cholesky(A)", "f.selected_inverse()"),

@@ -9,8 +9,8 @@ from mlx_sparse import _native
 from mlx_sparse.linalg._recording import OPERATIONS
 
 N = 40
-PASS, PLUS, DOT, RATIO, NEGATE, ADD = (
-    OPERATIONS.index(name) for name in ("pass", "plus", "dot", "ratio", "negate", "add")
+PASS, PLUS, DOT, RATIO, NEGATE, ADD, SOLVE = (
+    OPERATIONS.index(name) for name in ("pass", "plus", "dot", "ratio", "negate", "add", "solve")
 )
 NOTHING = ([], [], [])
 
@@ -82,6 +82,13 @@ CHANGES = (
     {"start": ([(PASS, 1, -1, 0, 0, 0), (ADD, 0, 1, 1, 0, 0)], [], [])},  # a scalar within it
     {"start": ([(PASS, 1, -1, 0, 0, 0), (PLUS, 2, 3, 3, 1, 0)], [], [])},  # writes to b
     {"start": ([(PASS, 0, 0, 1, 1, 0)], [], [])},  # a product in place
+    {"start": ([(SOLVE, 3, 1, 1, 0, 0)], [], [])},  # with an operator that is none
+    {"start": ([(SOLVE, 2, 0, 1, 0, 0)], [], [])},  # writes to b
+    {"start": ([(SOLVE, 4, 0, 1, 0, 0)], [], [])},
+    {"start": ([(SOLVE, 3, 0, -1, 0, 0)], [], [])},
+    {"start": ([(SOLVE, 3, 0, 1, 16, 0)], [], [])},
+    {"start": ([(SOLVE, 3, 0, 1, 1, 0)], [], [])},  # with what is multiplied by
+    {"start": ([(PASS, 1, -1, 0, 0, 0), (SOLVE, 3, 0, 1, 1, 0)], [], [])},  # within a pass
     {"start": ([], [0, 1, 2, 2], [])},
     {"start": ([], [0, 2, 1, 3], [])},
     {"start": ([], [0, 1, 2], [])},
@@ -123,6 +130,29 @@ def test_operands_that_do_not_fit():
         given = good | change
         with pytest.raises((ValueError, RuntimeError)):
             _native.krylov_numpy(recording, guess=False, maxiter=5, **given)
+
+
+def test_triangles_that_do_not_fit():
+    """y <- T^-1 b at the start, over vectors x, r, b, y."""
+    S, operators = system()
+    T = scipy.sparse.tril(S, format="csr")
+    triangle = [mx.array(T.data, dtype=mx.float64), *(mx.array(a.astype(np.int32)) for a in (T.indices, T.indptr))]
+    start = [(SOLVE, 1, 1, 2, 1, 0), (PASS, 1, -1, 0, 0, 0), (DOT, 0, 1, 1, 0, 0)]
+    recording = steepest_descent(operators=2, start=(start, [], []))
+
+    def norm(triangle, b):
+        return _native.krylov_numpy(recording, [*operators, triangle], b, b.copy(), False, [0.0], 0)[1][0]
+
+    b = np.arange(1.0, N + 1)
+    expected = np.linalg.norm(scipy.sparse.linalg.spsolve_triangular(T, b))
+    assert abs(norm(triangle, b) - expected) < 1e-12 * expected
+    for bad in (triangle[:1], triangle[:2], [triangle[0][:-1], *triangle[1:]], [*triangle[:2], triangle[2][:-1]]):
+        with pytest.raises((ValueError, RuntimeError)):
+            norm(bad, b)
+    with pytest.raises(ValueError):
+        norm([*triangle, triangle[1][:3], triangle[2]], b)
+    with pytest.raises(ValueError):
+        norm([triangle[0].astype(mx.float32), *triangle[1:]], b)
 
 
 # ---- step by step --------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import mlx.core as mx
 import numpy as np
 
 from ... import _dense, _dtypes, _native, runtime
+from .._operator import Stage
 
 _LEVEL = 1000  # slices that a level must have on average, for each thread, to be worth its start
 
@@ -61,9 +62,16 @@ class Substitution:
         _native.settle([new._parts[0]])
         return new
 
-    def _as(self, form: str) -> Any:
+    def _bits(self, form: str) -> tuple[bool, bool, bool, bool]:
         transposed = (form in "TH") != self._by_columns
-        return _native.TriangleForm(*self._form, transposed, form in "HC" and _dtypes.is_complex(self.dtype))
+        return *self._form, transposed, form in "HC" and _dtypes.is_complex(self.dtype)
+
+    def _as(self, form: str) -> Any:
+        return _native.TriangleForm(*self._bits(form))
+
+    def stage(self, form: str) -> Stage:
+        """The solve as a stage of a recorded program."""
+        return sum(bit << i for i, bit in enumerate(self._bits(form))), [*self._parts, *(self._levels or ())]
 
     def host(self, b: np.ndarray, form: str = "N", overwrite: bool = False) -> np.ndarray:
         """op(T)^-1 b for an ndarray (n,) or (n, k) of the dtype of T, which `overwrite` allows to become the result."""

@@ -51,9 +51,10 @@ def cg(
     {TypeError}
     ValueError
         `A` is not square, another shape does not match it, or `atol` is negative. Inside `mx.compile` and `mx.vmap`,
-        where values cannot be read, unless `A` and preconditioners are sparse arrays; `info` is a lazy int32 `mx.array`
-        there. Inside `mx.grad`, if derivatives of `A` would be lost: its values are traced and `b` is an ndarray, or it
-        is an object that closes over traced arrays.
+        where values cannot be read, unless `A` is a sparse array and `M` is one or, on the CPU, of those of
+        `preconditioners` that run natively; `info` is a lazy int32 `mx.array` there. Inside `mx.grad`, if derivatives
+        of `A` would be lost: its values are traced and `b` is an ndarray, or it is an object that closes over traced
+        arrays.
 
     Notes
     -----

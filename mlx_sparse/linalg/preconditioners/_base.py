@@ -12,7 +12,7 @@ from ... import _dense, _dtypes, _native
 from ..._base import as_sparse, issparse
 from ..._csr import csr_array
 from .._interface import LinearOperator
-from .._operator import Operator, as_operator
+from .._operator import Operator, Stage, as_operator
 from .._problem import float_dtype, host_dtype, inexact, refuse_traced, require_square
 
 Product = Callable[[Any], Any]
@@ -65,8 +65,8 @@ class Preconditioner(LinearOperator):
             self._bound[key] = (lambda x: made(x).astype(dtype, copy=False)) if narrows else made
         return self._bound[key]
 
-    def _entries(self) -> Any:
-        """The sparse array that products are those of, if they are; solvers then need no Python for them."""
+    def _stages(self, dtype: mx.Dtype, adjoint: bool) -> list[Stage] | None:
+        """As `Operator.stages`."""
         return None
 
     @property
@@ -139,12 +139,8 @@ class _Front(Operator):
     def H(self) -> Operator:
         return _Front(self.operand, not self._adjoint)
 
-    def stored(self) -> Operator:
-        entries = self.operand._entries()
-        if entries is None:
-            return self
-        front = as_operator(entries)
-        return front.H if self._adjoint and not self.operand.is_hermitian else front
+    def stages(self, dtype: mx.Dtype) -> list[Stage] | None:
+        return self.operand._stages(dtype, self._adjoint and not self.operand.is_hermitian)
 
 
 # ---- what the functions of this module share -------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from ..._csc import csc_array
 from .._direct import incomplete, superlu
 from .._direct.methods import factor
 from .._direct.operands import Parts
+from .._operator import Stage
 from .._problem import float_dtype, host_dtype, refuse_traced, require_square
 from ._base import Preconditioner, Product, matrix, real_number
 
@@ -35,6 +36,9 @@ class _Incomplete(Preconditioner):
     def _bind(self, lazy: bool, dtype: Any, adjoint: bool) -> Product:
         factors, trans, dtype = self.factors, "H" if adjoint else "N", _dtypes.mlx_dtype(dtype)
         return lambda x: factors._solved(x, trans, dtype)
+
+    def _stages(self, dtype: mx.Dtype, adjoint: bool) -> list[Stage] | None:
+        return [T.stage(form) for T, form in self.factors._course("H" if adjoint else "N", dtype)]
 
 
 def _shifted(A: Any, shift: float) -> Any:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import mlx.core as mx
 import numpy as np
 
 from ... import _dense, _dtypes
 from ..._base import as_sparse, issparse
 from .._interface import LinearOperator, aslinearoperator
-from .._operator import Operator, as_operator, kept
+from .._operator import Operator, Stage, as_operator, kept
 from .._problem import float_dtype, refuse_traced, require_square
 from ._base import Preconditioner, Product, bound, constants, matrix
 from ._factored import exact, from_factorized
@@ -25,6 +26,9 @@ class _Given(Preconditioner):
 
     def _bind(self, lazy: bool, dtype: Any, adjoint: bool) -> Product:
         return bound(self._given.H if adjoint else self._given, lazy, dtype)
+
+    def _stages(self, dtype: mx.Dtype, adjoint: bool) -> list[Stage] | None:
+        return (self._given.H if adjoint else self._given).stages(dtype)
 
 
 def aspreconditioner(M: Any, A: Any = None, *, assume_inverse: bool = True) -> Preconditioner:

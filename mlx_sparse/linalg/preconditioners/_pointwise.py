@@ -5,14 +5,14 @@ from __future__ import annotations
 import operator
 from typing import Any
 
+import mlx.core as mx
 import numpy as np
 from numpy.linalg import LinAlgError
 
 from ... import _dense, _dtypes
 from ..._base import issparse
 from ..._bsr import bsr_array
-from ..._construct import diags_array, eye_array
-from .._operator import as_operator
+from .._operator import Stage, as_operator
 from .._problem import float_dtype, refuse_traced, require_square
 from ._base import Preconditioner, Product, bound, check_diagonal, constants, diagonal_of, matrix, real_number
 
@@ -29,8 +29,8 @@ class _Scaling(Preconditioner):
         column = s[:, None]
         return lambda x: s * x if x.ndim == 1 else column * x
 
-    def _entries(self) -> Any:
-        return diags_array(self._scale, format="dia", dtype=self._scale.dtype)
+    def _stages(self, dtype: mx.Dtype, adjoint: bool) -> list[Stage] | None:
+        return [("diagonal", [constants(self._scale.conj() if adjoint else self._scale, True, dtype)])]
 
 
 class _Identity(Preconditioner):
@@ -41,8 +41,8 @@ class _Identity(Preconditioner):
         y = super()._followed(x, adjoint)
         return y.copy() if isinstance(y, np.ndarray) else y
 
-    def _entries(self) -> Any:
-        return eye_array(self.shape[0], format="dia", dtype=self.dtype)
+    def _stages(self, dtype: mx.Dtype, adjoint: bool) -> list[Stage] | None:
+        return []
 
 
 def identity(A: Any, *, dtype: Any = None) -> Preconditioner:
@@ -173,8 +173,9 @@ class _Blocks(Preconditioner):
         front = as_operator(self._blocks)
         return bound(front.H if adjoint else front, lazy, dtype)
 
-    def _entries(self) -> Any:
-        return self._blocks
+    def _stages(self, dtype: mx.Dtype, adjoint: bool) -> list[Stage] | None:
+        front = as_operator(self._blocks)
+        return (front.H if adjoint else front).stages(dtype)
 
 
 def block_jacobi(A: Any, block_size: int | None = None) -> Preconditioner:

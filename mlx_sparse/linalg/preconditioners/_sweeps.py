@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from typing import Any
 
+import mlx.core as mx
 import numpy as np
 from numpy.linalg import LinAlgError
 from scipy.linalg import eigh_tridiagonal
@@ -15,12 +16,14 @@ from ..._construct import diags_array
 from ..._extract import tril, triu
 from .._direct.substitution import Substitution
 from .._eigen.lanczos import lanczos
-from .._operator import Operator, as_operator, kept
+from .._operator import Operator, Stage, as_operator, by_rows, kept
 from .._problem import float_dtype, refuse_traced, require_square
+from .._recording import Polynomial
 from ._base import Preconditioner, Product, bound, check_diagonal, constants, diagonal_of, matrix, real_number
 
 _STEPS = 20  # of Lanczos' method, which bounds a spectrum
 _SEED = 20
+_DEGREES = 16  # up to which programs are recorded: their length grows with the degree
 
 
 class _Ssor(Preconditioner):
@@ -28,12 +31,16 @@ class _Ssor(Preconditioner):
         super().__init__("ssor", len(d), d.dtype, is_hermitian)
         self._low, self._high, self._middle = low, high, d * d.dtype.type(omega * (2 - omega))
 
-    def _bind(self, lazy: bool, dtype: Any, adjoint: bool) -> Product:
+    def _course(self, dtype: Any, adjoint: bool) -> tuple[str, Substitution, Substitution]:
+        """The triangle that solves first, the one that solves then, and in which form."""
         low, high = (
             Substitution(T, lower, kept=True).astype(_dtypes.mlx_dtype(dtype))
             for T, lower in ((self._low, True), (self._high, False))
         )
-        form, first, second = ("H", high, low) if adjoint else ("N", low, high)
+        return ("H", high, low) if adjoint else ("N", low, high)
+
+    def _bind(self, lazy: bool, dtype: Any, adjoint: bool) -> Product:
+        form, first, second = self._course(dtype, adjoint)
         middle = constants(self._middle.conj() if adjoint else self._middle, lazy, dtype)
         column = middle[:, None]
         if lazy:
@@ -45,6 +52,11 @@ class _Ssor(Preconditioner):
             return second.host(y, form, overwrite=True)
 
         return product
+
+    def _stages(self, dtype: mx.Dtype, adjoint: bool) -> list[Stage] | None:
+        form, first, second = self._course(dtype, adjoint)
+        middle = constants(self._middle.conj() if adjoint else self._middle, True, dtype)
+        return [first.stage(form), ("diagonal", [middle]), second.stage(form)]
 
 
 def ssor(A: Any, omega: float = 1.0) -> Preconditioner:
@@ -102,18 +114,29 @@ class _Chebyshev(Preconditioner):
     def _bind(self, lazy: bool, dtype: Any, adjoint: bool) -> Product:
         return polynomial(bound(self._matrix, lazy, dtype), self.lambda_min, self.lambda_max, self.degree)
 
+    def _stages(self, dtype: mx.Dtype, adjoint: bool) -> list[Stage] | None:
+        A = self._matrix.stored()
+        if not A.sparse or not A.explicit or self.degree > _DEGREES:
+            return None
+        return [(_steps(self.lambda_min, self.lambda_max, self.degree), by_rows(A, dtype))]
 
-def polynomial(A: Product, low: float, high: float, degree: int) -> Product:
-    """r -> x, which `degree` steps of Chebyshev's iteration from zero make of A x = r for a spectrum in [low, high]."""
+
+def _steps(low: float, high: float, degree: int) -> Polynomial:
     middle, half = (high + low) / 2, (high - low) / 2
-    steps = []  # d <- keep d + add r
+    steps = []
     rho = half / middle
     for _ in range(degree if half else 0):
         last, rho = rho, 1 / (2 * middle / half - rho)
         steps.append((rho * last, 2 * rho / half))
+    return Polynomial(1 / middle, tuple(steps))
+
+
+def polynomial(A: Product, low: float, high: float, degree: int) -> Product:
+    """r -> x, which `degree` steps of Chebyshev's iteration from zero make of A x = r for a spectrum in [low, high]."""
+    first, steps = _steps(low, high, degree)
 
     def product(r: Any) -> Any:
-        x = d = r * (1 / middle)
+        x = d = r * first
         for keep, add in steps:
             r = r - A(d)
             d = d * keep + r * add
