@@ -487,7 +487,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
     def _axis_sum(self, data: mx.array, axis: int, stream: Any) -> mx.array:
         """Sum over `axis` of the values `data` on this structure."""
         if self._swap((0, 1))[0] == axis:
-            return _native.minor_sum(data, self._indices, self._minor, stream)
+            return _native.inner_sum(self._structure, data, stream)
         return _native.major_sum(data, self._indptr, stream)
 
     def _diagonal(self, k: int) -> mx.array:
@@ -511,7 +511,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
 
     def _flip(self, stream: Any) -> tuple[mx.array, mx.array, mx.array]:
         """The same entries compressed along the other axis."""
-        return _native.transpose(self._trio, self._minor, stream)
+        return _native.transpose_of(self._structure, self._data, stream)
 
     def tocoo(self, copy: bool = True, *, stream: Any = None) -> Any:
         """Coordinate form. Entries keep their order, and lazy values stay lazy."""
