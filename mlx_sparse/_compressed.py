@@ -332,8 +332,10 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
 
     def eliminate_zeros(self) -> None:
         """Drop stored entries whose value is zero, rebinding this array's buffers. Refuses traced values."""
-        if _dense.count_nonzero(_dense.view(self._data)) < self._data.size:
-            self._rebind(*_native.eliminate_zeros(self._trio))
+        if _dense.on_shaders(self._data) or _dense.count_nonzero(_dense.view(self._data)) < self._data.size:
+            kept = _native.eliminate_zeros(self._trio)
+            if kept is not None:
+                self._rebind(*kept)
 
     def _canonical(self) -> Any:
         """This array if it is canonical, else a canonical copy: operators never change their operands."""
@@ -471,6 +473,13 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
             a, b = a._canonical(), b._canonical()
         canonical = a.has_canonical_format, b.has_canonical_format
         dtype = _dtypes.result_type(a._data.dtype, b._data.dtype)
+        if canonical[0] and a._indices is b._indices and a._indptr is b._indptr:
+            values = _native.merge_shared(MERGE_OPS[op], *(_dense.cast(x._data, dtype) for x in (a, b)))
+            if values is not None:
+                found = a._with_data(values)
+                if not traced(values):
+                    found.eliminate_zeros()
+                return found
         index = _dtypes.index_dtype([a._indices.dtype, b._indices.dtype], max(self.shape))
         parts = _native.merge(MERGE_OPS[op], a._trio_as(dtype, index), b._trio_as(dtype, index), *canonical)
         return self._from_parts(*parts, self.shape, canonical=True)
