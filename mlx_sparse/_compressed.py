@@ -332,8 +332,10 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
 
     def eliminate_zeros(self) -> None:
         """Drop stored entries whose value is zero, rebinding this array's buffers. Refuses traced values."""
-        if _dense.count_nonzero(_dense.view(self._data)) < self._data.size:
-            self._rebind(*_native.eliminate_zeros(self._trio))
+        if _dense.on_shaders(self._data) or _dense.count_nonzero(_dense.view(self._data)) < self._data.size:
+            kept = _native.eliminate_zeros(self._trio)
+            if kept is not None:
+                self._rebind(*kept)
 
     def _canonical(self) -> Any:
         """This array if it is canonical, else a canonical copy: operators never change their operands."""
@@ -471,6 +473,13 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
             a, b = a._canonical(), b._canonical()
         canonical = a.has_canonical_format, b.has_canonical_format
         dtype = _dtypes.result_type(a._data.dtype, b._data.dtype)
+        if canonical[0] and a._indices is b._indices and a._indptr is b._indptr:
+            values = _native.merge_shared(MERGE_OPS[op], *(_dense.cast(x._data, dtype) for x in (a, b)))
+            if values is not None:
+                found = a._with_data(values)
+                if not traced(values):
+                    found.eliminate_zeros()
+                return found
         index = _dtypes.index_dtype([a._indices.dtype, b._indices.dtype], max(self.shape))
         parts = _native.merge(MERGE_OPS[op], a._trio_as(dtype, index), b._trio_as(dtype, index), *canonical)
         return self._from_parts(*parts, self.shape, canonical=True)
@@ -487,7 +496,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
     def _axis_sum(self, data: mx.array, axis: int, stream: Any) -> mx.array:
         """Sum over `axis` of the values `data` on this structure."""
         if self._swap((0, 1))[0] == axis:
-            return _native.minor_sum(data, self._indices, self._minor, stream)
+            return _native.inner_sum(self._structure, data, stream)
         return _native.major_sum(data, self._indptr, stream)
 
     def _diagonal(self, k: int) -> mx.array:
@@ -511,7 +520,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
 
     def _flip(self, stream: Any) -> tuple[mx.array, mx.array, mx.array]:
         """The same entries compressed along the other axis."""
-        return _native.transpose(self._trio, self._minor, stream)
+        return _native.transpose_of(self._structure, self._data, stream)
 
     def tocoo(self, copy: bool = True, *, stream: Any = None) -> Any:
         """Coordinate form. Entries keep their order, and lazy values stay lazy."""

@@ -168,6 +168,11 @@ def numpy_is_quicker(*arrays: mx.array) -> bool:
     return _native.numpy_is_quicker(*arrays)
 
 
+def on_shaders(a: mx.array) -> bool:
+    """Whether shaders serve operations on values such as these: on a GPU, or in place of the CPU kernels."""
+    return not is_wide(a) and _native.uses_shaders(None)
+
+
 def expect(shape: Iterable[int], dtype: mx.Dtype) -> None:
     """What MLX must be able to have, asked before it is told to: it crashes where there is no memory.
 

@@ -139,6 +139,14 @@ class _minmax:
 
     def _coo_result(self, kept: tuple[int, ...], names: Any, values: mx.array) -> Any:
         """The nonzero ones of what `_axis_extreme` found. What is used up makes room for what comes."""
+        if names is None and len(kept) == 1 and _dense.on_shaders(values):
+            wide = _dtypes.index_dtype(maxval=max(kept)) == mx.int64
+            at = _native.true_positions(values != 0, wide)
+            if at is None:
+                at = mx.arange(values.size, dtype=mx.int64 if wide else mx.int32)
+            else:
+                values = values[at]
+            return ARRAYS["coo"]._from_parts(values, (at,), kept, canonical=True)
         host = _dense.view(values)
         found = np.flatnonzero(host)
         if found.size < host.size:
@@ -220,6 +228,9 @@ class _cs_minmax(_minmax):
         if self._swap((0, 1))[1] == axes[0]:
             return None, _joined([_native.major_extreme(A._data, A._indptr, minor, *rule) for A in self._pieces()])
         A = self._without_duplicates()
+        if _dense.on_shaders(A._data):  # along the other axis of the transposed structure, which is kept
+            data, _, indptr = A._flip(None)
+            return None, _native.major_extreme(data, indptr, major, *rule)
         return None, _native.minor_extreme(A._data, A._indices[: A._data.size], minor, major, *rule)
 
 

@@ -9,8 +9,8 @@
 #include "ops/extrema.h"
 #include "ops/matmul.h"
 #include "ops/merge.h"
+#include "ops/on_device.h"
 #include "ops/select.h"
-#include "primitives/per_slice.h"
 #include "primitives/wait.h"
 
 namespace pybind11::detail {
@@ -109,6 +109,13 @@ auto set_places(const py::tuple& trio, StridedPlaces major, StridedPlaces minor,
   return steps_of(a) + major.n < kSerialWork ? set() : without_lock(set);
 }
 
+// Where a mask is true, as int32 or int64; None where it is true everywhere. Where shaders run.
+std::optional<mx::array> positions_of_true(const mx::array& mask, bool wide) {
+  const auto s = shader_stream(mask.dtype());
+  if (!s) throw std::invalid_argument("positions are found where shaders run");
+  return true_positions(mask, wide ? mx::int64 : mx::int32, *s);
+}
+
 } // namespace
 
 void bind_canonical(py::module_& m) {
@@ -134,6 +141,8 @@ void bind_canonical(py::module_& m) {
   m.def("coo_to_canonical", unlocked(&coo_to_canonical), "data"_a, "major"_a, "minor"_a, "n_major"_a);
   m.def("eliminate_zeros", unlocked(&eliminate_zeros), "a"_a);
   m.def("merge", unlocked(&merge), "op"_a, "a"_a, "b"_a, "a_canonical"_a, "b_canonical"_a);
+  m.def("merge_shared", unlocked(&merge_shared), "op"_a, "x"_a, "y"_a);
+  m.def("true_positions", unlocked(&positions_of_true), "mask"_a, "wide"_a);
   m.def("matmul_sparse", unlocked(&matmul_sparse, 16), "a"_a, "b"_a, "n_minor"_a);
 }
 
@@ -178,7 +187,7 @@ void bind_extrema(py::module_& m) {
   m.def("minor_extreme", unlocked(&minor_extreme), "data"_a, "indices"_a, "n_minor"_a, "length"_a, "max"_a, "ignore_nan"_a,
         "explicit"_a);
   py::class_<MajorWhere>(m, "MajorWhere").def(py::init<bool, bool>(), "max"_a, "explicit"_a);
-  m.def("major_where", at_once(&per_slice<MajorWhere>), "kernel"_a, "structure"_a, "data"_a, "stream"_a);
+  m.def("major_where", at_once(&major_where), "kernel"_a, "structure"_a, "data"_a, "stream"_a);
 }
 
 } // namespace sp

@@ -165,11 +165,13 @@ void bind_structure(py::module_& m) {
   m.def("offsets_of_sorted", lazy(static_cast<mx::array (*)(const mx::array&, int64_t, mx::Stream)>(&offsets_of_sorted)),
         "keys"_a, "n"_a, "stream"_a);
   m.def("transpose", at_once(&transpose), "a"_a, "n_minor"_a, "stream"_a);
+  m.def("transpose_of", at_once(&transpose_of), "structure"_a, "data"_a, "stream"_a);
   m.def("coo_to_cs", at_once(static_cast<Compressed (*)(const mx::array&, const mx::array&, const mx::array&, int64_t, mx::Stream)>(&coo_to_cs)),
         "data"_a, "major"_a, "minor"_a, "n_major"_a, "stream"_a);
   m.def("residual", lazy(&residual), "structure"_a, "data"_a, "x"_a, "b"_a, "stream"_a);
   m.def("major_sum", at_once(&major_sum), "data"_a, "indptr"_a, "stream"_a);
   m.def("minor_sum", at_once(&minor_sum), "data"_a, "indices"_a, "n_minor"_a, "stream"_a);
+  m.def("inner_sum", at_once(&inner_sum), "structure"_a, "data"_a, "stream"_a);
   m.def("total", at_once(&total), "data"_a, "stream"_a);
 }
 

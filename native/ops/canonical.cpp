@@ -5,6 +5,7 @@
 #include "kernels/duplicates.h"
 #include "kernels/merge_pieces.h"
 #include "ops/filter.h"
+#include "ops/on_device.h"
 #include "ops/values.h"
 
 namespace sp {
@@ -72,6 +73,7 @@ std::string check_indices(const mx::array& indices, const mx::array& indptr, int
 }
 
 bool is_sorted(const mx::array& indices, const mx::array& indptr) {
+  if (const auto s = shader_stream(indices.dtype())) return ascends(indices, indptr, false, *s);
   return with_pattern(indices, indptr, [](auto a) { return cs_is_sorted(a); });
 }
 
@@ -80,6 +82,7 @@ bool has_duplicates(const mx::array& indices, const mx::array& indptr) {
 }
 
 bool is_canonical(const mx::array& indices, const mx::array& indptr) {
+  if (const auto s = shader_stream(indices.dtype())) return ascends(indices, indptr, true, *s);
   return with_pattern(indices, indptr, [](auto a) { return cs_is_canonical(a); });
 }
 
@@ -160,7 +163,8 @@ Compressed triplets_to_canonical(const Triplets& coo, int64_t n_major) {
   });
 }
 
-Compressed eliminate_zeros(const Compressed& a) {
+std::optional<Compressed> eliminate_zeros(const Compressed& a) {
+  if (const auto s = shader_stream(a.data.dtype()); s && a.data.ndim() == 1) return nonzero_entries(a, *s);
   return with_width(a, [&](auto i, auto w) {
     using I = typename decltype(i)::type;
     using W = typename decltype(w)::type;

@@ -1,6 +1,7 @@
 // Order and uniqueness of stored entries: checks, sorting, sums of duplicates, removal of zeros.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "ops/sized.h"
@@ -28,7 +29,7 @@ Compressed canonical_slices(const Compressed& a, int64_t first, int64_t n);
 // Coordinates in any order -> canonical compressed form.
 Compressed coo_to_canonical(const mx::array& data, const mx::array& major, const mx::array& minor, int64_t n_major);
 Compressed triplets_to_canonical(const Triplets& coo, int64_t n_major);
-// Not of traced values, whose zeros cannot be told.
-Compressed eliminate_zeros(const Compressed& a);
+// None where shaders have seen that there is none to drop. Not of traced values, whose zeros cannot be told.
+std::optional<Compressed> eliminate_zeros(const Compressed& a);
 
 } // namespace sp

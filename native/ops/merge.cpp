@@ -5,6 +5,7 @@
 
 #include "kernels/convert.h"
 #include "kernels/merge_pieces.h"
+#include "ops/on_device.h"
 #include "ops/values.h"
 
 namespace sp {
@@ -103,24 +104,15 @@ Arrays fitted(Arrays results, size_t room) {
   return results;
 }
 
-mx::array apply(MergeOp op, const mx::array& x, const mx::array& y) {
-  switch (op) {
-    case MergeOp::plus: return mx::add(x, y);
-    case MergeOp::minus: return x.dtype() == mx::bool_ ? mx::not_equal(x, y) : mx::subtract(x, y);
-    case MergeOp::multiply: return mx::multiply(x, y);
-    case MergeOp::maximum: return mx::maximum(x, y);
-    case MergeOp::minimum: return mx::minimum(x, y);
-    default: throw std::invalid_argument("comparisons have no derivative");
-  }
-}
-
 } // namespace
 
 Compressed merge_traced(MergeOp op, const Compressed& a, const Compressed& b) {
+  if (is_comparison(op)) throw std::invalid_argument("comparisons have no derivative");
+  const auto s = mx::default_stream(mx::default_device());
   const int nnz_a = a.data.shape(0), nnz_b = b.data.shape(0);
   return with_index(a.indices, [&](auto i) {
     using I = typename decltype(i)::type;
-    if (nnz_a == nnz_b && same_structure<I>(a, b)) return Compressed{apply(op, a.data, b.data), a.indices, a.indptr};
+    if (nnz_a == nnz_b && same_structure<I>(a, b)) return Compressed{combined(op, a.data, b.data, s), a.indices, a.indptr};
     auto found = union_of<I>(a, b);
     auto tags = found.back();
     found.pop_back();
@@ -141,12 +133,22 @@ Compressed merge_traced(MergeOp op, const Compressed& a, const Compressed& b) {
       shape[0] = 1;
       return mx::take(mx::concatenate({data, mx::zeros(shape, data.dtype())}, 0), place, 0);
     };
-    return Compressed{apply(op, at(a.data, found[2]), at(b.data, found[3])), found[1], found[0]};
+    return Compressed{combined(op, at(a.data, found[2]), at(b.data, found[3]), s), found[1], found[0]};
   });
 }
 
+std::optional<mx::array> merge_shared(MergeOp op, const mx::array& x, const mx::array& y) {
+  const auto s = shader_stream(x.dtype());
+  if (!s || x.shape() != y.shape() || !is_combined(op, x.dtype()) || is_comparison(op) && is_traced(x, y)) return std::nullopt;
+  return combined(op, x, y, *s);
+}
+
 Compressed merge(MergeOp op, const Compressed& a, const Compressed& b, bool a_canonical, bool b_canonical) {
-  if (!is_comparison(op) && (a.data.is_tracer() || b.data.is_tracer())) return merge_traced(op, a, b);
+  const bool traced = is_traced(a.data, b.data);
+  if (const auto s = shader_stream(a.data.dtype()); s && a_canonical && b_canonical && is_combined(op, a.data.dtype())) {
+    if (!traced || !is_comparison(op)) return merge_on_device(op, a, b, *s);
+  }
+  if (!is_comparison(op) && traced) return merge_traced(op, a, b);
   const auto dtype = is_comparison(op) ? mx::bool_ : a.data.dtype();
   const bool at_once = (op == MergeOp::plus || op == MergeOp::minus) && a_canonical && b_canonical;
   if (at_once) {

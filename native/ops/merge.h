@@ -11,6 +11,10 @@ namespace sp {
 // operands have an entry; comparisons are refused.
 Compressed merge(MergeOp op, const Compressed& a, const Compressed& b, bool a_canonical, bool b_canonical);
 
+// op of the values of two arrays of one canonical structure: a node of the graph. None where merge() has to do it: on CPU
+// kernels, which find zeros as they go, and for what has no such node.
+std::optional<mx::array> merge_shared(MergeOp op, const mx::array& x, const mx::array& y);
+
 // The same for traced values of any entries, blocks too.
 Compressed merge_traced(MergeOp op, const Compressed& a, const Compressed& b);
 

@@ -5,6 +5,7 @@
 #include "kernels/select.h"
 #include "kernels/sort.h"
 #include "ops/filter.h"
+#include "ops/on_device.h"
 #include "ops/values.h"
 
 namespace sp {
@@ -110,6 +111,12 @@ mx::array made(size_t n, mx::Dtype dtype, F&& f) {
 } // namespace
 
 Compressed major_range(const Compressed& given, int64_t start, int64_t n, int64_t step, bool share) {
+  if (const auto s = shader_stream(given.data.dtype()); s && n > 0) {
+    if (step == 1 && share) return slices_between(given, start, n, *s);
+    const auto type = given.indptr.dtype();
+    const auto steps = mx::multiply(mx::arange(0, static_cast<double>(n), 1, type, *s), mx::array(step, type), *s);
+    return take_slices(given, mx::add(steps, mx::array(start, type), *s), *s);
+  }
   return moved(given, [=](const Compressed& a) {
     if (n == 0 || step == 1) return neighbours(a, start, n, share);
     return take_major(a, n, [=](size_t k) { return start + static_cast<int64_t>(k) * step; });
@@ -117,6 +124,10 @@ Compressed major_range(const Compressed& given, int64_t start, int64_t n, int64_
 }
 
 Compressed major_list(const Compressed& given, Places rows) {
+  if (const auto s = shader_stream(given.data.dtype()); s && rows.n > 0 && given.indices.size() > 0) {
+    const mx::array list(rows.at, {to_dim(rows.n)}, mx::int64);
+    return take_slices(given, mx::astype(list, given.indptr.dtype(), *s), *s);
+  }
   return moved(given, [=](const Compressed& a) { return take_major(a, rows.n, [=](size_t k) { return rows.at[k]; }); });
 }
 

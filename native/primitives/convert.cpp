@@ -3,12 +3,14 @@
 #include "../kernels/convert.h"
 #include "../launch.h"
 #include "node.h"
+#include "product_shader.h"
 #include "sort_by_key.h"
 
 namespace sp {
 
 namespace {
 
+// Inputs: indptr, and perhaps where its slices begin elsewhere.
 class Expand : public Node {
  public:
   Expand(mx::Stream s, int64_t nnz) : Node(s), nnz_(nnz) {}
@@ -18,14 +20,25 @@ class Expand : public Node {
   std::vector<int64_t> key() const override { return {nnz_}; }
   std::vector<Output> results(const Arrays& in) const override { return {{{to_dim(nnz_)}, in[0].dtype()}}; }
   bool has_derivative(int) const override { return false; }
-  Arrays apply(const Arrays& in) override { return {expand(in[0], nnz_, stream())}; }
+  Arrays apply(const Arrays& in) override { return {node<Expand>(in, stream(), nnz_)}; }
   void kernel(const Arrays& in, Arrays& out) const override {
     dispatch_index(in[0].dtype(), [&](auto i) {
       using I = typename decltype(i)::type;
-      cs_expand<I>(in[0].size() - 1, in[0].data<I>(), out[0].data<I>());
+      const I* indptr = in[0].data<I>();
+      I* major = out[0].data<I>();
+      cs_expand<I>(in[0].size() - 1, indptr, major);
+      if (in.size() == 1) return;
+      const I* start = in[1].data<I>();
+      for (int64_t p = 0; p < nnz_; ++p) major[p] = start[major[p]] + static_cast<I>(p) - indptr[major[p]];
     });
   }
-  void shader(const Arrays& in, Arrays& out) override { launch_each("cs_expand", in, out, {}, stream()); }
+  void shader(const Arrays& in, Arrays& out) override {
+    if (out[0].size() == 0) return allocate_all(out);
+    constexpr int64_t chunk = 2048; // of the shader
+    const Shader& sh = sp::shader("cs_expand");
+    const int chunks = to_dim((nnz_ + chunk - 1) / chunk);
+    launch(sh, {in[0], in.back()}, out, {{"has_start", in.size() > 1}}, {chunks * sh.group, 1, 1}, stream());
+  }
 
   int64_t nnz_;
 };
@@ -123,6 +136,10 @@ Compressed by_key(const mx::array& data, const mx::array& keys, const mx::array&
 
 mx::array expand(const mx::array& indptr, int64_t nnz, mx::Stream s) { return node<Expand>({indptr}, s, nnz); }
 
+mx::array places(const mx::array& indptr, const mx::array& start, int64_t nnz, mx::Stream s) {
+  return node<Expand>({indptr, start}, s, nnz);
+}
+
 mx::array permute(const mx::array& x, const mx::array& order, mx::Stream s) { return node<Permute>({x, order}, s); }
 
 mx::array partition(const mx::array& indptr, int64_t chunks, int chunk, mx::Stream s) {
@@ -135,6 +152,12 @@ Compressed transpose(const Compressed& a, int64_t n_minor, mx::Stream s) {
   }
   auto out = std::make_shared<Compress>(s, false, n_minor)->make({a.data, a.indices, a.indptr});
   return {out[0], out[1], out[2]};
+}
+
+Compressed transpose_of(const Structure& a, const mx::array& data, mx::Stream s) {
+  if (!uses_shaders(s, data.dtype())) return transpose(Compressed{data, a.inner, a.outer}, a.pattern.n_minor, s);
+  const auto t = transposed(a, s);
+  return {permute(data, t.order, s), t.indices, t.indptr};
 }
 
 Compressed coo_to_cs(const mx::array& data, const mx::array& major, const mx::array& minor, int64_t n_major, mx::Stream s) {

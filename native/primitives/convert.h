@@ -7,6 +7,8 @@ namespace sp {
 
 // indptr -> major index of each of the nnz entries.
 mx::array expand(const mx::array& indptr, int64_t nnz, mx::Stream s);
+// The same slices in other arrays, where slice m begins at start[m]: the place there of each of the nnz entries.
+mx::array places(const mx::array& indptr, const mx::array& start, int64_t nnz, mx::Stream s);
 
 // x[..., order] for a permutation; its gradient gathers too, where MLX's take would scatter (GPUs cannot for complex64).
 mx::array permute(const mx::array& x, const mx::array& order, mx::Stream s);
@@ -14,6 +16,8 @@ mx::array permute(const mx::array& x, const mx::array& order, mx::Stream s);
 // The same entries, compressed along the other axis; stable, so slices of the result are sorted. Differentiable in data;
 // the index arrays of the result depend on index arrays alone.
 Compressed transpose(const Compressed& a, int64_t n_minor, mx::Stream s);
+// The same of a structure; with shaders its transposed form is made once and kept with it.
+Compressed transpose_of(const Structure& a, const mx::array& data, mx::Stream s);
 // Coordinates in any order -> compressed along `major`; stable within a slice; duplicates stay. As above.
 Compressed coo_to_cs(const mx::array& data, const mx::array& major, const mx::array& minor, int64_t n_major, mx::Stream s);
 

@@ -24,23 +24,6 @@ std::mutex& plans() {
 }
 using Locked = std::lock_guard<std::mutex>;
 
-// The structure sorted by minor index, and the permutation that takes the values there.
-Plan::Transposed transposed(const Structure& a, mx::Stream s) {
-  const auto& plan = a.pattern.plan;
-  if (plan) {
-    const Locked lock(plans());
-    if (plan->transposed) return *plan->transposed;
-  }
-  auto sorted = sort_by_key(a.inner, a.pattern.inner_slices(), s);
-  auto indices = mx::take(expand(a.outer, a.entries(), s), sorted.order, 0, s);
-  Plan::Transposed made{sorted.order, indices, sorted.offsets, std::make_shared<Plan>()};
-  if (!plan || a.inner.is_tracer() || a.outer.is_tracer()) return made;
-  wait_for({made.order, made.indices, made.indptr});
-  const Locked lock(plans());
-  if (!plan->transposed) plan->transposed = made;
-  return *plan->transposed;
-}
-
 // data in transposed order. Values that come again (a solver's A.T @ x, a layer's backward pass) are permuted once: the
 // gather costs more than the product. The first use keeps nothing but the name of the values, since most change.
 mx::array transposed_values(const Pattern& p, const mx::array& data, const mx::array& order, mx::Stream s) {
@@ -81,6 +64,22 @@ std::optional<Plan::Chunks> planned_chunks(const Pattern& p, const mx::array& in
 }
 
 } // namespace
+
+Plan::Transposed transposed(const Structure& a, mx::Stream s) {
+  const auto& plan = a.pattern.plan;
+  if (plan) {
+    const Locked lock(plans());
+    if (plan->transposed) return *plan->transposed;
+  }
+  auto sorted = sort_by_key(a.inner, a.pattern.inner_slices(), s);
+  auto indices = mx::take(expand(a.outer, a.entries(), s), sorted.order, 0, s);
+  Plan::Transposed made{sorted.order, indices, sorted.offsets, std::make_shared<Plan>()};
+  if (!plan || a.inner.is_tracer() || a.outer.is_tracer()) return made;
+  wait_for({made.order, made.indices, made.indptr});
+  const Locked lock(plans());
+  if (!plan->transposed) plan->transposed = made;
+  return *plan->transposed;
+}
 
 std::vector<Output> segment_scratch(const SegmentExtents& e, mx::Dtype index, mx::Dtype values) {
   const int chunks = chunk_count(e.nnz, e.n_major, chunk_size(e.k));

@@ -8,6 +8,9 @@ namespace sp {
 
 mx::array shader_product(ProductKind kind, const Structure& a, const mx::array& data, const mx::array& x, mx::Stream s);
 
+// The structure sorted by minor index, and the permutation that takes the values there; kept with the structure.
+Plan::Transposed transposed(const Structure& a, mx::Stream s);
+
 // What a segmented sum over compressed slices keeps as scratch: part, the first slice of each chunk (has_part: the plan
 // has it), and carry, the sums of slices that reach across chunks (long_slices: some do). One element where not needed.
 struct SegmentExtents {

@@ -77,6 +77,12 @@ mx::array minor_sum(const mx::array& data, const mx::array& indices, int64_t n_m
   return major_sum(permute(data, sorted.order, s), sorted.offsets, s);
 }
 
+mx::array inner_sum(const Structure& a, const mx::array& data, mx::Stream s) {
+  if (!uses_shaders(s, data.dtype())) return minor_sum(data, a.inner, a.pattern.n_minor, s);
+  const auto t = transposed(a, s);
+  return major_sum(permute(data, t.order, s), t.indptr, s);
+}
+
 // One slice of everything: MLX adds long arrays up by one thread, and float32 without care. On a GPU it uses a tree.
 mx::array total(const mx::array& data, mx::Stream s) {
   const auto n = static_cast<int64_t>(data.size());

@@ -90,7 +90,7 @@ pending = A.with_data(mx.array(A._data) * 2.0)
 y = A @ mx.ones(300, dtype=mx.float64)
 def work():
     for ask in (lambda: pending.toarray(), lambda: pending.tocsc().toarray(), lambda: pending @ np.ones(300),
-                lambda: pending @ pending, lambda: pending[3:200], lambda: sp._dense.view(y)):
+                lambda: pending @ pending, lambda: pending[3:200].toarray(), lambda: sp._dense.view(y)):
         try:
             ask()
         except RuntimeError as error:

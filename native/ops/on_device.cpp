@@ -1,0 +1,226 @@
+#include "ops/on_device.h"
+
+#include <limits>
+
+#include "primitives/convert.h"
+#include "primitives/reduce.h"
+#include "primitives/segment.h"
+#include "primitives/union.h"
+
+namespace sp {
+
+namespace {
+
+constexpr int kMost = std::numeric_limits<int>::max();
+
+// One element of each; one synchronisation.
+std::vector<int64_t> read_all(Arrays scalars, mx::Stream s) {
+  for (auto& x : scalars) x = mx::astype(mx::reshape(x, {1}, s), mx::int64, s);
+  wait_for(scalars);
+  std::vector<int64_t> found;
+  for (auto& x : scalars) found.push_back(x.item<int64_t>());
+  return found;
+}
+int64_t read(const mx::array& scalar, mx::Stream s) { return read_all({scalar}, s)[0]; }
+
+mx::array last_of(const mx::array& a, mx::Stream s) { return mx::slice(a, {a.shape(0) - 1}, {a.shape(0)}, s); }
+
+// Running sums of `lengths`, from 0 on.
+mx::array running(const mx::array& lengths, mx::Stream s) { return segment_offsets(lengths, true, kMost, s); }
+
+mx::array not_zero(const mx::array& x, mx::Stream s) { return mx::not_equal(x, mx::zeros({1}, x.dtype(), s), s); }
+
+mx::array number(int64_t n, mx::Dtype dtype) { return mx::array(n, dtype); }
+
+// The values that stand at 1 + position; 0 where there is none.
+mx::array values_or_zero(const mx::array& data, const mx::array& after, mx::Stream s) {
+  return mx::take(mx::concatenate({mx::zeros({1}, data.dtype(), s), data}, 0, s), after, 0, s);
+}
+
+// The positions that a mask keeps, and how many of those stand before each position; none where it keeps all.
+struct Kept { mx::array at, before; };
+std::optional<Kept> kept_by(const mx::array& mask, mx::Dtype index, mx::Stream s) {
+  refuse_traced(mask);
+  const auto n = read(mx::sum(mask, s), s);
+  if (n == static_cast<int64_t>(mask.size())) return std::nullopt;
+  const auto before = mx::astype(running(mx::astype(mask, mx::int32, s), s), index, s);
+  return Kept{expand(before, n, s), before};
+}
+
+bool is_empty(const Compressed& a) { return a.indices.size() == 0; }
+
+Compressed cut_to(const Compressed& a, int64_t entries, mx::Stream s) {
+  auto first = [&](const mx::array& x) { return mx::slice(x, {0}, {to_dim(entries)}, s); };
+  return {first(a.data), first(a.indices), a.indptr};
+}
+
+// Of each slice, whose bounds are int32.
+mx::array of_slices(SegmentKind kind, const mx::array& data, const mx::array& indptr, mx::Stream s) {
+  const int n = indptr.shape(0) - 1;
+  return mx::reshape(segment_reduce(kind, mx::reshape(data, {-1, 1}, s), {n, indptr, std::nullopt, std::nullopt}, s), {n}, s);
+}
+
+mx::array slice_of_each(const Compressed& a, mx::Stream s) { return expand(a.indptr, a.indices.size(), s); }
+
+} // namespace
+
+std::optional<mx::Stream> shader_stream(mx::Dtype values) {
+  const auto s = mx::default_stream(mx::default_device());
+  return uses_shaders(s, values) ? std::optional(s) : std::nullopt;
+}
+
+std::optional<mx::array> true_positions(const mx::array& mask, mx::Dtype index, mx::Stream s) {
+  const auto kept = kept_by(mask, index, s);
+  return kept ? std::optional(kept->at) : std::nullopt;
+}
+
+std::optional<Compressed> nonzero_entries(const Compressed& a, mx::Stream s) {
+  const auto kept = kept_by(not_zero(a.data, s), a.indices.dtype(), s);
+  if (!kept) return std::nullopt;
+  return Compressed{mx::take(a.data, kept->at, 0, s), mx::take(a.indices, kept->at, 0, s), mx::take(kept->before, a.indptr, 0, s)};
+}
+
+Compressed slices_between(const Compressed& a, int64_t start, int64_t n, mx::Stream s) {
+  auto part = [&](const mx::array& x, int64_t lo, int64_t hi) { return mx::slice(x, {to_dim(lo)}, {to_dim(hi)}, s); };
+  const auto ends = read_all({part(a.indptr, start, start + 1), part(a.indptr, start + n, start + n + 1)}, s);
+  const auto indptr = mx::subtract(part(a.indptr, start, start + n + 1), number(ends[0], a.indptr.dtype()), s);
+  return {part(a.data, ends[0], ends[1]), part(a.indices, ends[0], ends[1]), indptr};
+}
+
+Compressed take_slices(const Compressed& a, const mx::array& rows, mx::Stream s) {
+  const auto type = a.indptr.dtype();
+  const auto begin = mx::take(a.indptr, rows, 0, s);
+  const auto end = mx::take(a.indptr, mx::add(rows, number(1, rows.dtype()), s), 0, s);
+  const auto lengths = mx::subtract(end, begin, s);
+  const auto n = read(mx::sum(mx::astype(lengths, mx::int64, s), s), s);
+  if (n > kMost) room_for(static_cast<size_t>(n), type); // which says so
+  const auto indptr = mx::astype(running(lengths, s), type, s);
+  const auto place = places(indptr, begin, n, s);
+  return {mx::take(a.data, place, 0, s), mx::take(a.indices, place, 0, s), indptr};
+}
+
+bool ascends(const mx::array& indices, const mx::array& indptr, bool strictly, mx::Stream s) {
+  const int n = indices.shape(0);
+  if (n < 2) return true;
+  const auto major = expand(indptr, n, s);
+  auto first = [&](const mx::array& a) { return mx::slice(a, {0}, {n - 1}, s); };
+  auto second = [&](const mx::array& a) { return mx::slice(a, {1}, {n}, s); };
+  const auto x = first(indices), y = second(indices);
+  const auto rises = strictly ? mx::less(x, y, s) : mx::less_equal(x, y, s);
+  const auto apart = mx::not_equal(first(major), second(major), s); // or behind the last slice
+  const auto behind = mx::equal(second(major), mx::array(to_dim(indptr.size() - 1), major.dtype()), s);
+  return read(mx::all(mx::logical_or(mx::logical_or(rises, apart, s), behind, s), s), s) != 0;
+}
+
+bool is_combined(MergeOp op, mx::Dtype values) {
+  const bool order = op != MergeOp::plus && op != MergeOp::minus && op != MergeOp::multiply && op != MergeOp::ne;
+  return !(order && is_complex(values));
+}
+
+bool is_traced(const mx::array& x, const mx::array& y) { return x.is_tracer() || y.is_tracer(); }
+
+// An operand that is not ordered leaves the first, as in SciPy.
+mx::array combined(MergeOp op, const mx::array& x, const mx::array& y, mx::Stream s) {
+  switch (op) {
+    case MergeOp::plus: return mx::add(x, y, s);
+    case MergeOp::minus: return x.dtype() == mx::bool_ ? mx::not_equal(x, y, s) : mx::subtract(x, y, s);
+    case MergeOp::multiply: return mx::multiply(x, y, s);
+    case MergeOp::maximum: return is_traced(x, y) ? mx::maximum(x, y, s) : mx::where(mx::less(x, y, s), y, x, s);
+    case MergeOp::minimum: return is_traced(x, y) ? mx::minimum(x, y, s) : mx::where(mx::less(y, x, s), y, x, s);
+    case MergeOp::ne: return mx::not_equal(x, y, s);
+    case MergeOp::lt: return mx::less(x, y, s);
+    case MergeOp::gt: return mx::less(y, x, s);
+    case MergeOp::le: return mx::less_equal(x, y, s);
+    case MergeOp::ge: return mx::less_equal(y, x, s);
+  }
+  return x;
+}
+
+Compressed merge_on_device(MergeOp op, const Compressed& a, const Compressed& b, mx::Stream s) {
+  const auto type = a.indices.dtype();
+  auto finished = [&](Compressed found) {
+    return is_traced(a.data, b.data) ? found : nonzero_entries(found, s).value_or(found);
+  };
+  const auto zero = mx::zeros({1}, a.data.dtype(), s);
+  if (is_empty(a) || is_empty(b)) {
+    const auto& x = is_empty(b) ? a : b;
+    if (op != MergeOp::multiply) {
+      return finished({is_empty(b) ? combined(op, a.data, zero, s) : combined(op, zero, b.data, s), x.indices, x.indptr});
+    }
+    auto none = [&](const mx::array& from) { return mx::slice(from, {0}, {0}, s); };
+    return {none(a.data), none(a.indices), mx::zeros(a.indptr.shape(), type, s)};
+  }
+  const auto in_b = ranks(slice_of_each(a, s), a.indices, b.indptr, b.indices, s);
+  const auto common = running(in_b.found, s); // before each entry of a
+  const auto ends = read_all({last_of(common, s), last_of(a.indptr, s), last_of(b.indptr, s)}, s);
+  if (ends[1] != a.indices.shape(0) || ends[2] != b.indices.shape(0)) { // some stand behind the last slice
+    return merge_on_device(op, cut_to(a, ends[1], s), cut_to(b, ends[2], s), s);
+  }
+  const auto n_common = ends[0];
+  const auto before = mx::astype(mx::take(common, a.indptr, 0, s), type, s);
+  if (op == MergeOp::multiply) {
+    const auto at_a = expand(mx::astype(common, type, s), n_common, s), at_b = mx::take(in_b.rank, at_a, 0, s);
+    const auto x = mx::take(a.data, at_a, 0, s), y = mx::take(b.data, at_b, 0, s);
+    return finished({combined(op, x, y, s), mx::take(a.indices, at_a, 0, s), before});
+  }
+  const auto in_a = ranks(slice_of_each(b, s), b.indices, a.indptr, a.indices, s);
+  const auto n = static_cast<int64_t>(a.indices.size() + b.indices.size()) - n_common;
+  if (n > kMost) room_for(static_cast<size_t>(n), type); // which says so
+  const auto all = union_of({a.indices, in_b.rank, common}, {b.indices, in_a.rank, running(in_a.found, s)}, n, s);
+  const auto x = values_or_zero(a.data, all.in_a, s), y = values_or_zero(b.data, all.in_b, s);
+  return finished({combined(op, x, y, s), all.minor, mx::subtract(mx::add(a.indptr, b.indptr, s), before, s)});
+}
+
+mx::array major_extreme_on_device(const Compressed& a, int64_t length, bool max, bool ignore_nan, bool explicit_only,
+                                  mx::Stream s) {
+  refuse_traced(a.data);
+  const int n = a.indptr.shape(0) - 1;
+  const auto dtype = a.data.dtype();
+  const auto zero = mx::zeros({1}, dtype, s);
+  if (is_empty(a) || n == 0) return mx::zeros({n}, dtype, s);
+  const auto indptr = mx::astype(a.indptr, mx::int32, s);
+  const auto lengths = mx::subtract(mx::slice(indptr, {1}, {n + 1}, s), mx::slice(indptr, {0}, {n}, s), s);
+  auto data = a.data;
+  std::optional<mx::array> only_nan; // slices of nothing else
+  if (ignore_nan && mx::issubdtype(dtype, mx::floating)) {
+    const auto nan = mx::isnan(data, s);
+    const float last = max ? -std::numeric_limits<float>::infinity() : std::numeric_limits<float>::infinity();
+    data = mx::where(nan, mx::array(last, dtype), data, s);
+    only_nan = mx::equal(major_sum(mx::astype(nan, mx::int32, s), indptr, s), lengths, s);
+  }
+  auto best = of_slices(max ? SegmentKind::max : SegmentKind::min, data, indptr, s);
+  if (only_nan) best = mx::where(*only_nan, mx::array(std::numeric_limits<float>::quiet_NaN(), dtype), best, s);
+  const auto no_entry = mx::equal(lengths, number(0, mx::int32), s);
+  if (!explicit_only) { // where a position has no entry, 0 takes part; a NaN stays unless it is ignored
+    auto zero_wins = max ? mx::less(best, zero, s) : mx::less(zero, best, s);
+    if (only_nan) zero_wins = mx::logical_or(zero_wins, *only_nan, s);
+    const auto bare = mx::equal(mx::astype(lengths, mx::int64, s), number(length, mx::int64), s);
+    best = mx::where(mx::logical_and(zero_wins, mx::logical_not(bare, s), s), zero, best, s);
+  }
+  return mx::where(no_entry, zero, best, s);
+}
+
+mx::array major_where_on_device(MajorWhere kernel, const Compressed& a, int64_t length, mx::Stream s) {
+  const int n = a.indptr.shape(0) - 1;
+  if (is_empty(a) || n == 0) return mx::zeros({n}, mx::int64, s);
+  const auto indptr = mx::astype(a.indptr, mx::int32, s);
+  const auto lengths = mx::subtract(mx::slice(indptr, {1}, {n + 1}, s), mx::slice(indptr, {0}, {n}, s), s);
+  const auto entry = of_slices(kernel.max ? SegmentKind::argmax : SegmentKind::argmin, a.data, indptr, s); // -1: none
+  const auto at = mx::maximum(entry, number(0, mx::int32), s);
+  const auto none = number(0, mx::int64);
+  auto found = mx::astype(mx::take(a.indices, at, 0, s), mx::int64, s);
+  if (!kernel.explicit_only) {
+    // Entries that stand at their own position in the slice are those before the first position without one.
+    const auto inside = places(a.indptr, mx::zeros({n + 1}, a.indptr.dtype(), s), a.indices.size(), s);
+    const auto full = mx::astype(mx::equal(inside, a.indices, s), mx::int32, s);
+    const auto gap = mx::astype(major_sum(full, indptr, s), mx::int64, s);
+    const auto value = mx::take(a.data, at, 0, s), zero = mx::zeros({1}, a.data.dtype(), s);
+    const auto further = kernel.max ? mx::less(zero, value, s) : mx::less(value, zero, s);
+    const auto first = mx::logical_and(mx::equal(value, zero, s), mx::less(found, gap, s), s);
+    const auto bare = mx::equal(lengths, number(length, mx::int64), s);
+    found = mx::where(mx::logical_or(mx::logical_or(further, first, s), bare, s), found, gap, s);
+  }
+  return mx::where(mx::less(entry, number(0, mx::int32), s), none, found, s);
+}
+
+} // namespace sp

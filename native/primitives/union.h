@@ -1,0 +1,19 @@
+// Where the entries of two canonical structures meet. With shaders only; not differentiable.
+#pragma once
+
+#include "structure.h"
+
+namespace sp {
+
+// For entries by coordinates (major, minor): how many entries of a compressed canonical structure stand before each, in
+// the dtype of indices, and whether (1 or 0, int32) it is one of them.
+struct Ranks { mx::array rank, found; };
+Ranks ranks(const mx::array& major, const mx::array& minor, const mx::array& indptr, const mx::array& indices, mx::Stream s);
+
+// The entries of one operand for a union: minor indices, ranks in the other, and n + 1 running sums of `found`.
+struct Ranked { mx::array minor, rank, common; };
+// Of the `n` entries of the union: minor index, and 1 + the position in either operand, or 0 where it has none.
+struct Union { mx::array minor, in_a, in_b; };
+Union union_of(const Ranked& a, const Ranked& b, int64_t n, mx::Stream s);
+
+} // namespace sp

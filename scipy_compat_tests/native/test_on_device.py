@@ -1,0 +1,169 @@
+"""What has forms of its own where shaders run: element-wise operations, selections and reductions of one structure."""
+
+import operator
+
+import mlx.core as mx
+import numpy as np
+import pytest
+import scipy.sparse
+
+import mlx_sparse as sp
+from mlx_sparse import runtime
+from scipy_compat_tests.oracle.harness import ALL_DTYPES
+
+# Entries around the borders of a group of 256 threads, and of a chunk of 2048 that one group adds up.
+SIZES = (0, 1, 2, 255, 256, 257, 2047, 2048, 2049, 6000)
+MERGES = {
+    "+": operator.add,
+    "-": operator.sub,
+    "multiply": lambda a, b: a.multiply(b),
+    "maximum": lambda a, b: a.maximum(b),
+    "minimum": lambda a, b: a.minimum(b),
+    "!=": operator.ne,
+    "<": operator.lt,
+    ">": operator.gt,
+}
+
+
+@pytest.fixture(autouse=True, params=["mlx", "numpy"])
+def namespace(request):
+    previous, runtime.dense_namespace = runtime.dense_namespace, request.param
+    yield request.param
+    runtime.dense_namespace = previous
+
+
+def random(nnz, seed, shape=(97, 131), dtype="float32", index="int32", format="csr"):
+    """The same canonical array in both packages. Values are small integers: some are zero, and many cancel."""
+    rng = np.random.default_rng(seed)
+    flat = np.sort(rng.choice(shape[0] * shape[1], nnz, replace=False))
+    raw = rng.integers(0 if np.dtype(dtype).kind in "ub" else -2, 3, nnz)
+    values = raw.astype(dtype) if np.dtype(dtype).kind != "c" else (raw + 1j * rng.integers(-1, 2, nnz)).astype(dtype)
+    rows, columns = (x.astype(index) for x in np.divmod(flat, shape[1]))
+    S = getattr(scipy.sparse, f"{format}_array")((values, (rows, columns)), shape=shape)
+    return S, made(S, index)
+
+
+def made(S, index="int32"):
+    return getattr(sp, f"{S.format}_array")((S.data, S.indices.astype(index), S.indptr.astype(index)), shape=S.shape)
+
+
+def same(A, S):
+    """Equal entry by entry, and canonical."""
+    assert A.shape == S.shape
+    S.sum_duplicates()
+    for ours, theirs in ((A.indptr, S.indptr), (A.indices, S.indices), (A.data, S.data)):
+        np.testing.assert_array_equal(np.asarray(ours), theirs)
+    assert A.has_canonical_format
+
+
+@pytest.mark.parametrize("nnz", SIZES)
+@pytest.mark.parametrize("name", MERGES)
+def test_operations_of_two_structures(name, nnz):
+    (S, A), (T, B) = random(nnz, 1), random(max(0, 4000 - nnz), 2)
+    same(MERGES[name](A, B), MERGES[name](S, T))
+    same(MERGES[name](B, A), MERGES[name](T, S))
+
+
+@pytest.mark.parametrize("dtype", ALL_DTYPES)
+@pytest.mark.parametrize("name", MERGES)
+def test_operations_of_every_dtype(name, dtype):
+    if np.dtype(dtype).kind == "c" and name in ("<", ">", "maximum", "minimum"):
+        return  # NumPy's order of complex numbers: the tests of arithmetic have it
+    (S, A), (T, B) = random(700, 3, dtype=dtype, index="int64"), random(900, 4, dtype=dtype)
+    same(MERGES[name](A, B), MERGES[name](S, T))
+    other = A.with_data(np.asarray(A.data)[::-1].copy())
+    same(MERGES[name](A, other), MERGES[name](S, scipy.sparse.csr_array((S.data[::-1], S.indices, S.indptr), S.shape)))
+
+
+@pytest.mark.parametrize("format", ["csr", "csc"])
+@pytest.mark.parametrize("name", MERGES)
+def test_operations_of_one_structure(name, format):
+    S, A = random(3000, 6, format=format)
+    B = A.with_data(np.roll(np.asarray(A.data), 1))
+    T = getattr(scipy.sparse, f"{format}_array")((np.roll(S.data, 1), S.indices, S.indptr), shape=S.shape)
+    same(MERGES[name](A, B), MERGES[name](S, T))
+    same(MERGES[name](A, A), MERGES[name](S, S))
+
+
+def test_what_stands_behind_the_last_slice_takes_no_part():
+    S, A = random(2050, 7)
+    T, B = random(300, 8)
+    longer = [np.append(x, x[:40]) for x in (S.data, S.indices)]
+    padded = sp.csr_array((*longer, S.indptr), shape=S.shape, validate=False)
+    for name in ("+", "multiply"):
+        same(MERGES[name](padded, B), MERGES[name](S, T))
+        same(MERGES[name](B, padded), MERGES[name](T, S))
+    same(padded[::3], S[::3])
+    assert padded.has_canonical_format
+
+
+@pytest.mark.parametrize("nnz", SIZES)
+def test_selections_of_slices(nnz):
+    S, A = random(nnz, 9)
+    rng = np.random.default_rng(10)
+    chosen, mask = rng.integers(-97, 97, 300), rng.random(97) < 0.5
+    for rows in (slice(None, None, 2), slice(90, 3, -7), slice(5, 60), slice(50, 50), chosen, mask, [], 13):
+        ours, theirs = A[rows], S[rows]
+        assert ours.shape == theirs.shape
+        np.testing.assert_array_equal(ours.toarray(), theirs.toarray())
+
+
+@pytest.mark.parametrize("format", ["csr", "csc"])
+@pytest.mark.parametrize("nnz", SIZES)
+def test_reductions_and_diagonals(nnz, format):
+    S, A = random(nnz, 11, format=format)
+    for axis in (0, 1):
+        for name in ("sum", "mean", "argmax", "argmin"):
+            found = np.asarray(getattr(A, name)(axis=axis))
+            np.testing.assert_allclose(found, getattr(S, name)(axis=axis), rtol=1e-6, atol=1e-7)
+        for name in ("max", "min", "nanmax"):
+            found, wanted = getattr(A, name)(axis=axis), getattr(S, name)(axis=axis)
+            np.testing.assert_array_equal(found.toarray(), wanted.toarray())
+            assert found.nnz == wanted.nnz
+    for k in (0, 1, -5, 130, -96, 200):
+        np.testing.assert_array_equal(np.asarray(A.diagonal(k)), S.diagonal(k))
+    np.testing.assert_array_equal(np.asarray(A.trace()), S.trace())
+
+
+@pytest.mark.parametrize("of", [lambda A: A.tocsc(), lambda A: A + A, lambda A: A[3:70], lambda A: A.T.tocsr()])
+def test_results_never_share_what_can_be_written_to(of, namespace):
+    S, A = random(2000, 12)
+    kept = of(A).toarray()
+    for name in ("data", "indices", "indptr"):
+        B = of(A)
+        buffer = getattr(B, name)
+        buffer[0:2] = buffer[1:3]
+        np.testing.assert_array_equal(A.toarray(), S.toarray())
+        np.testing.assert_array_equal(of(A).toarray(), kept)
+        np.testing.assert_array_equal(np.asarray(A.T @ mx.ones(97)), S.T @ np.ones(97, np.float32))
+
+
+def test_gradients_of_operations_on_other_structures():
+    (S, A), (_, B) = random(900, 13), random(800, 14)
+    empty = sp.csr_array(A.shape, dtype=mx.float32)
+    x = mx.array(np.random.default_rng(15).random(131, dtype=np.float32))
+
+    def of(operation, other):
+        return lambda v: (operation(A.with_data(v), other) @ x).sum()
+
+    data, rows, slopes = mx.array(S.data), np.repeat(np.arange(97), np.diff(S.indptr)), np.asarray(x)[S.indices]
+    for other in (B, empty):
+        np.testing.assert_allclose(np.asarray(mx.grad(of(operator.add, other))(data)), slopes, rtol=1e-6)
+        product = slopes * other.toarray()[rows, S.indices]
+        np.testing.assert_allclose(np.asarray(mx.grad(of(MERGES["multiply"], other))(data)), product, rtol=1e-6)
+
+
+@pytest.mark.parametrize("index", ["int32", "int64"])
+@pytest.mark.parametrize("columns", [1, 31, 32, 33, 5000, 70_001])
+def test_long_arrays_are_sorted_stably(columns, index):
+    rng = np.random.default_rng(16)
+    n = 65_536 + 2049 + columns % 3
+    column = np.minimum(rng.integers(0, columns, n), rng.integers(0, columns, n)).astype(index)
+    row = np.sort(rng.integers(0, 300, n)).astype(index)
+    indptr = np.searchsorted(row, np.arange(301)).astype(index)
+    A = sp.csr_array((np.arange(n, dtype=np.float32), column, indptr), shape=(300, columns))
+    B, order = A.tocsc(), np.argsort(column, kind="stable")
+    np.testing.assert_array_equal(np.asarray(B.data), order)
+    np.testing.assert_array_equal(np.asarray(B.indices), row[order])
+    np.testing.assert_array_equal(np.asarray(B.indptr), np.searchsorted(column[order], np.arange(columns + 1)))
+    assert B.indices.dtype == A.indices.dtype
