@@ -50,6 +50,7 @@ def test_spy_takes_the_current_axes_and_options():
     import matplotlib.pyplot as plt
 
     try:
+        plt.figure()
         ax = sp.eye_array(2000).spy(bins=10, cmap="Blues")
         assert (
             ax is plt.gca() and ax.images[0].get_array().shape == (10, 10) and ax.images[0].get_cmap().name == "Blues"
