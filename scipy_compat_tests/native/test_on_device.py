@@ -151,19 +151,3 @@ def test_gradients_of_operations_on_other_structures():
         np.testing.assert_allclose(np.asarray(mx.grad(of(operator.add, other))(data)), slopes, rtol=1e-6)
         product = slopes * other.toarray()[rows, S.indices]
         np.testing.assert_allclose(np.asarray(mx.grad(of(MERGES["multiply"], other))(data)), product, rtol=1e-6)
-
-
-@pytest.mark.parametrize("index", ["int32", "int64"])
-@pytest.mark.parametrize("columns", [1, 31, 32, 33, 5000, 70_001])
-def test_long_arrays_are_sorted_stably(columns, index):
-    rng = np.random.default_rng(16)
-    n = 65_536 + 2049 + columns % 3
-    column = np.minimum(rng.integers(0, columns, n), rng.integers(0, columns, n)).astype(index)
-    row = np.sort(rng.integers(0, 300, n)).astype(index)
-    indptr = np.searchsorted(row, np.arange(301)).astype(index)
-    A = sp.csr_array((np.arange(n, dtype=np.float32), column, indptr), shape=(300, columns))
-    B, order = A.tocsc(), np.argsort(column, kind="stable")
-    np.testing.assert_array_equal(np.asarray(B.data), order)
-    np.testing.assert_array_equal(np.asarray(B.indices), row[order])
-    np.testing.assert_array_equal(np.asarray(B.indptr), np.searchsorted(column[order], np.arange(columns + 1)))
-    assert B.indices.dtype == A.indices.dtype

@@ -73,8 +73,7 @@ def test_threadgroup_memory_fits(path):
     for name, value in re.findall(r"constexpr int (\w+) = (.+);", shader.body):
         sizes[name] = eval(value.replace("/", "//"), {}, sizes)
     shared = re.findall(r"SP_SHARED\((\w+), \w+, (.+)\);", shader.body)
-    bytes = {"int": 4, "int16_t": 2} | {name: 4 for name, what in shader.params.items() if what == "int32"}
-    total = sum(bytes.get(kind, 8) * eval(count, {}, sizes) for kind, count in shared)
+    total = sum((4 if kind == "int" else 8) * eval(count, {}, sizes) for kind, count in shared)
     assert total <= 32 * 1024
 
 
