@@ -2,7 +2,6 @@
 
 #include "../kernels/diagonal.h"
 #include "../kernels/sum.h"
-#include "../launch.h"
 #include "convert.h"
 #include "node.h"
 #include "reduce.h"
@@ -22,7 +21,7 @@ void visit_diagonal(const HostStructure& a, int64_t k, Visit&& visit) {
 }
 
 // The diagonal, and its adjoint: spread writes one value per element to each of the values there, and zeros elsewhere.
-// Inputs (values or elements, outer, inner). Of compressed structures the diagonal has a shader; the rest is on the CPU.
+// Inputs (values or elements, outer, inner); on the CPU only.
 class Diagonal : public Node {
  public:
   Diagonal(mx::Stream s, bool spread, Pattern pattern, int64_t k) : Node(s), spread_(spread), pattern_(std::move(pattern)), k_(k) {}
@@ -36,10 +35,9 @@ class Diagonal : public Node {
     if (spread_) return {{pattern_.values_shape(static_cast<int64_t>(in[2].size())), in[0].dtype()}};
     return {{to_shape({DiagonalRange(k_, pattern_.n_major, pattern_.n_minor).count}, in[0].dtype()), in[0].dtype()}};
   }
-  bool has_shader() const override { return !spread_ && pattern_.layout == Layout::compressed; }
+  bool has_shader() const override { return false; }
   Arrays apply(const Arrays& in) override { return {node<Diagonal>(in, stream(), spread_, pattern_, k_)}; }
   mx::array gradient(int, const Arrays& in, const mx::array& g, const Arrays&) override {
-    if (shaders()) return spread_graph(in, g);
     return node<Diagonal>({g, in[1], in[2]}, stream(), !spread_, pattern_, k_);
   }
   void kernel(const Arrays& in, Arrays& out) const override {
@@ -49,21 +47,6 @@ class Diagonal : public Node {
       if (spread_) spread<I>(a, in[0], out[0]);
       else sum<I>(a, in[0], out[0]);
     });
-  }
-  void shader(const Arrays& in, Arrays& out) override {
-    if (out[0].size() == 0) return allocate_all(out);
-    constexpr int team = 8; // threads of the shader for one element
-    launch(sp::shader("cs_diagonal"), {in[0], in[2], in[1], in[3]}, out, {}, {to_dim(int64_t(out[0].size()) * team), 1, 1}, stream());
-  }
-  mx::array spread_graph(const Arrays& in, const mx::array& g) {
-    const auto s = stream();
-    const DiagonalRange d(k_, pattern_.n_major, pattern_.n_minor);
-    const auto type = in[2].dtype();
-    const auto major = expand(in[1], in[2].size(), s);
-    const auto on = mx::equal(mx::add(major, mx::array(k_, type), s), in[2], s);
-    const auto element = mx::clip(mx::subtract(major, mx::array(d.first, type), s), mx::array(int64_t{0}, type),
-                                  mx::array(d.count - 1, type), s);
-    return mx::where(on, mx::take(g, element, 0, s), mx::zeros({1}, g.dtype(), s), s);
   }
   template <class I>
   void spread(const HostStructure& a, const mx::array& elements, mx::array& out) const {
@@ -124,12 +107,6 @@ mx::array diagonal_graph(const Structure& a, const mx::array& data, int64_t k, m
 } // namespace
 
 mx::array diagonal(const Structure& a, const mx::array& data, int64_t k, mx::Stream s) {
-  const DiagonalRange d(k, a.pattern.n_major, a.pattern.n_minor);
-  if (uses_shaders(s, data.dtype()) && a.pattern.layout == Layout::compressed && d.count > 0) {
-    const auto type = a.inner.dtype();
-    const auto at = mx::astype(mx::array({d.first, k}, mx::int64), type, s);
-    return node<Diagonal>({data, a.outer, a.inner, at}, s, false, a.pattern, k);
-  }
   if (uses_shaders(s, data.dtype())) return diagonal_graph(a, data, k, s);
   return node<Diagonal>({data, a.outer, a.inner}, s, false, a.pattern, k);
 }
