@@ -52,7 +52,7 @@ mx::array minor_extreme(const mx::array& data, const mx::array& indices, int64_t
 }
 
 mx::array major_where(MajorWhere kernel, const Structure& a, const mx::array& data, mx::Stream s) {
-  if (uses_shaders(s, data.dtype()) && !is_complex(data.dtype())) {
+  if (uses_shaders(s, data.dtype()) && !is_complex(data.dtype()) && !data.is_tracer()) { // a trace's derivative is refused
     return major_where_on_device(kernel, {data, a.inner, a.outer}, a.pattern.n_minor, s);
   }
   return per_slice(kernel, a, data, s);

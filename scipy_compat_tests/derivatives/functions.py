@@ -448,7 +448,7 @@ FUNCTIONS = {
     },
     "linalg.randomized_svd": [
         lambda A, o: linalg.randomized_svd(A, 2, rng=0),
-        lambda A, o: linalg.randomized_svd(o.D, 2),
+        lambda A, o: linalg.randomized_svd(o.D, 2, rng=0),
     ],
     "linalg.svds": [
         lambda A, o: linalg.svds(A, 2, rng=0)[1],

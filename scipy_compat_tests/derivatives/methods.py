@@ -4,6 +4,7 @@ import copy
 import pickle
 
 import numpy as np
+from matplotlib.figure import Figure
 
 import mlx_sparse as sp
 
@@ -194,6 +195,7 @@ METHODS = {
         in_place("setdiag", lambda o: o.s, -1),
         in_place("setdiag", lambda o: [o.s, o.s]),
     ],
+    "spy": [lambda A, o: len(A.spy(Figure().subplots()).images)],
     "tensordot": [lambda A, o: A.tensordot(A, 1), lambda A, o: A.tensordot(o.D, 1), lambda A, o: A.tensordot(A)],
     "toarray": [lambda A, o, k=k: A.toarray(**k) for k in ({}, {"order": "F"}, {"out": np.zeros((4, 4))})],
     "todense": [lambda A, o: A.todense(), lambda A, o: A.todense(order="F")],
@@ -206,7 +208,7 @@ METHODS = {
 STRUCTURE = {
     *("shape", "ndim", "nnz", "size", "dtype", "format", "blocksize", "maxprint", "indices", "indptr", "row", "col"),
     *("coords", "offsets", "has_canonical_format", "has_sorted_indices", "get_shape", "getformat", "getmaxprint"),
-    *("getnnz", "check_format", "__repr__", "__bool__"),
+    *("getnnz", "check_format", "__repr__", "__bool__", "spy"),
 }
 STEPS = set("ceil floor rint sign trunc __round__ __eq__ __ne__ __lt__ __le__ __gt__ __ge__".split())
 # Of some arguments only: the imaginary part of real values; a least element that is not stored; what the other operand
