@@ -204,7 +204,10 @@ class _spbase(_interoperable, _reduced):
         Examples
         --------
         >>> import mlx_sparse as sp
-        >>> ax = sp.eye_array(100, k=3).spy()  # doctest: +SKIP
+        >>> from matplotlib.figure import Figure
+        >>> ax = sp.eye_array(100, k=3).spy(Figure().subplots())
+        >>> ax.images[0].get_array().shape
+        (100, 100)
         """
         return _display.spy(self, ax, bins, **options)
 

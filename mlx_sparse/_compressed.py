@@ -473,7 +473,8 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
             a, b = a._canonical(), b._canonical()
         canonical = a.has_canonical_format, b.has_canonical_format
         dtype = _dtypes.result_type(a._data.dtype, b._data.dtype)
-        if canonical[0] and a._indices is b._indices and a._indptr is b._indptr:
+        shared = a._indices is b._indices and a._indptr is b._indptr
+        if shared and canonical[0] and _dense.on_shaders(a._data):
             values = _native.merge_shared(MERGE_OPS[op], *(_dense.cast(x._data, dtype) for x in (a, b)))
             if values is not None:
                 found = a._with_data(values)

@@ -10,7 +10,6 @@ import numpy as np
 
 from . import _dense
 
-_MOST_BINS = 512  # of an axis of `spy`: about the pixels that a figure has for it
 _THUMBNAIL_BINS, _THUMBNAIL_PIXELS = 24, 120
 
 
@@ -37,7 +36,7 @@ def shares_of_bins(A: Any, bins: int) -> np.ndarray:
     return np.minimum(stored / np.outer(*(np.diff(e) for e in edges)), 1.0)
 
 
-def spy(A: Any, ax: Any = None, bins: int = _MOST_BINS, **options: Any) -> Any:
+def spy(A: Any, ax: Any, bins: int, **options: Any) -> Any:
     """`spy` of arrays and matrices."""
     if A.ndim != 2:
         raise ValueError(f"spy draws arrays of two dimensions, got {A.ndim}")

@@ -52,9 +52,10 @@ MEANT = {
     r"\[.*\]": r"SciPy gives ValueError: (row|column) index|^lil: .*mlx_sparse IndexError: index",
     r"\[": r"SciPy gives ValueError: cannot reshape|type (coo_array|csr_array|ndarray) against (coo|csr|lil)_array",
     # A slice with a step beside an index array: SciPy gives an ndarray, which no sequence goes on with. So do elements
-    # of its dok arrays with a new axis.
+    # of its dok arrays with a new axis; here, and with two new axes there, they are sparse.
     r"kept\(A, A\[(np\.array|\[\w*\]).*:(-?\d)": r"^csr: A: shape",
     r"^r = A\[.*None": r"^dok: result: type ndarray against dok_array",
+    # It counts the entries of no rows as a Python int.
     r"count_nonzero\(axis=None": r"^lil: result: type int against int64",
     r"kept\(A, A\[.*None": r"^dok: A: type dok_array against coo_array",
     # Numbers of its dok arrays are Python's, which do not wrap.

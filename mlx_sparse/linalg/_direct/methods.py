@@ -22,10 +22,8 @@ from .substitution import Substitution
 # factored array A of this package, its values traced perhaps, and an mx.array b of its dtype.
 Solve = Callable[..., np.ndarray]
 _LEAST = 500  # order from which on Hermitian methods are tried: what they gain on smaller ones goes into trying
-_DENSE = (
-    200,
-    50,
-)  # below this order, with a matrix's n^2 numbers at most so many times its entries, LAPACK is sooner done
+# LAPACK is sooner done with all n^2 numbers below this order, if they are at most so many times the entries.
+_DENSE_BELOW, _DENSE_SHARE = 200, 50
 METHODS = ("auto", "diagonal", "triangular", "banded", "dense", "cholesky", "ldl", "lu")
 
 
@@ -110,8 +108,7 @@ def _choose(host: Parts, extent: tuple[int, int]) -> str:
         return "diagonal" if below == above else "triangular"
     if (2 * below + above + 1) * n <= 3 * host.nnz:
         return "banded"
-    most, share = _DENSE
-    return "dense" if n < most and n * n <= share * host.nnz else "lu"
+    return "dense" if n < _DENSE_BELOW and n * n <= _DENSE_SHARE * host.nnz else "lu"
 
 
 def _may_be_definite(host: Parts) -> bool:

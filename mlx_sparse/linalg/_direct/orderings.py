@@ -10,9 +10,8 @@ import numpy as np
 from ... import _dense
 
 MINIMUM_DEGREE = np.zeros(0, np.int32)  # an empty permutation, which the native layer fills
-Order = (
-    np.ndarray | Callable[[np.ndarray, np.ndarray], np.ndarray]
-)  # or what finds one: (indptr, indices) -> permutation
+# A permutation, or what finds one: (indptr, indices) -> permutation.
+Order = np.ndarray | Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def order_of(ordering: Any, n: int) -> Order:
