@@ -67,7 +67,9 @@ class Front:
             elif np.can_cast(dtype, np.float64):
                 dtype = np.dtype(np.float64)
             else:
-                raise ValueError(f"eigenvalues are computed in single or double precision, real or complex; got dtype {dtype}")
+                raise ValueError(
+                    f"eigenvalues are computed in single or double precision, real or complex; got dtype {dtype}"
+                )
         # a device without double precision
         return _dtypes.numpy_dtype(_dtypes.mlx_dtype(dtype)) if A.sparse else dtype
 
