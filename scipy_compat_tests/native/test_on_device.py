@@ -153,6 +153,33 @@ def test_gradients_of_operations_on_other_structures():
         np.testing.assert_allclose(np.asarray(mx.grad(of(MERGES["multiply"], other))(data)), product, rtol=1e-6)
 
 
+def keys_of(name):
+    """Keys of 70,000 entries: few of each, one of many, many of each, and one entry of each."""
+    rng = np.random.default_rng(16)
+    n = 70_001
+    if name == "crowded":
+        return np.where(rng.random(n) < 0.02, 7, rng.integers(0, 5000, n)), 5000
+    if name == "permutation":
+        return rng.permutation(n), n
+    columns = {"few": 9, "short": 3000, "long": 2_000_000}[name]
+    return rng.integers(0, columns, n), columns
+
+
+@pytest.mark.parametrize("index", ["int32", "int64"])
+@pytest.mark.parametrize("name", ["few", "crowded", "short", "long", "permutation"])
+def test_long_arrays_are_sorted_stably(name, index):
+    column, columns = keys_of(name)
+    n = column.size
+    row = np.sort(np.random.default_rng(17).integers(0, 300, n)).astype(index)
+    indptr = np.searchsorted(row, np.arange(301)).astype(index)
+    A = sp.csr_array((np.arange(n, dtype=np.float32), column.astype(index), indptr), shape=(300, columns))
+    B, order = A.tocsc(), np.argsort(column, kind="stable")
+    np.testing.assert_array_equal(np.asarray(B.data), order)
+    np.testing.assert_array_equal(np.asarray(B.indices), row[order])
+    np.testing.assert_array_equal(np.asarray(B.indptr), np.searchsorted(column[order], np.arange(columns + 1)))
+    assert B.indices.dtype == A.indices.dtype
+
+
 def slices_with(lengths, columns, rng, sort):
     """A square array of such slices: minor indices repeat, and every slice has its diagonal element several times."""
     parts = [np.append(rng.integers(0, columns, max(0, n - 2)), [m, m])[:n] for m, n in enumerate(lengths)]
