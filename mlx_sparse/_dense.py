@@ -191,6 +191,18 @@ def expect(shape: Iterable[int], dtype: mx.Dtype) -> None:
         raise OverflowError(f"MLX has no arrays of shape {shape}: dimensions must be below 2**31")
 
 
+def expect_on_host(bytes: int) -> None:
+    """What NumPy and LAPACK must be able to have, whatever the device is: systems promise more than there is.
+
+    Raises
+    ------
+    MemoryError
+        So much is more than this process or machine has.
+    """
+    if bytes >= _LARGE:
+        _native.expect_memory(min(bytes, 2**64 - 1), True)
+
+
 def uninitialized(shape: int | tuple[int, ...], dtype: mx.Dtype) -> Any:
     """Memory of this shape, to be written to through a view."""
     shape = shape if isinstance(shape, tuple) else (shape,)

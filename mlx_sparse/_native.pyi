@@ -465,7 +465,7 @@ def evaluate(*args) -> None:
     Waits for these arrays, which are not traced, as mx.eval does, but Ctrl-C ends it.
     """
 def expand(indptr: mlx.core.array, nnz: int, stream: typing.Any) -> mlx.core.array: ...
-def expect_memory(bytes: int) -> None:
+def expect_memory(bytes: int, host: bool = ...) -> None:
     """
     MemoryError where so much cannot be had.
     """
