@@ -112,18 +112,11 @@ inline void by_node(size_t n, double to_k, const double* from_k, const int32_t* 
     }
     return;
   }
-  constexpr size_t kBlock = 32;
-  for (size_t first = 0; first < n; first += kBlock) {
-    const size_t end = std::min(n, first + kBlock);
-    int64_t any = 0; // of most blocks none, which vector instructions tell
-    for (size_t j = first; j < end; ++j) any |= -static_cast<int64_t>(to_k + from_k[j] < row[j]);
-    if (!any) continue;
-    for (size_t j = first; j < end; ++j) {
-      const double next = to_k + from_k[j];
-      if (!(next < row[j])) continue;
-      row[j] = next;
-      before[j] = before_k[j];
-    }
+  for (size_t j = 0; j < n; ++j) {
+    const double next = to_k + from_k[j];
+    const bool nearer = next < row[j];
+    row[j] = nearer ? next : row[j];
+    before[j] = nearer ? before_k[j] : before[j];
   }
 }
 
