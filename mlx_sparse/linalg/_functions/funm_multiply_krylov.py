@@ -202,6 +202,7 @@ def _grown(H: np.ndarray, basis: Basis, made: int, coupling: float) -> np.ndarra
         low = np.diag(np.diag(block, -1).real, -1) if made > 1 else np.zeros_like(block)
         block = np.diag(np.diag(block).real) + low + low.T
     before = len(H)
+    _dense.expect_on_host(4 * (before + made) ** 2 * H.dtype.itemsize)  # f takes some, too
     grown = np.zeros((before + made, before + made), basis.H.dtype)
     grown[:before, :before] = H
     grown[before:, before:] = block
