@@ -1,4 +1,4 @@
-"""The site: `sphinx-build -W --keep-going docs docs/_build/html`, where the package is installed with `docs` and `examples`.
+"""The site: `sphinx-build -W --keep-going docs docs/_build/html`, with the extras `docs` and `examples` installed.
 
 Pictures of the gallery come from the examples themselves, which run where `docs/pictures` has none newer than they are.
 """
