@@ -1,7 +1,13 @@
 """scipy.sparse on MLX: the same names, signatures and results; lazy, differentiable; CPU, Metal and CUDA."""
 
-from ._built_with import MLX_VERSION as _MLX_VERSION
-from ._built_with import __version__
+try:
+    from ._built_with import MLX_VERSION as _MLX_VERSION
+    from ._built_with import __version__
+except ModuleNotFoundError:
+    raise ImportError(
+        f"{__path__[0]} holds sources that are not built, and Python found them before an installed mlx_sparse: start "
+        "Python in another directory, or build them in place as CONTRIBUTING.md says"
+    ) from None
 
 
 def _check_mlx() -> None:

@@ -106,13 +106,13 @@ def _grid(blocks: Any) -> list[list[Any]]:
     except TypeError:
         grid = []
     if not grid or not grid[0] or any(len(row) != len(grid[0]) for row in grid):
-        raise ValueError("blocks must be 2-D")
+        raise ValueError("blocks must be 2-D: a list of rows of one length, at least one block in each")
     return grid
 
 
 def _block(grid: list[list[Any]], format: str | None, dtype: Any) -> Any:
     if not grid or not grid[0]:
-        raise ValueError("blocks must be 2-D")
+        raise ValueError("blocks must be 2-D: a list of rows of one length, at least one block in each")
     if format is not None and not isinstance(format, str):
         raise TypeError(f"format must be a string; got {type(format).__name__}")
     grid = [[None if b is None else _as_block(b) for b in row] for row in grid]
@@ -316,7 +316,7 @@ def block_diag(mats: Any, format: str | None = None, dtype: Any = None) -> Any:
     _scipy_release.warn_of_matrix("block_diag", *mats)
     parts = [_diagonal_block(a) for a in mats]
     if not parts:
-        raise ValueError("need at least one array to concatenate")
+        raise ValueError("need at least one array to concatenate; got an empty list")
     sizes = [p._shape_as_2d for p in parts]
     starts = np.concatenate([[(0, 0)], np.cumsum(sizes, axis=0)]).tolist()
     shape = check_shape((sum(m for m, _ in sizes), sum(n for _, n in sizes)))
@@ -443,7 +443,7 @@ def kronsum(A: Any, B: Any, format: str | None = None) -> Any:
             raise ValueError(f"kronsum requires 2D inputs. `{name}` is {x.ndim}D.")
     for name, x in (("A", A), ("B", B)):
         if x.shape[0] != x.shape[1]:
-            raise ValueError(f"{name} is not square")
+            raise ValueError(f"{name} is not square; got shape {x.shape}")
     dtype = _dtypes.result_type(A._data.dtype, B._data.dtype)
     inner, outer = (eye_array(x.shape[0], dtype=dtype, format="coo") for x in (A, B))
     total = kron(outer, A, format="coo") + kron(B, inner, format="coo")

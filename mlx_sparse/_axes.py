@@ -113,10 +113,10 @@ def permute_dims(A: Any, axes: Any = None, copy: bool = False) -> Any:
         except TypeError:
             raise TypeError(f"axis must be an integer. (given {axis})") from None
         if not -A.ndim <= at < A.ndim:
-            raise ValueError("axis out of range for ndim")
+            raise ValueError(f"axis out of range for ndim={A.ndim}; got {axis}")
         order.append(at % A.ndim)
     if len(set(order)) != len(order):
-        raise ValueError("duplicate value in axis")
+        raise ValueError(f"duplicate value in axis; got {axes}")
     if order == list(range(A.ndim)):
         return A.copy() if copy else A
     return A.tocoo(copy=copy).transpose(order)

@@ -285,7 +285,7 @@ class _spbase(_interoperable, _reduced):
         """A coo array with another shape of as many elements; this array itself for its own shape unless `copy`."""
         target = resolve_shape(shape, self._shape, self._classes["coo"]._allow_nd)
         if order not in ("C", "F"):
-            raise ValueError("'order' must be 'C' or 'F'")
+            raise ValueError(f"'order' must be 'C' or 'F'; got {order!r}")
         if target == self._shape:
             return self.copy() if copy else self
         return self.tocoo(copy=copy).reshape(target, order=order)
@@ -317,7 +317,10 @@ class _spbase(_interoperable, _reduced):
             if order is not None:
                 raise ValueError("order cannot be specified if out is not None")
             if out.shape != self.shape or out.dtype != _dtypes.numpy_dtype(self._data.dtype):
-                raise ValueError("out array must be same dtype and shape as sparse array")
+                raise ValueError(
+                    f"out array must be same dtype and shape as sparse array, {_dtypes.numpy_dtype(self._data.dtype)} "
+                    f"and {self.shape}; got {out.dtype} and {out.shape}"
+                )
             out[...] = _dense.view(self._todense(None))
             return out
         return np.array(_dense.view(self._todense(None)), order=order or "C", copy=None)  # type: ignore[call-overload]
@@ -335,7 +338,7 @@ class _spbase(_interoperable, _reduced):
             raise ValueError(f"rows and columns are those of a 2-D array; got {self.ndim}-D. Use A[i]")
         i, n = int(i), self._shape[axis]
         if not -n <= i < n:
-            raise IndexError(f"index ({i}) out of range")
+            raise IndexError(f"index ({i}) out of range for an axis of length {n}")
         line, every = slice(i % n, i % n + 1), slice(None)
         A: Any = self if self._format in ("csr", "csc", "lil", "dok") else self.tocsr()
         format = self._format if axis == 1 and self._format in ("csc", "bsr") else "csr"
@@ -370,7 +373,7 @@ class _spbase(_interoperable, _reduced):
         if x is NotImplemented:
             return NotImplemented
         if x.ndim == 0:
-            raise ValueError("could not interpret dimensions")
+            raise ValueError("could not interpret dimensions: @ takes no operand of 0 dimensions; use * for scalars")
         contracted = x.shape[-2] if x.ndim > 1 else x.shape[0]
         if contracted != n:
             raise ValueError(f"matmul: dimension mismatch with signature (n,k={n}),(k={contracted},m)->(n,m)")
@@ -386,7 +389,7 @@ class _spbase(_interoperable, _reduced):
         if x is NotImplemented:
             return NotImplemented
         if x.ndim == 0:
-            raise ValueError("could not interpret dimensions")
+            raise ValueError("could not interpret dimensions: @ takes no operand of 0 dimensions; use * for scalars")
         if self.ndim == 1:  # x (..., n) @ a (n,)
             if x.shape[-1] != self.shape[0]:
                 raise ValueError(
@@ -439,7 +442,9 @@ class _spbase(_interoperable, _reduced):
         except TypeError as error:
             if issparse(other) or _dense.is_dense(other):
                 raise
-            raise TypeError(f"argument not supported type: {type(other).__name__}") from error
+            raise TypeError(
+                f"argument not supported type: {type(other).__name__}; give an array or a number"
+            ) from error
 
     # ---- element-wise arithmetic ------------------------------------------------------------------------------
 

@@ -82,7 +82,10 @@ class _bsr_base(_cs_array):
         elif isinstance(arg1, tuple) and len(arg1) == 3:
             self._from_blocks(arg1, shape, target, blocksize, validate)
         elif isinstance(arg1, tuple) and len(arg1) != 2:
-            raise ValueError(f"unrecognized bsr_array constructor usage: a tuple of {len(arg1)}")
+            raise ValueError(
+                f"unrecognized bsr_array constructor usage: a tuple of {len(arg1)}; "
+                "give (data, indices, indptr), (data, ij) or a shape"
+            )
         else:
             coo = self._coo_of(arg1, shape if isinstance(arg1, tuple) else None, target)
             self._adopt(coo.tobsr(blocksize=blocksize))
@@ -122,7 +125,7 @@ class _bsr_base(_cs_array):
         if 0 in self.blocksize:
             raise ValueError(f"blocks must not be empty; got blocksize {self.blocksize}")
         if self._indices.ndim != 1 or self._indptr.ndim != 1:
-            raise ValueError("indices, and indptr should be 1-D")
+            raise ValueError(f"indices, and indptr should be 1-D; got {self._indices.ndim}-D and {self._indptr.ndim}-D")
         self._shape = self._infer_shape() if given is None else given
         self._check_lengths()
         if validate in (True, "full") and not traced(self._indices, self._indptr):
@@ -131,7 +134,7 @@ class _bsr_base(_cs_array):
 
     def _infer_shape(self) -> tuple[int, ...]:
         if self._indptr.size == 0 or self._indices.size == 0:
-            raise ValueError("unable to infer matrix dimensions")
+            raise ValueError("unable to infer matrix dimensions from empty indices or indptr; give shape")
         R, C = self.blocksize
         return (self._indptr.size - 1) * R, (int(_dense.view(mx.max(self._indices))) + 1) * C
 
@@ -176,10 +179,13 @@ class _bsr_base(_cs_array):
     def prune(self) -> None:
         """Drop whatever the buffers hold beyond the last stored block."""
         if self._indptr.size != self._shape[0] // self.blocksize[0] + 1:
-            raise ValueError("index pointer has invalid length")
+            rows = self._shape[0] // self.blocksize[0]
+            raise ValueError(f"index pointer has invalid length {self._indptr.size}; it should be {rows + 1}")
         n = int(_dense.view(self._indptr)[-1])
         if self._indices.size < n or self._data.shape[0] < n:
-            raise ValueError("indices and data have fewer blocks than indptr says")
+            raise ValueError(
+                f"indices and data have fewer blocks, {self._indices.size} and {len(self._data)}, than indptr says: {n}"
+            )
         if self._indices.size > n or self._data.shape[0] > n:
             self._rebind(self._data[:n], self._indices[:n], self._indptr)
 
@@ -447,5 +453,5 @@ def estimate_blocksize(A: Any, efficiency: float = 0.7) -> tuple[int, int]:
 def _check_blocksize(blocksize: Any) -> tuple[int, int]:
     R, C = blocksize
     if not is_shape((R, C), (2,)):
-        raise ValueError(f"invalid blocksize={blocksize}")
+        raise ValueError(f"invalid blocksize={blocksize}; it is two positive integers")
     return int(R), int(C)

@@ -62,7 +62,10 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         elif isinstance(arg1, tuple) and len(arg1) != 2 or _all_integers(arg1):
             if arg1:
                 check_shape(arg1, self._allow_nd)  # says what is wrong with a shape
-            raise ValueError(f"unrecognized {type(self).__name__} constructor input: {arg1}")
+            raise ValueError(
+                f"unrecognized {type(self).__name__} constructor input: {arg1}; "
+                "give an array, a tuple of arrays or a shape"
+            )
         elif isinstance(arg1, tuple):
             if not self._from_triplets(arg1, shape, target, validate):
                 self._adopt(self._coo_of(arg1, shape, target).asformat(self.format))
@@ -169,7 +172,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
 
     def _infer_shape(self) -> tuple[int, ...]:
         if self._indptr.size == 0 or self._indices.size == 0:
-            raise ValueError("unable to infer matrix dimensions")
+            raise ValueError("unable to infer matrix dimensions from empty indices or indptr; give shape")
         minor = int(_dense.view(mx.max(self._indices))) + 1
         return check_shape(self._swap((self._indptr.size - 1, minor)), self._allow_nd)
 
@@ -204,9 +207,12 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         self._check_lengths()
         p = _dense.view(self._indptr)
         if p[0] != 0:
-            raise ValueError("index pointer should start with 0")
+            raise ValueError(f"index pointer should start with 0; got {p[0]}")
         if p[-1] > self._indices.size:
-            raise ValueError("Last value of index pointer should be less than the size of index and data arrays")
+            raise ValueError(
+                "Last value of index pointer should be less than the size of index and data arrays or equal to it; "
+                f"got {p[-1]} and {self._indices.size}"
+            )
         self.prune()
         if full_check:
             self._check_contents()
@@ -251,7 +257,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         if axis is None:
             return int(self._indices.size)
         if not -self.ndim <= axis < self.ndim:
-            raise ValueError("axis out of bounds")
+            raise ValueError(f"axis out of bounds; got {axis} for {self.ndim} dimensions")
         if self.ndim == 1:
             return int(self._indices.size)
         kept = 1 - axis % 2
@@ -273,7 +279,9 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         """Drop whatever the buffers hold beyond the last stored entry."""
         n = int(_dense.view(self._indptr)[-1]) if self._indptr.size else 0
         if len(self._indices) < n or len(self._data) < n:
-            raise ValueError("indices and data have fewer entries than indptr says")
+            raise ValueError(
+                f"indices and data have fewer entries than indptr says: {len(self._indices)}, {len(self._data)} and {n}"
+            )
         if self._indices.size > n or self._data.size > n:
             self._rebind(self._data[:n], self._indices[:n], self._indptr)
 

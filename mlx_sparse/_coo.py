@@ -128,13 +128,13 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         try:
             data, coords = arg1
         except (TypeError, ValueError):
-            raise TypeError("invalid input format") from None
+            raise TypeError("invalid input format: a tuple is (data, coords) or a shape") from None
         if isinstance(coords, np.ndarray) and coords.ndim == 1 or not hasattr(coords, "__len__"):
             raise TypeError("coordinates must be a tuple of index arrays")
         coords = tuple(map(_dense.imported, coords))
         if shape is None:
             if any(len(c) == 0 for c in coords):
-                raise ValueError("cannot infer dimensions from zero sized index arrays")
+                raise ValueError("cannot infer dimensions from zero sized index arrays; give shape")
             index = self._index_dtype_of(coords, None)
             coords = tuple(_dense.to_index(c, index, f"coords[{i}]") for i, c in enumerate(coords))
             shape = tuple(int(_dense.view(c).max()) + 1 for c in coords)
@@ -146,9 +146,10 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         self._data = _dense.to_mlx(data, dtype)
         for x in (self._data, *self._coords):
             if x.ndim != 1:
-                raise ValueError("coordinates and data arrays must be 1-D")
+                raise ValueError(f"coordinates and data arrays must be 1-D; got {x.ndim}-D")
         if any(c.size != self._data.size for c in self._coords):
-            raise ValueError("all index and data arrays must have the same length")
+            sizes = [x.size for x in (*self._coords, self._data)]
+            raise ValueError(f"all index and data arrays must have the same length; got {sizes}")
         if validate in (True, "full"):
             self._check_bounds()
 
@@ -166,7 +167,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         if values.ndim not in self._allow_nd:
             raise TypeError(f"coo_array supports 1-D to 64-D input; got {values.ndim}-D ({type(arg1).__name__})")
         if values.dtype == np.object_:
-            raise ValueError("object arrays are not supported")
+            raise ValueError("object arrays are not supported; give arg1 a numeric dtype")
         self._shape = values.shape
         self.has_canonical_format = True
         compressed = _dense.fromdense(x, True, dtype)
@@ -225,7 +226,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         index = mx.int64 if self.ndim > 2 else _dense.index_dtype_of(values)
         new = tuple(_dense.to_index(self._import(v, old), index, "coords") for v, old in zip(values, olds, strict=True))
         if any(c.ndim != 1 for c in new):
-            raise ValueError("coordinates must be 1-D")
+            raise ValueError(f"coordinates must be 1-D; got {[c.ndim for c in new]} dimensions")
         self._take_buffer("_coords", new)
         self.has_canonical_format = False
 
@@ -290,7 +291,8 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
             What is wrong first.
         """
         if any(c.size != self._data.size for c in self._coords):
-            raise ValueError("all index and data arrays must have the same length")
+            sizes = [x.size for x in (*self._coords, self._data)]
+            raise ValueError(f"all index and data arrays must have the same length; got {sizes}")
         if full_check:
             self._check_bounds()
 
@@ -422,7 +424,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         """This array with another shape of as many elements, of any rank. Reads the structure (synchronises)."""
         target = resolve_shape(shape, self._shape, self._allow_nd)
         if order not in ("C", "F"):
-            raise ValueError("'order' must be 'C' or 'F'")
+            raise ValueError(f"'order' must be 'C' or 'F'; got {order!r}")
         if target == self._shape:
             return self.copy() if copy else self
         wide = len(target) > 2 or _dtypes.index_dtype([c.dtype for c in self._coords], max(target)) == mx.int64
@@ -441,9 +443,9 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         """
         target = given_shape(shape, self._allow_nd)
         if self.ndim > 2:
-            raise ValueError("only 1-D or 2-D input accepted")
+            raise ValueError(f"only 1-D or 2-D input accepted; this array is {self.ndim}-D")
         if len(target) > 2:
-            raise ValueError("shape argument must be 1-D or 2-D")
+            raise ValueError(f"shape argument must be 1-D or 2-D; got {target}")
         A = self
         if len(target) != self.ndim:  # as one row; a row past the end of a shorter shape goes below
             n = math.prod(self._shape)

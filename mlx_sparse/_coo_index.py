@@ -134,7 +134,7 @@ class _coo_indexed(_indexed):
         while len(sizes) > len(target):  # a row or column stands for a vector
             drop = 0 if sizes[0] == 1 else -1
             if sizes[drop] != 1:
-                raise ValueError("shape mismatch in assignment")
+                raise ValueError(f"shape mismatch in assignment: {tuple(x.shape)} into {tuple(target)}")
             sizes.pop(drop)
             coords.pop(drop)
         missing = len(target) - len(sizes)
@@ -143,7 +143,7 @@ class _coo_indexed(_indexed):
             if n == m:
                 continue
             if n != 1:
-                raise ValueError("shape mismatch in assignment")
+                raise ValueError(f"shape mismatch in assignment: {tuple(x.shape)} into {tuple(target)}")
             count = values.size
             coords = [np.tile(c, m) for c in coords]
             coords[axis], values = np.repeat(np.arange(m), count), np.tile(values, m)

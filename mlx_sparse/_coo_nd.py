@@ -239,7 +239,7 @@ class _nd_array(_data_array):
         if x is NotImplemented:
             return NotImplemented
         if x.ndim == 0:
-            raise ValueError("could not interpret dimensions")
+            raise ValueError("could not interpret dimensions: @ takes no operand of 0 dimensions; use * for scalars")
         n, contracted = self._shape[-1], x.shape[-2] if x.ndim > 1 else x.shape[0]
         if contracted != n:
             raise ValueError(f"matmul: dimension mismatch with signature (n,..,k={n}),(k={contracted},..,m)->(n,..,m)")
@@ -252,7 +252,7 @@ class _nd_array(_data_array):
         if x is NotImplemented:
             return NotImplemented
         if x.ndim == 0:
-            raise ValueError("could not interpret dimensions")
+            raise ValueError("could not interpret dimensions: @ takes no operand of 0 dimensions; use * for scalars")
         if x.ndim == 1:
             return self.mT._matmul_dispatch(x)
         swap = mx.swapaxes if _dense.is_mlx(x) else np.swapaxes
@@ -323,7 +323,9 @@ class _nd_array(_data_array):
             raise TypeError(f"tensordot arg not supported type: {type(other).__name__}")
         mine, theirs = _contracted_axes(self.ndim, x.ndim, axes)
         if any(self._shape[a] != x.shape[b] for a, b in zip(mine, theirs, strict=True)):
-            raise ValueError("sizes of the corresponding axes must match")
+            raise ValueError(
+                f"sizes of the corresponding axes must match; got {self._shape}, {tuple(x.shape)} and axes={axes}"
+            )
         return self._contract(x, mine, theirs)
 
     def _contract(self, x: Any, mine: list[int], theirs: list[int]) -> Any:
@@ -353,7 +355,7 @@ class _Batched:
         try:
             self.batch = np.broadcast_shapes(a[:-2], x[:-2])
         except ValueError:
-            raise ValueError("Batch dimensions are not broadcastable") from None
+            raise ValueError(f"Batch dimensions are not broadcastable: {a[:-2]} and {x[:-2]}") from None
         axes = range(rank - 2)
         self.theirs = tuple(i for i in axes if self.a[i] == 1 != self.x[i])
         self.shared = tuple(i for i in axes if self.a[i] != 1 and self.x[i] != 1)
@@ -383,16 +385,20 @@ class _Batched:
 def _contracted_axes(a_ndim: int, b_ndim: int, axes: Any) -> tuple[list[int], list[int]]:
     if isinstance(axes, (int, np.integer)):
         if not 1 <= axes <= min(a_ndim, b_ndim):
-            raise ValueError("axes integer is out of bounds for input arrays")
+            raise ValueError(
+                f"axes integer is out of bounds for input arrays of {a_ndim} and {b_ndim} dimensions; got {axes}"
+            )
         return list(range(a_ndim - axes, a_ndim)), list(range(axes))
     if not isinstance(axes, (tuple, list)):
-        raise TypeError("axes must be an integer or a tuple/list of integers")
+        raise TypeError(f"axes must be an integer or a tuple/list of integers; got {axes!r}")
     if len(axes) != 2:
-        raise ValueError("axes must be a tuple/list of length 2")
+        raise ValueError(f"axes must be a tuple/list of length 2; got {axes!r}")
     mine, theirs = ([operator.index(i) for i in side] for side in axes)
     if len(mine) != len(theirs):
-        raise ValueError("axes lists/tuples must be of the same length")
+        raise ValueError(f"axes lists/tuples must be of the same length; got {axes!r}")
     for side, ndim in ((mine, a_ndim), (theirs, b_ndim)):
         if any(not -ndim <= i < ndim for i in side):
-            raise ValueError("axes indices are out of bounds for input arrays")
+            raise ValueError(
+                f"axes indices are out of bounds for input arrays of {a_ndim} and {b_ndim} dimensions; got {axes!r}"
+            )
     return [i % a_ndim for i in mine], [i % b_ndim for i in theirs]

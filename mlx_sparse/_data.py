@@ -436,7 +436,7 @@ class _data_array(_spbase):
             `n` is not a scalar, or is zero (the result would be dense).
         """
         if not _dense.is_scalar(n):
-            raise NotImplementedError("input is not scalar")
+            raise NotImplementedError(f"input is not scalar: the exponent must be a number; got {type(n).__name__}")
         if not n:
             raise NotImplementedError(
                 "zero power is not supported as it would densify the matrix.\n"

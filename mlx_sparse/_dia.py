@@ -88,7 +88,7 @@ class _dia_base(_data_array):
         except (TypeError, ValueError):
             raise ValueError(f"unrecognized form for dia_array constructor: a tuple of {len(arg1)}") from None
         if shape is None:
-            raise ValueError("expected a shape argument")
+            raise ValueError("expected a shape argument beside (data, offsets)")
         self._shape = check_shape(shape)
         self._data = _dense.to_mlx(_dense.at_least_2d(data), dtype)
         index = _dtypes.index_dtype(maxval=max(self._shape))
@@ -146,7 +146,7 @@ class _dia_base(_data_array):
                 f"({self._offsets.size})"
             )
         if len(np.unique(self._k)) != self._offsets.size:
-            raise ValueError("offset array contains duplicate values")
+            raise ValueError(f"offset array contains duplicate values: {self._k}")
 
     def _bind(self) -> None:
         length = self._data.shape[1] if self._data.ndim == 2 else 0

@@ -74,13 +74,15 @@ class _dok_base(_entrywise, dict):  # type: ignore[misc]
             A = self._empty(check_shape(arg1, self._allow_nd), dtype)
         elif all_integers(arg1):
             check_shape(arg1, self._allow_nd)
-            raise ValueError(f"unrecognized shape {arg1}")
+            raise ValueError(f"unrecognized shape {arg1}; give one or two integers that are not negative")
         else:
             _native.refuse_traced_within(arg1)
             try:
                 x = _dense.as_dense(arg1)
             except Exception as error:
-                raise TypeError("Invalid input format.") from error
+                raise TypeError(
+                    f"Invalid input format. A dok_array needs an array or a shape; got {type(arg1).__name__}"
+                ) from error
             if x.ndim == 0:
                 raise TypeError(f"a dok_array needs an array or a shape; got {type(arg1).__name__}")
             if x.ndim not in self._allow_nd:
@@ -197,14 +199,14 @@ class _dok_base(_entrywise, dict):  # type: ignore[misc]
             parts = self._key_parts(key)
             integers = all(map(is_integer_like, parts))
         except (TypeError, ValueError) as error:
-            raise IndexError("Index must be or consist of integers.") from error
+            raise IndexError(f"Index must be or consist of integers. Got {key!r}") from error
         if len(parts) != self.ndim:
-            raise IndexError(f"Index {key} length needs to match self.shape")
+            raise IndexError(f"Index {key} length needs to match self.shape, {self._shape}")
         if not integers:
-            raise IndexError("Index must be or consist of integers.")
+            raise IndexError(f"Index must be or consist of integers. Got {key!r}")
         wrapped = tuple(i + n if i < 0 else i for i, n in zip(parts, self._shape, strict=True))
         if any(not 0 <= i < n for i, n in zip(wrapped, self._shape, strict=True)):
-            raise IndexError("Index out of bounds.")
+            raise IndexError(f"Index out of bounds. Got {key} for shape {self._shape}")
         return self._dict.get(wrapped[0] if self.ndim == 1 else wrapped, default)
 
     def update(self, val: Any) -> None:  # type: ignore[override]
@@ -219,7 +221,7 @@ class _dok_base(_entrywise, dict):  # type: ignore[misc]
         for key, _ in pairs:
             parts = self._key_parts(key)
             if len(parts) != self.ndim:
-                raise IndexError(f"Index {key} length needs to match self.shape")
+                raise IndexError(f"Index {key} length needs to match self.shape, {self._shape}")
             for i, n in zip(parts, self._shape, strict=True):
                 if not is_integer_like(i):
                     raise IndexError(f"integer keys required for update. Got {key}")
@@ -347,7 +349,7 @@ class _dok_base(_entrywise, dict):  # type: ignore[misc]
         if not issparse(other):
             return super().__add__(other)
         if other.shape != self._shape:
-            raise ValueError("Matrix dimensions are not equal.")
+            raise ValueError(f"Matrix dimensions are not equal. Got {self._shape} and {other.shape}")
         other = as_sparse(other)
         dtype = _dtypes.result_type(self._dtype, other._data.dtype if other.format != "dok" else other._dtype)
         new = self._of_dict(dict(self._dict), self._shape, dtype)

@@ -154,11 +154,11 @@ class _entrywise(_indexed, _spbase):
             x = _dense.view(x)
         if isinstance(x, np.ndarray):
             if x.size != 1:
-                raise ValueError("Trying to assign a sequence to an item")
+                raise ValueError(f"Trying to assign a sequence to an item: {x.size} values to one element")
             x = x.item()
         x = self._scalar(x)
         if np.ndim(x):
-            raise ValueError("Trying to assign a sequence to an item")
+            raise ValueError(f"Trying to assign a sequence to an item: {np.size(x)} values to one element")
         return x
 
     _item = _cast

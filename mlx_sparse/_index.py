@@ -248,13 +248,13 @@ def _read(item: Any) -> Any:
     except (TypeError, ValueError, OverflowError):
         inexact = False
     if inexact:
-        raise ValueError("Inexact indices into sparse matrices are not allowed")
+        raise ValueError(f"Inexact indices into sparse matrices are not allowed; got {a!r}, give an integer")
     return a
 
 
 def _wrapped(i: int, n: int) -> int:
     if not -n <= i < n:
-        raise IndexError(f"index ({i}) out of range")
+        raise IndexError(f"index ({i}) out of range for an axis of length {n}")
     return i + n if i < 0 else i
 
 
@@ -276,9 +276,9 @@ def _positions(
         raise IndexError(f"an index array must hold integers or booleans; got dtype {given}, not all of them whole")
     low, high, length = np.minimum.reduce(a, axis=None), np.maximum.reduce(a, axis=None), shape[axis]
     if high >= length:
-        raise IndexError(f"index ({high}) out of range")
+        raise IndexError(f"index ({high}) out of range for an axis of length {length}")
     if low < -length:
-        raise IndexError(f"index ({low}) out of range")
+        raise IndexError(f"index ({low}) out of range for an axis of length {length}")
     if not both_widths or a.dtype != np.int32 or length > _dtypes.INT32_MAX:
         a = a.astype(np.int64, copy=False)
     return (np.where(a < 0, a + length, a) if low < 0 else a,)
@@ -357,7 +357,7 @@ class _indexed:
 
     def _assign(self, coords: tuple[np.ndarray, ...], values: np.ndarray) -> None:
         """Set the elements at `coords` (int64, flat, in range) to `values`; of repeated places the last counts."""
-        raise NotImplementedError(f"assignment is not supported by {self._format} format")
+        raise NotImplementedError(f"assignment is not supported by {self._format} format; use tocsr() or tolil()")
 
     def _assign_grid(self, grid: Sequence[np.ndarray], values: np.ndarray) -> None:
         """`_assign` for positions and values of one shape of any rank."""
@@ -365,7 +365,7 @@ class _indexed:
 
     def _clear_block(self, rows: np.ndarray, cols: np.ndarray) -> None:
         """Make every stored element of these rows and columns, each named once, zero."""
-        raise NotImplementedError(f"assignment is not supported by {self._format} format")
+        raise NotImplementedError(f"assignment is not supported by {self._format} format; use tocsr() or tolil()")
 
     def _assign_block(self, rows: np.ndarray, cols: np.ndarray, x: Any) -> None:
         """Set the block of `rows` and `cols` to the sparse 2-D `x`, whose shape broadcasts to the block's.
@@ -416,7 +416,7 @@ class _indexed:
         """A right-hand side that must be a single element."""
         values = self._values(x)
         if values.size != 1:
-            raise ValueError("Trying to assign a sequence to an item")
+            raise ValueError(f"Trying to assign a sequence to an item: {values.size} values to one element")
         return values.flat[0]
 
     def _set_dense(self, index: Index, x: np.ndarray) -> None:
@@ -435,7 +435,7 @@ class _indexed:
         if 0 in x.shape:
             return
         if any(n != m and n != 1 for n, m in zip(x._shape_as_2d, shape, strict=True)):
-            raise ValueError("shape mismatch in assignment")
+            raise ValueError(f"shape mismatch in assignment: {tuple(x.shape)} into {shape}")
         if x.ndim != 2:
             x = x.reshape(x._shape_as_2d)
         if rows.shape[1] == 1 and cols.shape[0] == 1:

@@ -229,7 +229,7 @@ class _lil_base(_entrywise):
         """
         M, N = self._shape
         if not -M <= i < M:
-            raise IndexError("row index out of bounds")
+            raise IndexError(f"row index out of bounds; got {i} for {M} rows")
         return self._pick(Index((range(i % M, i % M + 1), range(N)), [0, 1]))
 
     def _getnnz(self, axis: int | None = None) -> Any:
@@ -328,7 +328,7 @@ class _lil_base(_entrywise):
     def reshape(self, *shape: Any, order: str = "C", copy: bool = False) -> Any:
         """This array with another 2-D shape of as many elements; itself for its own shape unless `copy`."""
         if order not in ("C", "F"):
-            raise ValueError("'order' must be 'C' or 'F'")
+            raise ValueError(f"'order' must be 'C' or 'F'; got {order!r}")
         target = resolve_shape(shape, self._shape, self._allow_nd)
         if target == self._shape:
             return self.copy() if copy else self

@@ -164,7 +164,7 @@ class spmatrix:
         if axis is None or self.format in ("csr", "csc", "lil", "dok"):
             return self._getnnz(axis)
         if not -2 <= axis < 2:
-            raise ValueError("axis out of bounds")
+            raise ValueError(f"axis out of bounds; got {axis} for 2 dimensions")
         kept = 1 - axis % 2
         coords = _dense.view(self.tocoo(copy=False)._coords[kept])
         return _dense.in_namespace(_dense.to_mlx(np.bincount(coords, minlength=self._shape[kept])))
@@ -299,12 +299,12 @@ def matrix_power(A: Any, n: Any) -> Any:
         `n` is not a non-negative integer.
     """
     if A.shape[0] != A.shape[1]:
-        raise TypeError("sparse matrix is not square")
+        raise TypeError(f"sparse matrix is not square; got shape {A.shape}")
     if not is_integer_like(n):
-        raise ValueError("exponent must be an integer")
+        raise ValueError(f"exponent must be an integer; got {n!r}")
     n = int(n)
     if n < 0:
-        raise ValueError("exponent must be >= 0")
+        raise ValueError(f"exponent must be >= 0; got {n}")
     if n == 0:
         return dia_array((np.ones((1, A.shape[0])), [0]), shape=A.shape, dtype=A.dtype)
     result: Any = None

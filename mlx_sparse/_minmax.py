@@ -116,10 +116,12 @@ class _minmax:
 
     def _extreme(self, name: str, axis: Any, out: Any, explicit: bool) -> Any:
         if out is not None:
-            raise ValueError("Sparse min/max does not support an 'out' parameter.")
+            raise ValueError("Sparse min/max does not support an 'out' parameter. Leave it None")
         axes = _checked_axes(axis, self.ndim)
         if 0 in (self.shape if axes is None else [self.shape[a] for a in axes]):
-            raise ValueError("zero-size array to reduction operation")
+            raise ValueError(
+                f"zero-size array to reduction operation {name}, which has no identity; got shape {self.shape}"
+            )
         if axes is None:
             return _extreme_of_all(self, name, explicit)
         is_max, ignore_nan, *_ = _KINDS[name]

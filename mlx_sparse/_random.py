@@ -132,7 +132,7 @@ def _generator(rng: Any, random_state: Any) -> Any:
 
 def _random(shape: Any, density: float, dtype: Any, rng: Any, sampler: Any) -> coo_array:
     if not 0 <= density <= 1:
-        raise ValueError("density expected to be 0 <= density <= 1")
+        raise ValueError(f"density expected to be 0 <= density <= 1; got {density}")
     shape = check_shape(shape, coo_array._allow_nd)
     count = int(round(math.prod(shape) * density))
     target = _dtypes.default_float() if dtype is None else _dtypes.mlx_dtype(dtype)

@@ -184,7 +184,7 @@ def diagonal_length(shape: tuple[int, ...], k: int) -> int:
         raise NotImplementedError("diagonals cannot be set in 1-D arrays")
     M, N = shape
     if (k > 0 and k >= N) or (k < 0 and -k >= M):
-        raise ValueError("k exceeds array dimensions")
+        raise ValueError(f"k exceeds array dimensions; got {k} for shape {shape}")
     return min(M + min(k, 0), N - max(k, 0))
 
 
@@ -216,8 +216,8 @@ def ordered_axes(axis: Any, ndim: int) -> tuple[int, ...]:
         except TypeError:
             raise TypeError(f"axis must be an integer/tuple of ints, not {type(a)}") from None
         if not -ndim <= n < ndim:
-            raise ValueError(f"axis out of range for ndim={ndim}")
+            raise ValueError(f"axis out of range for ndim={ndim}; got {n}")
         found.append(n % ndim)
     if len(set(found)) != len(found):
-        raise ValueError("duplicate value in axis")
+        raise ValueError(f"duplicate value in axis; got {axis}")
     return tuple(found)

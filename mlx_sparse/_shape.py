@@ -45,7 +45,7 @@ def check_input(arg1: Any, validate: bool | str) -> None:
     if arg1 is None:
         raise TypeError("arg1 must be an array, a tuple of arrays or a shape; got None")
     if np.isscalar(arg1):
-        raise ValueError("scipy sparse array classes do not support instantiation from a scalar")
+        raise ValueError(f"scipy sparse array classes do not support instantiation from a scalar; got {arg1!r}")
     if validate not in (True, False, "metadata", "full"):
         raise ValueError(f"validate must be True, False, 'metadata' or 'full'; got {validate!r}")
 
@@ -99,7 +99,7 @@ def resolve_shape(args: tuple, current: tuple[int, ...], allow_nd: tuple[int, ..
     shape = [operator.index(n) for n in given]
     unknown = [i for i, n in enumerate(shape) if n < 0]
     if len(unknown) > 1:
-        raise ValueError("can only specify one unknown dimension")
+        raise ValueError(f"can only specify one unknown dimension; got {tuple(shape)}")
     total = math.prod(current)
     for i in unknown:
         rest = math.prod(n for n in shape if n >= 0)

@@ -6,6 +6,8 @@ Laplacian hardly change within a group, so a few of them tell groups apart (U. v
 Needs: pip install ".[cpu,examples]". Run: python docs/examples/communities.py [--out FILE | --no-plot]
 """
 
+from __future__ import annotations
+
 import argparse
 
 import numpy as np
@@ -18,7 +20,7 @@ GROUPS, SIZE = 5, 300
 WITHIN, BETWEEN = 20.0, 4.0  # acquaintances of a person in the own group, and in all others
 
 
-def network(rng):
+def network(rng: np.random.Generator) -> tuple[sp.csr_array, np.ndarray]:
     """Who knows whom, and the group of each, in no order."""
     n = GROUPS * SIZE
     group = rng.permutation(np.repeat(np.arange(GROUPS), SIZE))
@@ -30,41 +32,42 @@ def network(rng):
     return ((A + A.T) > 0).astype(float), group
 
 
-def check(name, error, tolerance):
+def check(name: str, error: float, tolerance: float) -> None:
     print(f"  {name:<44} {error:9.2e}   (tolerance {tolerance:.0e})")
     assert error <= tolerance, f"{name}: {error:.2e} > {tolerance:.0e}"
 
 
-def coordinates(A):
+def coordinates(A: sp.csr_array) -> np.ndarray:
     """Each person as a point: eigenvectors of the least eigenvalues of the Laplacian, checked against SciPy's."""
     L = sp.csgraph.laplacian(A, normed=True).tocsr()
-    w, V = (np.asarray(x) for x in sp.linalg.eigsh(L, GROUPS, sigma=-0.1, rng=0))
+    w, V = (np.array(x) for x in sp.linalg.eigsh(L, GROUPS, sigma=-0.1, rng=0))
     S = scipy.sparse.csgraph.laplacian(A.to_scipy(), normed=True).tocsc()
     exact = scipy.sparse.linalg.eigsh(S, GROUPS, sigma=-0.1, return_eigenvectors=False)
     check("eigenvalues vs SciPy's", float(np.abs(np.sort(w) - np.sort(exact)).max()), 1e-9)
-    return V / np.linalg.norm(V, axis=1, keepdims=True)
+    V /= np.linalg.norm(V, axis=1, keepdims=True)
+    return V
 
 
-def clusters(points, rounds=50):
+def clusters(points: np.ndarray, rounds: int = 50) -> np.ndarray:
     """Points by the nearest of their means, which begin far from each other."""
     middle = points[:1]
     for _ in range(GROUPS - 1):
         away = ((points[:, None] - middle) ** 2).sum(axis=2).min(axis=1)
         middle = np.concatenate([middle, points[[np.argmax(away)]]])
     for _ in range(rounds):
-        nearest = ((points[:, None] - middle) ** 2).sum(axis=2).argmin(axis=1)
+        nearest: np.ndarray = ((points[:, None] - middle) ** 2).sum(axis=2).argmin(axis=1)
         middle = np.array([points[nearest == k].mean(axis=0) for k in range(GROUPS)])
     return nearest
 
 
-def cut(A, group):
+def cut(A: sp.csr_array, group: np.ndarray) -> float:
     """The sum over groups of the share of their members' acquaintances who are in another one."""
     Z = (group[:, None] == np.arange(GROUPS)).astype(float)
     within, degrees = (Z * (A @ Z)).sum(axis=0), Z.T @ np.asarray(A.sum(axis=1))
     return float((1 - within / degrees).sum())
 
 
-def draw(A, found, path):
+def draw(A: sp.csr_array, found: np.ndarray, path: str) -> None:
     try:
         import matplotlib
     except ImportError:
@@ -82,7 +85,7 @@ def draw(A, found, path):
     print(f"picture: {path}")
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", default="communities.png", help="where the picture goes")
     parser.add_argument("--no-plot", action="store_true")

@@ -48,7 +48,9 @@ def misfit(field: Field, M: Any, y: mx.array, logarithms: mx.array) -> mx.array:
     Q = field.prior(kappa2, tau)
     before, after = sp.linalg.cholesky(Q), sp.linalg.cholesky(Q + M * s)
     gap = s * mx.sum(y * y) - s * s * mx.sum(y * after.solve(y))
-    logs = before.logdet() - after.logdet() + int(M.count_nonzero()) * mx.log(s)  # times a NumPy number it is no node
+    logs: mx.array = (
+        before.logdet() - after.logdet() + int(M.count_nonzero()) * mx.log(s)
+    )  # times a NumPy number it is no node
     return (gap - logs) / (2 * field.n)
 
 
@@ -59,14 +61,14 @@ def recover(field: Field, M: Any, y: mx.array) -> np.ndarray:
     def at(logarithms: np.ndarray) -> tuple[float, np.ndarray]:
         value, g = slope(mx.array(logarithms, dtype=mx.float64))
         if sys.stderr.isatty():
-            print(f"\rmisfit {value.item():.6f}", end="", file=sys.stderr, flush=True)
-        return value.item(), np.array(g)
+            print(f"\rmisfit {float(value):.6f}", end="", file=sys.stderr, flush=True)
+        return float(value), np.array(g)
 
     found = scipy.optimize.minimize(at, np.zeros(3), jac=True, method="L-BFGS-B", options={"ftol": 1e-10})
     if sys.stderr.isatty():
         print(file=sys.stderr)
     print(f"{found.nfev} likelihoods with their gradients")
-    return found.x
+    return np.asarray(found.x)
 
 
 def draw(file: str, side: int, fields: dict[str, np.ndarray]) -> None:

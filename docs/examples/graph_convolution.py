@@ -5,6 +5,8 @@ A graph convolution (Kipf and Welling 2017) multiplies features by the normalise
 Needs: pip install ".[cpu,examples]". Run: python docs/examples/graph_convolution.py
 """
 
+from __future__ import annotations
+
 import argparse
 import time
 
@@ -20,7 +22,7 @@ LABELLED = [0, 1, 32, 33]  # the instructor, the officer, and one member beside 
 REQUIRED = 0.9
 
 
-def load_club():
+def load_club() -> tuple[sp.csr_array, np.ndarray]:
     """Adjacency matrix (34, 34) with the number of shared activities as weights, and each member's faction."""
     club = networkx.karate_club_graph()
     edges = [(i, j, w) for i, j, w in club.edges(data="weight")]
@@ -30,28 +32,29 @@ def load_club():
     return A + A.T, np.array([club.nodes[v]["club"] != "Mr. Hi" for v in range(n)], np.int32)
 
 
-def normalise(A):
+def normalise(A: sp.csr_array) -> sp.csr_array:
     """D^-1/2 (A + I) D^-1/2 with D the row sums: a smoothing step whose eigenvalues lie in [-1, 1]."""
     A = A + sp.eye_array(A.shape[0], dtype=mx.float32)
     scale = sp.diags_array(mx.rsqrt(A.sum(axis=1)))
-    return (scale @ A @ scale).tocsr()
+    return sp.csr_array(scale @ A @ scale)
 
 
 class GraphConvolution(nn.Module):
     """Logits = S relu(S X W1 + b1) W2 + b2."""
 
-    def __init__(self, smooth, inputs, hidden, classes):
+    def __init__(self, smooth: sp.csr_array, inputs: int, hidden: int, classes: int) -> None:
         super().__init__()
         self._smooth = smooth  # the leading underscore keeps it out of the parameters
         self.first = nn.Linear(inputs, hidden)
         self.second = nn.Linear(hidden, classes)
 
-    def __call__(self, x):
-        x = nn.relu(self._smooth @ self.first(x))
-        return self._smooth @ self.second(x)
+    def __call__(self, x: mx.array) -> mx.array:
+        hidden = nn.relu(self._smooth @ self.first(x))
+        logits: mx.array = self._smooth @ self.second(hidden)
+        return logits
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
@@ -67,7 +70,7 @@ def main():
     optimizer = mlx.optimizers.Adam(learning_rate=0.02)
     x, labels, labelled = mx.eye(n), mx.array(faction), mx.array(LABELLED)
 
-    def loss(model):
+    def loss(model: GraphConvolution) -> mx.array:
         return nn.losses.cross_entropy(model(x)[labelled], labels[labelled], reduction="mean")
 
     step = nn.value_and_grad(model, loss)

@@ -6,7 +6,10 @@ respect to the thickness of each point tells how to raise it.
 Needs: pip install ".[cpu,examples]". Run: python docs/examples/plate_modes.py [--out FILE | --no-plot]
 """
 
+from __future__ import annotations
+
 import argparse
+from typing import Any
 
 import mlx.core as mx
 import numpy as np
@@ -19,17 +22,17 @@ YOUNG, POISSON, DENSITY = 2.1e11, 0.3, 7850.0  # Pa, 1, kg / m^3
 COLUMNS, ROWS = 47, 31  # inner points
 
 
-def laplacian():
+def laplacian() -> sp.csr_array:
     """The 5-point Laplacian, with the plate held along its edges."""
     lines = []
     for points, length in ((ROWS, HEIGHT), (COLUMNS, WIDTH)):
         step = length / (points + 1)
         lines.append(sp.diags_array([1.0, -2.0, 1.0], offsets=[-1, 0, 1], shape=(points, points)) / step**2)
     down, along = lines
-    return (sp.kron(down, sp.eye_array(COLUMNS)) + sp.kron(sp.eye_array(ROWS), along)).tocsr()
+    return sp.csr_array(sp.kron(down, sp.eye_array(COLUMNS)) + sp.kron(sp.eye_array(ROWS), along))
 
 
-def plate(L, thickness):
+def plate(L: sp.csr_array, thickness: mx.array) -> tuple[sp.csr_array, sp.csr_array]:
     """Stiffness and mass, divided by the area of a point and scaled by the same number."""
     bending = YOUNG * thickness**3 / (12 * (1 - POISSON**2))
     scale = 1e-6
@@ -37,19 +40,19 @@ def plate(L, thickness):
     return stiffness, sp.diags_array(DENSITY * scale * thickness, format="csr")
 
 
-def frequencies(L, thickness, k, **options):
+def frequencies(L: sp.csr_array, thickness: mx.array, k: int, **options: Any) -> tuple[mx.array, mx.array]:
     """The k lowest, in Hz, and their modes."""
     K, M = plate(L, thickness)
     w, modes = sp.linalg.eigsh(K, k, M, sigma=0.0, rng=0, **options)
     return mx.sqrt(w) / (2 * np.pi), modes
 
 
-def check(name, error, tolerance):
+def check(name: str, error: float, tolerance: float) -> None:
     print(f"  {name:<44} {error:9.2e}   (tolerance {tolerance:.0e})")
     assert error <= tolerance, f"{name}: {error:.2e} > {tolerance:.0e}"
 
 
-def compare(L, thickness, k):
+def compare(L: sp.csr_array, thickness: mx.array, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Against SciPy, and against Navier's formula for a plate of constant thickness."""
     found, modes = frequencies(L, thickness, k)
     K, M = (A.to_scipy() for A in plate(L, thickness))
@@ -60,13 +63,13 @@ def compare(L, thickness, k):
     m, n = np.meshgrid(np.arange(1, 9), np.arange(1, 9))
     exact = np.sort((np.pi / 2 * speed * ((m / WIDTH) ** 2 + (n / HEIGHT) ** 2)).ravel())[:k]
     check("frequencies vs Navier's", float(np.abs(np.asarray(found) / exact - 1).max()), 2e-2)
-    return found, modes
+    return np.asarray(found), np.asarray(modes)
 
 
-def tune(L, thickness, target, steps=60):
+def tune(L: sp.csr_array, thickness: mx.array, target: float, steps: int = 60) -> mx.array:
     """The thickness that brings the lowest frequency to `target`, by Newton's method along the gradient."""
 
-    def lowest(h):
+    def lowest(h: mx.array) -> mx.array:
         return frequencies(L, h, 1)[0][0]
 
     made = 0
@@ -83,7 +86,7 @@ def tune(L, thickness, target, steps=60):
     return thickness
 
 
-def draw(found, modes, thickness, path):
+def draw(found: np.ndarray, modes: np.ndarray, thickness: mx.array, path: str) -> None:
     try:
         import matplotlib
     except ImportError:
@@ -103,7 +106,7 @@ def draw(found, modes, thickness, path):
     print(f"picture: {path}")
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", default="plate_modes.png", help="where the picture goes")
     parser.add_argument("--no-plot", action="store_true")

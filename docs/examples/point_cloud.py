@@ -6,9 +6,12 @@ matrix-vector product with reduction over the list of neighbours.
 Needs: pip install ".[cpu,examples]". Run: python docs/examples/point_cloud.py [--out FILE | --no-plot]
 """
 
+from __future__ import annotations
+
 import argparse
 import sys
 import time
+from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -28,7 +31,7 @@ REQUIRED = 0.9
 # ---- data ----------------------------------------------------------------------------------------------------------
 
 
-def sample_surface(shape, n, rng):
+def sample_surface(shape: str, n: int, rng: np.random.Generator) -> np.ndarray:
     """n points about evenly on a surface of about unit radius, shape (n, 3)."""
     angle, u, v = rng.uniform(0, 2 * np.pi, n), rng.uniform(-1, 1, n), rng.uniform(0, 1, n)
     if shape == "sphere":
@@ -50,18 +53,18 @@ def sample_surface(shape, n, rng):
     return np.column_stack([ring * np.cos(angle), ring * np.sin(angle), height])
 
 
-def make_clouds(count, rng):
+def make_clouds(count: int, rng: np.random.Generator) -> tuple[PointCloudBatch, mx.array]:
     """`count` clouds of each shape and their labels, shuffled."""
     labels = rng.permutation(np.repeat(np.arange(len(SHAPES)), count))
     clouds = []
     for label in labels:
-        x = sample_surface(SHAPES[label], rng.integers(*POINTS, endpoint=True), rng)
+        x = sample_surface(SHAPES[label], int(rng.integers(*POINTS, endpoint=True)), rng)
         x = x * rng.uniform(0.8, 1.2, 3) + NOISE * rng.standard_normal(x.shape)
         clouds.append(turned(x, rng.uniform(0, 2 * np.pi)).astype(np.float32))
     return PointCloudBatch.from_list(clouds).normalize(), mx.array(labels.astype(np.int32))
 
 
-def turned(x, angle):
+def turned(x: Any, angle: float) -> Any:
     c, s = np.cos(angle), np.sin(angle)
     return x @ np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]], x.dtype).T
 
@@ -72,7 +75,7 @@ def turned(x, angle):
 class Neighbourhood:
     """Pairs (neighbour, point) within a radius, the kernel cell of each, and one over each point's neighbours."""
 
-    def __init__(self, clouds, radius, most):
+    def __init__(self, clouds: PointCloudBatch, radius: float, most: int) -> None:
         A = clouds.neighbors(radius=radius, max_neighbors=most)
         degree = A.indptr[1:] - A.indptr[:-1]
         self.count = clouds.total_points
@@ -87,29 +90,30 @@ class Neighbourhood:
 class PointConvolution(nn.Module):
     """Mean over the neighbours j of W[cell(j)] x[j], in groups of channels; then a dense layer mixes the groups."""
 
-    def __init__(self, inputs, outputs, groups):
+    def __init__(self, inputs: int, outputs: int, groups: int) -> None:
         super().__init__()
         c, m = inputs // groups, outputs // groups
         self.weight = mx.random.normal((CELLS, groups, m, c)) * (2 / c) ** 0.5
         self.mix = nn.Linear(outputs, outputs)
 
-    def __call__(self, x, near):
+    def __call__(self, x: mx.array, near: Neighbourhood) -> mx.array:
         groups, c = self.weight.shape[1], self.weight.shape[3]
         x = x.reshape(x.shape[0], groups, c)
         y = mvmr(self.weight, near.cell, x, near.source, near.target, near.count, reduction="sorted", validate=False)
-        return nn.relu(self.mix(y.reshape(near.count, -1) * near.share))
+        mixed: mx.array = nn.relu(self.mix(y.reshape(near.count, -1) * near.share))
+        return mixed
 
 
 class Classifier(nn.Module):
     """Convolution on all points, maxima over the cells of a grid, convolution on those, mean and maximum per cloud."""
 
-    def __init__(self, classes):
+    def __init__(self, classes: int) -> None:
         super().__init__()
         self.fine = PointConvolution(2, 32, 1)
         self.coarse = PointConvolution(32, 64, 4)
         self.head = nn.Linear(128, classes)
 
-    def __call__(self, geometry):
+    def __call__(self, geometry: Geometry) -> mx.array:
         near, coarse, mapping, far = geometry.near, geometry.coarse, geometry.mapping, geometry.far
         x = self.fine(geometry.features, near)
         x = segment_reduce(x, operation="max", segment_ids=mapping, num_segments=coarse.total_points, validate=False)
@@ -120,7 +124,7 @@ class Classifier(nn.Module):
 class Geometry:
     """What the model needs to know about a batch of clouds besides its weights."""
 
-    def __init__(self, clouds):
+    def __init__(self, clouds: PointCloudBatch) -> None:
         height = clouds.positions[:, 2:]
         self.features = mx.concatenate([mx.ones_like(height), height], axis=1)
         self.near = Neighbourhood(clouds, 0.35, 16)
@@ -131,7 +135,7 @@ class Geometry:
 # ---- training ------------------------------------------------------------------------------------------------------
 
 
-def progress(done, total):
+def progress(done: int, total: int) -> None:
     """A bar on a terminal; nothing in a log."""
     if sys.stderr.isatty():
         filled = 30 * done // total
@@ -139,10 +143,12 @@ def progress(done, total):
         print(f"\r[{'#' * filled}{'.' * (30 - filled)}] {done}/{total}{end}", end="", file=sys.stderr, flush=True)
 
 
-def train(model, clouds, labels, epochs, size, rng):
+def train(
+    model: Classifier, clouds: PointCloudBatch, labels: mx.array, epochs: int, size: int, rng: np.random.Generator
+) -> list[float]:
     """Losses of each epoch."""
 
-    def loss(model, geometry, labels):
+    def loss(model: Classifier, geometry: Geometry, labels: mx.array) -> mx.array:
         return nn.losses.cross_entropy(model(geometry), labels, reduction="mean")
 
     step = nn.value_and_grad(model, loss)
@@ -165,12 +171,12 @@ def train(model, clouds, labels, epochs, size, rng):
     return losses
 
 
-def predict(model, clouds, size):
+def predict(model: Classifier, clouds: PointCloudBatch, size: int) -> np.ndarray:
     parts = [clouds[i : i + size] for i in range(0, len(clouds), size)]
     return np.concatenate([np.array(mx.argmax(model(Geometry(part)), axis=1)) for part in parts])
 
 
-def draw(clouds, labels, guesses, losses, path):
+def draw(clouds: PointCloudBatch, labels: np.ndarray, guesses: np.ndarray, losses: list[float], path: str) -> None:
     try:
         import matplotlib
     except ImportError:
@@ -193,7 +199,7 @@ def draw(clouds, labels, guesses, losses, path):
     print(f"picture: {path}")
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=14)
     parser.add_argument("--train", type=int, default=120, help="clouds of each shape to learn from")
@@ -215,13 +221,13 @@ def main():
     )
     model = Classifier(len(SHAPES))
     losses = train(model, clouds, labels, options.epochs, 16, rng)
-    guesses, truth = predict(model, unseen, 32), np.array(truth)
-    accuracy = np.mean(guesses == truth)
+    guesses, true = predict(model, unseen, 32), np.array(truth)
+    accuracy = np.mean(guesses == true)
     for i, shape in enumerate(SHAPES):
-        print(f"  {shape:<9} {np.mean(guesses[truth == i] == i):6.1%}")
+        print(f"  {shape:<9} {np.mean(guesses[true == i] == i):6.1%}")
     print(f"test accuracy {accuracy:.1%} after {time.perf_counter() - start:.1f} s")
     if not options.no_plot:
-        draw(unseen, truth, guesses, losses, options.out)
+        draw(unseen, true, guesses, losses, options.out)
     if accuracy <= REQUIRED:
         raise SystemExit(f"accuracy {accuracy:.1%} is not above {REQUIRED:.0%}")
 

@@ -67,7 +67,7 @@ def recover(grid: Grid, u: mx.array, f: mx.array, steps: int) -> mx.array:
         rate = 0.05 * min(1.0, 4 * (1 - k / (steps + 1)))
         q = q - rate * (mean / (1 - 0.9**k)) / (mx.sqrt(square / (1 - 0.99**k)) + 1e-12)
         mx.eval(q, mean, square)
-        show_progress(k, steps, value.item())
+        show_progress(k, steps, float(value))
     return q
 
 

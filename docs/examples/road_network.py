@@ -6,6 +6,8 @@ travel time with respect to the times of all roads is one on the route.
 Needs: pip install ".[cpu,examples]". Run: python docs/examples/road_network.py [--out FILE | --no-plot]
 """
 
+from __future__ import annotations
+
 import argparse
 
 import mlx.core as mx
@@ -19,7 +21,7 @@ JUNCTIONS, SIDE = 3000, 20.0  # 1, km
 SPEED, FAST = 50.0, 100.0  # km / h
 
 
-def network(rng):
+def network(rng: np.random.Generator) -> tuple[np.ndarray, sp.csr_array]:
     """Junctions, and the minutes that each road takes, one entry for both directions."""
     at = SIDE * rng.random((JUNCTIONS, 2))
     corners = scipy.spatial.Delaunay(at).simplices
@@ -35,7 +37,7 @@ def network(rng):
     return at, sp.csr_array((minutes, tuple(ends.T)), shape=shape)
 
 
-def route(before, target):
+def route(before: np.ndarray, target: int) -> np.ndarray:
     """The junctions on the way to `target`, from the last one back."""
     way = [int(target)]
     while before[way[-1]] >= 0:
@@ -43,12 +45,12 @@ def route(before, target):
     return np.array(way)
 
 
-def check(name, error, tolerance):
+def check(name: str, error: float, tolerance: float) -> None:
     print(f"  {name:<44} {error:9.2e}   (tolerance {tolerance:.0e})")
     assert error <= tolerance, f"{name}: {error:.2e} > {tolerance:.0e}"
 
 
-def compare(roads, start, targets):
+def compare(roads: sp.csr_array, start: int, targets: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
     """Travel times from `start` against SciPy's, and the routes that they belong to, against their roads."""
     minutes, before = sp.csgraph.dijkstra(roads, directed=False, indices=start, return_predecessors=True)
     minutes, before = np.asarray(minutes), np.asarray(before)
@@ -61,11 +63,12 @@ def compare(roads, start, targets):
     return minutes, routes
 
 
-def check_gradient(roads, start, way):
+def check_gradient(roads: sp.csr_array, start: int, way: np.ndarray) -> None:
     """Of the travel time at the end of a route: one for its roads, zero for others."""
 
-    def minutes(times):
-        return sp.csgraph.dijkstra(roads.with_data(times), directed=False, indices=start)[int(way[0])]
+    def minutes(times: mx.array) -> mx.array:
+        lengths: mx.array = sp.csgraph.dijkstra(roads.with_data(times), directed=False, indices=start)
+        return lengths[int(way[0])]
 
     gradient = roads.with_data(mx.grad(minutes)(roads.data)).to_scipy()
     low, high = np.minimum(way[1:], way[:-1]), np.maximum(way[1:], way[:-1])
@@ -73,7 +76,7 @@ def check_gradient(roads, start, way):
     check("gradient vs the roads of the route", float(abs(gradient - expected).max()), 0)
 
 
-def draw(at, roads, minutes, routes, path):
+def draw(at: np.ndarray, roads: sp.csr_array, minutes: np.ndarray, routes: list[np.ndarray], path: str) -> None:
     try:
         import matplotlib
     except ImportError:
@@ -98,7 +101,7 @@ def draw(at, roads, minutes, routes, path):
     print(f"picture: {path}")
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", default="road_network.png", help="where the picture goes")
     parser.add_argument("--no-plot", action="store_true")

@@ -4,9 +4,13 @@ The mesh is the triangulation around an airfoil that PyAMG ships as example data
 Needs: pip install ".[cpu,examples]". Run: python docs/examples/solve_mesh.py [--out FILE | --no-plot]
 """
 
+from __future__ import annotations
+
 import argparse
 import statistics
 import time
+from collections.abc import Callable
+from typing import Any
 
 import mlx.core as mx
 import numpy as np
@@ -20,7 +24,7 @@ import mlx_sparse as sp
 SHIFT = 1e-2  # the Laplacian of a graph is singular; this makes the system positive definite
 
 
-def load_mesh(refinements=2):
+def load_mesh(refinements: int = 2) -> tuple[np.ndarray, np.ndarray]:
     """Vertices (n, 2) and triangles (m, 3)."""
     mesh = load_example("airfoil")
     vertices, triangles = mesh["vertices"], mesh["elements"].astype(np.int64)
@@ -29,7 +33,7 @@ def load_mesh(refinements=2):
     return vertices, triangles
 
 
-def build_matrix(sparse, vertices, triangles):
+def build_matrix(sparse: Any, vertices: np.ndarray, triangles: np.ndarray) -> Any:
     """Graph Laplacian weighted by inverse edge lengths, plus a shift; `sparse` is mlx_sparse or scipy.sparse."""
     n = len(vertices)
     i = triangles.ravel()
@@ -41,9 +45,9 @@ def build_matrix(sparse, vertices, triangles):
     return (sparse.diags_array(degree) - W + SHIFT * sparse.eye_array(n)).tocsr()
 
 
-def median_ms(*functions, repeats=9):
+def median_ms(*functions: Callable[[], Any], repeats: int = 9) -> list[float]:
     """Median milliseconds of each function, their runs interleaved."""
-    times = [[] for _ in functions]
+    times: list[list[float]] = [[] for _ in functions]
     for _ in range(repeats):
         for function, found in zip(functions, times, strict=True):
             start = time.perf_counter()
@@ -52,22 +56,23 @@ def median_ms(*functions, repeats=9):
     return [statistics.median(found) for found in times]
 
 
-def relative(a, b):
+def relative(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.linalg.norm(a - b) / np.linalg.norm(b))
 
 
-def check(name, error, tolerance):
+def check(name: str, error: float, tolerance: float) -> None:
     print(f"  {name:<44} {error:9.2e}   (tolerance {tolerance:.0e})")
     assert error <= tolerance, f"{name}: {error:.2e} > {tolerance:.0e}"
 
 
-def solve(A, S, b, eps):
+def solve(A: sp.csr_array, S: scipy.sparse.csr_array, b: np.ndarray, eps: float) -> tuple[list[float], float]:
     """Solve with cg and spsolve here and in SciPy; returns the residual norms of cg."""
-    ours, scipys = [], []
+    ours: list[np.ndarray] = []
+    scipys: list[None] = []
     rtol = max(1e-8, 1000 * eps)
     x, info = sp.linalg.cg(A, b, rtol=rtol, callback=lambda xk: ours.append(xk.copy()))
     y, _ = scipy.sparse.linalg.cg(S, b, rtol=rtol, callback=lambda xk: scipys.append(None))
-    residuals = [np.linalg.norm(b - S @ xk) / np.linalg.norm(b) for xk in ours]
+    residuals = [relative(S @ xk, b) for xk in ours]
     direct = sp.linalg.spsolve(A, b)
     reference = scipy.sparse.linalg.spsolve(S, b)
     print(f"cg: info {info}, {len(ours)} iterations (SciPy {len(scipys)}), rtol {rtol:.0e}")
@@ -79,12 +84,12 @@ def solve(A, S, b, eps):
     return residuals, rtol
 
 
-def differentiate(A, S, b, eps):
+def differentiate(A: sp.csr_array, S: scipy.sparse.csr_array, b: np.ndarray, eps: float) -> None:
     """Gradients of f = |A x - b|^2 / 2 with respect to x and to the stored values of A."""
     x = mx.array(np.cos(np.arange(len(b))), dtype=A.data.dtype)
     target = mx.array(b, dtype=A.data.dtype)
 
-    def loss(values, x):
+    def loss(values: mx.array, x: mx.array) -> mx.array:
         return 0.5 * mx.sum((A.with_data(values) @ x - target) ** 2)
 
     grad_values, grad_x = mx.grad(loss, argnums=(0, 1))(A.data, x)
@@ -95,7 +100,7 @@ def differentiate(A, S, b, eps):
     check("gradient in the values vs r_i x_j", relative(np.asarray(grad_values), residual[rows] * xs[cols]), 1e3 * eps)
 
 
-def draw(S, residuals, path):
+def draw(S: scipy.sparse.csr_array, residuals: list[float], path: str) -> None:
     try:
         import matplotlib
     except ImportError:
@@ -113,7 +118,7 @@ def draw(S, residuals, path):
     print(f"picture: {path}")
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", default="solve_mesh.png", help="where the picture goes")
     parser.add_argument("--no-plot", action="store_true")

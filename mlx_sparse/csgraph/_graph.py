@@ -154,7 +154,7 @@ def numbered(indices: Any, n: int) -> tuple[np.ndarray, tuple[int, ...]]:
     sources = np.atleast_1d(given).reshape(-1).astype(np.int64)
     sources[sources < 0] += n
     if ((sources < 0) | (sources >= n)).any():
-        raise ValueError(f"indices out of range 0...{n}")
+        raise ValueError(f"indices out of range 0...{n - 1}; got {given.min()} to {given.max()}")
     return sources, given.shape
 
 

@@ -95,7 +95,7 @@ def laplacian(
     if csgraph.ndim != 2 or csgraph.shape[0] != csgraph.shape[1]:
         raise ValueError(f"csgraph must be a square matrix or array; got shape {tuple(csgraph.shape)}")
     if form not in ("array", "function", "lo"):
-        raise ValueError(f"Invalid form: {form!r}")
+        raise ValueError(f"Invalid form: {form!r}; it is 'array', 'function' or 'lo'")
     csgraph, copy = _negatable(csgraph, normed, dtype, copy)
     axis = 1 if use_out_degree else 0
     made = _array if form == "array" else _products

@@ -50,7 +50,7 @@ def indexed_distance(
         Rows of `a` and `b` to use, in this order and repeated as often as they stand here. None: all of them.
     metric : str
         "euclidean"; "sqeuclidean" (or "squared_euclidean"); "manhattan" (or "cityblock"); "cosine", which is
-        1 - a.b / (|a| |b|), and 1 where either vector is zero.
+        ``1 - a.b / (norm(a) norm(b))``, and 1 where either vector is zero.
     pairs : bool
         False: every row of `a` with every row of `b`. True: row t of `a` with row t of `b` after indexing, R = S.
     block_size : int, optional

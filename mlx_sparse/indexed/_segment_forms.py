@@ -85,7 +85,7 @@ def lengths_to_segment_ids(lengths: Any, total: int | None = None, *, stream: An
     if total is None:
         least, total = _read_lengths(n)
         if least < 0 or total > INT32_MAX:
-            raise ValueError(f"lengths must not be negative nor sum to more than {INT32_MAX}")
+            raise ValueError(f"lengths must not be negative nor sum to more than {INT32_MAX}; got {least} and {total}")
     return _expand(n, True, _count("total", total), stream)
 
 

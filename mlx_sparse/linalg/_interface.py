@@ -191,7 +191,7 @@ class LinearOperator(Products):
 
     def __truediv__(self, other: Any) -> Any:
         if not _dense.is_scalar(other):
-            raise ValueError("Can only divide a linear operator by a scalar.")
+            raise ValueError(f"Can only divide a linear operator by a scalar. Got {type(other).__name__}")
         return _ScaledLinearOperator(self, 1.0 / other)
 
     def __pow__(self, p: Any) -> Any:
@@ -451,7 +451,7 @@ class _PowerLinearOperator(_Combined):
         if A.shape[-2] != A.shape[-1]:
             raise ValueError(f"square LinearOperator expected, got {A!r}")
         if isinstance(p, str) or p < 0 or p != int(p):
-            raise ValueError("non-negative integer expected as p")
+            raise ValueError(f"non-negative integer expected as p; got {p!r}")
         super().__init__(np.result_type(A.dtype), A.shape)
         self.args = (A, int(p))
 
@@ -602,7 +602,7 @@ def aslinearoperator(A: Any) -> Any:
     if _dense.is_dense(A) or hasattr(A, "__dlpack__"):
         A = plain(A)
         if A.ndim > 2 and not BATCHES:
-            raise ValueError("array must have ndim <= 2")
+            raise ValueError(f"array must have ndim <= 2; got shape {tuple(A.shape)}")
         return MatrixLinearOperator(A if A.ndim > 1 else mx.atleast_2d(A) if _dense.is_mlx(A) else np.atleast_2d(A))
     if hasattr(A, "shape") and (hasattr(A, "matvec") or hasattr(A, "__matmul__")):
         if not hasattr(A, "matvec"):

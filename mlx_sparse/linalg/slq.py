@@ -95,7 +95,7 @@ def slogdet(A: Any, *, samples: int = 30, steps: int = 60, rng: Any = None) -> t
 
     def logarithm(w: np.ndarray) -> np.ndarray:
         if (w <= 0).any():
-            raise ValueError("A is not positive definite")
+            raise ValueError(f"A is not positive definite: it has an eigenvalue near or below {w.min():.3g}")
         return np.log(w)
 
     found = trace(logarithm, A, samples=samples, steps=steps, rng=rng)
@@ -140,7 +140,7 @@ def spectral_density(
     """
     x = np.asarray(points, dtype=np.float64)
     if x.ndim != 1 or not np.isfinite(x).all():
-        raise ValueError("points must be a vector of finite numbers")
+        raise ValueError(f"points must be a vector of finite numbers; got shape {x.shape}")
     front, nodes, weights = _quadrature(A, samples, steps, rng)
     every, tau = np.concatenate(nodes), np.concatenate(weights) / len(nodes)
     if width is None:
@@ -157,7 +157,9 @@ def _quadrature(A: Any, samples: Any, steps: Any, rng: Any) -> tuple[Front, list
     refuse_traced(as_operator(A), "stochastic Lanczos quadrature")
     samples, steps = integer("samples", samples), integer("steps", steps)
     if samples < 2 or steps < 1 or n == 0:
-        raise ValueError(f"at least 2 samples and 1 step of a matrix with rows; got {samples}, {steps} and {n}")
+        raise ValueError(
+            f"samples must be at least 2, steps at least 1, and A have rows; got {samples}, {steps} and {n}"
+        )
     front = Front(A, None, None, host_only=False)
     steps, rng = min(steps, n), np.random.default_rng(rng)
     product = front.product(front.A)

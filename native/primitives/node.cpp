@@ -104,7 +104,8 @@ void Node::refuse_mapped_structure(bool mapped) {
 }
 
 mx::array Node::gradient(int, const Arrays&, const mx::array&, const Arrays&) {
-  throw std::invalid_argument(std::string(name()) + " has no derivative");
+  throw std::invalid_argument(std::string(name()) +
+                              " has no derivative; where none is wanted, give it mx.stop_gradient of its operand");
 }
 
 mx::array Node::tangent(int input, const Arrays& primals, const mx::array& rate) {

@@ -16,7 +16,8 @@ import pytest
 import mlx_sparse as sp
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+SITE = sorted(page for folder in ("", "guide", "api") for page in (ROOT / "docs" / folder).glob("*.md"))
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *SITE]
 BLOCK = re.compile(r"^```python( no-run)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
 PUBLIC = (sp, sp.linalg, sp.linalg.preconditioners, sp.csgraph, sp.indexed, sp.io, sp.runtime)
 
@@ -121,7 +122,7 @@ def run(page, device):
     return names
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_page(page, device):
     run(page, device)
 

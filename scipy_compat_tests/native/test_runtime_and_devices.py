@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 import mlx.core as mx
 import numpy as np
@@ -199,6 +200,14 @@ def test_mismatching_mlx_is_an_import_error():
     )
     done = run(code)
     assert "ImportError" in done.stderr and "mlx==0.0.1" in done.stderr and "cuda13" in done.stderr
+
+
+def test_sources_that_are_not_built_are_an_import_error(tmp_path):
+    folder = tmp_path / "mlx_sparse"
+    folder.mkdir()
+    (folder / "__init__.py").write_text(Path(sp.__file__).read_text())
+    done = run(f"import sys; sys.path.insert(0, {str(tmp_path)!r})\nimport mlx_sparse")
+    assert done.returncode and f"ImportError: {folder} holds sources that are not built" in done.stderr
 
 
 def test_missing_back_end_is_an_import_error():

@@ -129,7 +129,7 @@ class _Triangle:
     def __init__(self, host: Parts, extent: tuple[int, int], method: str) -> None:
         below, above = extent
         if min(extent) > 0 or (method == "diagonal" and extent != (0, 0)):
-            raise LinAlgError(f"A is not {method}")
+            raise LinAlgError(f"A is not {method}: it has {below} diagonals below the main one and {above} above")
         if not host.diagonal().all():
             raise RuntimeError("A is exactly singular: its diagonal has a zero")
         self._lower, self._held = above == 0, Substitution(from_scipy(host.scipy()), above == 0)

@@ -24,7 +24,7 @@ def order_of(ordering: Any, n: int) -> Order:
     given = _dense.as_dense(ordering)
     given = _dense.view(given) if _dense.is_mlx(given) else np.asarray(given)
     if given.shape != (n,) or given.dtype.kind not in "iu" or not np.array_equal(np.sort(given), np.arange(n)):
-        raise ValueError(f"ordering is no permutation of {n} rows")
+        raise ValueError(f"ordering is no permutation of {n} rows: it must hold 0 to {n - 1} once each")
     return given.astype(np.int32)
 
 

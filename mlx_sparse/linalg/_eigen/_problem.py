@@ -99,7 +99,7 @@ class Front:
         if not np.isfinite(host).all():
             raise ValueError("v0 has values that are not finite")
         if self.dtype.kind != "c" and host.dtype.kind == "c" and host.imag.any():
-            raise ValueError("v0 is complex, and the operator real")
+            raise ValueError("v0 is complex, and the operator real; give a real v0, or a complex A")
         v = basis.array(host)
         if not basis.put(0, v if prepared is None else prepared(v)):
             basis.fill(0)

@@ -154,9 +154,9 @@ class _Solution:
                 raise ValueError("which='BE' cannot be used with complex matrix A")
         k = integer("k", k)
         if k <= 0:
-            raise ValueError("k must be greater than 0.")
+            raise ValueError(f"k must be greater than 0. Got {k}")
         if mode not in _MODES:
-            raise ValueError(f"unrecognized mode '{mode}'")
+            raise ValueError(f"unrecognized mode '{mode}'; it is one of {', '.join(map(repr, _MODES))}")
         self.dense: Any = None
         if k >= front.n:
             refuse_all(A, M, "eigh")

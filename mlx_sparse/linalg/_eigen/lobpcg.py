@@ -127,7 +127,7 @@ def lobpcg(
             )
         return (np.ascontiguousarray(found[0]), np.ascontiguousarray(found[1]), *found[2:])
     if X.ndim != 2:
-        raise ValueError("expected rank-2 array for argument X")
+        raise ValueError(f"expected rank-2 array for argument X; got shape {tuple(X.shape)}")
     dtype = X.dtype
     if not mx.issubdtype(dtype, mx.inexact):
         warn(f"Data type for argument X is {dtype}, which is not inexact, so it is cast to float32.", stacklevel=2)
@@ -211,7 +211,7 @@ class _Block:
         elif self.Y is not None:
             self.Y, rank = self._orthonormal(self.Y)
             if rank < m:
-                raise ValueError("Linearly dependent constraints")
+                raise ValueError(f"Linearly dependent constraints: Y has {m} columns and rank {rank}")
             self.BY = self._mass(self.Y)
 
     def _operator(self, F: Any) -> Any:
@@ -275,7 +275,7 @@ class _Block:
         fixed = () if self.Y is None else ((self.Y, self.BY),)
         X, rank = self._orthonormal(self._aside(self.X, *fixed))
         if rank < self.k:
-            raise ValueError("Linearly dependent initial approximations")
+            raise ValueError(f"Linearly dependent initial approximations: X has {self.k} columns and rank {rank}")
         w, C = self._ritz(X, self.a(X))
         X = self._times(X, C)
         P: Any = None

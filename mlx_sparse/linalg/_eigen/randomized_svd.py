@@ -72,7 +72,7 @@ def randomized_svd(A: Any, k: int = 6, *, oversampling: int = 10, iterations: in
     if not 0 < k <= sides.n:
         raise ValueError(f"k must be positive and at most {sides.n}; got {k}")
     if oversampling < 0 or iterations < 0:
-        raise ValueError("oversampling and iterations must not be negative")
+        raise ValueError(f"oversampling and iterations must not be negative; got {oversampling} and {iterations}")
     columns = min(k + oversampling, sides.n)
     rng = np.random.default_rng(rng)
     with workers():

@@ -107,11 +107,11 @@ def svds(
     """
     solver = str(solver).lower()
     if solver not in _SOLVERS:
-        raise ValueError(f"solver must be one of {set(_SOLVERS)}.")
+        raise ValueError(f"solver must be one of {set(_SOLVERS)}. Got {solver!r}")
     if not _dense.is_dense(A):
         A = A if issparse(A) else aslinearoperator(A)
     elif _dense.is_dense(A) and not _dense.is_mlx(A) and A.dtype.kind not in "biufc":
-        raise ValueError("`A` must be of numeric data type.")
+        raise ValueError(f"`A` must be of numeric data type. Got {A.dtype}")
     shape = as_operator(A).shape
     if len(shape) != 2:
         raise ValueError(f"expected a matrix; got shape {shape}")
@@ -119,7 +119,7 @@ def svds(
     k, ncv, tol, which, maxiter, rng = _checked(front, k, ncv, tol, which, maxiter, solver, rng, random_state)
     kind = return_singular_vectors
     if not isinstance(kind, (bool, np.bool_)) and kind not in ("u", "vh"):
-        raise ValueError("`return_singular_vectors` must be in {True, False, 'u', 'vh'}.")
+        raise ValueError(f"`return_singular_vectors` must be in {{True, False, 'u', 'vh'}}. Got {kind!r}")
     if solver != "arpack":
         return _of_scipy(front, k, tol, which, maxiter, kind, solver, rng)
     task = Task(k, "LA" if which == "LM" else "SA", ncv, maxiter, max(tol * tol, front.eps), True, front.real)
@@ -192,32 +192,34 @@ def _checked(
     """The arguments, checked in SciPy's words."""
     m, n = front.A.shape
     if m * n == 0:
-        raise ValueError("`A` must not be empty.")
+        raise ValueError(f"`A` must not be empty. Got shape {(m, n)}")
     least = min(m, n)
     most = least if solver == "propack" else least - 1
     if int(k) != k or not 0 < k <= most:
-        raise ValueError("`k` must be an integer satisfying `0 < k < min(A.shape)`.")
+        raise ValueError(f"`k` must be an integer satisfying `0 < k < min(A.shape)`. Got {k} for shape {(m, n)}")
     k = int(k)
     if ncv is None:
         ncv = least if least <= 64 else min(least, max(2 * k + 1, 30))
     elif solver == "arpack" and (int(ncv) != ncv or not k < ncv < least):
-        raise ValueError("`ncv` must be an integer satisfying `k < ncv < min(A.shape)`.")
+        raise ValueError(f"`ncv` must be an integer satisfying `k < ncv < min(A.shape)`. Got {ncv} for shape {(m, n)}")
     if tol < 0 or not np.isfinite(tol):
-        raise ValueError("`tol` must be a non-negative floating point value.")
+        raise ValueError(f"`tol` must be a non-negative floating point value. Got {tol}")
     which = str(which).upper()
     if which not in ("LM", "SM"):
-        raise ValueError("`which` must be in {'LM', 'SM'}.")
+        raise ValueError(f"`which` must be in {{'LM', 'SM'}}. Got {which!r}")
     if front.v0 is not None:
         kind = "fc" if not _dense.is_mlx(front.v0) else None
         if kind is not None and np.asarray(front.v0).dtype.kind not in kind:
-            raise ValueError("`v0` must be of floating or complex floating data type.")
+            raise ValueError(
+                f"`v0` must be of floating or complex floating data type. Got {np.asarray(front.v0).dtype}"
+            )
         shape = (m,) if solver == "propack" else (least,)
         if tuple(front.v0.shape) != shape:
-            raise ValueError(f"`v0` must have shape {shape}.")
+            raise ValueError(f"`v0` must have shape {shape}. Got {tuple(front.v0.shape)}")
     if maxiter is None:
         maxiter = 0
     elif int(maxiter) != maxiter or maxiter <= 0:
-        raise ValueError("`maxiter` must be a positive integer.")
+        raise ValueError(f"`maxiter` must be a positive integer. Got {maxiter}")
     rng = random_state if rng is None else rng
     if isinstance(rng, np.random.RandomState):
         rng = rng.randint(2**31)

@@ -98,23 +98,26 @@ def funm_multiply_krylov(
     `f` may be a name. A vector that vanishes ends the method with the right result in every round.
     """
     if assume_a not in _STRUCTURES:
-        raise ValueError(f"funm_multiply_krylov: {assume_a} is not a recognized matrix structure")
+        raise ValueError(
+            f"funm_multiply_krylov: {assume_a} is not a recognized matrix structure; assume_a is one of "
+            f"{', '.join(map(repr, _STRUCTURES))}"
+        )
     if isinstance(f, str):
         if f not in _PRESETS:
             raise ValueError(f"f must be callable or one of {', '.join(_PRESETS)}; got {f!r}")
         f = _PRESETS[f]
     operator, b = as_operator(A), plain(b)
     if b.ndim != 1:
-        raise ValueError("funm_multiply_krylov: argument 'b' must be a 1D array.")
+        raise ValueError(f"funm_multiply_krylov: argument 'b' must be a 1D array. Got shape {tuple(b.shape)}")
     n = require_square(operator)
     if b.shape[0] != n:
         raise ValueError(f"shapes of A {operator.shape} and b {tuple(b.shape)} are incompatible")
     m = min(20, n) if restart_every_m is None else int(restart_every_m)
     if m <= 0:
-        raise ValueError("funm_multiply_krylov: argument 'restart_every_m' must be positive.")
+        raise ValueError(f"funm_multiply_krylov: argument 'restart_every_m' must be positive. Got {m}")
     rounds = int(max_restarts)
     if rounds <= 0:
-        raise ValueError("funm_multiply_krylov: argument 'max_restarts' must be positive.")
+        raise ValueError(f"funm_multiply_krylov: argument 'max_restarts' must be positive. Got {rounds}")
     refuse_traced(operator, "funm_multiply_krylov")
     lazy = _dense.is_mlx(b)
     if lazy and operator.required is not None:

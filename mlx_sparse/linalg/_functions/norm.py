@@ -69,7 +69,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None) -> Any:
     floating-point numbers, so they do not overflow.
     """
     if not issparse(x):
-        raise TypeError("input is not sparse. use numpy.linalg.norm")
+        raise TypeError(f"input is not sparse. use numpy.linalg.norm; got {type(x).__name__}")
     x = as_sparse(x)
     if axis is None and _is_one_of(ord, _FROBENIUS):
         return _dense.in_namespace(_frobenius(x))
@@ -95,13 +95,15 @@ def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
     """Non-negative axes in the order given."""
     given = tuple(range(ndim)) if axis is None else axis if isinstance(axis, tuple) else (_integer(axis),)
     if len(given) not in (1, 2):
-        raise ValueError("Improper number of dimensions to norm.")
+        raise ValueError(
+            f"Improper number of dimensions to norm. axis must name one or two; got {axis!r} for {ndim} dimensions"
+        )
     axes = tuple(map(_integer, given))
     if not all(-ndim <= a < ndim for a in axes):
         raise ValueError(f"Invalid axis {axis!r} for an array with {ndim} dimensions")
     axes = tuple(a % ndim for a in axes)
     if len(set(axes)) != len(axes):
-        raise ValueError("Duplicate axes given.")
+        raise ValueError(f"Duplicate axes given. Got axis={axis!r}")
     return axes
 
 
@@ -116,7 +118,7 @@ def _of_matrix(A: Any, ord: Any, row: int, col: int) -> mx.array:
     if _is_one_of(ord, _FROBENIUS):
         return _frobenius(A)
     if isinstance(ord, str) or ord not in (1, -1, 2, -2, math.inf, -math.inf):
-        raise ValueError(f"Invalid norm order for matrices: {ord!r}.")
+        raise ValueError(f"Invalid norm order for matrices: {ord!r}. It is 'fro', 1, -1, 2, inf or -inf")
     if ord == -2:
         raise NotImplementedError("the smallest singular value (ord=-2) is not available for sparse arrays")
     if ord == 2:
@@ -133,7 +135,7 @@ def _of_vectors(A: Any, ord: Any, axis: int) -> mx.array:
     try:
         ord = float(ord)
     except (TypeError, ValueError):
-        raise ValueError(f"Invalid norm order for vectors: {ord!r}.") from None
+        raise ValueError(f"Invalid norm order for vectors: {ord!r}. It is a number, inf and -inf included") from None
     if math.isinf(ord) or ord == 0 or A.format == "dia" and ord < 1:  # whose padding would count
         A = A if A.format in ("csr", "csc") else A.tocsr()
     if math.isinf(ord):

@@ -115,7 +115,7 @@ class Restarted(OwnLoop):
 
 def check_finite(size: float) -> None:
     if not math.isfinite(size):
-        raise ValueError("b and its norm must be finite")
+        raise ValueError("b and its norm must be finite; it holds inf or nan, or overflows")
 
 
 def _vector(v: Any, system: System) -> Any:

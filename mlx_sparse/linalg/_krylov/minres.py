@@ -205,7 +205,7 @@ def _check(V: Any, r: Any, eps: float) -> None:
         found = V.settle((V.real(V.dot(z, z)), V.real(V.dot(x, product(z)))))
         for s, t in V.numbers(found):
             if abs(s - t) > s * eps ** (1 / 3):
-                raise ValueError(f"non-symmetric {name}")
+                raise ValueError(f"non-symmetric {name}: products with it differ from those with its adjoint")
 
 
 # ---- the recurrence ------------------------------------------------------------------------------------------------
@@ -263,7 +263,7 @@ class _Judge(Judge):
     def begin(self, given: list[float]) -> None:
         square = given[0]
         if square < 0:
-            raise ValueError("indefinite preconditioner")
+            raise ValueError("indefinite preconditioner: M must be Hermitian positive definite")
         self._first = self._beta = self.residual = math.sqrt(square) if square >= 0 else square
         if square == 0:
             self.code = 0
@@ -273,7 +273,9 @@ class _Judge(Judge):
     def look(self, given: list[float]) -> None:
         square, alpha, gbar, dbar, gamma, phibar, xx = given
         if square < 0:
-            raise ValueError("non-symmetric matrix")
+            raise ValueError(
+                "non-symmetric matrix, or indefinite preconditioner: A must be Hermitian, M positive definite too"
+            )
         before, self._beta = self._beta, math.sqrt(square)
         self._squares += alpha * alpha + square
         if self.steps > 1 or before * before <= 1e12 * self._squares:

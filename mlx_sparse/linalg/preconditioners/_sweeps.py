@@ -225,7 +225,7 @@ def _bounds(A: Operator, dtype: np.dtype, low: Any, high: Any, estimate: bool) -
     if estimate:
         ritz = ritz_values(A, dtype)
         if not np.isfinite(ritz).all():
-            raise LinAlgError("A is not finite")
+            raise LinAlgError("A is not finite: it holds inf or nan, or its sums overflow")
         largest, smallest = ritz.max(), ritz.min()
         if largest <= 0 or smallest < -8 * np.finfo(dtype).eps * len(ritz) * largest:
             raise LinAlgError(f"A is not positive definite: it has an eigenvalue near or below {smallest:.3g}")
@@ -237,7 +237,7 @@ def _bounds(A: Operator, dtype: np.dtype, low: Any, high: Any, estimate: bool) -
     sizes = np.asarray(abs(B) @ np.ones(B.shape[1]))
     d = diagonal_of(B).real
     if not np.isfinite(sizes).all():
-        raise LinAlgError("A is not finite")
+        raise LinAlgError("A is not finite: it holds inf or nan, or its sums overflow")
     high = float(sizes.max()) if high is None else high
     least = float((d - (sizes - np.abs(d))).min())
     return (least if least > 0 else 0.1 * high) if low is None else low, high
