@@ -52,6 +52,39 @@ class _cs_indexed(_indexed):
             return _dense.in_namespace(_values.reshape(self._sampled(np.array([major]), np.array([minor])), ()))
         return x[()] if numpy else x
 
+    def __getitem__(self, key: Any) -> Any:
+        rows = self._device_key(key)
+        if rows is None:
+            return super().__getitem__(key)
+        trio = _native.slices_at(self._trio, rows)
+        shape = self._swap((trio[2].size - 1, self._swap(self._shape)[1]))
+        return self._from_parts(*trio, shape, self._sorted or None, self._canonical_format or None)
+
+    def _device_key(self, key: Any) -> mx.array | None:
+        """The vector of positions or the mask by which a key selects whole slices, where shaders run; else None."""
+        if len(self._shape) != 2:
+            return None
+        if type(key) is tuple:
+            if len(key) != 2:
+                return None
+            key, other = self._swap(key)
+            if type(other) is not slice or other != slice(None):
+                return None
+        elif self._swap((0, 1))[0] != 0:
+            return None
+        if not (isinstance(key, np.ndarray) or _dense.is_mlx(key)) or key.ndim != 1:
+            return None
+        if not _dense.on_shaders(self._data):
+            return None
+        n, dtype = self._swap(self._shape)[0], _dtypes.numpy_dtype(key.dtype)
+        if key.size == 0 or self._indices.size == 0 or dtype not in (np.bool_, np.int32, np.int64):
+            return None
+        if dtype == np.bool_ and key.size != n:
+            return None
+        if _dense.is_mlx(key):
+            return None if _native.is_tracer(key) else key
+        return _native.narrowed(key) if dtype == np.int64 and n <= _dtypes.INT32_MAX else _dense.to_mlx(key)
+
     def __iter__(self) -> Any:
         if len(self._shape) == 1:
             yield from super().__iter__()  # type: ignore[misc]
