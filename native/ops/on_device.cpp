@@ -6,6 +6,7 @@
 #include "primitives/convert.h"
 #include "primitives/reduce.h"
 #include "primitives/segment.h"
+#include "primitives/spgemm.h"
 #include "primitives/union.h"
 
 namespace sp {
@@ -240,6 +241,20 @@ Compressed merge_on_device(MergeOp op, const Compressed& a, const Compressed& b,
   auto before = [&](const Operand& o, const mx::array& indptr) { return mx::astype(mx::take(o.before, indptr, 0, s), type, s); };
   return {gathered(mx::concatenate({x.values, y.values}, 0, s), all.from, s), all.minor,
           mx::add(before(x, a.indptr), before(y, b.indptr), s)};
+}
+
+std::optional<Compressed> matmul_on_device(const Compressed& a, const Compressed& b, mx::Stream s) {
+  if (is_empty(a) || is_empty(b)) return std::nullopt;
+  const auto of_entries = mx::take(lengths_of(b.indptr, s), a.indices, 0, s);
+  const auto offsets = running(of_entries, s), starts = mx::take(offsets, a.indptr, 0, s);
+  const auto sizes = read_all({mx::max(lengths_of(starts, s), s), total_of(of_entries, s)}, s);
+  if (sizes[0] > kSliceProducts || sizes[1] + a.indptr.shape(0) > kMost) return std::nullopt;
+  const auto plan = spgemm_plan(offsets, starts, sizes[1], s);
+  const auto begins = running(spgemm_count(a, b, plan, s), s);
+  const auto n = read(last_of(begins, s), s);
+  const auto [indices, data] = spgemm_fill(a, b, plan, begins, n, s);
+  const Compressed found{data, indices, mx::astype(begins, a.indptr.dtype(), s)};
+  return nonzero_entries(found, s).value_or(found);
 }
 
 mx::array major_extreme_on_device(const Compressed& a, int64_t length, bool max, bool ignore_nan, bool explicit_only,

@@ -34,6 +34,10 @@ bool is_combined(MergeOp op, mx::Dtype values);
 // merge() of canonical operands.
 Compressed merge_on_device(MergeOp op, const Compressed& a, const Compressed& b, mx::Stream s);
 
+// matmul_sparse() of values that are not traced; none where a slice has too many products. Three waits: for the numbers of
+// products and of entries, and for zeros among these.
+std::optional<Compressed> matmul_on_device(const Compressed& a, const Compressed& b, mx::Stream s);
+
 // See extrema.h; values have an order.
 mx::array major_extreme_on_device(const Compressed& a, int64_t length, bool max, bool ignore_nan, bool explicit_only,
                                   mx::Stream s);

@@ -238,7 +238,7 @@ def test_diagonals_of_long_slices_and_duplicates(order, dtype):
     for k in (0, 3, -8):
         on = indices == row + k
         first, count = max(-k, 0), 300 - abs(k)
-        wanted = np.zeros(300, "int64" if dtype == "bool" else "complex128")
+        wanted = np.zeros(300, "complex128" if dtype == "complex64" else "float64")
         np.add.at(wanted, row[on], values[on])
         np.testing.assert_array_equal(np.asarray(A.diagonal(k)), wanted[first : first + count].astype(dtype))
 
@@ -270,3 +270,53 @@ def test_gradients_of_complex_values(namespace):
     for times in (lambda f: f, lambda f: mx.grad(lambda v: mx.real(f(v)).square().sum())):
         found, wanted = (np.asarray(times(f)(data)) for f in (of_array, of_values))
         np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+
+
+def product(S, T):
+    """Without the zeros that SciPy keeps."""
+    found = S @ T
+    found.sum_duplicates()
+    found.eliminate_zeros()
+    return found
+
+
+@pytest.mark.parametrize("format", ["csr", "csc"])
+@pytest.mark.parametrize("nnz", [0, 1, 3, 300, 1100, 2300])
+def test_products_of_two_arrays(nnz, format):
+    S, A = random(nnz, 28, format=format)
+    T, B = random(900, 29, (131, 61), format=format)
+    same(A @ B, product(S, T))
+
+
+@pytest.mark.parametrize("dtype", ALL_DTYPES)
+def test_products_of_every_dtype(dtype):
+    (S, A), (T, B) = random(700, 30, dtype=dtype, index="int64"), random(600, 31, (131, 61), dtype=dtype)
+    wide = "complex128" if np.dtype(dtype).kind == "c" else "int64"
+    found = A @ B
+    np.testing.assert_array_equal(found.toarray(), (S.toarray().astype(wide) @ T.toarray().astype(wide)).astype(dtype))
+    assert found.has_canonical_format
+
+
+@pytest.mark.parametrize("products", [511, 512, 513, 5000])
+def test_products_of_slices_around_the_longest_that_a_group_takes(products):
+    rng = np.random.default_rng(32)
+    lengths = rng.multinomial(products, np.ones(40) / 40)
+    indptr = np.append(0, np.cumsum(lengths))
+    entries = rng.integers(-2, 3, products).astype(np.float32), rng.integers(0, 300, products), indptr
+    T = scipy.sparse.csr_array(entries, (40, 300))
+    S = scipy.sparse.csr_array(np.ones((5, 40), np.float32) * np.array([[1], [0], [-1], [2], [0]], np.float32))
+    A, B = made(S), sp.csr_array((T.data, T.indices, T.indptr), shape=T.shape)
+    same(A @ B, product(S, T))
+
+
+def test_products_of_what_is_not_canonical():
+    rng = np.random.default_rng(33)
+    parts = []
+    for rows, columns in ((700, 500), (500, 90)):
+        indptr = np.append(0, np.cumsum(rng.integers(0, 9, rows)))
+        n = indptr[-1]
+        parts.append(
+            ((rng.integers(-3, 4, n).astype(np.float32), rng.integers(0, columns, n), indptr), (rows, columns))
+        )
+    (S, T), (A, B) = ([cls(x, shape=shape) for x, shape in parts] for cls in (scipy.sparse.csr_array, sp.csr_array))
+    same(A @ B, product(S, T))
