@@ -52,10 +52,10 @@ class _cs_indexed(_indexed):
             return _dense.in_namespace(_values.reshape(self._sampled(np.array([major]), np.array([minor])), ()))
         return x[()] if numpy else x
 
-    def __getitem__(self, key: Any) -> Any:
+    def _select_slices(self, key: Any) -> Any:
         rows = self._device_key(key)
         if rows is None:
-            return super().__getitem__(key)
+            return None
         trio = _native.slices_at(self._trio, rows)
         shape = self._swap((trio[2].size - 1, self._swap(self._shape)[1]))
         return self._from_parts(*trio, shape, self._sorted or None, self._canonical_format or None)
