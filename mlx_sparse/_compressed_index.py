@@ -83,6 +83,8 @@ class _cs_indexed(_indexed):
             return None
         if _dense.is_mlx(key):
             return None if _native.is_tracer(key) else key
+        if dtype == np.bool_:
+            return _unpacked(np.packbits(key), n)
         return _native.narrowed(key) if dtype == np.int64 and n <= _dtypes.INT32_MAX else _dense.to_mlx(key)
 
     def __iter__(self) -> Any:
@@ -248,6 +250,12 @@ class _cs_indexed(_indexed):
                 stacklevel=5,
             )
         self._rebind(*trio)
+
+
+def _unpacked(bits: np.ndarray, n: int) -> mx.array:
+    """A mask of n elements from its bits: memory on its way to a GPU costs more than reading it there."""
+    each = (_dense.to_mlx(bits).reshape(-1, 1) >> mx.array([7, 6, 5, 4, 3, 2, 1, 0], mx.uint8)) & mx.array(1, mx.uint8)
+    return each.reshape(-1)[:n].astype(mx.bool_)
 
 
 def _references(A: Any) -> int:
