@@ -52,6 +52,41 @@ class _cs_indexed(_indexed):
             return _dense.in_namespace(_values.reshape(self._sampled(np.array([major]), np.array([minor])), ()))
         return x[()] if numpy else x
 
+    def _select_slices(self, key: Any) -> Any:
+        rows = self._device_key(key)
+        if rows is None:
+            return None
+        trio = _native.slices_at(self._trio, rows)
+        shape = self._swap((trio[2].size - 1, self._swap(self._shape)[1]))
+        return self._from_parts(*trio, shape, self._sorted or None, self._canonical_format or None)
+
+    def _device_key(self, key: Any) -> mx.array | None:
+        """The vector of positions or the mask by which a key selects whole slices, where shaders run; else None."""
+        if len(self._shape) != 2:
+            return None
+        if type(key) is tuple:
+            if len(key) != 2:
+                return None
+            key, other = self._swap(key)
+            if type(other) is not slice or other != slice(None):
+                return None
+        elif self._swap((0, 1))[0] != 0:
+            return None
+        if not (isinstance(key, np.ndarray) or _dense.is_mlx(key)) or key.ndim != 1:
+            return None
+        if not _dense.on_shaders(self._data):
+            return None
+        n, dtype = self._swap(self._shape)[0], _dtypes.numpy_dtype(key.dtype)
+        if key.size == 0 or self._indices.size == 0 or dtype not in (np.bool_, np.int32, np.int64):
+            return None
+        if dtype == np.bool_ and key.size != n:
+            return None
+        if _dense.is_mlx(key):
+            return None if _native.is_tracer(key) else key
+        if dtype == np.bool_:
+            return _unpacked(np.packbits(key), n)
+        return _native.narrowed(key) if dtype == np.int64 and n <= _dtypes.INT32_MAX else _dense.to_mlx(key)
+
     def __iter__(self) -> Any:
         if len(self._shape) == 1:
             yield from super().__iter__()  # type: ignore[misc]
@@ -215,6 +250,12 @@ class _cs_indexed(_indexed):
                 stacklevel=5,
             )
         self._rebind(*trio)
+
+
+def _unpacked(bits: np.ndarray, n: int) -> mx.array:
+    """A mask of n elements from its bits: memory on its way to a GPU costs more than reading it there."""
+    each = (_dense.to_mlx(bits).reshape(-1, 1) >> mx.array([7, 6, 5, 4, 3, 2, 1, 0], mx.uint8)) & mx.array(1, mx.uint8)
+    return each.reshape(-1)[:n].astype(mx.bool_)
 
 
 def _references(A: Any) -> int:

@@ -299,6 +299,9 @@ class _indexed:
             place = self._place(key)
             if place is not None:
                 return self._get_one(*place)
+        slices = self._select_slices(key)
+        if slices is not None:
+            return slices
         index = parse(key, self._shape, self._format == "coo", self._takes_int32)
         if len(index.shape) > 2 and self._format != "coo":
             raise IndexError(
@@ -321,6 +324,10 @@ class _indexed:
             self._set_dense(index, self._values(x))
 
     # ---- what formats provide ---------------------------------------------------------------------------------
+
+    def _select_slices(self, key: Any) -> Any:
+        """What a key selects that a device reads where it stands; None of other keys."""
+        return None
 
     def _select(self, index: Index) -> Any:
         """What `index` selects: a sparse array, or a dense scalar."""

@@ -116,6 +116,13 @@ std::optional<mx::array> positions_of_true(const mx::array& mask, bool wide) {
   return true_positions(mask, wide ? mx::int64 : mx::int32, *s);
 }
 
+// Slices by a mask or by positions, which are checked there. Where shaders run.
+Compressed slices_at(const Compressed& a, const mx::array& rows) {
+  const auto s = shader_stream(a.data.dtype());
+  if (!s) throw std::invalid_argument("slices are selected on a device where shaders run");
+  return rows.dtype() == mx::bool_ ? masked_slices(a, rows, *s) : listed_slices(a, rows, *s);
+}
+
 } // namespace
 
 void bind_canonical(py::module_& m) {
@@ -173,6 +180,8 @@ void bind_select(py::module_& m) {
       .value("new_structure", SetOutcome::new_structure)
       .value("stored_twice", SetOutcome::stored_twice);
   m.def("major_range", unlocked(&major_range), "a"_a, "start"_a, "n"_a, "step"_a, "share"_a);
+  m.def("slices_at", unlocked(&slices_at), "a"_a, "rows"_a);
+  m.def("narrowed", unlocked(&narrowed), "positions"_a);
   m.def("major_list", unlocked(&major_list, 16), "a"_a, "rows"_a);
   m.def("minor_range", unlocked(&minor_range), "a"_a, "start"_a, "n"_a, "step"_a, "n_minor"_a, "sorted"_a);
   m.def("minor_list", unlocked(&minor_list, 16), "a"_a, "list"_a, "n_minor"_a);

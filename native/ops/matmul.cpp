@@ -1,6 +1,7 @@
 #include "ops/matmul.h"
 
 #include "kernels/spgemm.h"
+#include "ops/on_device.h"
 #include "primitives/sampled_matmul.h"
 
 namespace sp {
@@ -51,6 +52,9 @@ Compressed matmul_sparse(const Compressed& a, const Compressed& b, int64_t n_min
       const auto values = sampled_matmul(a, b, found[1], found[0], n_minor, mx::default_stream(mx::default_device()));
       return Compressed{values, found[1], found[0]};
     });
+  }
+  if (const auto s = shader_stream(a.data.dtype())) {
+    if (auto found = matmul_on_device(a, b, *s)) return *found;
   }
   return with_unsigned(a, [&](auto i, auto t) {
     using I = typename decltype(i)::type;

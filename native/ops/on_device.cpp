@@ -1,10 +1,12 @@
 #include "ops/on_device.h"
 
 #include <limits>
+#include <stdexcept>
 
 #include "primitives/convert.h"
 #include "primitives/reduce.h"
 #include "primitives/segment.h"
+#include "primitives/spgemm.h"
 #include "primitives/union.h"
 
 namespace sp {
@@ -31,11 +33,6 @@ mx::array running(const mx::array& lengths, mx::Stream s) { return segment_offse
 mx::array not_zero(const mx::array& x, mx::Stream s) { return mx::not_equal(x, mx::zeros({1}, x.dtype(), s), s); }
 
 mx::array number(int64_t n, mx::Dtype dtype) { return mx::array(n, dtype); }
-
-// The values that stand at 1 + position; 0 where there is none.
-mx::array values_or_zero(const mx::array& data, const mx::array& after, mx::Stream s) {
-  return mx::take(mx::concatenate({mx::zeros({1}, data.dtype(), s), data}, 0, s), after, 0, s);
-}
 
 // The positions that a mask keeps, and how many of those stand before each position; none where it keeps all.
 struct Kept { mx::array at, before; };
@@ -77,7 +74,7 @@ std::optional<mx::array> true_positions(const mx::array& mask, mx::Dtype index, 
 std::optional<Compressed> nonzero_entries(const Compressed& a, mx::Stream s) {
   const auto kept = kept_by(not_zero(a.data, s), a.indices.dtype(), s);
   if (!kept) return std::nullopt;
-  return Compressed{mx::take(a.data, kept->at, 0, s), mx::take(a.indices, kept->at, 0, s), mx::take(kept->before, a.indptr, 0, s)};
+  return Compressed{gathered(a.data, kept->at, s), mx::take(a.indices, kept->at, 0, s), mx::take(kept->before, a.indptr, 0, s)};
 }
 
 Compressed slices_between(const Compressed& a, int64_t start, int64_t n, mx::Stream s) {
@@ -87,16 +84,50 @@ Compressed slices_between(const Compressed& a, int64_t start, int64_t n, mx::Str
   return {part(a.data, ends[0], ends[1]), part(a.indices, ends[0], ends[1]), indptr};
 }
 
-Compressed take_slices(const Compressed& a, const mx::array& rows, mx::Stream s) {
+namespace {
+
+// Slices `rows` of `lengths`, which have `entries` entries together.
+Compressed gathered_slices(const Compressed& a, const mx::array& rows, const mx::array& lengths, int64_t entries, mx::Stream s) {
   const auto type = a.indptr.dtype();
-  const auto begin = mx::take(a.indptr, rows, 0, s);
-  const auto end = mx::take(a.indptr, mx::add(rows, number(1, rows.dtype()), s), 0, s);
-  const auto lengths = mx::subtract(end, begin, s);
-  const auto n = read(mx::sum(mx::astype(lengths, mx::int64, s), s), s);
-  if (n > kMost) room_for(static_cast<size_t>(n), type); // which says so
+  if (entries > kMost) room_for(static_cast<size_t>(entries), type); // which says so
   const auto indptr = mx::astype(running(lengths, s), type, s);
-  const auto place = places(indptr, begin, n, s);
-  return {mx::take(a.data, place, 0, s), mx::take(a.indices, place, 0, s), indptr};
+  const auto place = places(indptr, mx::take(a.indptr, rows, 0, s), entries, s);
+  return {gathered(a.data, place, s), mx::take(a.indices, place, 0, s), indptr};
+}
+
+mx::array lengths_of(const mx::array& indptr, mx::Stream s) {
+  const int n = indptr.shape(0) - 1;
+  return mx::subtract(mx::slice(indptr, {1}, {n + 1}, s), mx::slice(indptr, {0}, {n}, s), s);
+}
+
+mx::array total_of(const mx::array& lengths, mx::Stream s) { return mx::sum(mx::astype(lengths, mx::int64, s), s); }
+
+} // namespace
+
+Compressed take_slices(const Compressed& a, const mx::array& rows, mx::Stream s) {
+  const auto lengths = mx::take(lengths_of(a.indptr, s), rows, 0, s);
+  return gathered_slices(a, rows, lengths, read(total_of(lengths, s), s), s);
+}
+
+Compressed masked_slices(const Compressed& a, const mx::array& mask, mx::Stream s) {
+  const auto all = lengths_of(a.indptr, s);
+  const auto before = running(mx::astype(mask, mx::int32, s), s);
+  const auto n = read_all({last_of(before, s), total_of(mx::where(mask, all, number(0, all.dtype()), s), s)}, s);
+  const auto rows = expand(before, n[0], s);
+  return gathered_slices(a, rows, mx::take(all, rows, 0, s), n[1], s);
+}
+
+Compressed listed_slices(const Compressed& a, const mx::array& list, mx::Stream s) {
+  const auto n = static_cast<int64_t>(a.n_major());
+  const auto none = number(0, list.dtype()), slices = number(n, list.dtype());
+  const auto wrapped = mx::where(mx::less(list, none, s), mx::add(list, slices, s), list, s);
+  const auto rows = mx::clip(wrapped, none, number(n - 1, list.dtype()), s); // whatever is asked for, until it is checked
+  const auto lengths = mx::take(lengths_of(a.indptr, s), rows, 0, s);
+  const auto found = read_all({mx::min(list, s), mx::max(list, s), total_of(lengths, s)}, s);
+  for (const auto index : {found[1], found[0]}) {
+    if (index >= n || index < -n) throw std::out_of_range("index (" + std::to_string(index) + ") out of range");
+  }
+  return gathered_slices(a, rows, lengths, found[2], s);
 }
 
 bool ascends(const mx::array& indices, const mx::array& indptr, bool strictly, mx::Stream s) {
@@ -136,39 +167,94 @@ mx::array combined(MergeOp op, const mx::array& x, const mx::array& y, mx::Strea
   return x;
 }
 
+namespace {
+
+// The entries of one operand of a merge: where they stand in the other, what op gives there, and which of them remain.
+struct Operand {
+  Ranks in_other;
+  mx::array values, before; // running sums of those that remain
+};
+
+// first: op takes this operand first. Entries that the other has too remain `with_common`, the others `with_own`; none
+// does whose value is 0, but of traced values, which cannot be looked at.
+Operand operand_of(MergeOp op, const Compressed& x, const Compressed& other, bool first, bool with_common, bool with_own,
+                   mx::Stream s) {
+  const auto in_other = ranks(slice_of_each(x, s), x.indices, other.indptr, other.indices, s);
+  const auto common = not_zero(in_other.found, s);
+  const auto zero = mx::zeros({1}, x.data.dtype(), s);
+  auto opposite = zero;
+  if (with_common) {
+    const auto at = mx::minimum(in_other.rank, number(other.data.shape(0) - 1, in_other.rank.dtype()), s);
+    opposite = gathered(other.data, at, s);
+    if (with_own) opposite = mx::where(common, opposite, zero, s);
+  }
+  const auto values = first ? combined(op, x.data, opposite, s) : combined(op, opposite, x.data, s);
+  std::optional<mx::array> remains;
+  if (!with_own) remains = common;
+  if (!with_common) remains = mx::logical_not(common, s);
+  if (!is_traced(x.data, other.data)) {
+    const auto counts = not_zero(values, s);
+    remains = remains ? mx::logical_and(*remains, counts, s) : counts;
+  }
+  const auto kept = remains ? mx::astype(*remains, mx::int32, s) : mx::ones(x.indices.shape(), mx::int32, s);
+  return {in_other, values, running(kept, s)};
+}
+
+} // namespace
+
 Compressed merge_on_device(MergeOp op, const Compressed& a, const Compressed& b, mx::Stream s) {
   const auto type = a.indices.dtype();
-  auto finished = [&](Compressed found) {
-    return is_traced(a.data, b.data) ? found : nonzero_entries(found, s).value_or(found);
-  };
-  const auto zero = mx::zeros({1}, a.data.dtype(), s);
   if (is_empty(a) || is_empty(b)) {
     const auto& x = is_empty(b) ? a : b;
     if (op != MergeOp::multiply) {
-      return finished({is_empty(b) ? combined(op, a.data, zero, s) : combined(op, zero, b.data, s), x.indices, x.indptr});
+      const auto zero = mx::zeros({1}, a.data.dtype(), s);
+      const Compressed found{is_empty(b) ? combined(op, a.data, zero, s) : combined(op, zero, b.data, s), x.indices, x.indptr};
+      return is_traced(a.data, b.data) ? found : nonzero_entries(found, s).value_or(found);
     }
     auto none = [&](const mx::array& from) { return mx::slice(from, {0}, {0}, s); };
     return {none(a.data), none(a.indices), mx::zeros(a.indptr.shape(), type, s)};
   }
-  const auto in_b = ranks(slice_of_each(a, s), a.indices, b.indptr, b.indices, s);
-  const auto common = running(in_b.found, s); // before each entry of a
-  const auto ends = read_all({last_of(common, s), last_of(a.indptr, s), last_of(b.indptr, s)}, s);
-  if (ends[1] != a.indices.shape(0) || ends[2] != b.indices.shape(0)) { // some stand behind the last slice
-    return merge_on_device(op, cut_to(a, ends[1], s), cut_to(b, ends[2], s), s);
+  // Whether some entries stand behind the last slice: they take no part.
+  auto longer = [&](int64_t n_a, int64_t n_b) { return n_a != a.indices.shape(0) || n_b != b.indices.shape(0); };
+  auto cut = [&](int64_t n_a, int64_t n_b) { return merge_on_device(op, cut_to(a, n_a, s), cut_to(b, n_b, s), s); };
+  const auto last_a = last_of(a.indptr, s), last_b = last_of(b.indptr, s);
+  if (op == MergeOp::multiply) { // the entries of the shorter operand are looked for in the other
+    const bool of_a = a.indices.size() <= b.indices.size();
+    const auto &x = of_a ? a : b, &other = of_a ? b : a;
+    const auto found = operand_of(op, x, other, of_a, true, false, s);
+    const auto n = read_all({last_of(found.before, s), last_a, last_b}, s);
+    if (longer(n[1], n[2])) return cut(n[1], n[2]);
+    const auto at = expand(mx::astype(found.before, type, s), n[0], s);
+    const auto indices = mx::take(x.indices, at, 0, s);
+    const auto indptr = mx::astype(mx::take(found.before, x.indptr, 0, s), type, s);
+    if (!is_traced(a.data, b.data)) return {mx::take(found.values, at, 0, s), indices, indptr};
+    // Cotangents of what is left out would be zeros times values that need not be finite.
+    const auto there = gathered(other.data, mx::take(found.in_other.rank, at, 0, s), s);
+    return {combined(op, gathered(x.data, at, s), there, s), indices, indptr};
   }
-  const auto n_common = ends[0];
-  const auto before = mx::astype(mx::take(common, a.indptr, 0, s), type, s);
-  if (op == MergeOp::multiply) {
-    const auto at_a = expand(mx::astype(common, type, s), n_common, s), at_b = mx::take(in_b.rank, at_a, 0, s);
-    const auto x = mx::take(a.data, at_a, 0, s), y = mx::take(b.data, at_b, 0, s);
-    return finished({combined(op, x, y, s), mx::take(a.indices, at_a, 0, s), before});
-  }
-  const auto in_a = ranks(slice_of_each(b, s), b.indices, a.indptr, a.indices, s);
-  const auto n = static_cast<int64_t>(a.indices.size() + b.indices.size()) - n_common;
+  const auto x = operand_of(op, a, b, true, true, true, s), y = operand_of(op, b, a, false, false, true, s);
+  const auto ends = read_all({last_of(x.before, s), last_of(y.before, s), last_a, last_b}, s);
+  if (longer(ends[2], ends[3])) return cut(ends[2], ends[3]);
+  const auto n = ends[0] + ends[1];
   if (n > kMost) room_for(static_cast<size_t>(n), type); // which says so
-  const auto all = union_of({a.indices, in_b.rank, common}, {b.indices, in_a.rank, running(in_a.found, s)}, n, s);
-  const auto x = values_or_zero(a.data, all.in_a, s), y = values_or_zero(b.data, all.in_b, s);
-  return finished({combined(op, x, y, s), all.minor, mx::subtract(mx::add(a.indptr, b.indptr, s), before, s)});
+  const auto all = union_of({a.indices, x.in_other.rank, x.before}, {b.indices, y.in_other.rank, y.before}, n, s);
+  auto before = [&](const Operand& o, const mx::array& indptr) { return mx::astype(mx::take(o.before, indptr, 0, s), type, s); };
+  return {gathered(mx::concatenate({x.values, y.values}, 0, s), all.from, s), all.minor,
+          mx::add(before(x, a.indptr), before(y, b.indptr), s)};
+}
+
+std::optional<Compressed> matmul_on_device(const Compressed& a, const Compressed& b, mx::Stream s) {
+  if (is_empty(a) || is_empty(b)) return std::nullopt;
+  const auto of_entries = mx::take(lengths_of(b.indptr, s), a.indices, 0, s);
+  const auto offsets = running(of_entries, s), starts = mx::take(offsets, a.indptr, 0, s);
+  const auto sizes = read_all({mx::max(lengths_of(starts, s), s), total_of(of_entries, s)}, s);
+  if (sizes[0] > kSliceProducts || sizes[1] + a.indptr.shape(0) > kMost) return std::nullopt;
+  const auto plan = spgemm_plan(offsets, starts, sizes[1], s);
+  const auto begins = running(spgemm_count(a, b, plan, s), s);
+  const auto n = read(last_of(begins, s), s);
+  const auto [indices, data] = spgemm_fill(a, b, plan, begins, n, s);
+  const Compressed found{data, indices, mx::astype(begins, a.indptr.dtype(), s)};
+  return nonzero_entries(found, s).value_or(found);
 }
 
 mx::array major_extreme_on_device(const Compressed& a, int64_t length, bool max, bool ignore_nan, bool explicit_only,

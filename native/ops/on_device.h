@@ -20,6 +20,9 @@ std::optional<Compressed> nonzero_entries(const Compressed& a, mx::Stream s);
 Compressed slices_between(const Compressed& a, int64_t start, int64_t n, mx::Stream s);
 // Slices `rows` of a, in any order and number.
 Compressed take_slices(const Compressed& a, const mx::array& rows, mx::Stream s);
+// The same of a mask with one element for each slice, or of positions in -n .. n - 1; others are std::out_of_range.
+Compressed masked_slices(const Compressed& a, const mx::array& mask, mx::Stream s);
+Compressed listed_slices(const Compressed& a, const mx::array& list, mx::Stream s);
 
 // Whether the minor indices of every slice ascend; strictly: without duplicates.
 bool ascends(const mx::array& indices, const mx::array& indptr, bool strictly, mx::Stream s);
@@ -30,6 +33,10 @@ mx::array combined(MergeOp op, const mx::array& x, const mx::array& y, mx::Strea
 bool is_combined(MergeOp op, mx::Dtype values);
 // merge() of canonical operands.
 Compressed merge_on_device(MergeOp op, const Compressed& a, const Compressed& b, mx::Stream s);
+
+// matmul_sparse() of values that are not traced; none where a slice has too many products. Three waits: for the numbers of
+// products and of entries, and for zeros among these.
+std::optional<Compressed> matmul_on_device(const Compressed& a, const Compressed& b, mx::Stream s);
 
 // See extrema.h; values have an order.
 mx::array major_extreme_on_device(const Compressed& a, int64_t length, bool max, bool ignore_nan, bool explicit_only,

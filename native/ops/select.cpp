@@ -1,5 +1,7 @@
 #include "ops/select.h"
 
+#include <algorithm>
+#include <limits>
 #include <numeric>
 
 #include "kernels/select.h"
@@ -129,6 +131,15 @@ Compressed major_list(const Compressed& given, Places rows) {
     return take_slices(given, mx::astype(list, given.indptr.dtype(), *s), *s);
   }
   return moved(given, [=](const Compressed& a) { return take_major(a, rows.n, [=](size_t k) { return rows.at[k]; }); });
+}
+
+mx::array narrowed(Places positions) {
+  using L = std::numeric_limits<int32_t>;
+  return made<int32_t>(positions.n, mx::int32, [=](int32_t* to) {
+    parallel_for(positions.n, plan_parts(positions.n), [=](size_t lo, size_t hi) {
+      for (size_t k = lo; k < hi; ++k) to[k] = static_cast<int32_t>(std::clamp<int64_t>(positions.at[k], L::min(), L::max()));
+    });
+  });
 }
 
 Compressed minor_range(const Compressed& given, int64_t start, int64_t n, int64_t step, int64_t n_minor, bool sorted) {

@@ -14,6 +14,8 @@ namespace sp {
 // Slices start, start + step, ... (n of them). A run of neighbours shares the buffers when `share` allows it.
 Compressed major_range(const Compressed& a, int64_t start, int64_t n, int64_t step, bool share);
 Compressed major_list(const Compressed& a, Places rows);
+// Positions as int32; those that it cannot hold become its ends, which lie in no array that has such index arrays.
+mx::array narrowed(Places positions);
 // Minor indices start, start + step, ... (n of them). Sorted slices stay sorted.
 Compressed minor_range(const Compressed& a, int64_t start, int64_t n, int64_t step, int64_t n_minor, bool sorted);
 // Minor indices in any order and number. Sorted slices stay sorted when the list does not fall.

@@ -2,6 +2,7 @@
 
 #include <numeric>
 
+#include "primitives/convert.h"
 #include "primitives/reduce.h"
 
 namespace sp {
@@ -14,7 +15,8 @@ mx::array positions_of(mx::Shape shape) {
 }
 
 mx::array values_at(const mx::array& data, const mx::array& positions) {
-  return mx::take(data.ndim() == 1 ? data : mx::flatten(data), positions);
+  const auto flat = data.ndim() == 1 ? data : mx::flatten(data);
+  return positions.ndim() == 1 ? gathered(flat, positions, mx::default_stream(mx::default_device())) : mx::take(flat, positions);
 }
 
 mx::array summed(const mx::array& data, const mx::array& place, int64_t count) {

@@ -4,6 +4,7 @@
 #include "../launch.h"
 #include "node.h"
 #include "product_shader.h"
+#include "segment.h"
 #include "sort_by_key.h"
 
 namespace sp {
@@ -141,6 +142,12 @@ mx::array places(const mx::array& indptr, const mx::array& start, int64_t nnz, m
 }
 
 mx::array permute(const mx::array& x, const mx::array& order, mx::Stream s) { return node<Permute>({x, order}, s); }
+
+mx::array gathered(const mx::array& x, const mx::array& at, mx::Stream s) {
+  if (!x.is_tracer() || !is_complex(x.dtype()) || !uses_shaders(s, x.dtype())) return mx::take(x, at, 0, s);
+  const Segments by_place{x.shape(0), std::nullopt, mx::astype(at, mx::int32, s), std::nullopt};
+  return mx::flatten(segment_spread(mx::reshape(x, {-1, 1}, s), by_place, at.shape(0), s), s);
+}
 
 mx::array partition(const mx::array& indptr, int64_t chunks, int chunk, mx::Stream s) {
   return node<Partition>({indptr}, s, chunks, chunk);

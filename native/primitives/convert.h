@@ -13,6 +13,9 @@ mx::array places(const mx::array& indptr, const mx::array& start, int64_t nnz, m
 // x[..., order] for a permutation; its gradient gathers too, where MLX's take would scatter (GPUs cannot for complex64).
 mx::array permute(const mx::array& x, const mx::array& order, mx::Stream s);
 
+// x[at] for a vector and positions in it. Its gradient sums by place; by sorting them where a GPU cannot scatter.
+mx::array gathered(const mx::array& x, const mx::array& at, mx::Stream s);
+
 // The same entries, compressed along the other axis; stable, so slices of the result are sorted. Differentiable in data;
 // the index arrays of the result depend on index arrays alone.
 Compressed transpose(const Compressed& a, int64_t n_minor, mx::Stream s);

@@ -121,6 +121,7 @@ mx::array diagonal_graph(const Structure& a, const mx::array& data, int64_t k, m
   auto summed = [&] {
     if (p.layout == Layout::coordinate) return minor_sum(on(a.outer, a.inner), a.outer, p.n_major, s);
     auto major = expand(a.outer, a.entries(), s);
+    if (p.layout == Layout::compressed) return major_sum(on(major, a.inner), a.outer, s);
     auto place = [&](const mx::array& block, int64_t length, const mx::Shape& shape) {
       auto within = mx::reshape(mx::arange(0, static_cast<double>(length), 1, type, s), shape, s);
       return mx::add(mx::multiply(mx::reshape(block, {-1, 1, 1}, s), number(length), s), within, s);
@@ -139,7 +140,8 @@ mx::array diagonal_graph(const Structure& a, const mx::array& data, int64_t k, m
 mx::array diagonal(const Structure& a, const mx::array& data, int64_t k, bool sorted, mx::Stream s) {
   if (!uses_shaders(s, data.dtype())) return node<Diagonal>({data, a.outer, a.inner}, s, false, a.pattern, k);
   const DiagonalRange d(k, a.pattern.n_major, a.pattern.n_minor);
-  if (a.pattern.layout != Layout::compressed || d.count == 0 || a.entries() == 0) return diagonal_graph(a, data, k, s);
+  // In any other order long slices have to be read, which sums share out evenly.
+  if (a.pattern.layout != Layout::compressed || !sorted || d.count == 0 || a.entries() == 0) return diagonal_graph(a, data, k, s);
   const auto at = mx::astype(mx::array({d.first, k}, mx::int64), a.inner.dtype(), s);
   return node<SlicesDiagonal>({data, a.outer, a.inner, at}, s, d, sorted);
 }

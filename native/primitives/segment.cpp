@@ -260,7 +260,9 @@ Arrays SegmentSpread::apply(const Arrays& in) {
 }
 
 mx::array SegmentSpread::gradient(int, const Arrays& primals, const mx::array& cotangent, const Arrays&) {
-  return sum(cotangent, segments(primals), stream());
+  const auto given = segments(primals);
+  const bool sorts = !given.offsets && shaders(); // which add up by offsets only
+  return sum(cotangent, sorts ? sort_by_ids(*given.ids, count_, stream()) : given, stream());
 }
 
 // ---- weights -----------------------------------------------------------------------------------------------

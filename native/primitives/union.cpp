@@ -25,7 +25,7 @@ class Rank : public Node {
   }
 };
 
-// Inputs: minor, rank and common of both.
+// Inputs: minor, rank and before of both.
 class UnionOf : public Node {
  public:
   UnionOf(mx::Stream s, int64_t n) : Node(s, true), n_(n) {}
@@ -35,13 +35,13 @@ class UnionOf : public Node {
   std::vector<int64_t> key() const override { return {n_}; }
   std::vector<Output> results(const Arrays& in) const override {
     const Output each{{to_dim(n_)}, in[0].dtype()};
-    return {each, each, each};
+    return {each, each};
   }
   bool has_derivative(int) const override { return false; }
   Arrays apply(const Arrays& in) override { return std::make_shared<UnionOf>(stream(), n_)->make(in); }
   void shader(const Arrays& in, Arrays& out) override {
     if (n_ == 0) return allocate_all(out);
-    launch(sp::shader("cs_union"), in, out, {}, {to_dim(in[0].size() + in[3].size()), 1, 1}, stream(), true);
+    launch(sp::shader("cs_union"), in, out, {}, {to_dim(in[0].size() + in[3].size()), 1, 1}, stream());
   }
 
   int64_t n_;
@@ -55,8 +55,8 @@ Ranks ranks(const mx::array& major, const mx::array& minor, const mx::array& ind
 }
 
 Union union_of(const Ranked& a, const Ranked& b, int64_t n, mx::Stream s) {
-  auto found = std::make_shared<UnionOf>(s, n)->make({a.minor, a.rank, a.common, b.minor, b.rank, b.common});
-  return {found[0], found[1], found[2]};
+  auto found = std::make_shared<UnionOf>(s, n)->make({a.minor, a.rank, a.before, b.minor, b.rank, b.before});
+  return {found[0], found[1]};
 }
 
 } // namespace sp

@@ -10,10 +10,10 @@ namespace sp {
 struct Ranks { mx::array rank, found; };
 Ranks ranks(const mx::array& major, const mx::array& minor, const mx::array& indptr, const mx::array& indices, mx::Stream s);
 
-// The entries of one operand for a union: minor indices, ranks in the other, and n + 1 running sums of `found`.
-struct Ranked { mx::array minor, rank, common; };
-// Of the `n` entries of the union: minor index, and 1 + the position in either operand, or 0 where it has none.
-struct Union { mx::array minor, in_a, in_b; };
+// The entries of one operand for a union: minor indices, ranks in the other, and n + 1 running sums of those that remain.
+struct Ranked { mx::array minor, rank, before; };
+// Of the `n` entries of the union: minor index, and position in the first operand or, past its end, in the second.
+struct Union { mx::array minor, from; };
 Union union_of(const Ranked& a, const Ranked& b, int64_t n, mx::Stream s);
 
 } // namespace sp

@@ -180,6 +180,39 @@ def test_long_arrays_are_sorted_stably(name, index):
     assert B.indices.dtype == A.indices.dtype
 
 
+@pytest.mark.parametrize("as_array", [np.asarray, mx.array])
+@pytest.mark.parametrize("format", ["csr", "csc"])
+def test_selections_by_arrays_of_either_kind(format, as_array):
+    S, A = random(3000, 19, format=format)
+    n = S.shape[0 if format == "csr" else 1]
+    rng = np.random.default_rng(20)
+    some, none, every = rng.random(n) < 0.4, np.zeros(n, bool), np.ones(n, bool)
+    for key in (
+        rng.integers(-n, n, 200),
+        rng.integers(0, n, 1),
+        rng.permutation(n).astype(np.int32),
+        some,
+        none,
+        every,
+    ):
+        chosen = as_array(key)
+        keys = (key, chosen) if format == "csr" else ((slice(None), key), (slice(None), chosen))
+        ours, theirs = A[keys[1]], S[keys[0]]
+        assert ours.shape == theirs.shape and ours.format == format
+        np.testing.assert_array_equal(ours.toarray(), theirs.toarray())
+        assert ours.indptr.size == ours.shape[0 if format == "csr" else 1] + 1
+
+
+@pytest.mark.parametrize("as_array", [np.asarray, mx.array])
+@pytest.mark.parametrize("wrong", [[97], [0, -98], [5, 2**40], [-(2**40)]])
+def test_positions_out_of_range(wrong, as_array):
+    _, A = random(3000, 21)
+    with pytest.raises(IndexError, match=r"index \(.*\) out of range"):
+        A[as_array(np.array(wrong))]
+    with pytest.raises(IndexError):
+        A[as_array(np.ones(96, bool))]
+
+
 def slices_with(lengths, columns, rng, sort):
     """A square array of such slices: minor indices repeat, and every slice has its diagonal element several times."""
     parts = [np.append(rng.integers(0, columns, max(0, n - 2)), [m, m])[:n] for m, n in enumerate(lengths)]
@@ -205,6 +238,85 @@ def test_diagonals_of_long_slices_and_duplicates(order, dtype):
     for k in (0, 3, -8):
         on = indices == row + k
         first, count = max(-k, 0), 300 - abs(k)
-        wanted = np.zeros(300, "int64" if dtype == "bool" else "complex128")
+        wanted = np.zeros(300, "complex128" if dtype == "complex64" else "float64")
         np.add.at(wanted, row[on], values[on])
         np.testing.assert_array_equal(np.asarray(A.diagonal(k)), wanted[first : first + count].astype(dtype))
+
+
+def test_gradients_of_complex_values(namespace):
+    rng = np.random.default_rng(23)
+    (S, A), (T, B) = (random(900, seed, dtype="complex64") for seed in (24, 25))
+    data = mx.array((rng.standard_normal(900) + 1j * rng.standard_normal(900)).astype(np.complex64))
+    rows = mx.array(rng.integers(0, 97, 150))
+    row = np.repeat(np.arange(97), np.diff(S.indptr))
+
+    every = mx.eye(131).astype(mx.complex64)
+
+    def slope(of):
+        return np.asarray(mx.grad(lambda v: mx.abs(of(A.with_data(v)) @ every).square().sum())(data))
+
+    x = np.asarray(data)
+    times = np.bincount(np.asarray(rows), minlength=97)[row]
+    np.testing.assert_allclose(slope(lambda A: A[rows]), 2 * x * times, rtol=1e-5)
+    np.testing.assert_allclose(slope(lambda A: A[3:50]), 2 * x * ((row >= 3) & (row < 50)), rtol=1e-5)
+    other = T.toarray()[row, S.indices]
+    np.testing.assert_allclose(slope(lambda A: A + B), 2 * (x + other), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(slope(lambda A: A.multiply(B)), 2 * x * np.abs(other) ** 2, rtol=1e-5, atol=1e-6)
+    if namespace == "numpy":  # there the diagonal is an ndarray, which has no gradient
+        return
+    on = mx.array(S.indices == row)
+    of_array = mx.grad(lambda v: mx.abs(A.with_data(v).diagonal()).square().sum())
+    of_values = mx.grad(lambda v: mx.abs(v * on).square().sum())
+    for times in (lambda f: f, lambda f: mx.grad(lambda v: mx.real(f(v)).square().sum())):
+        found, wanted = (np.asarray(times(f)(data)) for f in (of_array, of_values))
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+
+
+def product(S, T):
+    """Without the zeros that SciPy keeps."""
+    found = S @ T
+    found.sum_duplicates()
+    found.eliminate_zeros()
+    return found
+
+
+@pytest.mark.parametrize("format", ["csr", "csc"])
+@pytest.mark.parametrize("nnz", [0, 1, 3, 300, 1100, 2300])
+def test_products_of_two_arrays(nnz, format):
+    S, A = random(nnz, 28, format=format)
+    T, B = random(900, 29, (131, 61), format=format)
+    same(A @ B, product(S, T))
+
+
+@pytest.mark.parametrize("dtype", ALL_DTYPES)
+def test_products_of_every_dtype(dtype):
+    (S, A), (T, B) = random(700, 30, dtype=dtype, index="int64"), random(600, 31, (131, 61), dtype=dtype)
+    wide = "complex128" if np.dtype(dtype).kind == "c" else "int64"
+    found = A @ B
+    np.testing.assert_array_equal(found.toarray(), (S.toarray().astype(wide) @ T.toarray().astype(wide)).astype(dtype))
+    assert found.has_canonical_format
+
+
+@pytest.mark.parametrize("products", [511, 512, 513, 5000])
+def test_products_of_slices_around_the_longest_that_a_group_takes(products):
+    rng = np.random.default_rng(32)
+    lengths = rng.multinomial(products, np.ones(40) / 40)
+    indptr = np.append(0, np.cumsum(lengths))
+    entries = rng.integers(-2, 3, products).astype(np.float32), rng.integers(0, 300, products), indptr
+    T = scipy.sparse.csr_array(entries, (40, 300))
+    S = scipy.sparse.csr_array(np.ones((5, 40), np.float32) * np.array([[1], [0], [-1], [2], [0]], np.float32))
+    A, B = made(S), sp.csr_array((T.data, T.indices, T.indptr), shape=T.shape)
+    same(A @ B, product(S, T))
+
+
+def test_products_of_what_is_not_canonical():
+    rng = np.random.default_rng(33)
+    parts = []
+    for rows, columns in ((700, 500), (500, 90)):
+        indptr = np.append(0, np.cumsum(rng.integers(0, 9, rows)))
+        n = indptr[-1]
+        parts.append(
+            ((rng.integers(-3, 4, n).astype(np.float32), rng.integers(0, columns, n), indptr), (rows, columns))
+        )
+    (S, T), (A, B) = ([cls(x, shape=shape) for x, shape in parts] for cls in (scipy.sparse.csr_array, sp.csr_array))
+    same(A @ B, product(S, T))

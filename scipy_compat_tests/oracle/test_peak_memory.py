@@ -21,6 +21,7 @@ import {library} as sp
 warnings.simplefilter("ignore")
 try:
     from mlx.core import clear_cache
+    getattr(sp, "use_cpu", int)()  # the host's memory is counted
 except ImportError:
     def clear_cache(): pass
 
