@@ -21,6 +21,7 @@ from ._refine import is_refined, refine_solution
 from ._spaces import space
 from ._vectors import BLOCK, Breakdown
 
+CYCLE = 50  # products
 Callback = Callable[[Any], Any] | None
 Step = Callable[..., tuple[Any, ...]]  # (V, state) -> state
 
@@ -38,6 +39,9 @@ class Recurrence(NamedTuple):
     halves: bool = False  # whether these two together are one iteration, whose middle is tested too
     tests_last: bool = False  # whether the iterate that `maxiter` allows as the last one may be found to be converged
     two: bool = False  # it goes between two spaces: `start` and `step` are given both, that of the iterate last
+    sturdier: Any = (
+        None  # a method of `CYCLE` products a step for the systems of derivatives that this one does not solve
+    )
 
 
 class OwnLoop:
@@ -300,7 +304,11 @@ def _inverse(method: Method, system: System, limits: Limits) -> Inverse:
         b, size = constant(b), norms(system.b)
         rtol = np.maximum(limits.rtol, limits.atol / np.where(size == 0, math.inf, size))
         same = replace(system, x=None) if method.hermitian or not adjoint else system.H
-        found = _iterate(method, replace(same, b=b), Limits(rtol, 0.0, limits.maxiter))
+        same, cycles = replace(same, b=b), 2 * limits.maxiter // CYCLE  # for as many products
+        found = _iterate(method, same, Limits(rtol, 0.0, limits.maxiter))
+        if found.reason != "converged" and cycles and isinstance(method, Recurrence) and method.sturdier is not None:
+            again = _iterate(method.sturdier, same, Limits(rtol, 0.0, cycles))
+            found = again if again.reason == "converged" else found
         if found.reason != "converged":
             how = f"the solution of its linear system ends, after {len(found.history) - 1} steps, by: {found.reason}"
             warn(f"a derivative is inaccurate: {how}", stacklevel=2)

@@ -437,3 +437,17 @@ def test_products_with_a_linear_operator_have_no_derivative():
     L = scipy.sparse.linalg.aslinearoperator(laplacian(N, "f"))
     with pytest.raises(ValueError, match="no derivative"):
         mx.grad(lambda b: mx.sum(expm_multiply(L, b, traceA=1.0)))(mx.ones(N))
+
+
+def test_cgs_leaves_derivatives_that_it_cannot_find_to_gmres(recwarn):
+    """It solves with a diagonal, and breaks down in a skew-symmetric block, where cotangent and tangent lead."""
+    turn = scipy.sparse.block_diag([np.diag([1.0, 2.0, 2.0]), [[0.0, 1.0], [-1.0, 0.0]]], format="csr")
+    b, along = (mx.array(x, mx.float64) for x in ([1.0, 1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0, 1.0]))
+
+    def solution(b):
+        return sp.linalg.cgs(ours(turn), b, rtol=1e-10)[0]
+
+    host = np.asarray(along)
+    close(mx.grad(lambda b: (along * solution(b)).sum())(b), scipy.sparse.linalg.spsolve(turn.T.tocsc(), host), 1e-8)
+    close(mx.jvp(solution, [b], [along])[1][0], scipy.sparse.linalg.spsolve(turn.tocsc(), host), 1e-8)
+    assert not recwarn.list

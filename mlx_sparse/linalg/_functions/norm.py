@@ -18,6 +18,7 @@ from .._operator import is_traced
 from .._problem import host_dtype, inexact
 
 _FROBENIUS = (None, "fro", "f")
+_FEW = 1000  # entries that NumPy is done with before a graph is made
 
 
 def norm(x: Any, ord: Any = None, axis: Any = None) -> Any:
@@ -156,6 +157,13 @@ def _as_result(x: Any, A: Any) -> mx.array:
 def _frobenius(A: Any) -> mx.array:
     if A.format in ("lil", "dok"):
         A = A.tocsr()
+    data = A._unique()._entries()
+    if _dense.numpy_is_quicker(data) and data.size < _FEW:
+        x = _dense.view(data)
+        parts = (x.real, x.imag) if x.dtype.kind == "c" else (x,)
+        with np.errstate(over="ignore"):
+            total = sum(np.square(part, dtype=np.float64).sum() for part in parts)
+        return _dense.to_mlx(np.sqrt(total), _real(A))
     return mx.sqrt(total_of(_squares(A), None)).astype(_real(A))
 
 

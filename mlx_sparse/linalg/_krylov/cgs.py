@@ -6,7 +6,8 @@ import math
 from typing import Any
 
 from .._docstrings import documented
-from .._solve import Callback, Options, Recurrence, solve_system
+from .._solve import CYCLE, Callback, Options, Recurrence, solve_system
+from .gmres import restarted
 
 
 @documented
@@ -59,7 +60,8 @@ def cgs(
     Each iteration takes two products with `A` and two with `M`. The residual is computed anew in each, as its norm may
     vary by many orders of magnitude, and errors would stay in an updated one.
 
-    {derivatives}
+    {derivatives} Where the method breaks down or diverges in the system of a derivative, which has another right-hand
+    side or the adjoint of `A`, restarted GMRES solves it.
 
     Examples
     --------
@@ -96,4 +98,4 @@ def _step(V: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
     return x, V.dot(r, r), r, shadow, p, q, rho, least
 
 
-_METHOD = Recurrence(_start, _step)
+_METHOD = Recurrence(_start, _step, sturdier=restarted(CYCLE))

@@ -112,8 +112,13 @@ def gmres(
         raise ValueError(f"callback_type must be 'x', 'pr_norm' or 'legacy'; got {callback_type!r}")
     if restart is not None and restart < 1:
         raise ValueError(f"restart must be positive; got {restart}")
-    method = Restarted(partial(_cycles, steps=20 if restart is None else restart, kind=callback and kind))
+    method = restarted(20 if restart is None else restart, callback and kind)
     return solve_system(method, A, b, x0, (M,), Options(rtol, atol, maxiter, callback, return_info, progress, refine))
+
+
+def restarted(steps: int, kind: Any = None) -> Restarted:
+    """The method, which begins anew after so many steps."""
+    return Restarted(partial(_cycles, steps=steps, kind=kind))
 
 
 def _cycles(problem: Column, steps: int, kind: Any) -> Generator[Any, None, tuple[Any, int, str]]:
