@@ -319,7 +319,7 @@ class _bsr_base(_cs_array):
         M, N = self.shape
         if k <= -M or k >= N:
             return _values.zeros(0, self._data.dtype)
-        return _native.diagonal(self._structure, self._data, k, None)
+        return _native.diagonal(self._structure, self._data, k, False, None)
 
     def _setdiag(self, values: mx.array, k: int) -> None:
         coo = self.tocoo()

@@ -18,6 +18,7 @@ from ._shape import all_integers as _all_integers
 from ._shape import check_shape, given_shape, is_shape
 
 _PIECE = 1 << 14  # entries that are put in order at a time
+_FEW = 1 << 12  # entries of which a copy costs nothing worth saving
 MERGE_OPS = dict(_native.MergeOp.__members__)  # by the names that element-wise operations have in Python
 
 
@@ -340,7 +341,8 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
 
     def eliminate_zeros(self) -> None:
         """Drop stored entries whose value is zero, rebinding this array's buffers. Refuses traced values."""
-        if _dense.on_shaders(self._data) or _dense.count_nonzero(_dense.view(self._data)) < self._data.size:
+        few = self._data.size < _FEW  # then looking first, which spares room for a copy, costs more than that
+        if few or _dense.on_shaders(self._data) or _dense.count_nonzero(_dense.view(self._data)) < self._data.size:
             kept = _native.eliminate_zeros(self._trio)
             if kept is not None:
                 self._rebind(*kept)
@@ -512,7 +514,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         M, N = self.shape
         if k <= -M or k >= N:
             return _values.zeros(0, self._data.dtype)
-        return _native.diagonal(self._structure, self._data, self._swap((k, -k))[0], None)
+        return _native.diagonal(self._structure, self._data, self._swap((k, -k))[0], self._sorted is True, None)
 
     def _setdiag(self, values: mx.array, k: int) -> None:
         first = np.arange(values.size + abs(k), dtype=_dtypes.numpy_dtype(self._indices.dtype))

@@ -108,7 +108,7 @@ class _cs_indexed(_indexed):
                 in_order = self._sorted, self._canonical_format
         else:
             trio = _native.minor_list(trio, minor, n_minor)
-            if columns > 1 and not np.all(minor[1:] >= minor[:-1]):
+            if columns > 1 and not (minor[1:] >= minor[:-1]).all():
                 in_order = None, None
         ordered, canonical = (state or None for state in in_order)
         return self._from_parts(*trio, self._swap((rows, columns)), ordered, canonical)

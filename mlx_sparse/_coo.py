@@ -353,7 +353,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         M, N = self.shape
         if k <= -M or k >= N:
             return _values.zeros(0, self._data.dtype)
-        return _native.diagonal(self._structure, self._data, k, None)
+        return _native.diagonal(self._structure, self._data, k, False, None)
 
     def _setdiag(self, values: mx.array, k: int) -> None:
         """Drop the entries on diagonal `k` and put `values` there instead."""

@@ -169,7 +169,7 @@ class _data_array(_spbase):
 
     def _separate(self, name: str) -> None:
         """Make a buffer (or a tuple of them) one that users may write to: a copy if anything but this array sees it."""
-        if all(a.size == 0 or _dense.is_exposed(a) for a in _parts(self._raw(name))):
+        if _seen(self._raw(name)):  # which is not kept: what is held here, too, would not be seen by this array alone
             return  # then this array handed it out, or has it by its transpose
         pending = self._pending
         structure: Any = self._structure if self._bound and pending is None else None
@@ -224,6 +224,8 @@ class _data_array(_spbase):
 
     def _sharing(self, name: str) -> int:
         """How many others that views of this buffer may reach have it still."""
+        if not self._kin:
+            return 0
         others = [A for A in (ref() for ref in self._kin) if A is not None and A is not self]
         return sum(vars(A).get(name) is getattr(self, name) for A in others)
 
@@ -483,8 +485,11 @@ class _data_array(_spbase):
 _COMPLEX_IN_MLX = {"sin", "tan", "sinh", "tanh", "sqrt"}
 
 
-def _parts(held: Any) -> tuple[mx.array, ...]:
-    return held if isinstance(held, tuple) else (held,)
+def _seen(held: Any) -> bool:
+    """Whether users hold views of a buffer, or of each in a tuple of them; of an empty one nothing can be seen."""
+    if isinstance(held, tuple):
+        return all(map(_seen, held))
+    return held.size == 0 or _dense.is_exposed(held)
 
 
 def _each(f: Any, held: Any) -> Any:

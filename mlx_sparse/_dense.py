@@ -134,8 +134,10 @@ def expose(a: mx.array) -> np.ndarray:
             _empty[id(a)] = known = v
         return known
     allocation, address = _native.memory(a)
-    held = exposed.setdefault(allocation, [])
-    for known in [ref() for ref in held]:
+    held = exposed.get(allocation)
+    if held is None:
+        held = exposed[allocation] = []
+    for known in [ref() for ref in held] if held else ():
         if known is not None and known.shape == v.shape and known.dtype == v.dtype:
             if known.__array_interface__["data"][0] == address:
                 return known
@@ -189,6 +191,18 @@ def expect(shape: Iterable[int], dtype: mx.Dtype) -> None:
         _native.expect_memory(min(bytes, 2**64 - 1))
     if max(shape, default=0) > _dtypes.INT32_MAX:
         raise OverflowError(f"MLX has no arrays of shape {shape}: dimensions must be below 2**31")
+
+
+def expect_on_host(bytes: int) -> None:
+    """What NumPy and LAPACK must be able to have, whatever the device is: systems promise more than there is.
+
+    Raises
+    ------
+    MemoryError
+        So much is more than this process or machine has.
+    """
+    if bytes >= _LARGE:
+        _native.expect_memory(min(bytes, 2**64 - 1), True)
 
 
 def uninitialized(shape: int | tuple[int, ...], dtype: mx.Dtype) -> Any:
@@ -255,7 +269,7 @@ def settled(a: Any) -> Any:
 
 def numpy_mode() -> bool:
     """True in the drop-in mode, where SciPy's conventions win over MLX's throughout."""
-    return runtime.dense_namespace == "numpy"
+    return runtime._values["dense_namespace"] == "numpy"
 
 
 def out_dtype(dtype: mx.Dtype) -> Any:

@@ -69,19 +69,24 @@ def mlx_dtype(dtype: Any) -> mx.Dtype:
         found = dtype
     else:
         dt = np.dtype(dtype)
-        if dt.kind in "iu" and dt not in _TO_MLX:  # platform aliases such as longlong
-            dt = np.dtype(f"{dt.kind}{dt.itemsize}")
-        if dt.newbyteorder("=") not in _TO_MLX:
-            raise ValueError(
-                f"mlx_sparse does not support dtype {dt}. The supported types are: bool, (u)int8 to (u)int64, float16, "
-                "bfloat16, float32, complex64, and on the CPU float64 and complex128."
-            )
-        found = _TO_MLX[dt.newbyteorder("=")]
+        known = _TO_MLX.get(dt)
+        found = _of_numpy(dt) if known is None else known
         if found in _NARROW and not on_cpu():
             return _NARROW[found]
     if found in _NARROW and not on_cpu():
         raise ValueError(f"dtype {name(found)} exists only on the CPU; use {name(_NARROW[found])}, or use_cpu()")
     return found
+
+
+def _of_numpy(dt: np.dtype) -> mx.Dtype:
+    if dt.kind in "iu":  # platform aliases such as longlong, in any byte order
+        dt = np.dtype(f"{dt.kind}{dt.itemsize}")
+    if dt.newbyteorder("=") not in _TO_MLX:
+        raise ValueError(
+            f"mlx_sparse does not support dtype {dt}. The supported types are: bool, (u)int8 to (u)int64, float16, "
+            "bfloat16, float32, complex64, and on the CPU float64 and complex128."
+        )
+    return _TO_MLX[dt.newbyteorder("=")]
 
 
 def name(dtype: mx.Dtype) -> str:
@@ -109,6 +114,8 @@ def is_shared(dtype: np.dtype) -> bool:
 
 def result_type(*operands: Any) -> mx.Dtype:
     """SciPy's promotion of dtypes, arrays and Python scalars (scalars are weak, as in NumPy 2)."""
+    if len(operands) == 2 and type(operands[0]) is type(operands[1]) is mx.Dtype and operands[0] == operands[1]:
+        return operands[0] if on_cpu() else _NARROW.get(operands[0], operands[0])
     bf16 = [o for o in operands if o == mx.bfloat16] if any(isinstance(o, mx.Dtype) for o in operands) else []
     if bf16:
         rest = [o for o in operands if not (isinstance(o, mx.Dtype) and o == mx.bfloat16)]
@@ -153,7 +160,7 @@ def index_dtype(dtypes: Any = (), maxval: int | None = None) -> mx.Dtype:
     if maxval is not None and maxval > INT32_MAX:
         return mx.int64
     for dt in dtypes:
-        if not np.can_cast(numpy_dtype(dt), np.int32):
+        if dt != mx.int32 and not np.can_cast(numpy_dtype(dt), np.int32):
             return mx.int64
     return mx.int32
 

@@ -274,7 +274,7 @@ def _positions(
     given, a = a.dtype, _dense.as_integers(a)
     if a is None:
         raise IndexError(f"an index array must hold integers or booleans; got dtype {given}, not all of them whole")
-    low, high, length = a.min(), a.max(), shape[axis]
+    low, high, length = np.minimum.reduce(a, axis=None), np.maximum.reduce(a, axis=None), shape[axis]
     if high >= length:
         raise IndexError(f"index ({high}) out of range for an axis of length {length}")
     if low < -length:

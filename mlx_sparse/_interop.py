@@ -118,13 +118,20 @@ class _interoperable(reflecting):
 
 def _read_by_scipy(caller: Any) -> bool:
     """Whether SciPy asks for elements. An operator of its sparse arrays asks too, and leaves it to ours when told that
-    there are none; constructors and everything else would go on with the object as if it were one element.
+    there are none; methods, constructors and everything else would go on with the object as if it were one element.
     """
     while (module := _module(caller)).startswith("numpy.") and caller.f_back is not None:
         caller = caller.f_back
     if not module.startswith("scipy."):
         return False
-    return not module.startswith("scipy.sparse._") or caller.f_code.co_name in ("__init__", "_ascontainer")
+    while _module(caller).startswith("scipy.sparse._"):
+        name = caller.f_code.co_name
+        if name in ("__init__", "_ascontainer"):
+            return True
+        if name.startswith("__") or caller.f_back is None:
+            return False
+        caller = caller.f_back
+    return True
 
 
 def _module(frame: Any) -> str:

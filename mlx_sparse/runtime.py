@@ -40,7 +40,7 @@ import mlx.core as mx
 
 from . import _native
 
-# The options live in `_values`; these declare them.
+# The options live in `_values`, and those that follow no other here as well.
 dense_namespace: str
 N_THREADS: int
 SPGEMM_THREADS: int
@@ -176,6 +176,8 @@ def _apply(name: str) -> None:
         return
     checked, _sources[name] = held[name]
     _values[name] = checked
+    if name not in _INHERIT:
+        globals()[name] = checked  # read without `__getattr__`, which every dense result would pay for
     if name == "N_THREADS":
         _native.set_n_threads(checked)
     elif name == "EXECUTOR":

@@ -52,6 +52,7 @@ inline constexpr bool is_complex_v = std::is_same_v<T, complex64_t> || std::is_s
 template <class T>
 mx::Dtype dtype_of() {
   if constexpr (std::is_same_v<T, WideComplex>) return complex128;
+  else if constexpr (std::is_same_v<T, double>) return mx::float64; // MLX says float32
   else return mx::TypeToDtype<T>();
 }
 
@@ -136,6 +137,16 @@ decltype(auto) dispatch_width(mx::Dtype dtype, F&& f) {
 // Sums of 16-bit floats run in float32 and are cast once.
 template <class T>
 using acc_t = std::conditional_t<std::is_same_v<T, float16_t> || std::is_same_v<T, bfloat16_t>, float, T>;
+
+// f(Tag<T>{}) for one of the four dtypes of linear systems.
+template <class F>
+decltype(auto) dispatch_field(mx::Dtype dtype, F&& f) {
+  if (dtype == mx::float32) return f(Tag<float>{});
+  if (dtype == mx::float64) return f(Tag<double>{});
+  if (dtype == mx::complex64) return f(Tag<complex64_t>{});
+  if (dtype == complex128) return f(Tag<WideComplex>{});
+  throw std::invalid_argument("values must be float32, float64, complex64 or complex128");
+}
 
 // What linear systems are made of.
 template <class T>

@@ -95,9 +95,9 @@ bool clear_cache() {
 
 } // namespace
 
-void ask_for_memory(size_t bytes) {
+void ask_for_memory(size_t bytes, bool host) {
   // A GPU's memory is its own, and its allocator throws.
-  if (mx::default_device() == mx::Device::gpu || can_be_had(bytes)) return;
+  if ((!host && mx::default_device() == mx::Device::gpu) || can_be_had(bytes)) return;
   if (beyond_all_memory(bytes) || !clear_cache() || !can_be_had(bytes)) throw OutOfMemory(bytes);
 }
 

@@ -46,7 +46,8 @@ size_t bytes_of(const Dims& dims, mlx::core::Dtype dtype) {
   return past ? std::numeric_limits<size_t>::max() : bytes;
 }
 
-void ask_for_memory(size_t bytes);
+// host: for what the host computes whatever the device is; else it is MLX's default device that is asked.
+void ask_for_memory(size_t bytes, bool host = false);
 
 // Throws OutOfMemory where so much cannot be had. Less than what is worth a system call is not asked for.
 inline void expect_memory(size_t bytes) {

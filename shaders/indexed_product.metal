@@ -52,8 +52,8 @@ for (int round = 0; round < rounds + (has_tail ? 1 : 0); ++round) {
   }
   if (!stored) {
     SP_BARRIER;
-    SP_THREADS(thread, thread_index_in_threadgroup) {
-      for (int o = thread; o < outputs; o += GROUP) {
+    SP_THREADS(lid, thread_index_in_threadgroup) {
+      for (int o = lid; o < outputs; o += GROUP) {
 #include "indexed_total.inc"
         const I i = joint ? I(last - 1) : I(first + round * teams + team);
         if (inside && (joint || i < plain)) y[i * (G * out_block) + cell] = T(total);

@@ -28,8 +28,8 @@ for (int64_t base = first; base < last; base += teams) {
     SP_UNROLL for (int j = 0; j < ROWS; ++j) partial[j * PITCH + lid] = sum[j];
   }
   SP_BARRIER;
-  SP_THREADS(thread, thread_index_in_threadgroup) {
-    for (int o = thread; o < outputs; o += GROUP) {
+  SP_THREADS(lid, thread_index_in_threadgroup) {
+    for (int o = lid; o < outputs; o += GROUP) {
 #include "indexed_total.inc"
       const int64_t i = base + team < last ? int64_t(out_index[base + team]) : -1;
       if (inside && i >= 0 && i < y_like_shape[0]) SP_ATOMIC_ADD(y[i * (G * out_block) + cell], total);

@@ -30,8 +30,8 @@ SP_THREADS(lid, thread_index_in_threadgroup) {
   SP_UNROLL for (int j = 0; j < ROWS; ++j) partial[j * PITCH + lid] = sum[j];
 }
 SP_BARRIER;
-SP_THREADS(thread, thread_index_in_threadgroup) {
-  for (int o = thread; o < outputs; o += GROUP) {
+SP_THREADS(lid, thread_index_in_threadgroup) {
+  for (int o = lid; o < outputs; o += GROUP) {
 #include "indexed_total.inc"
     if (inside) carry[chunk * (G * out_block) + cell] = total;
   }

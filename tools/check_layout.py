@@ -63,6 +63,7 @@ LAYERS = {
     ],
     f"{PACKAGE}/csgraph": [
         {"_docstrings", "_graph", "_lengths"},
+        {"_signed_paths"},
         {
             "_components",
             "_conversions",
@@ -72,7 +73,6 @@ LAYERS = {
             "_ordering",
             "_paths",
             "_predecessors",
-            "_signed_paths",
             "_traversal",
             "_tree",
         },

@@ -87,15 +87,75 @@ def result(x: Any, graph: Any) -> Any:
 def delegate(f: Callable[..., Any], graph: Any, *args: Any, copy: bool = False, **options: Any) -> Any:
     """What SciPy's routine `f` gives for `graph`; its other arguments may be dense arrays."""
     args = tuple(map(host_array, args))
-    given = host(graph, copy)
-    if isinstance(graph, _spbase) and given.format in ("csr", "csc") and given.data.dtype.kind in "biuf":
-        # the dtype that SciPy's routines compute in: what they must cast they add up, parallel edges
-        given.data = given.data.astype(np.float64, copy=False)
+    given = _in_float64(graph, copy)
     try:
         found = f(given, *args, **{name: host_array(x) for name, x in options.items()})
     except _scipy.NegativeCycleError as error:
         raise NegativeCycleError(str(error)) from None
     return result(found, graph)
+
+
+def _in_float64(graph: Any, copy: bool = False) -> Any:
+    """`host(graph, copy)`, its weights in the dtype that SciPy's routines compute in: what they must cast they add up,
+    parallel edges.
+    """
+    given = host(graph, copy)
+    if isinstance(graph, _spbase) and given.format in ("csr", "csc") and given.data.dtype.kind in "biuf":
+        given.data = given.data.astype(np.float64, copy=False)
+    return given
+
+
+def compressed(graph: Any, directed: bool) -> Any:
+    """`graph` as a csr array of SciPy's with values of float64, as SciPy's routines read it.
+
+    Raises
+    ------
+    ValueError
+        The graph is not square.
+    """
+    given = _in_float64(graph)
+    if _scipy_sparse.issparse(given):
+        made = given.T if given.format == "csc" and not directed else given
+        made = made.tocsr().astype(np.float64, copy=False)
+    else:
+        made = (_scipy.csgraph_from_masked if np.ma.isMaskedArray(given) else _scipy.csgraph_from_dense)(given)
+    if made.ndim != 2 or made.shape[0] != made.shape[1]:
+        raise ValueError(f"compressed-sparse graph must be shape (N, N); got {made.shape}")
+    return made
+
+
+def dense(graph: Any, directed: bool, overwrite: bool) -> np.ndarray:
+    """`graph` as a float64 ndarray, infinite where there is no edge; in the memory of `graph` if it may be overwritten.
+
+    Raises
+    ------
+    ValueError
+        The graph is not square.
+    """
+    given = _in_float64(graph)
+    if len(given.shape) != 2 or given.shape[0] != given.shape[1]:
+        raise ValueError(f"compressed-sparse graph must be shape (N, N); got {given.shape}")
+    _dense.expect_on_host(8 * given.shape[0] ** 2)
+    if _scipy_sparse.issparse(given):
+        return _scipy.csgraph_to_dense(given.T if given.format == "csc" and not directed else given, null_value=np.inf)
+    if not np.ma.isMaskedArray(given):
+        given = _scipy.csgraph_masked_from_dense(given, copy=not overwrite)
+    made = np.array(given.data, np.float64, order="C", copy=None if overwrite else True)
+    made[np.ma.getmaskarray(given)] = np.inf
+    made[made == 0] = np.inf
+    return made
+
+
+def numbered(indices: Any, n: int) -> tuple[np.ndarray, tuple[int, ...]]:
+    """Nodes from which paths start, counted from the end where they are negative, and the shape they are given in."""
+    if indices is None:
+        return np.arange(n), (n,)
+    given = whole(indices)
+    sources = np.atleast_1d(given).reshape(-1).astype(np.int64)
+    sources[sources < 0] += n
+    if ((sources < 0) | (sources >= n)).any():
+        raise ValueError(f"indices out of range 0...{n - 1}; got {given.min()} to {given.max()}")
+    return sources, given.shape
 
 
 # ---- the native layer -------------------------------------------------------------------------------------------

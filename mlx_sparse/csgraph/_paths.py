@@ -14,8 +14,9 @@ from .. import _dense, _dtypes, _native
 from .._base import issparse
 from .._classes import from_scipy
 from ._docstrings import documented
-from ._graph import both_ways, by_rows, delegate, host, host_array, weighted, whole
+from ._graph import both_ways, by_rows, delegate, host, host_array, numbered, weighted, whole
 from ._lengths import constant, summed
+from ._signed_paths import bellman_ford, floyd_warshall
 
 _BLOCK = 1 << 22  # lengths that are held as a dense array on the way to a sparse one
 
@@ -65,18 +66,37 @@ def shortest_path(
     >>> sp.csgraph.shortest_path(A, indices=0)
     array([0, 1, 3], dtype=float64)
     """
-    if issparse(csgraph) and method == "auto" and (indices is not None or csgraph.nnz < csgraph.shape[0] ** 2 / 4):
-        A = constant(by_rows(csgraph))
-        method = "J" if (weighted(A, _dtypes.default_float())[1] < 0).any() else "D"
+    if method == "auto":
+        method = _suitable(csgraph, indices)
     if method == "D" and (issparse(csgraph) or _is_negative(csgraph)):
         return dijkstra(csgraph, directed, indices, return_predecessors, unweighted, dtype=dtype)
     if not _is_of_scipys(dtype, csgraph):
         raise ValueError(
             f"dtype {dtype} is for sparse graphs without edges of negative length, by Dijkstra's algorithm"
         )
+    if method == "FW" and indices is None:
+        return floyd_warshall(csgraph, directed, return_predecessors, unweighted, overwrite)
+    if method == "BF":
+        return bellman_ford(csgraph, directed, indices, return_predecessors, unweighted)
     return delegate(
         _scipy.shortest_path, csgraph, method, directed, return_predecessors, unweighted, overwrite, whole(indices)
     )
+
+
+def _suitable(graph: Any, indices: Any) -> str:
+    """The method that "auto" stands for."""
+    if issparse(graph):
+        if indices is None and graph.nnz >= graph.shape[0] ** 2 / 4:
+            return "FW"
+        edges = weighted(constant(by_rows(graph)), _dtypes.default_float())[1]
+    else:
+        given = host_array(graph)
+        masked = np.ma.isMaskedArray(given)
+        x = given.compressed() if masked else np.asarray(given)
+        edges = x if masked else x[np.isfinite(x) & (x != 0)]
+        if indices is None and len(given) and edges.size >= len(given) ** 2 / 4:
+            return "FW"
+    return "J" if (edges < 0).any() else "D"
 
 
 @documented
@@ -151,9 +171,9 @@ def dijkstra(
     if A is not None:
         search = _search(A, directed, bool(unweighted), limit, bool(min_only), dtype)
         if search is not None and sparse:
-            return _near(A, search, *_sources(indices, A.shape[0]))
+            return _near(A, search, *numbered(indices, A.shape[0]))
         if search is not None:
-            found = search(*_sources(indices, A.shape[0]), bool(return_predecessors))
+            found = search(*numbered(indices, A.shape[0]), bool(return_predecessors))
             found = tuple(map(_dense.in_namespace, found))
             return found if return_predecessors else found[0]
     if sparse or not _is_of_scipys(dtype, csgraph):
@@ -253,15 +273,3 @@ def _has_negative_cycle(graph: Any) -> bool:
 def _any_negative(weights: np.ndarray) -> bool:
     least = weights.min(initial=0)
     return bool(least < 0) or bool(np.isnan(least) and (weights < 0).any())
-
-
-def _sources(indices: Any, n: int) -> tuple[np.ndarray, tuple[int, ...]]:
-    """Nodes from which paths start, counted from the end where they are negative, and the shape they are given in."""
-    if indices is None:
-        return np.arange(n), (n,)
-    given = whole(indices)
-    sources = np.atleast_1d(given).reshape(-1).astype(np.int64)
-    sources[sources < 0] += n
-    if ((sources < 0) | (sources >= n)).any():
-        raise ValueError(f"indices out of range 0...{n - 1}; got {given.min()} to {given.max()}")
-    return sources, given.shape

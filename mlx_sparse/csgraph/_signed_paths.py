@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import scipy.sparse.csgraph as _scipy
 
+from .. import _dense, _native
 from ._docstrings import documented
-from ._graph import delegate, whole
+from ._graph import NegativeCycleError, compressed, delegate, dense, numbered, result, whole
 
 
 @documented
@@ -39,7 +41,8 @@ def bellman_ford(
 
     Notes
     -----
-    R. Bellman, Quarterly of Applied Mathematics 16 (1958): O(N E) from each node. Computed by SciPy's routine.
+    R. Bellman, Quarterly of Applied Mathematics 16 (1958): at most O(N E) from each node. Runs on the host, the nodes
+    shared by all cores; it ends when nothing changes any more. Lengths and predecessors are SciPy's.
 
     Examples
     --------
@@ -48,7 +51,19 @@ def bellman_ford(
     >>> sp.csgraph.bellman_ford(A, indices=0)
     array([0, 0, 1], dtype=float64)
     """
-    return delegate(_scipy.bellman_ford, csgraph, directed, whole(indices), return_predecessors, unweighted)
+    edges = compressed(csgraph, directed)
+    n = edges.shape[0]
+    sources, shape = numbered(indices, n)
+    _dense.expect_on_host(len(sources) * n * (12 if return_predecessors else 8))
+    lengths = np.empty((len(sources), n))
+    before = np.empty(lengths.shape, np.int32) if return_predecessors else None
+    weights = np.ascontiguousarray(edges.data[: edges.indptr[-1]])
+    parts = weights, edges.indices.astype(np.int32, copy=False), edges.indptr.astype(np.int32, copy=False)
+    met = _native.bellman_ford(*parts, sources, bool(directed), bool(unweighted), lengths, before)
+    if met >= 0:
+        raise NegativeCycleError(f"Negative cycle detected on node {met}")
+    found = tuple(result(x.reshape(*shape, n), csgraph) for x in (lengths, before) if x is not None)
+    return found if return_predecessors else found[0]
 
 
 @documented
@@ -125,7 +140,8 @@ def floyd_warshall(
 
     Notes
     -----
-    R. W. Floyd, Communications of the ACM 5 (1962): O(N**3). Computed by SciPy's routine.
+    R. W. Floyd, Communications of the ACM 5 (1962): O(N**3), on all cores of the host. Lengths and predecessors are
+    SciPy's.
 
     Examples
     --------
@@ -134,7 +150,19 @@ def floyd_warshall(
     >>> sp.csgraph.floyd_warshall(A).tolist()
     [[0.0, 0.0, 1.0], [inf, 0.0, inf], [inf, -1.0, 0.0]]
     """
-    return delegate(_scipy.floyd_warshall, csgraph, directed, return_predecessors, unweighted, overwrite)
+    lengths = dense(csgraph, directed, overwrite)
+    n = len(lengths)
+    if unweighted:
+        lengths[~np.isinf(lengths)] = 1
+    if return_predecessors:
+        _dense.expect_on_host(4 * n * n)
+    before = np.empty(lengths.shape, np.int32) if return_predecessors else None
+    _native.floyd_warshall(bool(directed), lengths, before)
+    below = np.flatnonzero(lengths.diagonal() < 0)
+    if below.size:
+        raise NegativeCycleError(f"Negative cycle in nodes {below}")
+    found = tuple(result(x, csgraph) for x in (lengths, before) if x is not None)
+    return found if return_predecessors else found[0]
 
 
 @documented

@@ -392,7 +392,7 @@ class _SumLinearOperator(_Combined):
 
     def _product(self, name: str, x: Any) -> Any:
         a, b = (getattr(part, name)(x) for part in self.args)
-        if _dense.is_mlx(a) != _dense.is_mlx(b):  # one of them is complex128, which MLX would narrow
+        if _dense.is_mlx(a) != _dense.is_mlx(b):  # one of them has a dtype that MLX lacks and would narrow
             a, b = (_dense.view(y) if _dense.is_mlx(y) else y for y in (a, b))
         return a + b
 
@@ -437,7 +437,7 @@ class _ScaledLinearOperator(_Combined):
             factor = _dense.view(alpha) if _dense.is_mlx(alpha) else alpha
         else:
             factor = alpha if _dense.is_mlx(alpha) else _python(alpha)
-            if type(factor) is complex and y.dtype == mx.float64:  # complex128
+            if type(factor) is complex and y.dtype == mx.float64:  # MLX has no complex numbers of that precision
                 y = _dense.view(y)
         return (_conj(factor) if name.startswith("r") else factor) * y
 

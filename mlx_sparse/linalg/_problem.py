@@ -42,14 +42,14 @@ def host_dtype(x: Any) -> np.dtype:
 
 
 def float_dtype(dtype: np.dtype) -> np.dtype:
-    """The first of float32, float64, complex64 and complex128 that holds `dtype`: SciPy's rule for factorisations.
+    """The first of float32, float64 and their complex counterparts that holds `dtype`: SciPy's rule for factors.
 
     Wider numbers are rounded to double precision.
     """
     if dtype.char in "fdFD":
         return np.dtype(dtype.char)
     held = (np.dtype(c) for c in "fdFD" if np.can_cast(dtype, c))
-    return next(held, np.dtype(np.complex128 if dtype.kind == "c" else np.float64))
+    return next(held, np.dtype("D" if dtype.kind == "c" else "d"))
 
 
 def inexact(dtype: np.dtype) -> np.dtype:

@@ -241,7 +241,7 @@ def plain(x: Any) -> Any:
 
 
 def following(y: Any, x: Any) -> Any:
-    """The product `y` in the namespace of the operand `x`; complex128, which MLX lacks, is an ndarray."""
+    """The product `y` in the namespace of the operand `x`; what MLX has no dtype for is an ndarray."""
     y = plain(y)
     if type(x) is type(y):
         return y

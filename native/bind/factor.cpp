@@ -4,6 +4,7 @@
 
 #include "bind/bind.h"
 #include "bind/held_factor.h"
+#include "bind/numpy.h"
 #include "ops/cholesky.h"
 
 namespace sp {
@@ -52,18 +53,12 @@ py::object mirror_of(const Vector<int64_t>& indptr, const Vector<int32_t>& indic
   return mirror;
 }
 
-template <class T>
 py::object factor(const SharedPlan& plan, const py::array& values) {
-  const T* data = static_cast<const T*>(values.data());
-  return py::cast(without_lock([&] { return factor_cholesky<T>(plan, data); }));
-}
-
-py::object factor_any(const SharedPlan& plan, const py::array& values) {
-  if (py::isinstance<Vector<float>>(values)) return factor<float>(plan, values);
-  if (py::isinstance<Vector<double>>(values)) return factor<double>(plan, values);
-  if (py::isinstance<Vector<std::complex<float>>>(values)) return factor<std::complex<float>>(plan, values);
-  if (py::isinstance<Vector<std::complex<double>>>(values)) return factor<std::complex<double>>(plan, values);
-  throw py::type_error("values must be contiguous, of float32, float64, complex64 or complex128");
+  return with_blas(values, [&](auto t) {
+    using T = typename decltype(t)::type;
+    const T* data = static_cast<const T*>(values.data());
+    return py::cast(without_lock([&] { return factor_cholesky<T>(plan, data); }));
+  });
 }
 
 template <class T>
@@ -144,7 +139,7 @@ void bind_factorisations(py::module_& m) {
       .def_readonly("work", &CholeskyPlan::work);
   m.def("plan_cholesky", &analyse, "indptr"_a, "indices"_a, "order"_a);
   m.def("mirror_entries", &mirror_of, "indptr"_a, "indices"_a);
-  m.def("factor_cholesky", &factor_any, "plan"_a, "values"_a);
+  m.def("factor_cholesky", &factor, "plan"_a, "values"_a);
   bind_factor<float>(m, "CholeskyFactor32");
   bind_factor<double>(m, "CholeskyFactor64");
   bind_factor<std::complex<float>>(m, "CholeskyFactorComplex64");

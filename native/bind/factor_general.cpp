@@ -4,6 +4,7 @@
 
 #include "bind/bind.h"
 #include "bind/held_factor.h"
+#include "bind/numpy.h"
 #include "ops/ldl.h"
 #include "ops/lu_inverse.h"
 
@@ -14,18 +15,12 @@ namespace {
 template <class T>
 using Values = py::array_t<T, py::array::c_style>;
 
-template <class T>
-py::object factor_values(const SharedPlan& plan, const Values<T>& values) {
-  const T* data = values.data();
-  return py::cast(without_lock([&] { return factor_ldl<T>(plan, data); }));
-}
-
 py::object factor_indefinite(const SharedPlan& plan, const py::array& values) {
-  if (py::isinstance<Values<float>>(values)) return factor_values<float>(plan, values);
-  if (py::isinstance<Values<double>>(values)) return factor_values<double>(plan, values);
-  if (py::isinstance<Values<std::complex<float>>>(values)) return factor_values<std::complex<float>>(plan, values);
-  if (py::isinstance<Values<std::complex<double>>>(values)) return factor_values<std::complex<double>>(plan, values);
-  throw py::type_error("values must be contiguous, of float32, float64, complex64 or complex128");
+  return with_blas(values, [&](auto t) {
+    using T = typename decltype(t)::type;
+    const T* data = static_cast<const T*>(values.data());
+    return py::cast(without_lock([&] { return factor_ldl<T>(plan, data); }));
+  });
 }
 
 // Of S A S, for the real numbers S: x = S (S A S)^-1 S b.
@@ -113,12 +108,7 @@ py::object inverse_of(const py::tuple& B, const py::tuple& L, const py::tuple& U
 }
 
 py::object lu_inverse_entries_of(const py::tuple& B, const py::tuple& L, const py::tuple& U) {
-  const py::object data = L[0];
-  if (py::isinstance<Values<float>>(data)) return inverse_of<float>(B, L, U);
-  if (py::isinstance<Values<double>>(data)) return inverse_of<double>(B, L, U);
-  if (py::isinstance<Values<std::complex<float>>>(data)) return inverse_of<std::complex<float>>(B, L, U);
-  if (py::isinstance<Values<std::complex<double>>>(data)) return inverse_of<std::complex<double>>(B, L, U);
-  throw py::type_error("values must be contiguous, of float32, float64, complex64 or complex128");
+  return with_blas(L[0].cast<py::array>(), [&](auto t) { return inverse_of<typename decltype(t)::type>(B, L, U); });
 }
 
 } // namespace

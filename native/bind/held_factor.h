@@ -5,15 +5,15 @@
 
 #include <pybind11/pybind11.h>
 
+#include "kernels/field.h"
 #include "primitives/factor_solve.h"
 
 namespace sp {
 
 template <class T>
-constexpr mx::Dtype dtype_of_blas() {
-  if constexpr (std::is_same_v<T, std::complex<float>>) return mx::complex64;
-  else if constexpr (std::is_same_v<T, std::complex<double>>) return complex128;
-  else return std::is_same_v<T, float> ? mx::float32 : mx::float64;
+mx::Dtype dtype_of_blas() {
+  if constexpr (is_real_v<T>) return dtype_of<T>();
+  else return dtype_of<std::conditional_t<std::is_same_v<real_t<T>, float>, complex64_t, WideComplex>>();
 }
 
 // f(b, x, r) solves A X = B.

@@ -165,20 +165,10 @@ void check_basis(const py::array& rows, const py::array& v, size_t first, size_t
   }
 }
 
-template <class F>
-decltype(auto) with_numbers(const py::array& a, F&& f) {
-  const auto dtype = mlx_dtype(a.dtype());
-  if (dtype == mx::float32) return f(Tag<float>{});
-  if (dtype == mx::float64) return f(Tag<double>{});
-  if (dtype == mx::complex64) return f(Tag<complex64_t>{});
-  if (dtype && is_wide(*dtype)) return f(Tag<WideComplex>{});
-  throw std::invalid_argument("a basis needs float32, float64, complex64 or complex128");
-}
-
 // Extends the first `count` rows by w: its coefficients as numbers.
 py::list basis_extend(py::array rows, size_t count, const py::array& w, double slack) {
   check_basis(rows, w, count, 1);
-  return with_numbers(rows, [&](auto t) {
+  return with_field(rows, [&](auto t) {
     using T = typename decltype(t)::type;
     T* all = static_cast<T*>(rows.mutable_data());
     const auto* v = static_cast<const T*>(w.data());
@@ -201,7 +191,7 @@ void basis_combine(const py::array& rows, size_t first, const py::array& y, py::
   if (y.ndim() != 1 || !y.dtype().equal(rows.dtype()) || !(y.flags() & py::array::c_style)) {
     throw std::invalid_argument("weights must be a contiguous vector of the dtype of a basis");
   }
-  with_numbers(rows, [&](auto t) {
+  with_field(rows, [&](auto t) {
     using T = typename decltype(t)::type;
     const auto n = static_cast<size_t>(rows.shape(1));
     const BasisView<T> basis{static_cast<const T*>(rows.data()) + first * n, count, n};

@@ -38,22 +38,25 @@ class Lists {
   size_t n_;
 };
 
-// Element k of a list that any call back into Python may have changed.
-py::object item(const py::object& list, Py_ssize_t k) {
+// Element k of a list that any call back into Python may have changed. Borrowed: whatever may call back holds it.
+py::handle item(const py::object& list, Py_ssize_t k) {
   if (k >= PyList_GET_SIZE(list.ptr())) throw std::runtime_error("a list changed while it was read");
-  return py::reinterpret_borrow<py::object>(PyList_GET_ITEM(list.ptr(), k));
+  return PyList_GET_ITEM(list.ptr(), k);
 }
 
-int64_t integer(const py::object& x) {
+py::object held(py::handle x) { return py::reinterpret_borrow<py::object>(x); }
+
+int64_t integer(py::handle x) {
+  const auto own = PyLong_Check(x.ptr()) ? py::object() : held(x); // only what is no int is asked for one
   const long long v = PyLong_AsLongLong(x.ptr());
   if (v == -1 && PyErr_Occurred()) throw py::error_already_set();
   return v;
 }
 
-double real(const py::object& x) {
-  if (!PyFloat_Check(x.ptr())) {
-    if (const auto* a = as_array(x.ptr())) refuse_traced(*a); // as a number it would be a constant
-  }
+double real(py::handle x) {
+  if (PyFloat_Check(x.ptr())) return PyFloat_AS_DOUBLE(x.ptr());
+  const auto own = held(x);
+  if (const auto* a = as_array(x.ptr())) refuse_traced(*a); // as a number it would be a constant
   const double v = PyFloat_AsDouble(x.ptr());
   if (v == -1.0 && PyErr_Occurred()) throw py::error_already_set();
   return v;
@@ -151,11 +154,11 @@ bool flatten(const py::array& array, py::array out) {
   const auto size = out.itemsize();
   if (kind == 'f' && size == 8) return flatten_as<double>(lists, out, real);
   if (kind == 'f' && size == 4) {
-    return flatten_as<float>(lists, out, [](const py::object& x) { return static_cast<float>(real(x)); });
+    return flatten_as<float>(lists, out, [](py::handle x) { return static_cast<float>(real(x)); });
   }
   if (kind == 'i' && size == 8) return flatten_as<int64_t>(lists, out, integer);
   if (kind == 'i' && size == 4) {
-    return flatten_as<int32_t>(lists, out, [](const py::object& x) { return narrowed<int32_t>(integer(x)); });
+    return flatten_as<int32_t>(lists, out, [](py::handle x) { return narrowed<int32_t>(integer(x)); });
   }
   return false;
 }
@@ -192,7 +195,8 @@ void assign_each(const py::array& rows, const py::array& data, const Positions& 
   Turns turns;
   for (size_t k = 0; k < n; ++k) {
     turns();
-    const py::object row = columns[i.data()[k]], xs = stored[i.data()[k]], x = item(values, static_cast<Py_ssize_t>(k));
+    const py::object row = columns[i.data()[k]], xs = stored[i.data()[k]];
+    const py::object x = held(item(values, static_cast<Py_ssize_t>(k)));
     if (PyList_GET_SIZE(row.ptr()) != PyList_GET_SIZE(xs.ptr())) {
       throw py::value_error("rows and data must hold lists of the same lengths");
     }
@@ -237,7 +241,7 @@ py::tuple sample(const py::array& rows, const py::array& data, const Positions& 
     const py::object row = columns[i.data()[k]];
     const auto [at, found] = place(row, j.data()[k]);
     if (!found) continue;
-    const py::object x = item(stored[i.data()[k]], at);
+    const py::object x = held(item(stored[i.data()[k]], at));
     if (!truth(x)) continue;
     hits.push_back(k);
     values.append(x);
@@ -327,7 +331,7 @@ py::tuple take(const py::array& rows, const py::array& data, const Positions& ta
       const int64_t j = integer(item(row, e));
       turns();
       if (j < 0 || j >= width || first[static_cast<size_t>(j)] == first[static_cast<size_t>(j) + 1]) continue;
-      const py::object x = item(xs, e);
+      const py::object x = held(item(xs, e));
       if (!truth(x)) continue;
       for (size_t p = first[static_cast<size_t>(j)]; p < first[static_cast<size_t>(j) + 1]; ++p) found.emplace_back(place[p], x);
     }

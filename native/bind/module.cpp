@@ -166,7 +166,7 @@ static void bind_runtime(py::module_& m) {
   m.def("before_fork", &before_fork);
   m.def("after_fork_in_child", &prepare_child);
   m.def("refuse_traced", &refuse_traced, "a"_a);
-  m.def("expect_memory", &ask_for_memory, "bytes"_a, "MemoryError where so much cannot be had.");
+  m.def("expect_memory", &ask_for_memory, "bytes"_a, "host"_a = false, "MemoryError where so much cannot be had.");
   m.def("refuse_traced_within", &refuse_traced_within, "x"_a);
   m.def("numpy_is_quicker", &numpy_is_quicker, "Whether NumPy on views of these arrays is quicker than a graph.");
   m.def("defer_to", &defer_to, "base"_a);

@@ -4,6 +4,7 @@
 #include <pybind11/numpy.h>
 
 #include "bind/casters.h"
+#include "kernels/field.h"
 #include "ops/spans.h"
 
 namespace sp {
@@ -30,6 +31,22 @@ inline std::optional<mx::Dtype> mlx_dtype(const py::dtype& dtype) {
     if (dtype.equal(*numpy_dtype(known))) return known;
   }
   return std::nullopt;
+}
+
+// dispatch_field for the elements of an ndarray.
+template <class F>
+decltype(auto) with_field(const py::array& a, F&& f) {
+  return dispatch_field(mlx_dtype(a.dtype()).value_or(mx::bool_), std::forward<F>(f));
+}
+
+// The same over the types that BLAS has, for contiguous arrays: f(Tag<std::complex<R>>{}) for complex numbers.
+template <class F>
+decltype(auto) with_blas(const py::array& a, F&& f) {
+  if (!(a.flags() & py::array::c_style)) throw std::invalid_argument("values must be contiguous");
+  return with_field(a, [&](auto t) {
+    using T = typename decltype(t)::type;
+    return f(Tag<std::conditional_t<is_real_v<T>, T, std::complex<real_t<T>>>>{});
+  });
 }
 
 } // namespace sp

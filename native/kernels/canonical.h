@@ -43,6 +43,19 @@ bool slice_in_order(const I* first, const I* last, bool strict) {
   return !bad;
 }
 
+enum class Order { strict, loose, none };
+
+// How the indices of one slice stand, in one pass.
+template <class I>
+Order slice_order(const I* first, const I* last) {
+  bool falls = false, stays = false;
+  for (const I* x = first; x + 1 < last; ++x) {
+    falls |= x[1] < x[0];
+    stays |= x[1] == x[0];
+  }
+  return falls ? Order::none : stays ? Order::loose : Order::strict;
+}
+
 // Nondecreasing indices within each slice.
 template <class I>
 bool cs_is_sorted(CsPattern<I> a) {
@@ -235,9 +248,13 @@ size_t sum_equal(size_t n, const I* indices, const void* values, I* out_indices,
     const I index = indices[e];
     T value = data[e++];
     if (e < n && indices[e] == index) {
-      RunningSum<T> sum(value);
-      do sum.add(data[e]); while (++e < n && indices[e] == index);
-      value = sum.value();
+      if (e + 1 == n || indices[e + 1] != index) { // of two, as accurate as any
+        value = add(value, data[e++]);
+      } else {
+        RunningSum<T> sum(value);
+        do sum.add(data[e]); while (++e < n && indices[e] == index);
+        value = sum.value();
+      }
     }
     out_indices[slot] = index;
     out[slot] = value;
@@ -293,13 +310,14 @@ class CanonicalSlice {
 
   // Returns the new length.
   size_t operator()(size_t n, const I* indices, const W* data, I* out_indices, W* out_data) {
-    if (slice_in_order(indices, indices + n, true)) {
+    const Order order = slice_order(indices, indices + n);
+    if (order == Order::strict) {
       if (out_indices == indices) return n;
       std::memmove(out_indices, indices, n * sizeof(I));
       std::memmove(out_data, data, n * sizeof(W));
       return n;
     }
-    if (slice_in_order(indices, indices + n, false)) return sum_(n, indices, data, out_indices, out_data);
+    if (order == Order::loose) return sum_(n, indices, data, out_indices, out_data);
     if (in_place_) {
       values_.assign(data, data + n);
       data = values_.data();

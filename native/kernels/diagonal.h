@@ -20,10 +20,19 @@ void cs_visit_diagonal(DiagonalRange d, CsPattern<I> a, Visit&& visit) {
   const I *indptr = a.indptr, *indices = a.indices;
   const size_t work = static_cast<size_t>(indptr[d.first + d.count] - indptr[d.first]) / 2 + static_cast<size_t>(d.count);
   parallel_for(static_cast<size_t>(d.count), plan_parts(work), [&](size_t lo, size_t hi) {
+    const I* ends = indptr + d.first + 1;
+    size_t e = static_cast<size_t>(ends[static_cast<ptrdiff_t>(lo) - 1]);
     for (size_t i = lo; i < hi; ++i) {
-      const int64_t m = d.first + static_cast<int64_t>(i);
-      const I target = static_cast<I>(m + d.k);
-      for (I e = indptr[m]; e < indptr[m + 1]; ++e) if (indices[e] == target) visit(i, static_cast<size_t>(e));
+      const I target = static_cast<I>(d.first + static_cast<int64_t>(i) + d.k);
+      const size_t begin = e, end = static_cast<size_t>(ends[i]);
+      size_t hit = end, hits = 0; // selected, not branched on: where in a slice the diagonal stands is hard to foretell
+      for (; e < end; ++e) {
+        const bool here = indices[e] == target;
+        hit = here ? e : hit;
+        hits += here;
+      }
+      if (hits == 1) visit(i, hit);
+      else if (hits > 1) for (size_t p = begin; p < end; ++p) if (indices[p] == target) visit(i, p);
     }
   });
 }

@@ -155,14 +155,9 @@ void cs_major_where(CsView<T, I> a, bool explicit_only, int64_t* out) {
       const size_t lo = static_cast<size_t>(indptr[m]), hi = static_cast<size_t>(indptr[m + 1]);
       out[m] = 0;
       if (lo == hi) continue;
-      size_t at = lo;
-      T best = data[lo];
-      for (size_t e = lo + 1; e < hi && !is_nan(best); ++e) { // selected, not branched on: which is further is a coin's toss
-        const T x = data[e];
-        const bool further = beyond<MAX>(x, best) | is_nan(x);
-        at = further ? e : at;
-        best = further ? x : best;
-      }
+      const T best = slice_extreme<MAX>(false, data + lo, hi - lo);
+      size_t at = lo; // found again afterwards: whether an entry is the furthest so far is a coin's toss
+      while (!(data[at] == best) && !is_nan(data[at])) ++at;
       if (explicit_only || hi - lo == n_minor || beyond<MAX>(best, T{})) {
         out[m] = static_cast<int64_t>(indices[at]);
         continue;

@@ -15,16 +15,6 @@ template <class T> struct RealOf<std::complex<T>> { using type = T; };
 template <class T> using real_t = typename RealOf<T>::type;
 template <class T> inline constexpr bool is_real_v = std::is_same_v<T, real_t<T>>;
 
-// f(Tag<T>{}) for one of the four dtypes of linear systems.
-template <class F>
-decltype(auto) dispatch_field(mx::Dtype dtype, F&& f) {
-  if (dtype == mx::float32) return f(Tag<float>{});
-  if (dtype == mx::float64) return f(Tag<double>{});
-  if (dtype == mx::complex64) return f(Tag<complex64_t>{});
-  if (dtype == complex128) return f(Tag<WideComplex>{});
-  throw std::invalid_argument("values must be float32, float64, complex64 or complex128");
-}
-
 template <bool conjugate = true, class T>
 inline T conj_of(T x) {
   if constexpr (conjugate && !is_real_v<T>) return T(x.real(), -x.imag());

@@ -1,5 +1,7 @@
 #include "ops/sized.h"
 
+#include <algorithm>
+#include <iterator>
 #include <limits>
 
 #include "kernels/scan.h"
@@ -26,6 +28,13 @@ mx::array allocated(const Output& result, size_t entries) {
   return fresh(std::move(shape), result.dtype);
 }
 
+// Whether operands are what kernels take as they stand.
+bool all_ready(const Arrays& operands) {
+  return std::all_of(operands.begin(), operands.end(), [](const mx::array& a) {
+    return is_there(a) && !a.is_tracer() && a.flags().row_contiguous && a.size();
+  });
+}
+
 size_t last_of(const mx::array& indptr) {
   return with_index(indptr, [&](auto i) {
     using I = typename decltype(i)::type;
@@ -47,10 +56,12 @@ Arrays evaluated(const Arrays& operands) {
 Compressed evaluated(const Compressed& a) { return {evaluated(a.data), evaluated(a.indices), evaluated(a.indptr)}; }
 
 Arrays run(const Pass& pass) {
-  const auto in = evaluated(pass.operands);
   Arrays out;
+  out.reserve(pass.results.size());
+  const bool there = all_ready(pass.operands);
+  const auto in = there ? Arrays{} : evaluated(pass.operands);
   for (auto& result : pass.results) out.push_back(allocated(result, 0));
-  pass.kernel(in, out);
+  pass.kernel(there ? pass.operands : in, out);
   return out;
 }
 
@@ -62,8 +73,10 @@ Arrays sized(const Pass& count, const Pass& fill) {
   });
   if (entries > kMost) too_many(entries);
   auto in = evaluated(fill.operands);
-  in.insert(in.end(), counted.begin() + 1, counted.end());
-  Arrays out{counted[0]};
+  std::move(counted.begin() + 1, counted.end(), std::back_inserter(in));
+  Arrays out;
+  out.reserve(1 + fill.results.size());
+  out.push_back(std::move(counted[0]));
   for (auto& result : fill.results) out.push_back(allocated(result, entries));
   fill.kernel(in, out);
   const size_t left = last_of(out[0]);

@@ -2,9 +2,11 @@
 
 #include "../kernels/diagonal.h"
 #include "../kernels/sum.h"
+#include "../launch.h"
 #include "convert.h"
 #include "node.h"
 #include "reduce.h"
+#include "segment.h"
 #include "views.h"
 
 namespace sp {
@@ -21,7 +23,7 @@ void visit_diagonal(const HostStructure& a, int64_t k, Visit&& visit) {
 }
 
 // The diagonal, and its adjoint: spread writes one value per element to each of the values there, and zeros elsewhere.
-// Inputs (values or elements, outer, inner); on the CPU only.
+// Inputs (values or elements, outer, inner); on the CPU.
 class Diagonal : public Node {
  public:
   Diagonal(mx::Stream s, bool spread, Pattern pattern, int64_t k) : Node(s), spread_(spread), pattern_(std::move(pattern)), k_(k) {}
@@ -79,7 +81,36 @@ class Diagonal : public Node {
   int64_t k_;
 };
 
-// From what has shaders: values off the diagonal become zeros, which are then summed along the slices.
+// That of a compressed structure by a shader. Inputs: values, outer, inner, (first slice, k) in the dtype of these.
+class SlicesDiagonal : public Node {
+ public:
+  SlicesDiagonal(mx::Stream s, DiagonalRange d, bool sorted) : Node(s), range_(d), sorted_(sorted) {}
+  const char* name() const override { return "SparseSlicesDiagonal"; }
+
+ private:
+  std::vector<int64_t> key() const override { return {range_.first, range_.count, range_.k, sorted_}; }
+  std::vector<Output> results(const Arrays& in) const override { return {{{to_dim(range_.count)}, in[0].dtype()}}; }
+  Arrays apply(const Arrays& in) override { return {node<SlicesDiagonal>(in, stream(), range_, sorted_)}; }
+  // Of each slice its element or 0, spread over the entries, where they are on the diagonal.
+  mx::array gradient(int, const Arrays& in, const mx::array& g, const Arrays&) override {
+    const auto s = stream();
+    const int entries = in[2].shape(0), slices = in[1].shape(0) - 1, first = to_dim(range_.first);
+    auto none = [&](int n) { return mx::zeros({n}, g.dtype(), s); };
+    const auto all = mx::concatenate({none(first), g, none(slices - first - to_dim(range_.count))}, 0, s);
+    const Segments by_slice{slices, mx::astype(in[1], mx::int32, s), std::nullopt, std::nullopt};
+    const auto spread = mx::flatten(segment_spread(mx::reshape(all, {-1, 1}, s), by_slice, entries, s), s);
+    const auto place = mx::add(expand(in[1], entries, s), mx::array(range_.k, in[1].dtype()), s);
+    return mx::where(mx::equal(place, in[2], s), spread, none(1), s);
+  }
+  void shader(const Arrays& in, Arrays& out) override {
+    launch(sp::shader("cs_diagonal"), {in[0], in[2], in[1], in[3]}, out, {{"sorted", sorted_}}, {out[0].shape(0), 1, 1}, stream());
+  }
+
+  DiagonalRange range_;
+  bool sorted_;
+};
+
+// The others from what has shaders: values off the diagonal become zeros, which are then summed along the slices.
 mx::array diagonal_graph(const Structure& a, const mx::array& data, int64_t k, mx::Stream s) {
   const auto& p = a.pattern;
   const auto type = a.inner.dtype();
@@ -90,7 +121,6 @@ mx::array diagonal_graph(const Structure& a, const mx::array& data, int64_t k, m
   auto summed = [&] {
     if (p.layout == Layout::coordinate) return minor_sum(on(a.outer, a.inner), a.outer, p.n_major, s);
     auto major = expand(a.outer, a.entries(), s);
-    if (p.layout == Layout::compressed) return major_sum(on(major, a.inner), a.outer, s);
     auto place = [&](const mx::array& block, int64_t length, const mx::Shape& shape) {
       auto within = mx::reshape(mx::arange(0, static_cast<double>(length), 1, type, s), shape, s);
       return mx::add(mx::multiply(mx::reshape(block, {-1, 1, 1}, s), number(length), s), within, s);
@@ -106,9 +136,12 @@ mx::array diagonal_graph(const Structure& a, const mx::array& data, int64_t k, m
 
 } // namespace
 
-mx::array diagonal(const Structure& a, const mx::array& data, int64_t k, mx::Stream s) {
-  if (uses_shaders(s, data.dtype())) return diagonal_graph(a, data, k, s);
-  return node<Diagonal>({data, a.outer, a.inner}, s, false, a.pattern, k);
+mx::array diagonal(const Structure& a, const mx::array& data, int64_t k, bool sorted, mx::Stream s) {
+  if (!uses_shaders(s, data.dtype())) return node<Diagonal>({data, a.outer, a.inner}, s, false, a.pattern, k);
+  const DiagonalRange d(k, a.pattern.n_major, a.pattern.n_minor);
+  if (a.pattern.layout != Layout::compressed || d.count == 0 || a.entries() == 0) return diagonal_graph(a, data, k, s);
+  const auto at = mx::astype(mx::array({d.first, k}, mx::int64), a.inner.dtype(), s);
+  return node<SlicesDiagonal>({data, a.outer, a.inner, at}, s, d, sorted);
 }
 
 } // namespace sp

@@ -6,7 +6,8 @@
 namespace sp {
 
 // data of pattern.values_shape (compressed, coordinate or block) -> (length of the k-th diagonal,), which must not be
-// negative. With shaders it is a graph of other operations.
-mx::array diagonal(const Structure& a, const mx::array& data, int64_t k, mx::Stream s);
+// negative. sorted: the slices of a compressed structure ascend, which a shader makes use of. Of other structures it is a
+// graph of operations where shaders run.
+mx::array diagonal(const Structure& a, const mx::array& data, int64_t k, bool sorted, mx::Stream s);
 
 } // namespace sp

@@ -504,15 +504,6 @@ void check(const KrylovTask& task) {
   }
 }
 
-template <class F>
-auto with_type(mx::Dtype dtype, F&& f) {
-  if (dtype == mx::float32) return f(Tag<float>{});
-  if (dtype == mx::float64) return f(Tag<double>{});
-  if (dtype == mx::complex64) return f(Tag<complex64_t>{});
-  if (is_wide(dtype)) return f(Tag<WideComplex>{});
-  throw std::invalid_argument("a recorded recurrence needs float32, float64, complex64 or complex128");
-}
-
 } // namespace
 
 std::shared_ptr<Recording> make_recording(Recording r) {
@@ -533,13 +524,13 @@ KrylovResult krylov_host(const KrylovTask& task) {
   check(task);
   require(std::ranges::none_of(task.recording.spaces, [](int space) { return space != 0; }));
   if (task.n[0] == 0 || task.k == 0) return {std::vector<int>(task.k, 0), std::vector<int>(task.k, 0), std::vector<double>(task.history ? 0 : task.k, 0.0)};
-  return with_type(task.dtype, [&](auto t) { return Replay<typename decltype(t)::type>(task).solve(task); });
+  return dispatch_field(task.dtype, [&](auto t) { return Replay<typename decltype(t)::type>(task).solve(task); });
 }
 
 std::unique_ptr<KrylovSteps> krylov_steps(const KrylovTask& task) {
   check(task);
   require(task.n[0] > 0 && task.n[1] > 0 && task.k > 0);
-  return with_type(task.dtype, [&](auto t) -> std::unique_ptr<KrylovSteps> {
+  return dispatch_field(task.dtype, [&](auto t) -> std::unique_ptr<KrylovSteps> {
     return std::make_unique<Replay<typename decltype(t)::type>>(task);
   });
 }

@@ -36,6 +36,30 @@ def evaluated(x):
     return x
 
 
+def solvers(arrow):
+    """Of functions of linalg whose results, or dense arrays on the way to them, are n x n."""
+    linalg, eye = sp.linalg, sp.eye_array(n, format="csc")
+    path = sp.diags_array([-1.0, 2.0, -1.0], offsets=[-1, 0, 1], shape=(n, n), format="csc")  # its inverse is full
+    corner = path + sp.coo_array(([1.0], ([n - 1], [0])), shape=(n, n)).tocsc()
+    for fmt in ("csr", "csc"):
+        yield f"inv {fmt}", lambda fmt=fmt: linalg.inv(path.asformat(fmt))
+        yield f"inv complex {fmt}", lambda fmt=fmt: linalg.inv((path * 1j).asformat(fmt))
+        yield f"inv by SuperLU {fmt}", lambda fmt=fmt: linalg.inv(corner.asformat(fmt))
+        yield f"spsolve of a sparse b {fmt}", lambda fmt=fmt: linalg.spsolve(path.asformat(fmt), eye)
+        yield f"spsolve dense {fmt}", lambda fmt=fmt: linalg.spsolve(path.asformat(fmt), np.ones(n), method="dense")
+        yield f"spsolve banded {fmt}", lambda fmt=fmt: linalg.spsolve(arrow.asformat(fmt), np.ones(n), method="banded")
+    yield "cholesky of a sparse b", lambda: linalg.cholesky(path).solve(eye)
+    yield "expm", lambda: linalg.expm(sp.random_array((n, n), density=8 / n, format="csr", rng=0))
+    yield "expm of full columns", lambda: linalg.expm(arrow)
+    for word in ("exp", "sqrt"):
+        of = {"restart_every_m": n // 2}
+        yield f"funm {word}", lambda word=word, of=of: linalg.funm_multiply_krylov(word, path, np.ones(n), **of)
+    yield "eigsh", lambda: linalg.eigsh(path, n // 2)
+    yield "eigs", lambda: linalg.eigs(path, n // 2)
+    yield "svds", lambda: linalg.svds(path, n // 2)
+    yield "gmres", lambda: linalg.gmres(path, np.ones(n), restart=n // 2)
+
+
 def cases():
     """(name, a call that must raise MemoryError or OverflowError)."""
     tall, square = np.ones((n, 1)), sp.csr_array(np.ones((200, 200)))
@@ -106,6 +130,7 @@ def cases():
     arrow = (arrow + arrow.T + n * sp.eye_array(n)).tocsc()
     for method in ("auto", "ldl"):
         yield f"cholesky, {method}", partial(sp.linalg.cholesky, arrow, ordering="natural", method=method)
+    yield from solvers(arrow)
     yield "random", lambda: sp.random_array((2**20, 2**20), density=0.5)
     yield "outer sum", lambda: B.tocoo() - np.broadcast_to(np.ones(1), (n, n))
     yield "block_array", lambda: sp.block_array([[B] * 4000], format="csr")

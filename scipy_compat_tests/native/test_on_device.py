@@ -151,3 +151,60 @@ def test_gradients_of_operations_on_other_structures():
         np.testing.assert_allclose(np.asarray(mx.grad(of(operator.add, other))(data)), slopes, rtol=1e-6)
         product = slopes * other.toarray()[rows, S.indices]
         np.testing.assert_allclose(np.asarray(mx.grad(of(MERGES["multiply"], other))(data)), product, rtol=1e-6)
+
+
+def keys_of(name):
+    """Keys of 70,000 entries: few of each, one of many, many of each, and one entry of each."""
+    rng = np.random.default_rng(16)
+    n = 70_001
+    if name == "crowded":
+        return np.where(rng.random(n) < 0.02, 7, rng.integers(0, 5000, n)), 5000
+    if name == "permutation":
+        return rng.permutation(n), n
+    columns = {"few": 9, "short": 3000, "long": 2_000_000}[name]
+    return rng.integers(0, columns, n), columns
+
+
+@pytest.mark.parametrize("index", ["int32", "int64"])
+@pytest.mark.parametrize("name", ["few", "crowded", "short", "long", "permutation"])
+def test_long_arrays_are_sorted_stably(name, index):
+    column, columns = keys_of(name)
+    n = column.size
+    row = np.sort(np.random.default_rng(17).integers(0, 300, n)).astype(index)
+    indptr = np.searchsorted(row, np.arange(301)).astype(index)
+    A = sp.csr_array((np.arange(n, dtype=np.float32), column.astype(index), indptr), shape=(300, columns))
+    B, order = A.tocsc(), np.argsort(column, kind="stable")
+    np.testing.assert_array_equal(np.asarray(B.data), order)
+    np.testing.assert_array_equal(np.asarray(B.indices), row[order])
+    np.testing.assert_array_equal(np.asarray(B.indptr), np.searchsorted(column[order], np.arange(columns + 1)))
+    assert B.indices.dtype == A.indices.dtype
+
+
+def slices_with(lengths, columns, rng, sort):
+    """A square array of such slices: minor indices repeat, and every slice has its diagonal element several times."""
+    parts = [np.append(rng.integers(0, columns, max(0, n - 2)), [m, m])[:n] for m, n in enumerate(lengths)]
+    parts = [np.sort(p) if sort else rng.permutation(p) for p in parts]
+    indices = np.concatenate(parts).astype(np.int32)
+    indptr = np.append(0, np.cumsum(lengths)).astype(np.int32)
+    return indices, indptr, rng.integers(-3, 4, indices.size)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int64", "bool", "complex64"])
+@pytest.mark.parametrize("order", ["sorted", "found", "any"])
+def test_diagonals_of_long_slices_and_duplicates(order, dtype):
+    rng = np.random.default_rng(22)
+    lengths = rng.choice([0, 1, 5, 63, 64, 65, 257, 5000], 300, p=[0.2, 0.2, 0.3, 0.1, 0.07, 0.06, 0.05, 0.02])
+    lengths[7], lengths[40] = 9000, 64
+    indices, indptr, raw = slices_with(lengths, 40 if order == "any" else 300, rng, order != "any")
+    values = raw.astype(dtype)
+    shape = (300, 300)
+    A = sp.csr_array((values, indices, indptr), shape=shape)
+    if order == "found":
+        assert A.has_sorted_indices
+    row = np.repeat(np.arange(300), lengths)
+    for k in (0, 3, -8):
+        on = indices == row + k
+        first, count = max(-k, 0), 300 - abs(k)
+        wanted = np.zeros(300, "int64" if dtype == "bool" else "complex128")
+        np.add.at(wanted, row[on], values[on])
+        np.testing.assert_array_equal(np.asarray(A.diagonal(k)), wanted[first : first + count].astype(dtype))

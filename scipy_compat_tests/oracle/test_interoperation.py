@@ -233,7 +233,7 @@ def test_a_foreign_operand_answers_sums_itself(fmt):
     A = sp.csr_array(np.eye(2)).asformat(fmt)
     assert A + Foreign() == "radd"
     assert A - Foreign() == "rsub"
-    for operand in (np.ones((2, 2)), mx.ones((2, 2), dtype=mx.float64)):
+    for operand in (np.ones((2, 2)), mx.ones((2, 2), dtype=A.tocsr()._data.dtype)):
         np.testing.assert_array_equal(np.asarray(A + operand), np.eye(2) + 1)
         np.testing.assert_array_equal(np.asarray(A - operand), np.eye(2) - 1)
     for operand in ([[1.0, 2.0], [3.0, 4.0]], object()):
@@ -269,3 +269,12 @@ def test_too_many_index_arrays_are_refused_in_scipys_words():
     for s in (sp, scipy.sparse):
         with pytest.raises(ValueError, match="mismatching number of index arrays for shape; got 3, expected 2"):
             s.coo_array((np.ones(2), ([0, 1], [0, 1], [0, 1])), shape=(2, 2))
+
+
+@pytest.mark.parametrize("name", ["multiply", "maximum", "minimum"])
+@pytest.mark.parametrize("fmt", ["csr", "csc", "coo", "dia", "lil"])
+def test_methods_of_scipys_arrays_refuse_ours(name, fmt):
+    theirs = scipy.sparse.eye_array(3, format=fmt)
+    with pytest.raises(TypeError, match="to_scipy"):
+        getattr(theirs, name)(sp.eye_array(3, format="csr"))
+    np.testing.assert_array_equal((theirs * sp.eye_array(3, format="csr")).toarray(), np.eye(3))

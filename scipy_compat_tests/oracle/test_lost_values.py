@@ -268,7 +268,7 @@ def test_lists_of_different_lengths_are_an_error():
         lambda A: A.tocoo(),
         lambda A: A @ np.ones(2),
         lambda A: A * 2,
-        lambda A: A.astype(np.float32),
+        lambda A: A.astype(np.float16),
         lambda A: A.T,
         lambda A: A.count_nonzero(),
         lambda A: A + A,

@@ -74,7 +74,12 @@ def test_notebooks(format, cls):
     A = getattr(sp, f"{format}_{cls}")(sp.csr_array(S))
     text = A._repr_html_()
     xml.etree.ElementTree.fromstring(text)  # well formed
-    for words in (f"<td>{format}</td>", "<td>300 × 100</td>", "float64", f"<td>{A.nnz:,}</td>"):
+    for words in (
+        f"<td>{format}</td>",
+        "<td>300 × 100</td>",
+        str(A.dtype).removeprefix("mlx.core."),
+        f"<td>{A.nnz:,}</td>",
+    ):
         assert words in text
     opacities = [float(x) for x in re.findall(r"fill-opacity='([\d.]+)'", text)]
     assert len(opacities) == np.count_nonzero(_display.shares_of_bins(A, 24)) > 500

@@ -12,9 +12,9 @@ from numpy.linalg import LinAlgError
 from ... import _dense, _dtypes
 from ..._base import as_sparse, issparse
 from ..._classes import from_scipy
-from ..._csc import csc_array
 from .._operator import Operator, as_operator, is_traced, kept
 from .._problem import check_dtype, float_dtype, host_dtype, refuse_traced, require_square
+from .columns import solved_columns
 from .determinant import slogdet
 from .hermitian import LOWER, UPPER, Analysis, Cholesky, HermitianFactor
 from .indefinite import Indefinite
@@ -145,7 +145,8 @@ class SparseCholesky:
             host = host_form(as_sparse(b).tocsc())
             if host.shape[0] != self.shape[0]:
                 raise ValueError(f"shapes of A {self.shape} and b {host.shape} are incompatible")
-            return csc_array(from_scipy(_scipy_sparse.csc_array(self._cholesky.solve(host.toarray()))))
+            wide = _dtypes.mlx_dtype(np.promote_types(self._cholesky.dtype, float_dtype(host.dtype)))
+            return solved_columns(host, self._cholesky.solve, _dtypes.numpy_dtype(wide))
         b = self._right_hand_side(b)
         if not _dense.is_mlx(b):
             return self._cholesky.solve(b)

@@ -232,7 +232,7 @@ def ilu0(A: Any) -> IncompleteLU:
     Returns
     -------
     IncompleteLU
-        L U equals `A` wherever `A` has an entry. In float32, float64, complex64 or complex128, as in `splu`.
+        L U equals `A` wherever `A` has an entry. In the dtype that `splu` computes in.
 
     Raises
     ------

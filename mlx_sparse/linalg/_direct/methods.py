@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -12,6 +13,7 @@ import scipy.linalg as _dense_linalg
 from numpy.linalg import LinAlgError
 from scipy.sparse.linalg import splu
 
+from ... import _dense
 from ..._classes import from_scipy
 from .hermitian import Analysis, Cholesky
 from .indefinite import Indefinite
@@ -51,7 +53,7 @@ def factor(host: Parts, method: str = "auto", permc_spec: str | None = None) -> 
     if method == "banded":
         return _banded(host, extent), method
     if method == "dense":
-        return _dense(host), method
+        return _full(host), method
     if method == "cholesky":
         return Cholesky(host), method
     if method == "ldl":
@@ -143,6 +145,7 @@ def _banded(host: Parts, extent: tuple[int, int]) -> Solve:
     """LU with partial pivoting within the band (LAPACK's gbtrf), which fills as many diagonals above as lie below."""
     below, above = extent
     row, col = _places(host)
+    _dense.expect_on_host((2 * below + above + 1) * host.shape[0] * host.dtype.itemsize)
     band = np.zeros((2 * below + above + 1, host.shape[0]), host.dtype, order="F")
     band[below + above + row - col, col] = host.data
     gbtrf, gbtrs = _lapack(("gbtrf", "gbtrs"), host.dtype)
@@ -156,8 +159,9 @@ def _banded(host: Parts, extent: tuple[int, int]) -> Solve:
     return solve
 
 
-def _dense(host: Parts) -> Solve:
+def _full(host: Parts) -> Solve:
     """LU with partial pivoting of all numbers (LAPACK's getrf)."""
+    _dense.expect_on_host(math.prod(host.shape) * host.dtype.itemsize)
     full = np.zeros(host.shape, host.dtype, order="F")
     full[_places(host)] = host.data
     getrf, getrs = _lapack(("getrf", "getrs"), host.dtype)

@@ -12,16 +12,14 @@ from scipy.sparse.linalg import MatrixRankWarning
 
 from ... import _dense, _dtypes
 from ..._base import SparseEfficiencyWarning, _spbase, as_sparse, issparse, sparray
-from ..._classes import from_scipy
 from ..._csc import csc_array
 from ..._kinds import array_if
 from .._operator import as_operator
 from .._problem import check_dtype, float_dtype, host_dtype, refuse_traced, require_square
 from .._solve import host_inverse_product
+from .columns import solved_columns
 from .methods import Solve, factor
 from .operands import Parts, host_form
-
-_BLOCK = 32  # columns of a sparse b that are dense at a time
 
 
 def spsolve(
@@ -159,13 +157,5 @@ def _right_hand_side(A: Any, b: Any) -> tuple[Any, str]:
 
 def solve_sparse(A: Any, b: Any, solve: Solve, dtype: np.dtype) -> Any:
     """A^-1 b for a csc array `b` of SciPy's with values of `dtype`: an array or matrix as `A` is, in its format."""
-    data, rows, cols = [np.empty(0, dtype)], [np.empty(0, np.intp)], [np.empty(0, np.intp)]
-    for first in range(0, b.shape[1], _BLOCK):
-        x = solve(b[:, first : first + _BLOCK].toarray())
-        row, col = x.nonzero()
-        data.append(x[row, col])
-        rows.append(row)
-        cols.append(col + first)
-    coords = (np.concatenate(rows), np.concatenate(cols))
-    x = from_scipy(_scipy_sparse.coo_array((np.concatenate(data), coords), shape=b.shape), format=A.format)
+    x = solved_columns(b, solve, dtype, 1 if A.format == "csc" else 2).asformat(A.format)
     return array_if(isinstance(A, (sparray, _scipy_sparse.sparray)), x)

@@ -39,6 +39,7 @@ class Basis:
         self.n, self.m, self.dtype, self.apply, self.inner, self.rng = n, m, dtype, apply, inner, rng
         self.hermitian = hermitian
         self.eps = float(np.finfo(dtype).eps)
+        _dense.expect_on_host(8 * m * m)
         self.H = np.zeros((m + 1, m), np.promote_types(dtype, np.float64))  # small, so no reason to round
         self.scale, self.products = 0.0, 0
         self.V = self._zeros((m + 1, n))
@@ -47,6 +48,7 @@ class Basis:
     # ---- what differs between the two libraries --------------------------------------------------------------------
 
     def _zeros(self, shape: tuple[int, ...]) -> Any:
+        _dense.expect_on_host(math.prod(shape) * self.dtype.itemsize)
         return np.zeros(shape, self.dtype)
 
     def array(self, x: np.ndarray) -> Any:

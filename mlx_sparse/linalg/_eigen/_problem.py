@@ -29,7 +29,7 @@ class Front:
     Attributes
     ----------
     dtype : np.dtype
-        What is computed in: float32, float64, complex64 or complex128.
+        What is computed in: single or double precision, real or complex.
     lazy : bool
         Whether vectors are `mx.array`.
     """
@@ -67,7 +67,9 @@ class Front:
             elif np.can_cast(dtype, np.float64):
                 dtype = np.dtype(np.float64)
             else:
-                raise ValueError(f"matrix type must be one of float32, float64, complex64, complex128; got {dtype}")
+                raise ValueError(
+                    f"eigenvalues are computed in single or double precision, real or complex; got dtype {dtype}"
+                )
         # a device without double precision
         return _dtypes.numpy_dtype(_dtypes.mlx_dtype(dtype)) if A.sparse else dtype
 
@@ -114,7 +116,8 @@ class Front:
             return np.array(_dense.view(x) if _dense.is_mlx(x) else x, order="C", copy=None)
         if _dense.is_mlx(x):
             return x
-        return np.array(x, order="C", copy=None) if x.dtype == np.complex128 else _dense.to_mlx(x)
+        wide = _dtypes.is_wide(_dtypes.mlx_dtype(x.dtype))
+        return np.array(x, order="C", copy=None) if wide else _dense.to_mlx(x)
 
     def differentiable(self, w: Any, X: Any) -> tuple[mx.array, mx.array]:
         """Eigenvalues and vectors as functions of the values of A and M."""

@@ -179,7 +179,7 @@ class _General:
 
 def diagonal(T: np.ndarray) -> np.ndarray:
     """The eigenvalues of a real or complex Schur form, by position."""
-    values = np.diag(T).astype(np.complex128)
+    values = np.diag(T).astype(complex)
     if T.dtype.kind == "c":
         return values
     for i in np.flatnonzero(np.diag(T, -1)):

@@ -145,7 +145,7 @@ def _complex(dtype: np.dtype) -> np.dtype:
 def _vectors(basis: Any, found: Outcome, task: Any) -> tuple[np.ndarray, np.ndarray]:
     """The eigenvalues of the leading part of the Schur form, most wanted first, and their vectors as columns."""
     values, Y = np.linalg.eig(basis.H[: found.size, : found.size])
-    order = task.order(values.astype(np.complex128))[: task.k]
+    order = task.order(values.astype(complex))[: task.k]
     if task.real:  # of a pair that is cut, the half with a positive imaginary part
         values, Y = values[order], Y[:, order]
         flip = values.imag[-1] < 0 and not np.isclose(values[:-1], values[-1].conj()).any()

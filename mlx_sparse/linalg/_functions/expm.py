@@ -39,6 +39,9 @@ def expm(A: Any) -> Any:
 
     Raises
     ------
+    MemoryError
+        There is no memory for dense arrays once `A` fills up, or for the entries of a sparse result: as a sample of
+        its columns tells, or as they are found.
     OverflowError
         The sixth power of `A` does not fit its dtype.
     ValueError
@@ -167,6 +170,8 @@ def _dense_if_full(ring: Any, matrices: list[Any]) -> tuple[Any, list[Any]]:
     n = matrices[-1].shape[0]
     if isinstance(ring, _Dense) or matrices[-1].nnz * _FULL <= n * n:
         return ring, matrices
+    copies = 2 * len(matrices) + 2  # at the least, with those that are still to come
+    _dense.expect_on_host(copies * n * n * ring.dtype.itemsize)
     made = [A.toarray() for A in matrices]
     return _Dense(made[0]), made
 

@@ -205,9 +205,7 @@ class _Task:
         def d(p: int) -> float:
             if not chains:
                 if A.sparse and A.explicit and not on_gpu():
-                    wide = np.promote_types(
-                        self.dtype if A.dtype is None else A.dtype, np.complex128 if np.imag(mu) else np.float64
-                    )
+                    wide = np.promote_types(self.dtype if A.dtype is None else A.dtype, "D" if np.imag(mu) else "d")
                     chains.extend([_chain(rows_of(A, wide), mu), _chain(rows_of(A.H, wide), np.conj(mu))])
                 else:
                     chains.extend(map(_repeated, products(A), (mu, np.conj(mu))))

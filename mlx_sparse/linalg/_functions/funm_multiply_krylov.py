@@ -14,6 +14,7 @@ from ... import _dense, _dtypes
 from .._eigen._basis import Basis, LazyBasis
 from .._operator import Operator, as_operator, constant, is_traced
 from .._problem import check_dtype, inexact, refuse_traced, require_square, workers
+from .._products import following, plain
 from .._solve import check_atol
 
 _STRUCTURES = {"general": False, "gen": False, "hermitian": True, "her": True}
@@ -105,7 +106,7 @@ def funm_multiply_krylov(
         if f not in _PRESETS:
             raise ValueError(f"f must be callable or one of {', '.join(_PRESETS)}; got {f!r}")
         f = _PRESETS[f]
-    operator, b = as_operator(A), _dense.as_dense(b)
+    operator, b = as_operator(A), plain(b)
     if b.ndim != 1:
         raise ValueError(f"funm_multiply_krylov: argument 'b' must be a 1D array. Got shape {tuple(b.shape)}")
     n = require_square(operator)
@@ -126,9 +127,7 @@ def funm_multiply_krylov(
     def action(f: Any, A: Operator, t: Any, x: Any) -> Any:
         with workers():
             y = _rounds(f, _basis(A, x, m, hermitian), x, t, m, turns, tolerance, float(rtol))
-        if lazy and y.dtype != np.complex128:
-            return _dense.to_mlx(y)
-        return _dense.view(y) if _dense.is_mlx(y) else y
+        return following(y, b)
 
     return _linear(action, f, operator, t, b) if is_traced(b) else action(f, operator, t, b)
 
@@ -206,6 +205,7 @@ def _grown(H: np.ndarray, basis: Basis, made: int, coupling: float) -> np.ndarra
         low = np.diag(np.diag(block, -1).real, -1) if made > 1 else np.zeros_like(block)
         block = np.diag(np.diag(block).real) + low + low.T
     before = len(H)
+    _dense.expect_on_host(4 * (before + made) ** 2 * H.dtype.itemsize)  # f takes some, too
     grown = np.zeros((before + made, before + made), basis.H.dtype)
     grown[:before, :before] = H
     grown[before:, before:] = block

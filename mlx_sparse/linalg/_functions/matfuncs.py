@@ -37,6 +37,8 @@ def inv(A: Any) -> Any:
 
     Raises
     ------
+    MemoryError
+        There is no memory for the entries of the inverse: as a sample of its columns tells, or as they are found.
     RuntimeError
         `A` is singular.
     TypeError
@@ -68,6 +70,7 @@ def inv(A: Any) -> Any:
     X = solve_sparse(fixed, _scipy_sparse.eye_array(n, dtype=dtype, format="csc"), solve, dtype)
     if not is_traced(*operator.values):
         return X
+    _dense.expect_on_host(3 * n * n * dtype.itemsize)
     dense = host_inverse_product(operator, mx.eye(n).astype(_dtypes.mlx_dtype(dtype)), solve, dtype)
     return X._with_data(dense[X.tocoo(copy=False)._coords])
 

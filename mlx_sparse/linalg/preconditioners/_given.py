@@ -117,7 +117,8 @@ class _PyamgCycle(Preconditioner):
             if x.ndim == 2:
                 columns = [product(x[:, j]) for j in range(x.shape[1])]
                 return np.stack(columns, axis=1) if columns else np.zeros(x.shape, numbers)
-            found = np.asarray(self._cycle(x.astype(self.dtype if numbers.kind != "c" else np.complex128)))
+            held = np.promote_types(numbers, np.float64) if numbers.kind == "c" else self.dtype
+            found = np.asarray(self._cycle(x.astype(held)))
             return found.astype(numbers, casting="same_kind", copy=False)
 
         return (lambda x: _dense.to_mlx(product(_dense.view(x)), dtype)) if lazy else product
