@@ -121,12 +121,12 @@ class _spbase(_interoperable, _reduced):
 
     @property
     def format(self) -> str:
-        """Storage format: "coo", "csr", "csc", "dia" or "bsr"."""
+        """Storage format, "coo", "csr", "csc", "dia" or "bsr"."""
         return self._format
 
     @property
     def dtype(self) -> Any:
-        """Value dtype: an MLX dtype, or NumPy's in numpy mode."""
+        """Value dtype, an MLX dtype, or NumPy's in numpy mode."""
         return _dense.out_dtype(self._data.dtype)
 
     @property

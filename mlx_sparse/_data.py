@@ -261,7 +261,7 @@ class _data_array(_spbase):
 
     @property
     def data(self) -> Any:
-        """Stored values: an `mx.array`, or in numpy mode a writable view."""
+        """Stored values, an `mx.array`, or in numpy mode a writable view."""
         return self._attribute("_data")
 
     @data.setter
@@ -270,7 +270,7 @@ class _data_array(_spbase):
 
     @property
     def dtype(self) -> Any:
-        """Value dtype: an MLX dtype, or NumPy's in numpy mode. Setting it reinterprets the bytes, as for an ndarray."""
+        """Value dtype, an MLX dtype, or NumPy's in numpy mode. Setting it reinterprets the bytes, as for an ndarray."""
         return _dense.out_dtype(self._raw("_data").dtype)
 
     @dtype.setter

@@ -157,7 +157,7 @@ class _dia_base(_data_array):
 
     @property
     def offsets(self) -> Any:
-        """Offset of every stored diagonal: 0 is the main one, k > 0 above it."""
+        """Offset of every stored diagonal, 0 is the main one, k > 0 above it."""
         return self._attribute("_offsets")
 
     @offsets.setter

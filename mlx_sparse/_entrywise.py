@@ -133,7 +133,7 @@ class _entrywise(_indexed, _spbase):
 
     @property
     def dtype(self) -> Any:
-        """Value dtype: an MLX dtype, or NumPy's in numpy mode."""
+        """Value dtype, an MLX dtype, or NumPy's in numpy mode."""
         return _dense.out_dtype(self._dtype)
 
     @property
