@@ -62,6 +62,11 @@ class Replay final : public KrylovSteps {
       }
     }
     for (const auto& [slot, value] : r_.constants) std::fill_n(&scalars_[slot * k_], k_, S(value));
+    // A step has several passes, with a hand-over between them: one worker is quicker for longer than in a single call,
+    // and quicker for all of a step than for some of its passes, whose vectors would change sides.
+    size_t work = std::max(size(1), size(2));
+    for (auto& a : given_) work = std::max(work, product_work(a[0].size(), n_[0], k_));
+    brief_ = work < 5 * kSerialWork;
     for (size_t i = 0; i < given_.size(); ++i) {
       which_.push_back(known(i));
       if (which_[i] == i && r_.arrays[i] % kTriangle) operators_[i] = prepared(given_[i], std::max(0, r_.starts[i]), r_.ends[i]);
@@ -131,8 +136,8 @@ class Replay final : public KrylovSteps {
   }
 
   // Of long work several for each worker, so that one that is held up holds up the others less.
-  static int parts_of(size_t work) {
-    const int parts = plan_parts(work);
+  int parts_of(size_t work) const {
+    const int parts = brief_ ? 1 : plan_parts(work);
     return parts > 1 && work > size_t{1} << 20 ? 4 * parts : parts;
   }
 
@@ -407,7 +412,7 @@ class Replay final : public KrylovSteps {
   const Recording& r_;
   std::array<size_t, 2> n_; // these by space
   size_t k_;
-  bool single_;
+  bool single_, brief_ = false; // brief: a step is one worker's
   size_t rows_;
   std::array<size_t, 2> blocks_;
   size_t width_;
