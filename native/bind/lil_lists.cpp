@@ -102,6 +102,7 @@ struct Place {
 Place place(const py::object& row, int64_t j) {
   Py_ssize_t low = 0, high = PyList_GET_SIZE(row.ptr());
   if (high && integer(item(row, high - 1)) < j) return {high, false};
+  if (const int64_t first = high ? integer(item(row, 0)) : j; first >= j) return {0, high && first == j};
   while (low < high) {
     const Py_ssize_t mid = low + (high - low) / 2;
     if (integer(item(row, mid)) < j) low = mid + 1;
