@@ -1,12 +1,10 @@
-// elements[i] = the sum of the entries of slice at[0] + i whose minor index is that slice plus at[1]. Deterministic.
-// A thread a slice: with `sorted` (slices ascend) it searches, else it reads the slice. What is longer than SHORT, entries
-// of that index or else slices, all threads of the group read together. Cost: a search a slice, or the indices of all.
+// elements[i] = the sum of the entries of slice at[0] + i whose minor index is that slice plus at[1]. Slices ascend: a thread
+// a slice searches. Of more than SHORT entries with one index all threads of the group add up together. Deterministic.
 //! in data: T, indices: I, indptr: I, at: I, elements_like: T
 //! out elements: T
-//! with T: value, I: index, A: acc, sorted: bool
+//! with T: value, I: index, A: acc
 constexpr int GROUP = 256;
 constexpr int SHORT = 64;
-constexpr int FLIGHT = 8;
 SP_SHARED(I, lows, GROUP);
 SP_SHARED(I, highs, GROUP);
 SP_SHARED(A, sums, GROUP);
@@ -22,27 +20,23 @@ SP_THREADS(lid, thread_index_in_threadgroup) {
     low = int64_t(indptr[m]);
     const int64_t stop = int64_t(indptr[m + 1]);
     high = stop;
-    if (sorted) {
-      while (low < high) {
-        const int64_t middle = (low + high) / 2;
-        if (indices[middle] < wanted) low = middle + 1; else high = middle;
-      }
-      int64_t end = low; // behind the equals, which are one or none but for duplicates
-      while (end < stop && end - low < 2 && indices[end] == wanted) ++end;
-      if (end - low == 2) {
-        high = stop;
-        while (end < high) {
-          const int64_t middle = (end + high) / 2;
-          if (indices[middle] == wanted) end = middle + 1; else high = middle;
-        }
-      }
-      high = end;
+    while (low < high) {
+      const int64_t middle = (low + high) / 2;
+      if (indices[middle] < wanted) low = middle + 1; else high = middle;
     }
+    int64_t end = low; // behind the equals, which are one or none but for duplicates
+    while (end < stop && end - low < 2 && indices[end] == wanted) ++end;
+    if (end - low == 2) {
+      high = stop;
+      while (end < high) {
+        const int64_t middle = (end + high) / 2;
+        if (indices[middle] == wanted) end = middle + 1; else high = middle;
+      }
+    }
+    high = end;
     if (high - low <= SHORT) {
       A sum = A(0);
-      for (int64_t e = low; e < high; ++e) {
-        if (sorted || indices[e] == wanted) sum = sp_add(sum, A(data[e]));
-      }
+      for (int64_t e = low; e < high; ++e) sum = sp_add(sum, A(data[e]));
       elements[i] = T(sum);
     }
   }
@@ -65,18 +59,9 @@ for (int r = 0; r < GROUP; ++r) {
   }
   const int64_t low = int64_t(lows[r]), high = int64_t(highs[r]);
   if (high - low <= SHORT) continue;
-  const I wanted = I(int64_t(at[0]) + from + r + int64_t(at[1]));
   SP_THREADS(lid, thread_index_in_threadgroup) {
     A sum = A(0);
-    for (int64_t e = low + lid; e < high; e += FLIGHT * GROUP) {
-      I minor[FLIGHT];
-      SP_UNROLL for (int j = 0; j < FLIGHT; ++j) minor[j] = indices[e + j * GROUP < high ? e + j * GROUP : high - 1];
-      A part = A(0);
-      SP_UNROLL for (int j = 0; j < FLIGHT; ++j) {
-        if (minor[j] == wanted && e + j * GROUP < high) part = sp_add(part, A(data[e + j * GROUP]));
-      }
-      sum = sp_add(sum, part);
-    }
+    for (int64_t e = low + lid; e < high; e += GROUP) sum = sp_add(sum, A(data[e]));
     sums[lid] = sum;
   }
   SP_BARRIER;

@@ -81,16 +81,16 @@ class Diagonal : public Node {
   int64_t k_;
 };
 
-// That of a compressed structure by a shader. Inputs: values, outer, inner, (first slice, k) in the dtype of these.
+// That of a compressed structure in order by a shader. Inputs: values, outer, inner, (first slice, k) in the dtype of these.
 class SlicesDiagonal : public Node {
  public:
-  SlicesDiagonal(mx::Stream s, DiagonalRange d, bool sorted) : Node(s), range_(d), sorted_(sorted) {}
+  SlicesDiagonal(mx::Stream s, DiagonalRange d) : Node(s), range_(d) {}
   const char* name() const override { return "SparseSlicesDiagonal"; }
 
  private:
-  std::vector<int64_t> key() const override { return {range_.first, range_.count, range_.k, sorted_}; }
+  std::vector<int64_t> key() const override { return {range_.first, range_.count, range_.k}; }
   std::vector<Output> results(const Arrays& in) const override { return {{{to_dim(range_.count)}, in[0].dtype()}}; }
-  Arrays apply(const Arrays& in) override { return {node<SlicesDiagonal>(in, stream(), range_, sorted_)}; }
+  Arrays apply(const Arrays& in) override { return {node<SlicesDiagonal>(in, stream(), range_)}; }
   // Of each slice its element or 0, spread over the entries, where they are on the diagonal.
   mx::array gradient(int, const Arrays& in, const mx::array& g, const Arrays&) override {
     const auto s = stream();
@@ -103,11 +103,10 @@ class SlicesDiagonal : public Node {
     return mx::where(mx::equal(place, in[2], s), spread, none(1), s);
   }
   void shader(const Arrays& in, Arrays& out) override {
-    launch(sp::shader("cs_diagonal"), {in[0], in[2], in[1], in[3]}, out, {{"sorted", sorted_}}, {out[0].shape(0), 1, 1}, stream());
+    launch(sp::shader("cs_diagonal"), {in[0], in[2], in[1], in[3]}, out, {}, {out[0].shape(0), 1, 1}, stream());
   }
 
   DiagonalRange range_;
-  bool sorted_;
 };
 
 // The others from what has shaders: values off the diagonal become zeros, which are then summed along the slices.
@@ -143,7 +142,7 @@ mx::array diagonal(const Structure& a, const mx::array& data, int64_t k, bool so
   // In any other order long slices have to be read, which sums share out evenly.
   if (a.pattern.layout != Layout::compressed || !sorted || d.count == 0 || a.entries() == 0) return diagonal_graph(a, data, k, s);
   const auto at = mx::astype(mx::array({d.first, k}, mx::int64), a.inner.dtype(), s);
-  return node<SlicesDiagonal>({data, a.outer, a.inner, at}, s, d, sorted);
+  return node<SlicesDiagonal>({data, a.outer, a.inner, at}, s, d);
 }
 
 } // namespace sp
