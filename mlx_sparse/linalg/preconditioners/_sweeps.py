@@ -10,7 +10,7 @@ import numpy as np
 from numpy.linalg import LinAlgError
 from scipy.linalg import eigh_tridiagonal
 
-from ... import _dense, _dtypes
+from ... import _dense, _dtypes, _native
 from ..._base import as_sparse, issparse
 from ..._construct import diags_array
 from ..._extract import tril, triu
@@ -101,6 +101,7 @@ def ssor(A: Any, omega: float = 1.0) -> Preconditioner:
     check_diagonal(d)
     D = diags_array(d, format="csr", dtype=d.dtype)
     low, high = ((D + T * d.dtype.type(omega)).tocsr()._canonical() for T in (tril(A, -1), triu(A, 1)))
+    _native.evaluate(low._data, high._data)  # any thread may use them
     gap = (A - A.transpose().conj()).tocsr()
     return _Ssor(low, high, d, omega, not np.any(_dense.view(gap._entries())))
 
