@@ -21,7 +21,7 @@ from ._refine import is_refined, refine_solution
 from ._spaces import space
 from ._vectors import BLOCK, Breakdown
 
-CYCLE = 50  # products
+CYCLE = 10  # products, and vectors that are kept
 Callback = Callable[[Any], Any] | None
 Step = Callable[..., tuple[Any, ...]]  # (V, state) -> state
 
