@@ -1,5 +1,5 @@
-// elements[i] = the sum of the entries of slice at[0] + i whose minor index is that slice plus at[1]. Slices ascend. Each
-// thread searches a slice; more than SHORT entries of one index all threads of its group add up together. Deterministic.
+// elements[i] = the sum of the entries of slice at[0] + i whose minor index is that slice plus at[1]. Slices ascend.
+// A thread searches each; more than SHORT entries of one index all threads of its group add up together. Deterministic.
 // Cost: a search a slice, and its duplicates.
 //! in data: T, indices: I, indptr: I, at: I, elements_like: T
 //! out elements: T
