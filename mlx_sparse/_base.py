@@ -355,10 +355,6 @@ class _spbase(_interoperable, _reduced):
         return self._matmul_dispatch(other)
 
     def __rmatmul__(self, other: Any) -> Any:
-        if type(other) is np.ndarray and other.ndim == 1 and self._format in ("csr", "csc") and self.ndim == 2:
-            y = self.transpose()._matmul_direct(other)
-            if y is not None:
-                return y
         if _dense.is_scalar(other):
             raise ValueError("Scalar operands are not allowed, use '*' instead")
         return self._rmatmul_dispatch(other)

@@ -475,6 +475,13 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
     def _minor(self) -> int:
         return self._swap(self._shape_as_2d)[1]
 
+    def __rmatmul__(self, other: Any) -> Any:
+        if type(other) is np.ndarray and other.ndim == 1 and self.ndim == 2:
+            y = self.transpose()._matmul_direct(other)
+            if y is not None:
+                return y
+        return super().__rmatmul__(other)
+
     # ---- element-wise -----------------------------------------------------------------------------------------
 
     def _merge_sparse(self, other: Any, op: str) -> Any:

@@ -269,7 +269,7 @@ def settled(a: Any) -> Any:
 
 def numpy_mode() -> bool:
     """True in the drop-in mode, where SciPy's conventions win over MLX's throughout."""
-    return runtime._values["dense_namespace"] == "numpy"
+    return runtime.dense_namespace == "numpy"
 
 
 def out_dtype(dtype: mx.Dtype) -> Any:

@@ -59,7 +59,7 @@ def bellman_ford(
     before = np.empty(lengths.shape, np.int32) if return_predecessors else None
     weights = np.ascontiguousarray(edges.data[: edges.indptr[-1]])
     parts = weights, edges.indices.astype(np.int32, copy=False), edges.indptr.astype(np.int32, copy=False)
-    met = _native.bellman_ford(*parts, sources, bool(directed), bool(unweighted), lengths, before)
+    met = _native.bellman_ford(parts, sources, bool(directed), bool(unweighted), lengths, before)
     if met >= 0:
         raise NegativeCycleError(f"Negative cycle detected on node {met}")
     found = tuple(result(x.reshape(*shape, n), csgraph) for x in (lengths, before) if x is not None)

@@ -13,22 +13,22 @@ using Values = py::array_t<T, py::array::c_style>;
 
 int32_t* numbers(std::optional<Values<int32_t>>& a) { return a ? a->mutable_data() : nullptr; }
 
-int64_t find_by_bellman_ford(const Values<double>& data, const Values<int32_t>& indices, const Values<int32_t>& indptr,
+// graph: (data, indices, indptr).
+int64_t find_by_bellman_ford(const std::tuple<Values<double>, Values<int32_t>, Values<int32_t>>& graph,
                              const Values<int64_t>& sources, bool directed, bool unweighted, Values<double> distance,
                              std::optional<Values<int32_t>> before) {
-  const auto n = static_cast<size_t>(indptr.size() - 1), count = static_cast<size_t>(sources.size());
-  double* const out = distance.mutable_data();
-  int32_t* const previous = numbers(before);
-  return without_lock([&, from = data.data(), at = indices.data(), rows = indptr.data(), starts = sources.data()] {
-    return bellman_ford(n, from, at, rows, starts, count, directed, unweighted, out, previous);
-  });
+  const auto& [data, indices, indptr] = graph;
+  const auto n = static_cast<size_t>(indptr.size() - 1);
+  const CsView<double, int32_t> edges{{n, n, indptr.data(), indices.data()}, data.data()};
+  const Sources from{static_cast<size_t>(sources.size()), sources.data()};
+  const Paths found{distance.mutable_data(), numbers(before)};
+  return without_lock([&] { return bellman_ford(edges, directed, unweighted, from, found); });
 }
 
 void find_all_paths(bool directed, Values<double> distance, std::optional<Values<int32_t>> before) {
-  double* const out = distance.mutable_data();
-  int32_t* const previous = numbers(before);
+  const Paths paths{distance.mutable_data(), numbers(before)};
   const auto n = static_cast<size_t>(distance.shape(0));
-  without_lock([&] { all_paths(n, directed, out, previous); return true; });
+  without_lock([&] { floyd_warshall(n, directed, paths); return true; });
 }
 
 } // namespace
@@ -38,8 +38,7 @@ void bind_graph(py::module_& m) {
   m.def("breadth_first", unlocked(&breadth_first), "graphs"_a, "start"_a);
   m.def("depth_first", unlocked(&depth_first), "graphs"_a, "start"_a);
   m.def("dijkstra", unlocked(&dijkstra, 1024), "graphs"_a, "sources"_a, "unweighted"_a, "limit"_a, "nearest"_a, "before"_a);
-  m.def("bellman_ford", &find_by_bellman_ford, "data"_a.noconvert(), "indices"_a.noconvert(), "indptr"_a.noconvert(),
-        "sources"_a.noconvert(), "directed"_a, "unweighted"_a, "distance"_a.noconvert(), "before"_a.noconvert(),
+  m.def("bellman_ford", &find_by_bellman_ford, "graph"_a.noconvert(), "sources"_a.noconvert(), "directed"_a, "unweighted"_a, "distance"_a.noconvert(), "before"_a.noconvert(),
         "Writes what it finds to distance and before; the first source from which a cycle is met, or -1.");
   m.def("floyd_warshall", &find_all_paths, "directed"_a, "distance"_a.noconvert(), "before"_a.noconvert(),
         "In place: distance holds edges, then paths.");

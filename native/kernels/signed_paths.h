@@ -120,47 +120,4 @@ inline void by_node(size_t n, double to_k, const double* from_k, const int32_t* 
   }
 }
 
-// R. W. Floyd, Communications of the ACM 5 (1962): O(N^3). distance holds the lengths of edges, infinite where there is none,
-// and then those of paths; before may be null. A negative number on its diagonal tells of a cycle.
-inline void floyd_warshall(size_t n, bool directed, double* distance, int32_t* before) {
-  constexpr double far = std::numeric_limits<double>::infinity();
-  for (size_t i = 0; i < n; ++i) {
-    distance[i * n + i] = 0;
-    for (size_t j = i + 1; j < n && !directed; ++j) {
-      double &up = distance[i * n + j], &low = distance[j * n + i];
-      if (low <= up) up = low; else low = up;
-    }
-  }
-  if (before) {
-    for (size_t at = 0; at < n * n; ++at) before[at] = std::isinf(distance[at]) ? kNoNode : static_cast<int32_t>(at / n);
-    for (size_t i = 0; i < n; ++i) before[i * n + i] = kNoNode;
-  }
-  const int parts = plan_parts(n * n / 2);
-  for (size_t k = 0; k < n; ++k) {
-    check_interrupt();
-    const double* const from_k = distance + k * n;
-    const int32_t* const before_k = before ? before + k * n : nullptr;
-    if (from_k[k] < 0) { // a cycle: k's own row changes on the way
-      for (size_t i = 0; i < n; ++i) {
-        if (distance[i * n + k] == far) continue;
-        for (size_t j = 0; j < n; ++j) {
-          const double next = distance[i * n + k] + from_k[j];
-          if (!(next < distance[i * n + j])) continue;
-          distance[i * n + j] = next;
-          if (before) before[i * n + j] = before_k[j];
-        }
-      }
-      continue;
-    }
-    run_parts(parts, [&](int part) {
-      const size_t p = static_cast<size_t>(part), all = static_cast<size_t>(parts);
-      for (size_t i = n * p / all, end = n * (p + 1) / all; i < end; ++i) {
-        const double to_k = distance[i * n + k];
-        if (to_k == far || i == k) continue;
-        by_node(n, to_k, from_k, before_k, distance + i * n, before ? before + i * n : nullptr);
-      }
-    });
-  }
-}
-
 } // namespace sp

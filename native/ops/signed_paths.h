@@ -4,13 +4,26 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/view.h"
+
 namespace sp {
 
-// From `count` sources to n nodes: distance and before, which may be null, have n numbers for each. Gives the first source
-// from which a cycle of negative length is met, or -1.
-int64_t bellman_ford(size_t n, const double* data, const int32_t* indices, const int32_t* indptr, const int64_t* sources,
-                     size_t count, bool directed, bool unweighted, double* distance, int32_t* before);
+struct Sources {
+  size_t count;
+  const int64_t* nodes;
+};
 
-void all_paths(size_t n, bool directed, double* distance, int32_t* before);
+// A row of lengths for each source, and of predecessors, which may be null.
+struct Paths {
+  double* distance;
+  int32_t* before;
+};
+
+// Gives the first source from which a cycle of negative length is met, or -1.
+int64_t bellman_ford(CsView<double, int32_t> graph, bool directed, bool unweighted, Sources sources, Paths found);
+
+// R. W. Floyd, Communications of the ACM 5 (1962): O(N^3), from all n nodes. The distances are the lengths of edges, infinite
+// where there is none, and then those of paths. A negative number on the diagonal tells of a cycle.
+void floyd_warshall(size_t n, bool directed, Paths paths);
 
 } // namespace sp
