@@ -39,9 +39,7 @@ class Recurrence(NamedTuple):
     halves: bool = False  # whether these two together are one iteration, whose middle is tested too
     tests_last: bool = False  # whether the iterate that `maxiter` allows as the last one may be found to be converged
     two: bool = False  # it goes between two spaces: `start` and `step` are given both, that of the iterate last
-    sturdier: Any = (
-        None  # a method of `CYCLE` products a step for the systems of derivatives that this one does not solve
-    )
+    sturdier: Any = None  # a method of `CYCLE` products a step, for what this one does not solve of derivatives
 
 
 class OwnLoop:

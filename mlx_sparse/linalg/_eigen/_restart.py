@@ -132,9 +132,8 @@ class _Hermitian:
     """Eigenvalues of the projected operator, ordered, and the magnitudes of their vectors' last elements."""
 
     def __init__(self, H: np.ndarray, task: Task) -> None:
-        values, vectors = scipy.linalg.eigh(
-            H, driver="ev", check_finite=False
-        )  # of the lower triangle, QL: it is graded
+        # Of the lower triangle, by QL: it is graded.
+        values, vectors = scipy.linalg.eigh(H, driver="ev", check_finite=False)
         order = task.order(values)
         self.values, self._vectors = values[order], vectors[:, order]
         self.last = np.abs(self._vectors[-1])
