@@ -86,8 +86,11 @@ const mx::fast::CustomKernelFunction& gpu_function(const Shader& sh) {
     std::vector<std::string> in, out;
     for (auto& p : sh.inputs) in.emplace_back(p.first);
     for (auto& p : sh.outputs) out.emplace_back(p.first);
-    f = mx::metal::is_available() ? mx::fast::metal_kernel(sh.name, in, out, sh.body, prelude_metal)
-                                  : mx::fast::cuda_kernel(sh.name, in, out, sh.body, prelude_cuda);
+    const bool metal = mx::metal::is_available();
+    std::string header = metal ? prelude_metal : prelude_cuda;
+    for (const char* text : sh.shared) header += text;
+    f = metal ? mx::fast::metal_kernel(sh.name, in, out, sh.body, header)
+              : mx::fast::cuda_kernel(sh.name, in, out, sh.body, header);
   }
   return f;
 }

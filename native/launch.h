@@ -19,6 +19,7 @@ struct Shader {
   const char* name;
   int group; // threads of one group, along x
   Names inputs, outputs, params;
+  std::vector<const char*> shared; // text behind the prelude that the body needs
   const char* body;
   HostKernel host;
 };

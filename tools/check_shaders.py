@@ -67,8 +67,7 @@ def kernel(shader: Shader, name: str, value: str, index: str, fixed: dict[str, s
 def translation_unit(shaders: list[Shader]) -> str:
     text = ['#include "mlx/backend/cuda/device/utils.cuh"', "#include <cooperative_groups.h>"]
     text += [
-        (SHADERS / "prelude_cuda.h").read_text(),
-        (SHADERS / "prelude_shared.h").read_text(),
+        *(path.read_text() for path in (SHADERS / "prelude_cuda.h", *sorted(SHADERS.glob("shared_*.h")))),
         "namespace mlx::core::cu {",
         "",
     ]

@@ -15,6 +15,9 @@ A shader file is a contract comment, then its signature, then the body of one ke
 ``with``. What is ``inout`` is an input that the shader writes to, by ``SP_INPLACE``. The launcher makes an input
 ``OUT_like`` from the output ``OUT``, for its shape alone. ``INT|INT`` may stand in types and sizes; ``INT..INT`` is a
 plain number on the host.
+
+What several shaders call stands in ``shared_*.h``; a GPU is given those of which the shader names something, behind the
+prelude. Its compiler's text has no comments and no indentation: MLX hashes all of it at every launch.
 """
 
 from __future__ import annotations
@@ -41,6 +44,7 @@ class Shader:
     outputs: dict[str, str] = field(default_factory=dict)
     params: dict[str, str] = field(default_factory=dict)
     written: dict[str, str] = field(default_factory=dict)  # the inputs that are inout
+    shared: list[str] = field(default_factory=list)  # the files shared_NAME.h of which it names something
 
 
 def expand(path: Path) -> str:
@@ -48,12 +52,33 @@ def expand(path: Path) -> str:
     return INCLUDE.sub(lambda found: expand(path.parent / found[1]), path.read_text())
 
 
+def bare(text: str) -> str:
+    """Without comments, indentation and empty lines."""
+    lines = (re.sub(r"\s*//.*$", "", line).strip() for line in text.splitlines())
+    return "".join(line + "\n" for line in lines if line)
+
+
+def shared_names(folder: Path) -> dict[str, set[str]]:
+    """What each shared_NAME.h defines, by NAME."""
+    return {
+        path.stem.removeprefix("shared_"): set(re.findall(r"\bsp_\w+", bare(path.read_text())))
+        - set(re.findall(r"\bsp_\w+", (folder / "prelude_metal.h").read_text()))
+        for path in sorted(folder.glob("shared_*.h"))
+    }
+
+
+def header(shader: Shader, compiler: str, folder: Path) -> str:
+    """What stands before the kernel, behind MLX's own text."""
+    files = [f"prelude_{compiler}.h", *(f"shared_{part}.h" for part in shader.shared)]
+    return bare("".join((folder / name).read_text() for name in files))
+
+
 def parse(path: Path) -> Shader:
     text = expand(path)
     group = GROUP.search(text)
     if group is None:
         raise ValueError(f"{path.name}: no line 'constexpr int GROUP = N;'")
-    body = "".join(line + "\n" for line in text.splitlines() if not line.lstrip().startswith("//"))
+    body = bare(text)
     shader = Shader(path.stem, body, int(group[1]))
     parts = {"in": shader.inputs, "inout": shader.written, "out": shader.outputs, "with": shader.params}
     for kind, items in SIGNATURE.findall(text):
@@ -61,6 +86,8 @@ def parse(path: Path) -> Shader:
             name, _, what = item.partition(":")
             parts[kind][name.strip()] = what.strip()
     shader.inputs |= shader.written
+    used = set(re.findall(r"\bsp_\w+", body))
+    shader.shared = [part for part, defined in shared_names(path.parent).items() if used & defined]
     check(shader)
     return shader
 
@@ -96,13 +123,13 @@ def names(items: dict[str, str]) -> str:
 
 def table(shaders: list[Shader], folder: Path) -> str:
     out = ['#include "launch.h"', "", '#include "executor/kernels.h"', "", "namespace sp {", ""]
-    for prelude in ("metal", "cuda"):
-        text = "".join((folder / f"prelude_{part}.h").read_text() for part in (prelude, "shared"))
-        out += [f"const char* const prelude_{prelude} = {raw(text)};", ""]
+    for path in (*map(folder.joinpath, ("prelude_metal.h", "prelude_cuda.h")), *sorted(folder.glob("shared_*.h"))):
+        out += [f"const char* const {path.stem} = {raw(bare(path.read_text()))};", ""]
     out += ["const std::vector<Shader>& shaders() {", "  static const std::vector<Shader> all = {"]
     for s in shaders:
         out.append(f'      {{"{s.name}", {s.group}, {names(s.inputs)}, {names(s.outputs)}, {names(s.params)},')
-        out.append(f"       {raw(s.body)}, host_{s.name}}},")
+        shared = ", ".join(f"shared_{part}" for part in s.shared)
+        out.append(f"       {{{shared}}}, {raw(s.body)}, host_{s.name}}},")
     out += ["  };", "  return all;", "}", "", "} // namespace sp", ""]
     return "\n".join(out)
 

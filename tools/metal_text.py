@@ -95,14 +95,15 @@ def kernels(shader: Shader, elements: tuple[int, ...] = (SMALL, 1)) -> list[str]
     return list(dict.fromkeys(text.strip() + "\n" for text in found))
 
 
-def prelude() -> str:
-    """What stands before every kernel, behind MLX's own."""
-    return "".join((SHADERS / f"prelude_{part}.h").read_text() for part in ("metal", "shared"))
-
-
 def text(shader: Shader) -> str:
     """One file with every instance of a shader."""
-    return "\n".join(['#include "mlx/backend/metal/kernels/utils.h"\n', prelude(), *kernels(shader)])
+    return "\n".join(
+        [
+            '#include "mlx/backend/metal/kernels/utils.h"\n',
+            embed_shaders.header(shader, "metal", SHADERS),
+            *kernels(shader),
+        ]
+    )
 
 
 def main() -> int:

@@ -111,7 +111,7 @@ Place place(const py::object& row, int64_t j) {
   return {low, low < PyList_GET_SIZE(row.ptr()) && integer(item(row, low)) == j};
 }
 
-py::array_t<int64_t> lengths(const py::array& lists) {
+py::array_t<int64_t> list_lengths(const py::array& lists) {
   const Lists all(lists);
   py::array_t<int64_t> out(static_cast<py::ssize_t>(all.size()));
   int64_t* p = out.mutable_data();
@@ -148,7 +148,7 @@ T narrowed(int64_t v) {
 }
 
 // Write the elements of all lists, one after the other; false for a dtype that NumPy reads as fast.
-bool flatten(const py::array& array, py::array out) {
+bool list_flatten(const py::array& array, py::array out) {
   const Lists lists(array);
   if (out.ndim() != 1 || !(out.flags() & py::array::c_style)) throw py::type_error("out must be 1-D and contiguous");
   const auto kind = out.dtype().kind();
@@ -218,7 +218,7 @@ void assign_each(const py::array& rows, const py::array& data, const Positions& 
 
 // Set (i[k], j[k]) to values[k] for every k in turn; a zero removes what is there. All or, after an error or Ctrl-C in a
 // long one, nothing.
-void assign(const py::array& rows, const py::array& data, const Positions& i, const Positions& j, const py::list& values) {
+void list_assign(const py::array& rows, const py::array& data, const Positions& i, const Positions& j, const py::list& values) {
   constexpr py::ssize_t brief = 5000; // takes less than what Turns waits for
   if (i.size() < brief) return assign_each(rows, data, i, j, values, nullptr);
   Before before;
@@ -231,7 +231,7 @@ void assign(const py::array& rows, const py::array& data, const Positions& i, co
 }
 
 // Those k for which (i[k], j[k]) holds a value other than zero, and these values.
-py::tuple sample(const py::array& rows, const py::array& data, const Positions& i, const Positions& j) {
+py::tuple list_sample(const py::array& rows, const py::array& data, const Positions& i, const Positions& j) {
   const Lists columns(rows), stored(data);
   if (i.size() != j.size()) throw py::value_error("lengths differ");
   std::vector<int64_t> hits;
@@ -278,7 +278,7 @@ py::object slice(const py::object& list, Py_ssize_t from, Py_ssize_t to) {
 }
 
 // The rows `taken`, cut to the columns start, start + step, ... (n of them), which are numbered from 0.
-py::tuple cut(const py::array& rows, const py::array& data, const Positions& taken, int64_t start, int64_t step, int64_t n) {
+py::tuple list_cut(const py::array& rows, const py::array& data, const Positions& taken, int64_t start, int64_t step, int64_t n) {
   const Lists columns(rows), stored(data);
   Pairs out(taken.size());
   const int64_t last = start + step * (n - 1), low = std::min(start, last), high = std::max(start, last);
@@ -309,7 +309,7 @@ py::tuple cut(const py::array& rows, const py::array& data, const Positions& tak
 
 // The rows `taken` at the columns `wanted`, in that order and as often as they stand there; zeros are not taken along.
 // Cost: the entries of these rows, those of the result with their sorting, and the width.
-py::tuple take(const py::array& rows, const py::array& data, const Positions& taken, const Positions& wanted, int64_t width) {
+py::tuple list_take(const py::array& rows, const py::array& data, const Positions& taken, const Positions& wanted, int64_t width) {
   const Lists columns(rows), stored(data);
   Pairs out(taken.size());
   const auto n = static_cast<size_t>(wanted.size());
@@ -351,12 +351,12 @@ py::tuple take(const py::array& rows, const py::array& data, const Positions& ta
 } // namespace
 
 void bind_lists(py::module_& m) {
-  m.def("list_lengths", &lengths);
-  m.def("list_flatten", &flatten);
-  m.def("list_assign", &assign);
-  m.def("list_sample", &sample);
-  m.def("list_cut", &cut);
-  m.def("list_take", &take);
+  m.def("list_lengths", &list_lengths);
+  m.def("list_flatten", &list_flatten);
+  m.def("list_assign", &list_assign);
+  m.def("list_sample", &list_sample);
+  m.def("list_cut", &list_cut);
+  m.def("list_take", &list_take);
 }
 
 } // namespace sp

@@ -77,7 +77,9 @@ void each_group(const HostLaunch& launch, FunctionRef<void(HostGroup&)> body) {
 }
 
 #include "../../shaders/prelude_host.h"
-#include "../../shaders/prelude_shared.h"
+#include "../../shaders/shared_numbers.h"
+#include "../../shaders/shared_segments.h"
+#include "../../shaders/shared_triple.h"
 #include "host_kernels.inc"
 
 } // namespace sp

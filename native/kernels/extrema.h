@@ -140,6 +140,30 @@ void cs_minor_extreme(MinorEntries<T, I> a, bool ignore_nan, bool explicit_only,
   });
 }
 
+// Where the first extreme of n > 0 values stands; the first NaN where there is one.
+template <bool MAX, class T>
+size_t slice_where(const T* data, size_t n) {
+  constexpr size_t kShort = 128 / sizeof(T);
+  if constexpr (!is_complex_v<T> && std::is_same_v<T, acc_t<T>>) {
+    if (n < kShort) { // without branches: whether an entry is the furthest so far is a coin's toss
+      T best = data[0];
+      bool any = best != best;
+      size_t at = 0;
+      for (size_t e = 1; e < n; ++e) {
+        const bool further = MAX ? best < data[e] : data[e] < best;
+        any |= data[e] != data[e];
+        at = further ? e : at;
+        best = further ? data[e] : best;
+      }
+      if (!any) return at;
+    }
+  }
+  const T best = slice_extreme<MAX>(false, data, n);
+  size_t at = 0; // found again
+  while (!(data[at] == best) && !is_nan(data[at])) ++at;
+  return at;
+}
+
 // out[m] = minor index of the first extreme of slice m, implicit zeros included (explicit_only: among the stored entries;
 // 0 for an empty slice). Sorted slices without duplicates. A NaN counts as extreme among the entries but loses to an
 // implicit zero, as in SciPy. Cost nnz + n_major.
@@ -155,9 +179,8 @@ void cs_major_where(CsView<T, I> a, bool explicit_only, int64_t* out) {
       const size_t lo = static_cast<size_t>(indptr[m]), hi = static_cast<size_t>(indptr[m + 1]);
       out[m] = 0;
       if (lo == hi) continue;
-      const T best = slice_extreme<MAX>(false, data + lo, hi - lo);
-      size_t at = lo; // found again afterwards: whether an entry is the furthest so far is a coin's toss
-      while (!(data[at] == best) && !is_nan(data[at])) ++at;
+      const size_t at = lo + slice_where<MAX>(data + lo, hi - lo);
+      const T best = data[at];
       if (explicit_only || hi - lo == n_minor || beyond<MAX>(best, T{})) {
         out[m] = static_cast<int64_t>(indices[at]);
         continue;

@@ -18,10 +18,13 @@ namespace {
 // As in krylov_pass.metal.
 constexpr int kGroup = 256, kTile = 2048, kDots = 4, kUnroll = 2, kHeader = 16, kWords = 6, kState = 8;
 constexpr int kCopy = 20, kStep = 21, kTest = 22; // scalar instructions besides those of Op
-constexpr int kGroups = 1024;                     // at the most: enough to fill a large GPU
+constexpr int kGroups = 396;                      // at the most: what 132 multiprocessors hold of them at a time
 constexpr int kFirstLook = 8, kLastLook = 64;     // steps between two looks, which double
+constexpr int kSubmitted = 24;                    // launches that the device is handed at once
 constexpr int kRing = kLastLook + 8;              // tests whose norms are kept
-constexpr int kX = -1, kB = -2;                   // places of vectors that are not in the common memory
+constexpr int kX = 0, kB = 2;                     // where the iterate and the right-hand side begin
+constexpr int kBefore = 7;                        // which of the shader's inputs is `before`
+constexpr int kAtOnce = 0, kVectors = 1, kScalars = 2, kIn = 3, kOut = 4; // phases
 
 void require(bool holds) {
   if (!holds) throw std::invalid_argument("operands of a recorded recurrence do not fit each other");
@@ -32,7 +35,6 @@ struct Pass {
   int matrix = -1, diagonal = -1; // operators
   int into = 0, from = 0;         // places of the product's result and operand
   int space = 0, dots = 0;
-  bool reads_guess = false; // in the place of the right-hand side
   std::vector<std::array<int, kWords>> vectors, scalars;
 };
 
@@ -40,8 +42,8 @@ struct Pass {
 class Writer {
  public:
   explicit Writer(const Recording& r) : r_(r), one_(r.scalars), spare_(r.scalars + 1) {
-    places_ = {kX, 0, kB};
-    for (int v = 3; v < r.vectors; ++v) places_.push_back(v - 2);
+    places_.resize(std::max(r.vectors, kB + 1));
+    std::iota(places_.begin(), places_.end(), 0);
   }
   int slots() const { return r_.scalars + 2; }
   int one() const { return one_; }
@@ -51,8 +53,6 @@ class Writer {
   std::vector<Pass> first(bool guess, bool last) {
     open(r_.spaces[0]);
     if (guess) {
-      passes_.back().reads_guess = true;
-      vector({static_cast<int>(Op::overwrite), kX, kB, kX, one_, one_});
       segment(r_.guess, false);
     } else {
       vector({static_cast<int>(Op::zero), kX, kX, kX, one_, one_});
@@ -194,7 +194,7 @@ class Device {
       : kind_(kind), r_(*kind.recording), operators_(std::move(operators)), stream_(s), writer_(r_), n_(in[0].shape(0)),
         k_(kind.single ? 1 : in[0].shape(1)), separate_(krylov_separate_launches() || on_metal(s)),
         right_(roomy(in[0], in[0])), guess_(roomy(in[kind.guess ? 2 : 0], in[0])), bounds_(roomy(in[1], in[1])),
-        before_(right_), iterate_(right_), memory_(right_), scalars_(right_), state_(right_), norms_(right_), code_(right_) {
+        before_(right_), memory_(right_), scalars_(right_), state_(right_), norms_(right_), code_(right_) {
     check();
     write();
     const auto dtype = in[0].dtype();
@@ -203,8 +203,7 @@ class Device {
     std::fill_n(&state[kState], 2 * k_, 1); // open, and codes of what has not converged
     state_ = filled(state, mx::int32);
     norms_ = filled(std::vector<float>((1 + kRing) * k_, std::numeric_limits<float>::quiet_NaN()), mx::float32);
-    iterate_ = on_device(static_cast<int64_t>(n_) * k_, dtype);
-    memory_ = on_device(static_cast<int64_t>(r_.vectors - 2) * n_ * k_, dtype);
+    memory_ = on_device(static_cast<int64_t>(writer_.places().size()) * n_ * k_, dtype, nothing_[0]);
   }
   ~Device() { // what was launched still uses arrays of ours
     try {
@@ -214,12 +213,15 @@ class Device {
   }
 
   void solve() {
-    for (const auto& l : first_) launch(l);
+    for (auto& l : first_) launch(l);
     const int64_t most = r_.halves * kind_.maxiter, period = static_cast<int64_t>(steps_.size());
     int64_t look = kFirstLook, next = look;
     for (int64_t i = 0; i < most; ++i) {
-      for (const auto& l : i + 1 == most ? last_ : steps_[i % period]) launch(l);
-      if (i + 1 < next) continue;
+      for (auto& l : i + 1 == most ? last_ : steps_[i % period]) launch(l);
+      if (i + 1 < next) {
+        submit();
+        continue;
+      }
       if (ended()) return;
       look = std::min<int64_t>(2 * look, kLastLook);
       next += look;
@@ -231,7 +233,8 @@ class Device {
     mx::array::Flags flags{};
     flags.contiguous = flags.row_contiguous = true;
     flags.col_contiguous = k_ == 1;
-    out[0].copy_shared_buffer(iterate_, out[0].strides(), flags, out[0].size());
+    const auto x = on_device(static_cast<int64_t>(n_) * k_, right_.dtype(), out_[0]); // alone: the others' memory is not kept
+    out[0].copy_shared_buffer(x, out[0].strides(), flags, out[0].size());
     const auto* state = state_.data<int32_t>() + kState;
     for (int i : {1, 2, 3}) out[i].set_data(allocate(out[i].nbytes()));
     std::copy_n(state + k_, k_, out[1].data<int32_t>());
@@ -246,6 +249,8 @@ class Device {
     int rows = kGroup, groups = 1; // of a block of the product; along the rows
     int64_t offset = 0;            // of its words
     std::optional<mx::array> words{};
+    Arrays in{}; // what the shader reads, from the first time on
+    const Prepared* prepared = nullptr;
   };
 
   void check() const {
@@ -273,11 +278,11 @@ class Device {
       std::vector<Launch> made;
       for (auto& p : passes) {
         if (!separate_) {
-          made.push_back(lay(std::move(p), 0, words));
+          made.push_back(lay(std::move(p), kAtOnce, words));
           continue;
         }
-        if (works(p)) made.push_back(lay(p, 1, words));
-        if (p.dots > 0 || !p.scalars.empty()) made.push_back(lay(std::move(p), 2, words));
+        if (works(p)) made.push_back(lay(p, kVectors, words));
+        if (p.dots > 0 || !p.scalars.empty()) made.push_back(lay(std::move(p), kScalars, words));
       }
       return made;
     };
@@ -293,12 +298,17 @@ class Device {
       const int64_t turn = (most - 1) % static_cast<int64_t>(steps_.size());
       last_ = laid(before[turn].step(turn, true));
     }
-    Pass nothing;
-    nothing_ = lay(std::move(nothing), 0, words);
+    Pass vector;
+    nothing_.push_back(lay(vector, kAtOnce, words));
+    vector.from = kX;
+    out_.push_back(lay(vector, kOut, words));
+    for (int place : kind_.guess ? std::vector{kX, kB} : std::vector{kB}) {
+      vector.into = place;
+      first_.insert(first_.begin(), lay(vector, kIn, words));
+    }
     code_ = filled(words, mx::int32);
-    for (auto* launches : {&first_, &last_}) point(*launches);
+    for (auto* launches : {&first_, &last_, &nothing_, &out_}) point(*launches);
     for (auto& launches : steps_) point(launches);
-    nothing_.words = roomy(code_, code_, nothing_.offset, kHeader);
   }
 
   void point(std::vector<Launch>& launches) {
@@ -320,7 +330,7 @@ class Device {
     }
     l.rows = rows;
     const int64_t blocks = (static_cast<int64_t>(n_) + rows * kUnroll - 1) / (rows * kUnroll);
-    l.groups = works(pass) ? static_cast<int>(std::min<int64_t>(blocks, std::max(1, kGroups / ((k_ + kGroup - 1) / kGroup)))) : 1;
+    l.groups = works(pass) || phase >= kIn ? static_cast<int>(std::min<int64_t>(blocks, std::max(1, kGroups / ((k_ + kGroup - 1) / kGroup)))) : 1;
     l.offset = static_cast<int64_t>(words.size());
     const int chunk = std::min({k_, kGroup, kTile / writer_.slots()});
     for (int word : {static_cast<int>(pass.vectors.size()), pass.dots, pass.matrix >= 0 ? 1 : 0, pass.into, pass.from,
@@ -346,45 +356,62 @@ class Device {
     return filled(values, dtype);
   }
 
-  // Memory that is the device's own, as outputs of launches are.
-  mx::array on_device(int64_t elements, mx::Dtype dtype) {
-    mx::array made(roomy(elements), dtype, nullptr, {});
-    Arrays out{made};
-    launch(nothing_, out);
+  // Memory that is the device's own, as the output of a launch is.
+  mx::array on_device(int64_t elements, mx::Dtype dtype, Launch& by) {
+    Arrays out{mx::array(roomy(elements), dtype, nullptr, {})};
+    launch(by, out);
     return out[0];
   }
 
-  void launch(const Launch& l) {
+  void launch(Launch& l) {
     const auto& pass = l.pass;
-    const int64_t sums = l.phase == 2 ? 0 : static_cast<int64_t>(pass.dots) * l.groups * k_;
+    const int64_t sums = l.phase == kScalars ? 0 : static_cast<int64_t>(pass.dots) * l.groups * k_;
     Arrays out{mx::array(roomy(sums), right_.dtype(), nullptr, {})};
     launch(l, out);
     before_ = out[0];
     held_.push_back(out[0]);
+    ++encoded_;
   }
 
-  // Launches follow each other, since each reads what the one before has made; so writing in place is in order too.
-  void launch(const Launch& l, Arrays& out) {
+  // Hands over what is encoded, so that the device works while the rest is encoded. MLX does that behind a node, not
+  // between the launches of one; it does so behind any other node, too, and a view is one that launches nothing.
+  void submit() {
+    if (encoded_ < kSubmitted || stream_.device != mx::Device::gpu) return;
+    mx::async_eval({mx::expand_dims(code_, 0, stream_)});
+    encoded_ = 0;
+  }
+
+  // Launches follow each other, since each is given what the one before has made; so writing in place is in order too.
+  void launch(Launch& l, Arrays& out) {
+    if (l.in.empty()) prepare(l, out);
+    l.in[kBefore] = before_;
+    l.prepared->run(l.in, out);
+  }
+
+  // What stays the same whenever this is launched, but for `before`.
+  void prepare(Launch& l, const Arrays& out) {
     const auto& pass = l.pass;
     const auto& a = pass.matrix >= 0 ? operators_[pass.matrix]
                                      : *std::ranges::find(operators_, size_t{3}, [](auto& m) { return m.size(); });
+    const auto& brought = l.phase == kIn && pass.into == kX ? guess_ : right_;
     const auto& diagonal = pass.diagonal >= 0 ? operators_[pass.diagonal][0] : right_;
     const auto starts = roomy(a[2], a[2]);
-    const Arrays in{roomy(a[0], right_), roomy(a[1], starts), starts, roomy(diagonal, right_),
-                    pass.reads_guess ? guess_ : right_, *l.words, bounds_, before_, iterate_, memory_, scalars_, state_, norms_};
-    const int wide = l.phase == 2 ? 1 : l.groups, high = l.phase == 2 ? 1 : (k_ + kGroup - 1) / kGroup;
+    l.in = {roomy(a[0], right_), roomy(a[1], starts), starts, roomy(diagonal, right_), brought, *l.words,
+            bounds_, right_, memory_, scalars_, state_, norms_};
+    const int wide = l.phase == kScalars ? 1 : l.groups, high = l.phase == kScalars || l.phase >= kIn ? 1 : (k_ + kGroup - 1) / kGroup;
     const auto key = std::tuple{wide, high, a[1].dtype() == mx::int64};
     auto found = prepared_.find(key);
     if (found == prepared_.end()) {
-      found = prepared_.try_emplace(key, shader("krylov_pass"), in, out, TemplateArgs{}, std::array{wide * kGroup, high, 1}, stream_).first;
+      found = prepared_.try_emplace(key, shader("krylov_pass"), l.in, out, TemplateArgs{}, std::array{wide * kGroup, high, 1}, stream_).first;
     }
-    found->second.run(in, out);
+    l.prepared = &found->second;
   }
 
   // Whether nothing is left to do; waits for what has been launched.
   bool ended() {
     mx::synchronize(stream_);
     held_.clear();
+    encoded_ = 0;
     check_interrupt();
     const auto* state = state_.data<int32_t>();
     if (kind_.history) {
@@ -406,13 +433,12 @@ class Device {
   bool separate_; // launches of vectors' operations and of scalar instructions
   mx::array right_, guess_, bounds_;
   mx::array before_; // what the launch before has made
-  mx::array iterate_, memory_, scalars_, state_, norms_, code_;
-  std::vector<Launch> first_, last_;
+  mx::array memory_, scalars_, state_, norms_, code_;
+  std::vector<Launch> first_, last_, nothing_, out_;
   std::vector<std::vector<Launch>> steps_;
-  Launch nothing_{};
   std::map<std::tuple<int, int, bool>, Prepared> prepared_;
   Arrays held_; // until the device is done
-  int tests_ = 0;
+  int tests_ = 0, encoded_ = 0; // launches that are not handed over yet
 };
 
 } // namespace

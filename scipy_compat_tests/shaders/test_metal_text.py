@@ -106,7 +106,11 @@ def test_buffers_fit_the_argument_table(made):
 
 
 def test_preludes():
-    text = without_comments(metal_text.prelude())
+    folder = metal_text.SHADERS
+    text = "".join(
+        (folder / name).read_text() for name in ["prelude_metal.h", *(p.name for p in folder.glob("shared_*.h"))]
+    )
+    text = without_comments(text)
     assert not pointers_without_space(text)
     assert not re.search(r"\bdouble\b|\bauto\b|\d\.\d+(?!f)", text)
     assert set(re.findall(r"\batomic_\w+(?=\*)", text)) == {"atomic_int", "atomic_float"}
@@ -135,4 +139,10 @@ def test_every_instance_is_written(tmp_path):
         shader, text = embed_shaders.parse(path), (tmp_path / path.name).read_text()
         assert text.startswith('#include "mlx/backend/metal/kernels/utils.h"')
         assert text.count("[[host_name(") == 2 * len(list(metal_text.instances(shader)))
-        assert text.count(metal_text.prelude()) == 1
+        assert text.count(embed_shaders.header(shader, "metal", metal_text.SHADERS)) == 1
+
+
+def test_what_shaders_share_stands_before_those_that_name_it():
+    shared = {shader.name: shader.shared for shader in embed_shaders.load(metal_text.SHADERS)}
+    assert shared["krylov_pass"] == ["numbers"] and shared["cs_residual"] == ["triple"]
+    assert shared["segment_reduce"] == ["segments"] and shared["cs_matmul_vector"] == []
