@@ -16,7 +16,7 @@ import scipy.sparse.linalg as _scipy
 from mlx.utils import tree_flatten, tree_map
 
 from .. import _dense, _dtypes, _native
-from .._base import _spbase, issparse
+from .._base import _spbase, check_structure, issparse
 from ._operator import Matrix, Opaque, Operator, as_operator, constant, is_traced, surely_traced
 from ._products import BATCHES, Products, plain
 
@@ -598,6 +598,8 @@ def aslinearoperator(A: Any) -> Any:
     if isinstance(A, _scipy.LinearOperator):
         return _ForeignLinearOperator(A)
     if issparse(A):
+        if not isinstance(A, _spbase):
+            check_structure(A)
         return MatrixLinearOperator(A)
     if _dense.is_dense(A) or hasattr(A, "__dlpack__"):
         A = plain(A)
