@@ -253,7 +253,8 @@ class _CustomLinearOperator(LinearOperator):
         if params and xp not in (None, mx):
             raise ValueError("functions with params take mx.array; leave xp out")
         self.args, self._fixed = (), False
-        self._functions, self._params = (matvec, matmat, rmatvec, rmatmat), params
+        self._functions = matvec, matmat, rmatvec, rmatmat
+        self._params = tree_map(lambda leaf: _native.handle(leaf) if _is_parameter(leaf) else leaf, params)
         self._init_dtype()
 
     def _init_dtype(self) -> None:
@@ -508,6 +509,7 @@ class MatrixLinearOperator(LinearOperator):
 
     def __init__(self, A: Any, xp: Any = None) -> None:
         super().__init__(A._data.dtype if isinstance(A, _spbase) else A.dtype, A.shape)
+        A = _native.handle(A) if _dense.is_mlx(A) else A
         self.A, self.args = A, (A,)
         self._known_adjoint: LinearOperator | None = None
 
