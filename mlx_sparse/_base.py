@@ -658,6 +658,11 @@ def as_sparse(x: Any) -> Any:
     return x if isinstance(x, _spbase) else from_scipy(x)
 
 
+def check_structure(x: Any) -> None:
+    """Refuse an array of SciPy's with lengths or indices that its own routines would follow out of its memory."""
+    from_scipy(x)
+
+
 def _answers(other: Any, reflected: str) -> bool:
     """Whether `other`, no array of any library, has the operator itself; then it decides, as with SciPy."""
     return not (_dense.is_dense(other) or hasattr(other, "__dlpack__")) and hasattr(other, reflected)

@@ -305,8 +305,7 @@ class BadPivot(ValueError):
     pass
 class TriangleForm:
     def __init__(self, lower: bool, unit: bool, transposed: bool = False, conjugate: bool = False) -> None: ...
-class HeldFactor:
-    pass
+class HeldFactor: ...
 class InverseForm:
     def __init__(self, transposed: bool, conjugate: bool) -> None: ...
 class Half:

@@ -29,6 +29,8 @@ def generate() -> str:
         text = (Path(folder) / "mlx_sparse" / "_native.pyi").read_text()
     text = re.sub(r"^__all__.*\n", "", text, flags=re.M)
     text = re.sub(r"^    def __(release_)?buffer__.*\n(        .*\n)*", "", text, flags=re.M)  # from Python 3.12 on
+    text = re.sub(r"^    def __reduce_ex__.*\n(        .*\n)*", "", text, flags=re.M)  # which only refuses
+    text = re.sub(r"^(class .*:\n)(?!    )", r"\1    ...\n", text, flags=re.M)
     return HEAD + text.replace(INTEGER, "int").replace(":\n        ...\n", ": ...\n").replace(":\n    ...\n", ": ...\n")
 
 

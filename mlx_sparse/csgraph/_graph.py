@@ -11,7 +11,7 @@ import scipy.sparse as _scipy_sparse
 import scipy.sparse.csgraph as _scipy
 
 from .. import _dense, _dtypes, _native
-from .._base import _spbase, as_sparse, issparse
+from .._base import _spbase, as_sparse, check_structure, issparse
 from .._classes import from_scipy
 from .._scipy_release import BLOCKS_OF_GRAPHS_LOSE_ZEROS
 
@@ -46,6 +46,8 @@ def host(graph: Any, copy: bool = False) -> Any:
         The values are traced, or more than 2**31 - 1 entries are stored: SciPy's routines count in int32.
     """
     if not isinstance(graph, _spbase):
+        if issparse(graph):
+            check_structure(graph)
         x = host_array(graph)
         if isinstance(x, np.ndarray) and x.ndim == 2 and not x.flags.c_contiguous:
             return x.copy("C")  # SciPy's floyd_warshall gives nonsense for any other order

@@ -6,6 +6,7 @@ from typing import Any
 
 import scipy.sparse.csgraph as _scipy
 
+from .._base import as_sparse, issparse
 from ._graph import delegate
 
 
@@ -44,7 +45,7 @@ def maximum_bipartite_matching(graph: Any, perm_type: str = "row") -> Any:
     """
     if perm_type not in ("row", "column"):
         raise ValueError(f"perm_type must be 'row' or 'column'; got {perm_type!r}")
-    return delegate(_scipy.maximum_bipartite_matching, graph, perm_type)
+    return delegate(_scipy.maximum_bipartite_matching, _simple(graph), perm_type)
 
 
 def min_weight_full_bipartite_matching(biadjacency: Any, maximize: bool = False) -> Any:
@@ -80,7 +81,7 @@ def min_weight_full_bipartite_matching(biadjacency: Any, maximize: bool = False)
     >>> sp.csgraph.min_weight_full_bipartite_matching(sp.csr_array([[3.0, 1.0], [1.0, 2.0]]))
     (array([0, 1], dtype=int64), array([1, 0], dtype=int32))
     """
-    return delegate(_scipy.min_weight_full_bipartite_matching, biadjacency, maximize)
+    return delegate(_scipy.min_weight_full_bipartite_matching, _simple(biadjacency), maximize)
 
 
 def structural_rank(graph: Any) -> int:
@@ -109,4 +110,9 @@ def structural_rank(graph: Any) -> int:
     >>> sp.csgraph.structural_rank(sp.csr_array([[1, 1], [0, 0]]))
     1
     """
-    return int(delegate(_scipy.structural_rank, graph))
+    return int(delegate(_scipy.structural_rank, _simple(graph)))
+
+
+def _simple(graph: Any) -> Any:
+    """A sparse `graph` without parallel edges: SciPy's routine queues each of them, beyond the memory that it has."""
+    return as_sparse(graph)._canonical() if issparse(graph) and graph.format in ("csr", "csc") else graph

@@ -211,13 +211,16 @@ def yen(
     >>> sp.csgraph.yen(A, 0, 2, 2)
     array([3, 5], dtype=float64)
     """
-    return delegate(
+    found = delegate(
         _scipy.yen,
         csgraph,
         source,
         sink,
-        K,
+        K or 1,  # it writes down one path in any case
         directed=directed,
         return_predecessors=return_predecessors,
         unweighted=unweighted,
     )
+    if K:
+        return found
+    return tuple(x[:0] for x in found) if return_predecessors else found[:0]

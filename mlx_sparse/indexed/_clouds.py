@@ -7,7 +7,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from .. import _dense, _dtypes
+from .. import _dense, _dtypes, _native
 from .._csr import csr_array
 from ._checks import check_range, index_array, is_traced, to_mlx
 from ._distances import gather, root
@@ -280,7 +280,7 @@ class PointCloudBatch(_Clouds):
     @property
     def order(self) -> mx.array | None:
         """Row of the arguments that each point came from, shape (T,); None if they stood in order."""
-        return self._order
+        return None if self._order is None else _native.handle(self._order)
 
 
 class OffsetPointCloudBatch(_Clouds):

@@ -187,12 +187,12 @@ class _Ragged:
     @property
     def positions(self) -> mx.array:
         """Positions of all points, shape (T, D)."""
-        return self._positions
+        return _native.handle(self._positions)
 
     @property
     def features(self) -> mx.array | None:
         """Features of all points, shape (T, ...), if there are any."""
-        return self._features
+        return None if self._features is None else _native.handle(self._features)
 
     @property
     def lengths(self) -> mx.array:
@@ -202,7 +202,7 @@ class _Ragged:
     @property
     def offsets(self) -> mx.array:
         """Where each cloud begins, and the end, shape (B + 1,)."""
-        return self._offsets
+        return _native.handle(self._offsets)
 
     @property
     def indices(self) -> mx.array:

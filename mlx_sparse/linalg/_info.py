@@ -36,7 +36,8 @@ class SolverInfo:
         The same for each column of the right-hand side.
     residual_norms : ndarray, shape (iterations + 1,) or (iterations + 1, k)
         Norms of the residuals that the method goes by: of the first guess and after each iteration, which of `gmres`,
-        `lgmres` and `gcrotmk` is a cycle. That of a column that has converged stays the same.
+        `lgmres` and `gcrotmk` is a cycle. That of a column that has converged stays the same. Inside `mx.grad` an
+        `mx.array`, as are `estimates`: their derivative is a ValueError.
     reason : str
         Why the iteration ended, of the column that fared worst: "converged"; "least squares", where the system has no
         solution, but `minres` has that of least squares; "singular", to working precision, for `minres`, `lsqr` or

@@ -16,7 +16,7 @@ import scipy.sparse.linalg as _scipy
 from mlx.utils import tree_flatten, tree_map
 
 from .. import _dense, _dtypes, _native
-from .._base import _spbase, issparse
+from .._base import _spbase, check_structure, issparse
 from ._operator import Matrix, Opaque, Operator, as_operator, constant, is_traced, surely_traced
 from ._products import BATCHES, Products, plain
 
@@ -253,7 +253,8 @@ class _CustomLinearOperator(LinearOperator):
         if params and xp not in (None, mx):
             raise ValueError("functions with params take mx.array; leave xp out")
         self.args, self._fixed = (), False
-        self._functions, self._params = (matvec, matmat, rmatvec, rmatmat), params
+        self._functions = matvec, matmat, rmatvec, rmatmat
+        self._params = tree_map(lambda leaf: _native.handle(leaf) if _is_parameter(leaf) else leaf, params)
         self._init_dtype()
 
     def _init_dtype(self) -> None:
@@ -508,6 +509,7 @@ class MatrixLinearOperator(LinearOperator):
 
     def __init__(self, A: Any, xp: Any = None) -> None:
         super().__init__(A._data.dtype if isinstance(A, _spbase) else A.dtype, A.shape)
+        A = _native.handle(A) if _dense.is_mlx(A) else A
         self.A, self.args = A, (A,)
         self._known_adjoint: LinearOperator | None = None
 
@@ -598,6 +600,8 @@ def aslinearoperator(A: Any) -> Any:
     if isinstance(A, _scipy.LinearOperator):
         return _ForeignLinearOperator(A)
     if issparse(A):
+        if not isinstance(A, _spbase):
+            check_structure(A)
         return MatrixLinearOperator(A)
     if _dense.is_dense(A) or hasattr(A, "__dlpack__"):
         A = plain(A)

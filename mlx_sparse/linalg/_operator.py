@@ -10,7 +10,7 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
 from .. import _dense, _dtypes, _native
-from .._base import _spbase, as_sparse, issparse
+from .._base import _spbase, as_sparse, check_structure, issparse
 
 Product = Callable[[Any], Any]
 Stage = tuple[Any, Sequence[mx.array]]  # a kind (`_recording.Kinds`), and the arrays that it takes in one dtype
@@ -145,6 +145,23 @@ def constant(a: mx.array) -> mx.array:
         ) from error
 
 
+def refusing(x: Any, sources: Sequence[Any], why: str) -> Any:
+    """`x`, a constant made of what traces `sources`, as an `mx.array` that raises where its derivative is asked for;
+    `x` itself if there are none.
+    """
+    if not sources:
+        return x
+    known = _dense.to_mlx(x)
+
+    def refuse(*_: Any) -> Any:
+        raise ValueError(why)
+
+    made: Any = mx.custom_function(lambda *_: known)
+    made.vjp(refuse)
+    made.jvp(refuse)
+    return made(*sources)
+
+
 class _Sparse(Operator):
     """An array of this package. Formats without products of their own are converted when a product is bound."""
 
@@ -196,6 +213,7 @@ class _ScipySparse(Operator):
     def __init__(self, A: Any) -> None:
         self.operand = A.tocsr() if A.format in ("lil", "dok") else A
         self.shape, self.dtype = A.shape, A.dtype
+        check_structure(self.operand)
 
     def host(self, dtype: Any = None) -> Product:
         return (self.operand if dtype is None else self.operand.astype(dtype, copy=False)).__matmul__

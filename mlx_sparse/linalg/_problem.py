@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,9 +12,13 @@ import numpy as np
 
 from .. import _dense, _dtypes, runtime
 from .._base import _spbase
-from ._operator import Operator, as_operator, constant, surely_traced
+from ._operator import Operator, as_operator, constant, is_traced, refusing, surely_traced
 
 _HALVES = (mx.float16, mx.bfloat16)
+NOT_DIFFERENTIABLE = (
+    "only the solution of a solver is differentiable, and what else it tells of an iteration (norms, estimates, "
+    "iterates) is not: where no derivative is wanted, use mx.stop_gradient"
+)
 
 
 # ---- checks and dtypes that every function shares ------------------------------------------------------------------
@@ -92,6 +96,7 @@ class System:
     dtype: Any  # mx.Dtype where b is an mx.array, else np.dtype
     finish: Callable[[Any], Any]  # solution -> what the user gets
     M2: Operator | None = None  # the preconditioner of the right, in methods that split it
+    sources: Sequence[mx.array] = ()  # of constants, what they were before they were cut off from what traces them
 
     @property
     def lazy(self) -> bool:
@@ -121,10 +126,17 @@ class System:
             operators |= {f"{word}H": None if B is None else B.H for word, B in operators.items()}
         return {word: None if B is None else self.product(B) for word, B in operators.items()}
 
+    def shown(self, x: Any) -> Any:
+        """What users see of an iteration besides the solution, which has no derivative."""
+        return refusing(x, self.sources, NOT_DIFFERENTIABLE)
+
     def constant(self) -> System:
         """This system, cut off from what traces it."""
+        operators = [B for B in (self.A, self.M, self.M2) if B is not None]
+        arrays = [self.b, *([] if self.x is None else [self.x]), *(v for B in operators for v in B.values)]
         return replace(
             self,
+            sources=[a for a in arrays if is_traced(a)],
             A=self.A.constant(),
             M=None if self.M is None else self.M.constant(),
             M2=None if self.M2 is None else self.M2.constant(),

@@ -243,6 +243,8 @@ def plain(x: Any) -> Any:
 def following(y: Any, x: Any) -> Any:
     """The product `y` in the namespace of the operand `x`; what MLX has no dtype for is an ndarray."""
     y = plain(y)
+    if y is x:  # of a function that gives back its argument
+        return _native.handle(y) if _dense.is_mlx(y) else y.copy()
     if type(x) is type(y):
         return y
     if _dense.is_mlx(y):

@@ -14,8 +14,8 @@ import numpy as np
 from .. import _dense, _dtypes
 from .._reduce import totals_along
 from ._info import Course, SolverInfo, progress_bar
-from ._operator import Operator, constant, is_traced
-from ._problem import System, make_system, workers
+from ._operator import Operator, constant, is_traced, refusing
+from ._problem import NOT_DIFFERENTIABLE, System, make_system, workers
 from ._recorded import Recorded, norm_lazily, on_device, recorded, replay, replay_lazily, replay_on_device
 from ._refine import is_refined, refine_solution
 from ._spaces import space
@@ -93,9 +93,11 @@ class Solution:
     codes: Any  # the same for each column; both are lazy in a trace that has no values
     history: list[Any]  # norms of the recurrence's residuals, first and after each iteration: a number, or by column
     reason: str  # a word of `_info.REASONS`
+    sources: Sequence[mx.array] = ()  # as of a `System`
 
-    def told(self, estimates: dict[str, Any] | None = None) -> SolverInfo:
-        return SolverInfo(self.info, self.codes, np.array(self.history), self.reason, estimates or {})
+    def told(self) -> SolverInfo:
+        norms = refusing(np.array(self.history), self.sources, NOT_DIFFERENTIABLE)
+        return SolverInfo(self.info, self.codes, norms, self.reason)
 
 
 def check_atol(atol: Any) -> float:
@@ -171,8 +173,9 @@ def solve(
     others = [value for B in (system.M, system.M2) if B is not None for value in B.values]
     if not system.lazy or not is_traced(system.b, system.x, *A.values, *others):
         return _iterate(method, fixed, limits, callback, progress)
+    fixed = replace(fixed, sources=(*fixed.sources, *A.values))
     found = _iterate(method, fixed, limits, callback, progress)
-    found.x = inverse_product(A, system.b, _inverse(method, fixed, limits), found.x)
+    found.x, found.sources = inverse_product(A, system.b, _inverse(method, fixed, limits), found.x), fixed.sources
     return found
 
 
@@ -208,7 +211,7 @@ def _iterate(
                 state = steps[k % 2](V, state)
                 state = settle(state)  # by itself: MLX writes into buffers of the state before, which is gone by now
                 if callback and (halves == 1 or k % 2):
-                    callback(system.finish(V.array(state[0])))
+                    callback(system.shown(system.finish(V.array(state[0]))))
             else:
                 x, norm = state[0], norm_of(state[1])
                 course.add(norm)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 
+from .. import _dense
 from ._eigen._problem import Front, integer
 from ._eigen._restart import Task
 from ._operator import as_operator
@@ -138,7 +139,9 @@ def spectral_density(
     >>> bool(abs(density.sum() * 0.01 - 1) < 1e-3)
     True
     """
-    x = np.asarray(points, dtype=np.float64)
+    for given, name in ((points, "points"), (width, "width")):
+        refuse_traced(given, f"a density with respect to {name}")
+    x = np.asarray(_dense.as_dense(points), dtype=np.float64)
     if x.ndim != 1 or not np.isfinite(x).all():
         raise ValueError(f"points must be a vector of finite numbers; got shape {x.shape}")
     front, nodes, weights = _quadrature(A, samples, steps, rng)

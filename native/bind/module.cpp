@@ -174,6 +174,18 @@ static void bind_runtime(py::module_& m) {
         "Bytes per second of a[i] = b[i] + s * c[i] over n doubles on the package's own workers.");
 }
 
+// Of protocols 0 and 1 Python makes an object of a class without its base, which ends the process.
+static void refuse_pickling(py::module_& m) {
+  for (auto [name, type] : py::dict(m.attr("__dict__"))) {
+    if (Py_TYPE(type.ptr()) != py::detail::get_internals().default_metaclass || py::hasattr(type, "__members__")) {
+      continue;
+    }
+    std::string what = "cannot pickle '" + py::str(name).cast<std::string>() + "' object";
+    auto refuse = [what](const py::object&, int) -> py::object { throw py::type_error(what); };
+    py::setattr(type, "__reduce_ex__", py::cpp_function(refuse, py::is_method(type), py::name("__reduce_ex__")));
+  }
+}
+
 } // namespace sp
 
 PYBIND11_MODULE(_native, m) {
@@ -196,4 +208,5 @@ PYBIND11_MODULE(_native, m) {
   sp::bind_factorisations(m);
   sp::bind_general_factorisations(m);
   sp::bind_krylov(m);
+  sp::refuse_pickling(m);
 }

@@ -217,6 +217,19 @@ def test_matching(namespace):
         sp.csgraph.maximum_bipartite_matching(A.toarray())
 
 
+def test_matching_of_parallel_edges(namespace):
+    """SciPy's routine writes past the end of its queue for them."""
+    full = scipy.sparse.csr_array(random_graph(30, 200, 11) + scipy.sparse.eye_array(30))
+    full.eliminate_zeros()
+    data, indices = np.repeat(full.data / 8, 8), np.repeat(full.indices, 8)
+    A = sp.csr_array((data, indices, full.indptr * 8), shape=full.shape)
+    assert sp.csgraph.structural_rank(A) == theirs.structural_rank(full)
+    same(sp.csgraph.maximum_bipartite_matching(A), theirs.maximum_bipartite_matching(full))
+    row, col = sp.csgraph.min_weight_full_bipartite_matching(A)
+    expected = full[theirs.min_weight_full_bipartite_matching(full)].sum()
+    np.testing.assert_allclose(full[host(row), host(col)].sum(), expected)
+
+
 def test_maximum_flow(namespace):
     A = random_graph(30, 200, 12, integers=True, dtype=np.int32)
     for method in ("dinic", "edmonds_karp"):
@@ -245,6 +258,8 @@ def test_yen(namespace):
         sp.csgraph.yen(ours(A), 0, 99, 4)
     with pytest.raises(ValueError):
         sp.csgraph.yen(ours(A), 0, 5, -1)
+    lengths, before = sp.csgraph.yen(ours(A), 0, 5, 0, return_predecessors=True)
+    assert tuple(lengths.shape) == (0,) and tuple(before.shape) == (0, 20)
 
 
 @pytest.mark.parametrize("directed", [True, False])

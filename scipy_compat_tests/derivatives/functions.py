@@ -1,6 +1,7 @@
 """What the walk calls of the package's functions: by name, functions of a csr array A and of dense operands o."""
 
 import io
+import warnings
 
 import mlx.core as mx
 import numpy as np
@@ -88,7 +89,30 @@ def iterated(solve):
         lambda A, o: solve(spd(A), np.ones(4), rtol=1e-13)[0],
         lambda A, o: solve(spd(CONSTANT_CSR), [o.s, 1.0, 2.0, 3.0], rtol=1e-13)[0],
         lambda A, o: solve(o.D.T @ o.D + mx.eye(4, dtype=mx.float64), o.b, rtol=1e-13)[0],
+        *told(solve),
     ]
+
+
+def told(solve):
+    """What solvers tell besides the solution."""
+
+    def seen(A, b):
+        seen = []
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            solve(A, b, rtol=1e-3, callback=seen.append)
+        return seen
+
+    return [
+        lambda A, o: solve(spd(A), o.b, rtol=1e-3, return_info=True)[1].residual_norms,
+        lambda A, o: seen(spd(A), o.b),
+    ]
+
+
+def kept_vectors(solve, A, o, name):
+    vectors = []
+    solve(spd(A), o.b, rtol=1e-3, **{name: vectors})
+    return [v for pair in vectors for v in pair if v is not None]
 
 
 def solved(solve):
@@ -256,7 +280,7 @@ FUNCTIONS = {
         f"linalg.{solve.__name__}": iterated(solve)
         for solve in (
             *(linalg.cg, linalg.cgs, linalg.bicg, linalg.bicgstab, linalg.qmr, linalg.tfqmr),
-            *(linalg.gcrotmk, linalg.gmres, linalg.lgmres),
+            linalg.gmres,
         )
     },
     "linalg.eigs": [lambda A, o: linalg.eigs(A, 1, rng=0)[0], lambda A, o: linalg.eigs(o.D, 1, rng=0)[1]],
@@ -295,10 +319,13 @@ FUNCTIONS = {
         ]
         for name, make in PRECONDITIONERS.items()
     },
+    "linalg.lgmres": [*iterated(linalg.lgmres), lambda A, o: kept_vectors(linalg.lgmres, A, o, "outer_v")],
+    "linalg.gcrotmk": [*iterated(linalg.gcrotmk), lambda A, o: kept_vectors(linalg.gcrotmk, A, o, "CU")],
     "linalg.preconditioners.identity": [lambda A, o: linalg.preconditioners.identity(4) @ o.b],
     "linalg.funm_multiply_krylov": [
         lambda A, o: linalg.funm_multiply_krylov("exp", A, o.b),
         lambda A, o: linalg.funm_multiply_krylov("exp", A, np.ones(4)),
+        lambda A, o: linalg.funm_multiply_krylov("exp", CONSTANT_CSR, np.ones(4), t=o.s),
     ],
     "linalg.dot": [lambda A, o: linalg.dot(A, CONSTANT_CSR), lambda A, o: linalg.dot(A, A.tocsc().T)],
     "linalg.vdot": [lambda A, o: linalg.vdot(A, CONSTANT_CSR), lambda A, o: linalg.vdot(A, A)],
@@ -312,10 +339,16 @@ FUNCTIONS = {
             lambda A, o, solve=solve: solve(CONSTANT_CSR, np.ones(4), 0.5, 1e-13, 1e-13, x0=o.b)[0],
             lambda A, o, solve=solve: solve(A, o.b, o.s, 1e-13, 1e-13)[0],
             lambda A, o, solve=solve: solve(o.D[:, :3], o.b, 0.0, 1e-13, 1e-13)[0],
+            lambda A, o, solve=solve: list(solve(A[:, :3], o.b)[1:]),
+            lambda A, o, solve=solve: list(solve(A[:, :3], o.X)[1:]),
+            lambda A, o, solve=solve: solve(A[:, :3], o.b, return_info=True)[1].residual_norms,
+            lambda A, o, solve=solve: solve(A[:, :3], o.b, return_info=True)[1].estimates,
         ]
         for solve in (linalg.lsqr, linalg.lsmr)
     },
     "linalg.minres": [
+        *told(linalg.minres),
+        lambda A, o: linalg.minres(spd(CONSTANT_CSR), o.b, shift=o.s, return_info=True)[1].residual_norms,
         *solved(lambda A, b: linalg.minres(spd(A), b, rtol=1e-15)[0]),
         lambda A, o: linalg.minres(spd(A), o.b, o.b, rtol=1e-15, shift=0.1)[0],
         lambda A, o: linalg.minres(spd(CONSTANT_CSR), o.b, rtol=1e-15, shift=o.s)[0],
@@ -331,7 +364,11 @@ FUNCTIONS = {
         lambda A, o: linalg.slq.slogdet(o.D.T @ o.D + mx.eye(4, dtype=mx.float64), rng=0),
     ],
     "linalg.slq.trace": [lambda A, o: linalg.slq.trace(np.exp, spd(A), rng=0)],
-    "linalg.slq.spectral_density": [lambda A, o: linalg.slq.spectral_density(spd(A), np.linspace(0, 2, 5), rng=0)],
+    "linalg.slq.spectral_density": [
+        lambda A, o: linalg.slq.spectral_density(spd(A), np.linspace(0, 2, 5), rng=0),
+        lambda A, o: linalg.slq.spectral_density(spd(CONSTANT_CSR), o.b, rng=0),
+        lambda A, o: linalg.slq.spectral_density(spd(CONSTANT_CSR), np.linspace(0, 2, 5), width=o.s, rng=0),
+    ],
     "linalg.lobpcg": [
         lambda A, o: linalg.lobpcg(spd(A), mx.eye(4, 2, dtype=mx.float64))[0],
         lambda A, o: linalg.lobpcg(spd(A), mx.eye(4, 2, dtype=mx.float64))[1] ** 2,
@@ -457,6 +494,11 @@ FUNCTIONS = {
         lambda A, o: linalg.svds(o.D, 2, rng=0)[1],
     ],
 }
+FUNCTIONS["linalg.preconditioners.jacobi"] += [
+    lambda A, o: linalg.preconditioners.jacobi(CONSTANT_CSR, omega=o.s) @ o.b,
+    lambda A, o: linalg.preconditioners.jacobi(CONSTANT_CSR, shift=o.s) @ o.b,
+]
+FUNCTIONS["linalg.preconditioners.ssor"].append(lambda A, o: linalg.preconditioners.ssor(CONSTANT_CSR, o.s) @ o.b)
 # Neither take nor give values of arrays: settings, names of types, arrays of ones and of random numbers.
 EXEMPT = {
     *(

@@ -133,6 +133,15 @@ def test_choosing_clouds(kind):
             batch[key]
 
 
+@pytest.mark.parametrize("name", ["positions", "features", "lengths", "offsets", "indices", "order"])
+def test_attributes_are_handles_of_their_own(name):
+    clouds = PointCloudBatch(mx.ones((4, 2)), mx.ones((4, 3)), indices=mx.array([1, 0, 1, 0]))
+    before = getattr(clouds, name).tolist()
+    held = getattr(clouds, name)
+    held += 1000
+    assert getattr(clouds, name).tolist() == before
+
+
 def test_from_list_and_replacement():
     x = [np.ones((2, 3), np.float32), np.zeros((0, 3), np.float32), np.full((1, 3), 2, np.float32)]
     f = [np.arange(n, dtype=np.float32) for n in (2, 0, 1)]

@@ -1,5 +1,7 @@
 """The sparse Cholesky factorisation: factors, solutions, determinants, inverses, and what it refuses."""
 
+import copy
+import pickle
 import sys
 
 import mlx.core as mx
@@ -337,3 +339,17 @@ def test_spsolve_takes_it(dtype):
     assert used == "cholesky" and residual(S, x, b) < bound(S, dtype)
     with pytest.raises(LinAlgError, match="positive definite"):
         spsolve(ours(-S), b, method="cholesky")
+
+
+@pytest.mark.parametrize("method", ["auto", "ldl"])
+def test_copies_and_pickles(method):
+    """By protocols 0 and 1, too, by which classes of the native module would end the process."""
+    factor = cholesky(sp.csc_array(np.eye(4) * 5 + np.ones((4, 4))), method=method)
+    copies = [pickle.loads(pickle.dumps(factor, protocol)) for protocol in range(pickle.HIGHEST_PROTOCOL + 1)]
+    for made in [*copies, copy.copy(factor), copy.deepcopy(factor)]:
+        np.testing.assert_array_equal(made.solve(np.arange(4.0)), factor.solve(np.arange(4.0)))
+        assert type(made) is SparseCholesky and made.inertia == factor.inertia
+    for native in (factor._cholesky.factor, factor._cholesky.analysis.plan):
+        for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+            with pytest.raises(TypeError, match="cannot pickle"):
+                pickle.dumps(native, protocol)

@@ -88,6 +88,17 @@ def test_options_reach_superlu(dtype):
         splu(A, options={"nonsense": 1})
 
 
+@pytest.mark.parametrize("factor", [splu, spilu, sparse_lu])
+def test_options_that_superlu_does_not_survive(factor):
+    A = sp.csc_array(np.eye(40) * 9 + np.ones((40, 40)))
+    bad = [{"panel_size": 0}, {"relax": 0}, {"options": {"PanelSize": -1}}, {"options": {"Fact": "FACTORED"}}]
+    for options in bad + [{"fill_factor": f} for f in (0, 0.5, np.nan)] * (factor is spilu):
+        with pytest.raises(ValueError, match="must be"):
+            factor(A, **options)
+    for options in ({"panel_size": 10**9}, {"relax": 2**31 - 1}):
+        np.testing.assert_allclose(A @ factor(A, **options).solve(np.ones(40)), np.ones(40), rtol=1e-2)
+
+
 @pytest.mark.parametrize("namespace", NAMESPACES)
 def test_spilu_approximates(dtype, namespace):
     S, b = general(N, dtype), vector(N, dtype)
@@ -346,6 +357,8 @@ def test_triangular_refusals():
         spsolve_triangular(A, mx.ones(2, dtype=mx.complex64))
     with pytest.warns(sp.SparseEfficiencyWarning):
         np.testing.assert_allclose(spsolve_triangular(A.tocoo(), np.array([1, 5])), [1, 2])
+    zeros = sp.csr_array((np.array([1.0, 0.0, 1.0, 2.0]), [0, 1, 0, 1], [0, 2, 4]))  # as blocks bring them along
+    np.testing.assert_allclose(spsolve_triangular(zeros, np.array([1.0, 5.0])), [1, 2])
 
 
 STRUCTURES = {

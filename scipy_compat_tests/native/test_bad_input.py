@@ -87,6 +87,23 @@ def test_narrowing_that_overflows_is_an_error():
     assert A.shape == (2**40 + 1, 1) and A._coords[0].dtype == mx.int64
 
 
+def test_arrays_of_scipys_with_bad_indices():
+    """Whose own products would read elsewhere: solvers and graphs look first."""
+    A = scipy_sparse.csr_array(np.eye(3))
+    A.indices[:] = -(10**8)
+    b = np.ones(3)
+    calls = [
+        *(lambda A, f=f: f(A, b) for f in (sp.linalg.cg, sp.linalg.gmres, sp.linalg.lsqr, sp.linalg.lsmr)),
+        *(lambda A, f=f: f(A, 1) for f in (sp.linalg.eigsh, sp.linalg.eigs, sp.linalg.svds, sp.linalg.lanczos)),
+        lambda A: sp.linalg.aslinearoperator(A) @ b,
+        *(getattr(sp.csgraph, name) for name in ("bellman_ford", "structural_rank", "csgraph_to_dense")),
+        lambda A: sp.csgraph.yen(A, 0, 1, 1),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match="indices"):
+            call(A)
+
+
 @pytest.mark.parametrize("value", ["abc", b"x", object()])
 def test_operands_that_are_no_arrays(value):
     A = sp.csr_array(np.eye(2))

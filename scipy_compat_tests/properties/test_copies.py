@@ -327,3 +327,19 @@ def test_functions(fmt, mode):
         for kind in ("array", "matrix"):
             found += faults(fmt, kind, name, (), call, theirs[name], np.array) or []
     assert not found, "\n".join(map(str, found))
+
+
+def test_operators():
+    D, p = mx.ones((2, 2)), mx.ones(2)
+    A, B = (
+        sp.linalg.aslinearoperator(D),
+        sp.linalg.LinearOperator((2, 2), lambda v, p: v * p, dtype=np.float32, params=(p,)),
+    )
+    D *= 5
+    p *= 5
+    assert (A @ mx.ones(2)).tolist() == [2, 2] and (B @ mx.ones(2)).tolist() == [1, 1]
+    same = sp.linalg.LinearOperator((2, 2), lambda v: v, dtype=np.float32)
+    for v in (mx.ones(2), np.ones(2, np.float32)):
+        y = same @ v
+        y *= 5
+        assert v.tolist() == [1, 1]

@@ -75,6 +75,10 @@ class SparseCholesky:
         new._operator = operator if is_traced(*operator.values) else Operator()
         return new
 
+    def __reduce__(self) -> Any:
+        """Pickled as the array, which is factored again."""
+        return SparseCholesky._of, (self._A, type(self._cholesky), None, self._cholesky.analysis.order)
+
     def __repr__(self) -> str:
         return f"<SparseCholesky object of shape {self.shape} with {self.nnz} stored elements>"
 

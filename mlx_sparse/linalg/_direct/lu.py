@@ -17,7 +17,7 @@ from .._operator import kept
 from .._problem import refuse_traced, workers
 from .determinant import parity, slogdet
 from .operands import as_columns, host_form, lu_solve
-from .superlu import SuperLU
+from .superlu import SuperLU, checked_options
 
 
 class SparseLU(SuperLU):
@@ -159,7 +159,7 @@ def sparse_lu(A: Any, permc_spec: str | None = None, **options: Any) -> SparseLU
     RuntimeError
         `A` is singular.
     ValueError
-        `A` is not square.
+        `A` is not square, or another argument is unknown or out of range.
 
     Examples
     --------
@@ -172,4 +172,6 @@ def sparse_lu(A: Any, permc_spec: str | None = None, **options: Any) -> SparseLU
     array([0.5, 0.5, 0.5])
     """
     A = as_sparse(as_columns(A, "sparse_lu"))
-    return SparseLU._made(A, partial(_scipy_linalg.splu, permc_spec=permc_spec, **options))
+    named = {"Relax": options.pop("relax", None), "PanelSize": options.pop("panel_size", None)}
+    given = checked_options(A.shape[0], options.pop("options", None), **named)
+    return SparseLU._made(A, partial(_scipy_linalg.splu, permc_spec=permc_spec, options=given, **options))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -57,13 +58,13 @@ class SuperLU:
         require_square(A, rule="can only factor square matrices")
         if not exact:
             refuse_traced(A, "its factorisation")
-        operator = as_operator(A)
+        front = as_operator(A)
         dtype = float_dtype(host_dtype(A))
         new = cls.__new__(cls)
-        new._lu = factor(host_form(operator.constant().operand, dtype))
+        new._lu = factor(host_form(front.constant().operand, dtype))
         value = A._data.dtype if isinstance(A, _spbase) else _dtypes.mlx_dtype(A.dtype)
         new._dtypes = value, _dtypes.mlx_dtype(dtype)
-        new._operator = operator if exact and is_traced(*operator.values) else Operator()
+        new._operator = front if exact and is_traced(*front.values) else Operator()
         return new
 
     def __repr__(self) -> str:
@@ -156,7 +157,7 @@ def splu(
     diag_pivot_thresh : float, optional
         From which share of the largest entry of its column on a diagonal entry is taken as the pivot, in [0, 1].
     relax, panel_size : int, optional
-        Sizes of relaxed supernodes and of panels.
+        Sizes of relaxed supernodes and of panels, at least 1.
     options : dict, optional
         Further options of SuperLU, such as ``dict(Equil=False)``.
 
@@ -169,7 +170,7 @@ def splu(
     RuntimeError
         `A` is singular.
     ValueError
-        `A` is not square, its structure does not fit 32-bit indices, or `permc_spec` is unknown.
+        `A` is not square, its structure does not fit 32-bit indices, or another argument is unknown or out of range.
 
     Examples
     --------
@@ -182,8 +183,10 @@ def splu(
     ----------------------
     float16 and bfloat16 are factored in float32.
     """
-    extra = dict(diag_pivot_thresh=diag_pivot_thresh, relax=relax, panel_size=panel_size, options=options)
-    return SuperLU._of(as_columns(A, "splu"), partial(_scipy_linalg.splu, permc_spec=permc_spec, **extra))
+    A = as_columns(A, "splu")
+    given = checked_options(A.shape[0], options, Relax=relax, PanelSize=panel_size)
+    extra = dict(permc_spec=permc_spec, diag_pivot_thresh=diag_pivot_thresh, options=given)
+    return SuperLU._of(A, partial(_scipy_linalg.splu, **extra))
 
 
 def spilu(
@@ -206,7 +209,7 @@ def spilu(
     drop_tol : float, optional
         Entries below this share of their column's largest one are dropped, in [0, 1]. Default: 1e-4.
     fill_factor : float, optional
-        Most entries of the factors, as a multiple of those of `A`. Default: 10.
+        Most entries of the factors, as a multiple of those of `A`; at least 1. Default: 10.
     drop_rule : str, optional
         Rules separated by commas: "basic", "prows", "column", "area", "secondary", "dynamic", "interp".
         Default: "basic,area".
@@ -230,18 +233,41 @@ def spilu(
     >>> bool(np.abs(A @ sp.linalg.spilu(A).solve(b) - b).max() < 1e-3)
     True
     """
+    A = as_columns(A, "spilu")
+    given = checked_options(A.shape[0], options, Relax=relax, PanelSize=panel_size, ILU_FillFactor=fill_factor)
     factor = partial(
         _scipy_linalg.spilu,
         drop_tol=drop_tol,
-        fill_factor=fill_factor,
         drop_rule=drop_rule,
         permc_spec=permc_spec,
         diag_pivot_thresh=diag_pivot_thresh,
-        relax=relax,
-        panel_size=panel_size,
-        options=options,
+        options=given,
     )
-    return SuperLU._of(as_columns(A, "spilu"), factor, exact=False)
+    return SuperLU._of(A, factor, exact=False)
+
+
+def checked_options(n: int, options: dict[str, Any] | None, **named: Any) -> dict[str, Any]:
+    """`options` with those that have names of their own. SuperLU itself hangs or crashes by some of them.
+
+    Raises
+    ------
+    TypeError
+        A size is no integer.
+    ValueError
+        A size or `fill_factor` is below 1, or factors are to be used that are not there.
+    """
+    given = {name: value for name, value in named.items() if value is not None} | (options or {})
+    for name, word in (("Relax", "relax"), ("PanelSize", "panel_size")):
+        if name in given:
+            size = operator.index(given[name])
+            if size < 1:
+                raise ValueError(f"{word} must be at least 1; got {size}")
+            given[name] = min(size, max(n, 1))  # beyond, it is the same, and work space for it may not be had
+    if not given.get("ILU_FillFactor", 1) >= 1:
+        raise ValueError(f"fill_factor must be at least 1; got {given['ILU_FillFactor']}")
+    if given.get("Fact", "DOFACT") != "DOFACT":
+        raise ValueError(f"options['Fact'] must be 'DOFACT', as there are no factors yet; got {given['Fact']!r}")
+    return given
 
 
 def factorized(A: Any) -> Callable[[Any], Any]:

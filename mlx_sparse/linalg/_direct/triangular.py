@@ -12,7 +12,7 @@ from ... import _dense, _dtypes
 from ..._base import SparseEfficiencyWarning, _spbase, as_sparse, issparse
 from ..._csc import csc_array
 from ..._csr import csr_array
-from .._operator import constant
+from .._operator import constant, is_traced
 from .._problem import check_dtype, float_dtype, host_dtype, refuse_traced, require_square
 from .substitution import Substitution
 
@@ -47,8 +47,8 @@ def spsolve_triangular(
     Raises
     ------
     LinAlgError
-        `A` has a zero on its diagonal, or entries on the wrong side of it. Inside `mx.compile`, where there are no
-        values to look at, stored zeros give inf or nan instead.
+        `A` has a zero on its diagonal, or entries on the wrong side of it that are not zero, which traced ones count
+        as. Inside `mx.compile`, where there are no values to look at, zeros on the diagonal give inf or nan instead.
     TypeError
         An `mx.array` `b` whose dtype differs from that of `A`.
     ValueError
@@ -85,6 +85,9 @@ def spsolve_triangular(
     T = as_sparse(A)._canonical()
     if not is_mlx:
         refuse_traced(T, "x of an ndarray b")
+    if not _is_triangle(T, bool(lower)) and not is_traced(T._data):
+        T = T.copy()
+        T.eliminate_zeros()  # which blocks bring along, for one
     _check_triangle(T, bool(lower), bool(unit_diagonal))
     dtype = _dtypes.mlx_dtype(float_dtype(np.promote_types(float_dtype(host_dtype(T)), host_dtype(b))))
     triangle = Substitution(T.astype(dtype, copy=False), bool(lower), bool(unit_diagonal))
@@ -93,23 +96,32 @@ def spsolve_triangular(
     return triangle.host(np.asarray(b).astype(_dtypes.numpy_dtype(dtype), copy=False))
 
 
-def _check_triangle(T: Any, lower: bool, unit: bool) -> None:
-    """Refuse entries on the wrong side of the diagonal and zeros on it, which only the ends of slices tell."""
+def _ends(T: Any, lower: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each slice: whether it has entries, where the one nearest the other side is, and how far that is beyond."""
     n, last = T.shape[0], lower == (T.format == "csr")
     indices, indptr = (_dense.view(x) for x in (T._indices, T._indptr))
-    if not n:
-        return
     filled = indptr[1:] > indptr[:-1]
     at = np.where(filled, indptr[1:] - 1 if last else indptr[:-1], 0)
-    beyond = indices[at] - np.arange(n, dtype=indices.dtype) if indices.size else np.zeros(n, np.int32)
-    if (filled & (beyond > 0 if last else beyond < 0)).any():
+    apart = indices[at] - np.arange(n, dtype=indices.dtype) if indices.size else np.zeros(n, np.int32)
+    return filled, at, apart if last else -apart
+
+
+def _is_triangle(T: Any, lower: bool) -> bool:
+    filled, _, beyond = _ends(T, lower)
+    return not (filled & (beyond > 0)).any()
+
+
+def _check_triangle(T: Any, lower: bool, unit: bool) -> None:
+    """Refuse entries on the wrong side of the diagonal and zeros on it, which only the ends of slices tell."""
+    filled, at, beyond = _ends(T, lower)
+    if (filled & (beyond > 0)).any():
         raise LinAlgError(f"A is not {'lower' if lower else 'upper'} triangular")
-    if unit:
+    if unit or not len(filled):
         return
     try:
         data = _dense.view(constant(T._data))
     except ValueError:  # inside mx.compile and mx.vmap there are no values to look at
-        data = np.ones(indices.size)
+        data = np.ones(T._indices.size)
     good = filled & (beyond == 0)
     good[good] = data[at[good]] != 0
     if not good.all():

@@ -19,7 +19,7 @@ import numpy as np
 from ... import _dense, _dtypes
 from .._interface import LinearOperator
 from .._krylov.minres import minres
-from .._operator import Operator, constant, is_traced
+from .._operator import Operator, constant, is_traced, refusing
 from .._solve import tangents_of
 
 Values = Sequence[mx.array]
@@ -167,14 +167,8 @@ def _check_gauge(near: np.ndarray, S: np.ndarray) -> None:
 
 def _once(x: mx.array, pencil: Pencil, G: mx.array) -> mx.array:
     """`x`, which raises where its derivative is asked for."""
-
-    def refuse(*_: Any) -> Any:
-        raise ValueError("eigenvectors have first derivatives only; eigenvalues have those of any order")
-
-    made: Any = mx.custom_function(lambda g, *both: x)
-    made.vjp(refuse)
-    made.jvp(refuse)
-    return made(G, *pencil.values, *pencil.mass)
+    why = "eigenvectors have first derivatives only; eigenvalues have those of any order"
+    return refusing(x, (G, *pencil.values, *pencil.mass), why)
 
 
 def differentiable_triplets(

@@ -12,8 +12,8 @@ import scipy.sparse.linalg as _scipy
 
 from ... import _dense, _dtypes
 from ..._base import _spbase
-from .._operator import as_operator, constant, is_traced
-from .._problem import refuse_traced, workers
+from .._operator import as_operator, constant, is_traced, refusing
+from .._problem import NOT_DIFFERENTIABLE, refuse_traced, workers
 from ._derivatives import differentiable, of_operators
 from ._problem import check_start, integer
 
@@ -136,9 +136,12 @@ def lobpcg(
     maxiter = 20 if maxiter is None else integer("maxiter", maxiter)
     with workers():
         w, V = block.dense() if block.is_small else block.iterate(tol, maxiter, int(restartControl))
-    if is_traced(*(v for F in (block.A, block.B) if F is not None for v in F.values)):
-        w, V = differentiable(of_operators(block.A, block.B, block.dtype), w, V)
+    values = [v for F in (block.A, block.B, block.M) if F is not None for v in F.values]
     histories = (block.lambdas,) * bool(retLambdaHistory) + (block.norms,) * bool(retResidualNormsHistory)
+    if is_traced(*values):
+        w, V = differentiable(of_operators(block.A, block.B, block.dtype), w, V)
+    if is_traced(*values, X):
+        histories = tuple([refusing(x, (*values, X), NOT_DIFFERENTIABLE) for x in history] for history in histories)
     if dtype in _HALVES:
         w, V = w.astype(dtype), V.astype(dtype)
     return (w, V, *histories)

@@ -119,6 +119,7 @@ def funm_multiply_krylov(
     if rounds <= 0:
         raise ValueError(f"funm_multiply_krylov: argument 'max_restarts' must be positive. Got {rounds}")
     refuse_traced(operator, "funm_multiply_krylov")
+    refuse_traced(t, "funm_multiply_krylov with respect to t")
     lazy = _dense.is_mlx(b)
     if lazy and operator.required is not None:
         check_dtype(b, operator.required)

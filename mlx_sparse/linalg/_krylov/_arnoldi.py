@@ -17,6 +17,7 @@ import scipy.linalg
 
 from ... import _dense
 from .._info import Course, progress_bar, worst
+from .._operator import constant
 from .._problem import System, workers
 from .._solve import Callback, Limits, OwnLoop, Solution, norms
 from .._spaces import space
@@ -94,7 +95,8 @@ class Restarted(OwnLoop):
                 courses[j].add(float(sizes[j]))
             found[j] = V.array(x), info, reason
             if kept is not None:
-                kept[:] = [tuple(None if v is None else system.finish(V.array(v)) for v in pair) for pair in known]
+                made = lambda v: None if v is None else system.shown(system.finish(V.array(v)))  # noqa: E731
+                kept[:] = [tuple(map(made, pair)) for pair in known]
 
         with workers(), progress_bar(limits.maxiter * len(sizes), progress) as bar:
             courses += [Course(bar) for _ in sizes]
@@ -120,7 +122,7 @@ def check_finite(size: float) -> None:
 
 def _vector(v: Any, system: System) -> Any:
     """A user's vector in the namespace and dtype of `system`."""
-    v = _dense.to_mlx(v, system.dtype) if system.lazy else np.asarray(v, system.dtype)
+    v = constant(_dense.to_mlx(v, system.dtype)) if system.lazy else np.asarray(v, system.dtype)
     return v.reshape(system.b.shape)
 
 
@@ -150,8 +152,9 @@ def _side_by_side(runs: list[Any], found: list[Any], report: Callable[[list[Any]
 def _shown(seen: list[Any], system: System) -> Any:
     """What a callback gets: a norm or an iterate, of several columns together."""
     if isinstance(seen[0], float):
-        return seen[0] if system.b.ndim == 1 else np.array(seen)
-    return system.finish(seen[0] if system.b.ndim == 1 else (mx if system.lazy else np).stack(seen, axis=1))
+        return system.shown(seen[0] if system.b.ndim == 1 else np.array(seen))
+    x = seen[0] if system.b.ndim == 1 else (mx if system.lazy else np).stack(seen, axis=1)
+    return system.shown(system.finish(x))
 
 
 class Cycle:

@@ -12,8 +12,8 @@ import mlx.core as mx
 import numpy as np
 
 from .._info import SolverInfo, worst
-from .._operator import Operator, Product, constant, is_traced, surely_traced
-from .._problem import System, host_dtype, workers
+from .._operator import Operator, Product, constant, is_traced, refusing, surely_traced
+from .._problem import NOT_DIFFERENTIABLE, System, host_dtype, workers
 from .._recorded import recorded
 from .._solve import Inverse, norms, tangents_of
 from .._spaces import space
@@ -148,17 +148,23 @@ class Found(NamedTuple):
     judges: Sequence[Any]
     history: list[Any]  # norms of the residuals, first and after each step
     run: Any  # with the state of the recurrence; None if it had nothing to do
+    sources: Sequence[mx.array] = ()  # as of a `System`
+
+    def shown(self, x: Any) -> Any:
+        return x if isinstance(x, int) else refusing(x, self.sources, NOT_DIFFERENTIABLE)
 
     def results(self, names: dict[str, str]) -> dict[str, Any]:
         """Numbers that the judges hold under these `names`; of several columns, an array for each."""
         found = {key: [getattr(judge, name) for judge in self.judges] for key, name in names.items()}
-        return {key: np.array(values) if self.x.ndim == 2 else values[0] for key, values in found.items()}
+        several = self.x.ndim == 2
+        return {key: self.shown(np.array(values) if several else values[0]) for key, values in found.items()}
 
     def told(self, estimates: dict[str, Any]) -> SolverInfo:
         ends = ["breakdown" if judge.broke else _ENDS[judge.code][1] for judge in self.judges]
         codes = [judge.code * (end != "converged") for judge, end in zip(self.judges, ends, strict=True)]
         shaped = np.array(codes, int).reshape(self.x.shape[1:])
-        return SolverInfo(max(codes, default=0), shaped, np.array(self.history), worst(ends), estimates)
+        norms = self.shown(np.array(self.history))
+        return SolverInfo(max(codes, default=0), shaped, norms, worst(ends), estimates)
 
 
 def least_squares(solver: Solver, system: System, given: Options) -> Found:
@@ -187,7 +193,7 @@ def least_squares(solver: Solver, system: System, given: Options) -> Found:
         return found.x
 
     change = _pseudoinverse_product(A, r, solved, found.x if x0 is None else found.x - fixed.x)
-    return found._replace(x=change if x0 is None else x0 + change)
+    return found._replace(x=change if x0 is None else x0 + change, sources=fixed.sources)
 
 
 def _run(solver: Solver, system: System, given: Options) -> Found:

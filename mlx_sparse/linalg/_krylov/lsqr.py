@@ -94,7 +94,8 @@ def lsqr(
 
     An `mx.array` x is differentiable with respect to `b`, `x0` and the values of `A`, where A has full rank or `damp`
     is not 0: else there is a warning if iteration shows it. A gradient in `b` costs one more solve with the same
-    tolerances, one in the values of an `A` that is not square, or with `damp`, two. All other results are constants.
+    tolerances, one in the values of an `A` that is not square, or with `damp`, two. Other results have none: inside
+    `mx.grad` their numbers are `mx.array`, whose derivative is a ValueError.
 
     Examples
     --------
@@ -121,7 +122,8 @@ def lsqr(
     found = least_squares(_solver(calc_var), system, given)
     x = system.finish(found.x)
     var = found.run.vector(-1) if calc_var and found.run else (mx if system.lazy else np).zeros_like(found.x)
-    results = found.results(_RESULTS) | {"var": system.finish(mx.real(var) if system.lazy else var.real)}
+    var = found.shown(system.finish(mx.real(var) if system.lazy else var.real))
+    results = found.results(_RESULTS) | {"var": var}
     return (x, found.told(results)) if return_info else (x, *results.values())
 
 

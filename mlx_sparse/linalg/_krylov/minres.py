@@ -150,7 +150,7 @@ class _Minres(OwnLoop):
             limit = f"rtol {limits.rtol:g}, at most {limits.maxiter} iterations"
             print(f"minres: {len(b)} unknowns, shift {shift:g}, {limit}")
             print(f"{'':5s}" * (len(judges) > 1) + "  step     norm(r) |r|/|A||x| |Ar|/|A||r|     norm(A)     cond(A)")
-        told = callback and (lambda x: callback(system.finish(x)))
+        told = callback and (lambda x: callback(system.shown(system.finish(x))))
         with workers():
             program = None if callback else recorded(method.recurrence, system)
             if program:

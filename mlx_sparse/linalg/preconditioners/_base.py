@@ -172,6 +172,7 @@ def check_diagonal(d: np.ndarray, least: float = 0.0) -> None:
 def real_number(x: Any, name: str) -> float:
     if isinstance(x, (str, complex)) or not _dense.is_scalar(x):
         raise TypeError(f"{name} must be a real number; got {x!r}")
+    refuse_traced(x, f"a preconditioner with respect to {name}")
     found = float(x)
     if not np.isfinite(found):
         raise ValueError(f"{name} must be finite; got {x!r}")
