@@ -73,7 +73,7 @@ def test_as_scipys(name, options, graph, predecessors, namespace):
 @pytest.mark.parametrize("graph", ["signed", "signed with ties", "large", "fractions"])
 def test_johnson(graph, options, dtype, namespace):
     """Lengths are SciPy's; of several shortest paths any may be told of."""
-    A = GRAPHS[graph].astype(dtype)
+    A = GRAPHS[graph].astype(held(np.dtype(dtype)))
     if error_of(theirs.johnson, A, **options) is not None:  # edges of negative length that go both ways
         with pytest.raises(sp.csgraph.NegativeCycleError, match="Negative cycle"):
             sp.csgraph.johnson(ours(A), **options)
