@@ -96,8 +96,8 @@ int32_t search_strong_components(CsPattern<I> a, int32_t* low, int32_t given = 0
 }
 
 // The order in which the search that numbers components leaves nodes, by one that keeps no more than which nodes it has met.
-// An edge to one of these leads nowhere, for good: once most edges do that it follows, the graph is replaced by a copy
-// without them, which is short and close together. O(N + E), one thread.
+// An edge to one of these leads nowhere, for good: once most edges do that it follows, a copy without them takes the place of
+// the graph, which is short and close together. O(N + E), one thread.
 template <bool forward, class I>
 class OrderOfLeaving {
  public:
@@ -108,7 +108,7 @@ class OrderOfLeaving {
   void run(int32_t* order, I* places, const std::atomic<bool>& needed) {
     uint8_t* const met = met_.get();
     int32_t depth = 0, end = n_; // the path stands at the beginning of `order`, with the edges that are next in `places`
-    size_t followed = 0, found = 0; // edges and nodes, since there is this copy
+    size_t followed = 0, found = 0; // edges and nodes
     Watch watch;
     for (int32_t start = 0; start < n_; ++start) {
       if (met[start]) continue;
@@ -147,13 +147,12 @@ class OrderOfLeaving {
         order[depth] = v;
         places[depth++] = e;
         v = next;
-        if (followed > kFollowed * found && followed > a_.nnz() / 16) {
+        if (followed > kFollowed * found && followed > a_.nnz() / 5 && !indptr_) {
           order[depth] = v;
           places[depth] = edges.first(v);
           shorten(order, places, depth + 1);
           edges.indptr = a_.indptr;
           indices = a_.indices;
-          followed = found = 0;
         }
         e = edges.first(v);
         past = edges.past(v);
@@ -170,15 +169,12 @@ class OrderOfLeaving {
     std::unique_ptr<I[]> indptr(new I[n_ + 1]);
     for (int32_t v = 0; v < n_; ++v) indptr[v + 1] = met_[v] ? edges.past(v) : edges.first(v);
     for (int32_t d = 0; d < depth; ++d) indptr[path[d] + 1] = places[d];
-    std::vector<I> left;
+    std::unique_ptr<I[]> left(new I[a_.nnz()]); // most of which is never touched
     size_t count = indptr[0] = 0;
     for (int32_t v = 0; v < n_; ++v) {
       const I next = indptr[v + 1], first = forward ? next : a_.indptr[v], last = forward ? a_.indptr[v + 1] : next + 1;
-      const auto length = static_cast<size_t>(last - first);
-      if (left.size() < count + length) left.resize(left.size() + left.size() / 2 + length + 4096);
-      I* const out = left.data();
       for (I e = first; e < last; ++e) { // without branches: they could not be foretold
-        out[count] = a_.indices[e];
+        left[count] = a_.indices[e];
         count += !met_[a_.indices[e]];
       }
       indptr[v + 1] = static_cast<I>(count);
@@ -186,15 +182,14 @@ class OrderOfLeaving {
     indices_ = std::move(left);
     indptr_ = std::move(indptr);
     edges.indptr = a_.indptr = indptr_.get();
-    a_.indices = indices_.data();
+    a_.indices = indices_.get();
     for (int32_t d = 0; d < depth; ++d) places[d] = edges.first(path[d]);
   }
 
   CsPattern<I> a_;
   int32_t n_;
   std::unique_ptr<uint8_t[]> met_;
-  std::vector<I> indices_; // of the copy
-  std::unique_ptr<I[]> indptr_;
+  std::unique_ptr<I[]> indptr_, indices_; // of the copy
 };
 
 // Edges that connect their ends because there is one back. The others are kept; where they are more than a few, the graph is
