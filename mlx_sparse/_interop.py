@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from typing import Any
 
 import mlx.core as mx
@@ -10,6 +11,25 @@ import numpy as np
 import scipy.sparse as _scipy_sparse
 
 from . import _dense, _dtypes
+
+
+@cache
+def _small(made: Any) -> dict[str, Any]:
+    """What a canonical array of one of SciPy's compressed classes keeps; nothing if that is not what is known here."""
+    parts = np.ones(1), np.zeros(1, np.int32), np.array([0, 1], np.int32)
+    S = made(parts, shape=(1, 1))
+    S.has_sorted_indices = S.has_canonical_format = True
+    return vars(S) if {"_shape", "data", "indices", "indptr"} < vars(S).keys() else {}
+
+
+def _unchecked(made: Any, shape: tuple[int, ...], data: Any, indices: Any, indptr: Any) -> Any:
+    """SciPy's array over canonical parts, without its checks, which take longer than many a small problem; or None."""
+    known = _small(made)
+    if not known or len(shape) != 2 or indices.dtype != np.int32 or len(data) != indptr[-1]:
+        return None
+    S = made.__new__(made)
+    vars(S).update(known, _shape=shape, data=data, indices=indices, indptr=indptr)
+    return S
 
 
 class reflecting:
@@ -64,7 +84,8 @@ class _interoperable(reflecting):
 
         def host(x: mx.array) -> np.ndarray:
             v = _dense.view(x.astype(mx.float32) if x.dtype in (mx.float16, mx.bfloat16) else x)
-            v = v.copy() if copy or _dense.is_exposed(x) else v.view()  # no memory that views of this array write to
+            shared = not copy and not (_dense.exposed and _dense.is_exposed(x))  # no view of x writes to what is shared
+            v = v.view() if shared else v.copy()
             v.flags.writeable = copy
             return v
 
@@ -75,8 +96,12 @@ class _interoperable(reflecting):
         elif A._format == "dia":
             S = made((data, host(A._offsets)), shape=A._shape)
         else:
-            S = made((data, host(A._indices), host(A._indptr)), shape=A._shape)
-            S.has_sorted_indices, S.has_canonical_format = A.has_sorted_indices, A.has_canonical_format
+            indices, indptr = host(A._indices), host(A._indptr)
+            plain = A._format != "bsr" and A.has_canonical_format
+            S = _unchecked(made, A._shape, data, indices, indptr) if plain else None
+            if S is None:
+                S = made((data, indices, indptr), shape=A._shape)
+                S.has_sorted_indices, S.has_canonical_format = A.has_sorted_indices, A.has_canonical_format
         return S
 
     # ---- operators for SciPy's iterative solvers, eigensolvers and `aslinearoperator` ---------------------------

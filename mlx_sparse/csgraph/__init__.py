@@ -17,9 +17,9 @@ from ._graph import NegativeCycleError
 from ._laplacian import laplacian
 from ._matching import maximum_bipartite_matching, min_weight_full_bipartite_matching, structural_rank
 from ._ordering import reverse_cuthill_mckee
-from ._paths import dijkstra, shortest_path
+from ._paths import dijkstra, johnson, shortest_path
 from ._predecessors import construct_dist_matrix, reconstruct_path
-from ._signed_paths import bellman_ford, floyd_warshall, johnson, yen
+from ._signed_paths import bellman_ford, floyd_warshall, yen
 from ._traversal import breadth_first_order, breadth_first_tree, depth_first_order, depth_first_tree
 from ._tree import minimum_spanning_tree
 

@@ -41,8 +41,9 @@ def connected_components(
     Notes
     -----
     O(N + E). Weak components by sets that are joined on all cores (Afforest: M. Sutton, T. Ben-Nun, A. Barak, IPDPS
-    2018), numbered by their least nodes; strong ones by R. Tarjan's algorithm (SIAM Journal on Computing 1, 1972) in
-    the form of D. J. Pearce, numbered in topological order from the last. Both as in SciPy.
+    2018), numbered by their least nodes; so are strong ones where nearly every edge has one back. Other strong ones by
+    R. Tarjan's algorithm (SIAM Journal on Computing 1, 1972) in the form of D. J. Pearce, numbered in topological order
+    from the last; a component with a good part of all nodes is found first, on a second core. All as in SciPy.
 
     Examples
     --------

@@ -60,6 +60,8 @@ def host(graph: Any, copy: bool = False) -> Any:
 
 def host_array(x: Any) -> Any:
     """A dense argument as NumPy sees it; anything that is no `mx.array` as it is."""
+    if x is None or type(x) in (bool, int, float, str):
+        return x
     return _dense.view(x) if _dense.is_mlx(x) else _dense.imported(x)
 
 

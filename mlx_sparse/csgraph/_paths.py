@@ -7,14 +7,13 @@ from warnings import warn
 
 import mlx.core as mx
 import numpy as np
-import scipy.sparse as _scipy_sparse
 import scipy.sparse.csgraph as _scipy
 
 from .. import _dense, _dtypes, _native
 from .._base import issparse
 from .._classes import from_scipy
 from ._docstrings import documented
-from ._graph import both_ways, by_rows, delegate, host, host_array, numbered, weighted, whole
+from ._graph import NegativeCycleError, both_ways, by_rows, delegate, host, host_array, numbered, weighted, whole
 from ._lengths import constant, summed
 from ._signed_paths import bellman_ford, floyd_warshall
 
@@ -76,6 +75,8 @@ def shortest_path(
         )
     if method == "FW" and indices is None:
         return floyd_warshall(csgraph, directed, return_predecessors, unweighted, overwrite)
+    if method == "J":
+        return johnson(csgraph, directed, indices, return_predecessors, unweighted)
     if method == "BF":
         return bellman_ford(csgraph, directed, indices, return_predecessors, unweighted)
     return delegate(
@@ -182,6 +183,67 @@ def dijkstra(
     return delegate(_scipy.dijkstra, csgraph, directed, given, return_predecessors, unweighted, limit, min_only)
 
 
+@documented
+def johnson(
+    csgraph: Any,
+    directed: bool = True,
+    indices: Any = None,
+    return_predecessors: bool = False,
+    unweighted: bool = False,
+) -> Any:
+    """The lengths of shortest paths, where edges may be of negative length; from many nodes, `bellman_ford` is slower.
+
+    Parameters
+    ----------
+    {lengths of edges}
+    {shorter way}
+    {indices}
+    {unweighted}
+
+    Returns
+    -------
+    {lengths}
+    {predecessors}
+
+    Raises
+    ------
+    {indices out of range}
+    {negative cycle}
+
+    Notes
+    -----
+    D. B. Johnson, Journal of the ACM 24 (1977): edges are made non-negative by one pass of `bellman_ford`, and
+    `dijkstra` follows. Native for sparse graphs of float64, but for edges of negative length that go both ways.
+
+    Examples
+    --------
+    >>> import mlx_sparse as sp
+    >>> A = sp.csr_array([[0, 3, 1], [0, 0, 0], [0, -1, 0]])
+    >>> sp.csgraph.johnson(A, indices=0)
+    array([0, 0, 1], dtype=float64)
+    """
+    A = None if _dtypes.default_float() != mx.float64 else by_rows(csgraph, directed)
+    if A is None:
+        return delegate(_scipy.johnson, csgraph, directed, whole(indices), return_predecessors, unweighted)
+    trio, weights = weighted(A, mx.float64)
+    if unweighted or not _any_negative(weights):
+        return dijkstra(csgraph, directed, indices, return_predecessors, unweighted)
+    graph = host(A)
+    if not directed:
+        return delegate(_scipy.johnson, graph, directed, whole(indices), return_predecessors, unweighted)
+    heights = _heights(graph)
+    if heights is None:
+        raise NegativeCycleError("Negative cycle detected")
+    sources, shape = numbered(indices, A.shape[0])
+    count = graph.indptr[-1]
+    above = weights[:count] + np.repeat(heights, np.diff(graph.indptr)) - heights[graph.indices[:count]]
+    edges = _dense.to_mlx(above), *trio[1:]
+    lengths, before, _ = _native.dijkstra([edges], sources, False, np.inf, False, bool(return_predecessors))
+    lengths = _dense.to_mlx(_dense.view(lengths) + heights - heights[sources, None])
+    found = (_dense.in_namespace(mx.reshape(x, (*shape, len(heights)))) for x in (lengths, before) if x is not None)
+    return tuple(found) if return_predecessors else next(found)
+
+
 def _search(A: Any, directed: bool, unweighted: bool, limit: float, nearest: bool, dtype: Any) -> Any:
     """(sources, their shape, whether to tell predecessors) -> results, by the native layer; None for negative edges."""
     target = _dtypes.default_float() if dtype is None else _dtypes.mlx_dtype(dtype)
@@ -190,7 +252,7 @@ def _search(A: Any, directed: bool, unweighted: bool, limit: float, nearest: boo
     B, n, limit = constant(A), A.shape[0], float(limit)
     trio, weights = weighted(B, target)
     if not unweighted and _any_negative(weights):
-        if directed and not _has_negative_cycle(host(B)):
+        if directed and _heights(host(B)) is not None:
             return None  # SciPy's comes back to nodes that it was done with, and so to the right lengths: or never ends
         warn(
             "Graph has negative weights: dijkstra will give inaccurate results if the graph contains negative cycles. "
@@ -254,20 +316,20 @@ def _with_edges(graph: Any) -> Any:
     return from_scipy(_scipy.csgraph_from_dense(host_array(graph)))
 
 
-def _has_negative_cycle(graph: Any) -> bool:
-    """Whether there is a way round in a sparse graph of SciPy's form that is shorter than nothing."""
+def _heights(graph: Any) -> np.ndarray | None:
+    """The length of the shortest path that ends at each node of a sparse graph of SciPy's form, at most 0.
+
+    None if there is a way round that is shorter than nothing.
+    """
     n, entries = graph.shape[0], graph.indptr[-1]
     parts = (  # and edges of no length from one more node to all others
         np.concatenate([graph.data[:entries], np.zeros(n)]),
         np.concatenate([graph.indices[:entries], np.arange(n, dtype=np.int32)]),
         np.concatenate([graph.indptr, [entries + n]]).astype(np.int32),
     )
-    whole = _scipy_sparse.csr_array(parts, shape=(n + 1, n + 1), dtype=float)
-    try:
-        _scipy.bellman_ford(whole, indices=n)
-    except _scipy.NegativeCycleError:
-        return True
-    return False
+    lengths = np.empty((1, n + 1))
+    met = _native.bellman_ford(parts, np.array([n]), True, False, lengths, None)
+    return lengths[0, :n] if met < 0 else None
 
 
 def _any_negative(weights: np.ndarray) -> bool:

@@ -9,7 +9,7 @@ import scipy.sparse.csgraph as _scipy
 
 from .. import _dense, _native
 from ._docstrings import documented
-from ._graph import NegativeCycleError, compressed, delegate, dense, numbered, result, whole
+from ._graph import NegativeCycleError, compressed, delegate, dense, numbered, result
 
 
 @documented
@@ -64,48 +64,6 @@ def bellman_ford(
         raise NegativeCycleError(f"Negative cycle detected on node {met}")
     found = tuple(result(x.reshape(*shape, n), csgraph) for x in (lengths, before) if x is not None)
     return found if return_predecessors else found[0]
-
-
-@documented
-def johnson(
-    csgraph: Any,
-    directed: bool = True,
-    indices: Any = None,
-    return_predecessors: bool = False,
-    unweighted: bool = False,
-) -> Any:
-    """The lengths of shortest paths, where edges may be of negative length; from many nodes, `bellman_ford` is slower.
-
-    Parameters
-    ----------
-    {lengths of edges}
-    {shorter way}
-    {indices}
-    {unweighted}
-
-    Returns
-    -------
-    {lengths}
-    {predecessors}
-
-    Raises
-    ------
-    {indices out of range}
-    {negative cycle}
-
-    Notes
-    -----
-    D. B. Johnson, Journal of the ACM 24 (1977): edges are made non-negative by one pass of `bellman_ford`, and
-    `dijkstra` follows. Computed by SciPy's routine.
-
-    Examples
-    --------
-    >>> import mlx_sparse as sp
-    >>> A = sp.csr_array([[0, 3, 1], [0, 0, 0], [0, -1, 0]])
-    >>> sp.csgraph.johnson(A, indices=0)
-    array([0, 0, 1], dtype=float64)
-    """
-    return delegate(_scipy.johnson, csgraph, directed, whole(indices), return_predecessors, unweighted)
 
 
 @documented

@@ -43,6 +43,7 @@ size_t breadth_first(const std::vector<CsPattern<I>>& graphs, size_t start, int3
       const int32_t v = nodes[at];
       for (const auto* g = all; g < past; ++g) {
         const I *const indptr = g->indptr, *const indices = g->indices;
+        if (at + 2 * kAhead < last) prefetch(indptr + nodes[at + 2 * kAhead]);
         if (at + kAhead < last) prefetch(indices + indptr[nodes[at + kAhead]]);
         const auto begin = static_cast<size_t>(indptr[v]), stop = static_cast<size_t>(indptr[v + 1]);
         for (size_t e = begin; e < stop; ++e) meet(static_cast<int32_t>(indices[e]), v);

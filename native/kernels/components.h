@@ -34,9 +34,12 @@ class Sets {
     return root;
   }
 
+  // Whether they are seen to be in one set at the first look.
+  bool touch(int32_t u, int32_t v) const { return at(u) == at(v); }
+
   // Whether they were apart.
   bool join(int32_t u, int32_t v) const {
-    if (at(u) == at(v)) return false;
+    if (touch(u, v)) return false;
     for (;;) {
       u = find(u);
       v = find(v);
@@ -52,33 +55,51 @@ class Sets {
   int32_t* above_;
 };
 
-// label[v] = number of the component of v, by its least node, where edges lead both ways; returns how many there are. The
-// first edges of all nodes are joined before the rest, as in Afforest (M. Sutton, T. Ben-Nun, A. Barak, IPDPS 2018): most
-// other edges then lie within a set. Cost: O(E) in parallel, nearly.
-template <class I>
-int64_t weak_components(CsPattern<I> a, int32_t* label) {
+// Edges that connect their ends, all of them: see `joined_components`.
+struct EveryEdge {
+  void prepare(int) {}
+  bool connects(int, int32_t, int32_t) { return true; }
+  bool given_up() const { return false; }
+};
+
+// label[v] = number of the component of v, by its least node, where those edges lead both ways that `edges` says connect
+// their ends; returns how many components there are, or -1 if `edges` gives up. It is asked once for each edge at the
+// most, by several threads, and not for those that lie within a set already. The first edges of all nodes are joined
+// before the rest, as in Afforest (M. Sutton, T. Ben-Nun, A. Barak, IPDPS 2018): most other edges then lie within a set.
+// Cost: O(E) in parallel, nearly.
+template <class I, class Edges>
+int64_t joined_components(CsPattern<I> a, int32_t* label, Edges&& edges) {
   const size_t n = a.n_major;
   const int parts = plan_parts(a.nnz() + n);
   const auto bounds = balance(a.indptr, n, parts);
   const Sets sets(label);
+  edges.prepare(parts);
   auto slices = [&](size_t steps, auto&& f) { // f(part, first slice, last slice)
     run_parts(parts, [&](int p) {
-      in_pieces(a.indptr, bounds[p], bounds[p + 1], steps, [&](size_t lo, size_t hi) { f(p, lo, hi); });
+      in_pieces(a.indptr, bounds[p], bounds[p + 1], steps, [&](size_t lo, size_t hi) {
+        if (!edges.given_up()) f(p, lo, hi);
+      });
     });
   };
+  std::atomic<size_t> roots;
   auto flatten = [&] {
+    roots.store(0, std::memory_order_relaxed);
     slices(0, [&](int, size_t lo, size_t hi) {
-      for (size_t v = lo; v < hi; ++v) sets.flatten(static_cast<int32_t>(v));
+      size_t found = 0;
+      for (size_t v = lo; v < hi; ++v) found += sets.flatten(static_cast<int32_t>(v)) == static_cast<int32_t>(v);
+      roots.fetch_add(found, std::memory_order_relaxed);
     });
   };
   std::atomic<bool> joined{false};
   auto join = [&](size_t from, size_t to) { // edges number from .. to of each node
-    slices(4, [&](int, size_t lo, size_t hi) {
+    slices(4, [&](int p, size_t lo, size_t hi) {
       bool any = false;
       for (size_t v = lo; v < hi; ++v) {
+        const auto u = static_cast<int32_t>(v);
         const size_t end = std::min(a.begin(v) + to, a.end(v));
         for (size_t e = a.begin(v) + from; e < end; ++e) {
-          any |= sets.join(static_cast<int32_t>(v), static_cast<int32_t>(a.indices[e]));
+          const auto w = static_cast<int32_t>(a.indices[e]);
+          any |= !sets.touch(u, w) && edges.connects(p, u, w) && sets.join(u, w);
         }
       }
       if (any) joined.store(true, std::memory_order_relaxed);
@@ -88,100 +109,40 @@ int64_t weak_components(CsPattern<I> a, int32_t* label) {
   slices(0, [&](int p, size_t lo, size_t hi) {
     for (size_t v = lo; v < hi; ++v) {
       const size_t w = a.begin(v) < a.end(v) ? static_cast<size_t>(a.indices[a.begin(v)]) : v;
-      label[v] = w >= v ? static_cast<int32_t>(v) : w >= bounds[p] ? label[w] : static_cast<int32_t>(w);
+      const bool alone = w >= v || !edges.connects(p, static_cast<int32_t>(v), static_cast<int32_t>(w));
+      label[v] = alone ? static_cast<int32_t>(v) : w >= bounds[p] ? label[w] : static_cast<int32_t>(w);
     }
   });
   constexpr size_t first = 2;
   flatten();
+  if (!edges.given_up() && roots == 1) return 1; // whose number is that of its root
   join(0, first);
   if (joined) flatten();
   join(first, a.nnz());
-  std::vector<std::vector<int32_t>> roots(parts);
+  std::vector<std::vector<int32_t>> own(parts);
   slices(0, [&](int p, size_t lo, size_t hi) {
     for (size_t v = lo; v < hi; ++v) {
-      if (sets.flatten(static_cast<int32_t>(v)) == static_cast<int32_t>(v)) roots[p].push_back(static_cast<int32_t>(v));
+      if (sets.flatten(static_cast<int32_t>(v)) == static_cast<int32_t>(v)) own[p].push_back(static_cast<int32_t>(v));
     }
   });
+  if (edges.given_up()) return -1;
   int32_t count = 0;
-  for (const auto& some : roots) {
+  for (const auto& some : own) {
     for (int32_t v : some) label[v] = -1 - count++;
   }
   // A root has its number already, or still minus that: whoever asks it can tell.
   slices(0, [&](int, size_t lo, size_t hi) {
     for (size_t v = lo; v < hi; ++v) {
-      const int32_t own = __atomic_load_n(label + v, __ATOMIC_RELAXED);
-      const int32_t number = own < 0 ? own : __atomic_load_n(label + own, __ATOMIC_RELAXED);
+      const int32_t before = __atomic_load_n(label + v, __ATOMIC_RELAXED);
+      const int32_t number = before < 0 ? before : __atomic_load_n(label + before, __ATOMIC_RELAXED);
       __atomic_store_n(label + v, number < 0 ? -1 - number : number, __ATOMIC_RELAXED);
     }
   });
   return count;
 }
 
-// The same where nodes are connected by paths both ways. Components are numbered in the order in which a depth-first search
-// completes them that starts at the least node and goes to the first neighbour first, or unless `forward` to the last.
-// R. Tarjan, SIAM Journal on Computing 1 (1972), with the single array of D. J. Pearce (Information Processing Letters 116,
-// 2016). O(N + E), one thread.
+// The components of a graph whose edges lead both ways, all of them.
 template <class I>
-int64_t strong_components(CsPattern<I> a, bool forward, int32_t* low) {
-  const auto n = static_cast<int32_t>(a.n_major);
-  constexpr int32_t unseen = -1;
-  std::fill_n(low, n, unseen);
-  // The path that led here, ~v for nodes that lead to earlier ones, with the edges that are still to be followed; and from
-  // the other end of the same array nodes that are left but belong to no component yet: n of both together at most.
-  std::unique_ptr<int32_t[]> stack(new int32_t[n]);
-  std::unique_ptr<I[]> edges(new I[n]);
-  int32_t depth = 0, waiting = n;
-  int32_t index = 0, label = n - 1; // labels count down, so that they are above all indices
-  Watch watch;
-  for (int32_t start = 0; start < n; ++start) {
-    if (low[start] != unseen) continue;
-    int32_t v = start, least = low[start] = index++;
-    I left = a.indptr[v + 1] - a.indptr[v]; // so many of its edges are still to be followed
-    bool root = true; // nothing earlier can be reached from v
-    for (;;) {
-      const I begin = a.indptr[v], end = a.indptr[v + 1];
-      watch(static_cast<size_t>(left) + 8);
-      int32_t next = unseen;
-      const int32_t before = least;
-      while (left > 0) {
-        const auto w = static_cast<int32_t>(a.indices[forward ? end - left : begin + left - 1]);
-        --left;
-        const int32_t seen = low[w];
-        if (seen == unseen) {
-          next = w;
-          break;
-        }
-        least = std::min(least, seen);
-      }
-      low[v] = least;
-      root &= least == before;
-      if (next != unseen) {
-        stack[depth] = root ? v : ~v;
-        edges[depth++] = left;
-        v = next;
-        least = low[v] = index++;
-        left = a.indptr[v + 1] - a.indptr[v];
-        root = true;
-        continue;
-      }
-      if (root) {
-        --index;
-        for (; waiting < n && least <= low[stack[waiting]]; ++waiting, --index) low[stack[waiting]] = label;
-        low[v] = label--;
-      } else {
-        stack[--waiting] = v;
-      }
-      if (depth == 0) break;
-      const int32_t child = low[v];
-      const int32_t above = stack[--depth];
-      v = above < 0 ? ~above : above;
-      left = edges[depth];
-      root = above >= 0 && low[v] <= child;
-      least = std::min(low[v], child);
-    }
-  }
-  for (int32_t v = 0; v < n; ++v) low[v] = n - 1 - low[v];
-  return n - 1 - label;
-}
+int64_t weak_components(CsPattern<I> a, int32_t* label) { return joined_components(a, label, EveryEdge{}); }
 
 } // namespace sp

@@ -28,16 +28,13 @@ template <class D, class I>
 class Dijkstra {
  public:
   Dijkstra(const std::vector<CsView<D, I>>& graphs, bool unweighted)
-      : graphs_(graphs), unweighted_(unweighted), n_(graphs[0].n_major), place_(new int32_t[n_]) {
-    std::fill_n(place_.get(), n_, kUnseen);
-  }
+      : graphs_(graphs), unweighted_(unweighted), n_(graphs[0].n_major), place_(new int32_t[n_]) {}
 
   // From several nodes at once: to each node from the nearest of them.
   void run(const int64_t* first, const int64_t* last, D limit, PathsOut<D> out) {
     constexpr int32_t none = -9999;
     std::fill_n(out.distance, n_, kFar);
-    for (int32_t v : seen_) place_[v] = kUnseen;
-    seen_.clear();
+    std::fill_n(place_.get(), n_, kUnseen);
     if (out.before) std::fill_n(out.before, n_, none);
     if (out.source) std::fill_n(out.source, n_, none);
     for (; first != last; ++first) {
@@ -79,7 +76,6 @@ class Dijkstra {
     place_[x.node] = static_cast<int32_t>(i);
   }
   void push(int32_t v, D key) {
-    seen_.push_back(v);
     heap_.push_back({key, v});
     up(heap_.size() - 1, {key, v});
   }
@@ -114,7 +110,6 @@ class Dijkstra {
   bool unweighted_;
   size_t n_;
   std::unique_ptr<int32_t[]> place_; // in the heap
-  std::vector<int32_t> seen_; // by the last search
   std::vector<Entry> heap_;
 };
 

@@ -1,12 +1,12 @@
 #include "ops/graph.h"
 
 #include "kernels/breadth_first.h"
-#include "kernels/components.h"
 #include "kernels/cuthill_mckee.h"
 #include "kernels/depth_first.h"
 #include "kernels/dijkstra.h"
 #include "kernels/scan.h"
 #include "kernels/spanning_tree.h"
+#include "kernels/strong_components.h"
 #include "kernels/symmetry.h"
 
 namespace sp {
@@ -47,10 +47,7 @@ std::tuple<mx::array, mx::array> searched(const std::vector<Compressed>& given, 
     for (const auto& g : graphs) all.push_back(graph_of<I>(g));
     return f(all, out_ptr<int32_t>(order), out_ptr<int32_t>(before));
   });
-  if (found == static_cast<size_t>(n)) return {order, before};
-  auto met = fresh({static_cast<int>(found)}, mx::int32);
-  std::copy_n(out_ptr<int32_t>(order), found, out_ptr<int32_t>(met));
-  return {met, before};
+  return {first_entries(order, found), before};
 }
 
 } // namespace

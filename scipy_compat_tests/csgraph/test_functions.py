@@ -74,7 +74,7 @@ def compare(name, A, B, options, namespace):
         return
     found, expected = results
     check_class(found, namespace)
-    if name in ("dijkstra", "shortest_path") and options.get("return_predecessors"):
+    if name in ("dijkstra", "johnson", "shortest_path") and options.get("return_predecessors"):
         check_paths(B, options, found, expected)
         found, expected = found[0], expected[0]
     same(found, expected, exact=name != "laplacian", dense=isinstance(A, np.ndarray))

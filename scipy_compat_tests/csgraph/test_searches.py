@@ -38,12 +38,34 @@ def star(n):
     return scipy.sparse.coo_array((data, (row.astype(np.int32), col.astype(np.int32))), shape=(n, n)).tocsr()
 
 
+def wide(n):
+    """Nodes that lead to a large component, and nodes that it leads to, in any order; some in small components."""
+    rng = np.random.default_rng(37)
+    row, col = rng.integers(0, n, (2, 6 * n))
+    place = rng.integers(0, 8, n)  # 0 and 1 before, 2 to 5 within, 6 and 7 after
+    side = np.where(place < 2, 0, np.where(place < 6, 1, 2))
+    goes = (side[row] < side[col]) | (side[row] == side[col]) & ((side[row] == 1) | (rng.random(6 * n) < 0.1))
+    row, col = row[goes], col[goes]
+    return scipy.sparse.coo_array((different(len(row)), (row, col)), shape=(n, n)).astype(np.float64).tocsr()
+
+
+def both_ways(A, less=0):
+    """A graph with every edge back, but for the last `less` entries."""
+    C = (A + A.T).tocoo()
+    kept = C.nnz - less
+    parts = different(kept), tuple(x[:kept].astype(np.int32) for x in C.coords)
+    return scipy.sparse.coo_array(parts, shape=C.shape).tocsr()
+
+
 GRAPHS = {
     "random": random_graph(20_000, 150_000, 31),
     "few edges": random_graph(50_000, 40_000, 32),
     "ties": random_graph(20_000, 150_000, 33, integers=True),
     "grid": grid(200),
     "star": star(30_000),
+    "wide": wide(20_000),
+    "both ways": both_ways(random_graph(40_000, 40_000, 38)),
+    "nearly both ways": both_ways(random_graph(40_000, 40_000, 39), 30),
     "chain": scipy.sparse.diags_array(np.ones(100_000), offsets=1, format="csr"),
     "backwards": scipy.sparse.diags_array(np.ones(100_000), offsets=-1, format="csr"),
 }

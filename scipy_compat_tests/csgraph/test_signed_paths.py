@@ -1,4 +1,7 @@
-"""Bellman and Ford's and Floyd and Warshall's methods: lengths, predecessors and errors are SciPy's to the last bit."""
+"""Bellman and Ford's and Floyd and Warshall's methods: lengths, predecessors and errors are SciPy's to the last bit.
+
+Johnson's: lengths are.
+"""
 
 import mlx.core as mx
 import numpy as np
@@ -63,6 +66,31 @@ def both(name, A, **options):
 @pytest.mark.parametrize("predecessors", [False, True])
 def test_as_scipys(name, options, graph, predecessors, namespace):
     both(name, GRAPHS[graph], return_predecessors=predecessors, **options)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("options", [*OPTIONS, {"indices": [[7, 3], [-1, 0]]}, {"indices": 5}, {"indices": []}])
+@pytest.mark.parametrize("graph", ["signed", "signed with ties", "large", "fractions"])
+def test_johnson(graph, options, dtype, namespace):
+    """Lengths are SciPy's; of several shortest paths any may be told of."""
+    A = GRAPHS[graph].astype(held(np.dtype(dtype)))
+    if error_of(theirs.johnson, A, **options) is not None:  # edges of negative length that go both ways
+        with pytest.raises(sp.csgraph.NegativeCycleError, match="Negative cycle"):
+            sp.csgraph.johnson(ours(A), **options)
+        return
+    found, before = sp.csgraph.johnson(ours(A), return_predecessors=True, **options)
+    same(found, theirs.johnson(A, **options))
+    same(sp.csgraph.johnson(ours(A), **options), host(found))
+    lengths, before = (host(x).reshape(-1, A.shape[0]) for x in (found, before))
+    weights = theirs.csgraph_to_dense(A.astype(np.float64), null_value=np.inf)
+    if not options.get("directed", True):
+        weights = np.minimum(weights, weights.T)
+    if options.get("unweighted"):
+        weights = np.where(np.isinf(weights), weights, 1)
+    row, to = np.nonzero(before != -9999)
+    assert row.size == np.isfinite(lengths).sum() - len(lengths)  # each node that is reached, but for the start
+    last = lengths[row, before[row, to]] + weights[before[row, to], to]
+    np.testing.assert_allclose(last, lengths[row, to], rtol=1e-5 if lengths.dtype == np.float32 else 1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["bellman_ford", "floyd_warshall"])

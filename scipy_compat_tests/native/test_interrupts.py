@@ -68,6 +68,7 @@ WORK = {
     ),
     "dijkstra": ("A = abs(random_csr(60000, 40))", "sp.csgraph.dijkstra(A, indices=np.arange(300))"),
     "bellman_ford": ("A = abs(random_csr(60000, 40))", "sp.csgraph.bellman_ford(A, indices=np.arange(300))"),
+    "johnson": ("A = abs(random_csr(60000, 40))", "sp.csgraph.johnson(A, indices=np.arange(300))"),
     "floyd_warshall": ("A = abs(random_csr(3000, 40))", "sp.csgraph.floyd_warshall(A, return_predecessors=True)"),
     "minimum_spanning_tree": ("A = random_csr(200000, 40)", "sp.csgraph.minimum_spanning_tree(A)"),
     "connected_components": (
