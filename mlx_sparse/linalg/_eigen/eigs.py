@@ -11,7 +11,7 @@ from ... import _dense
 from .._operator import as_operator, surely_traced
 from .._problem import refuse_traced, require_square, workers
 from ._inverse import array, inverse
-from ._problem import Front, integer, make_task, no_convergence, operator_norm, refuse_all
+from ._problem import Front, generator, integer, make_task, no_convergence, operator_norm, refuse_all
 from ._restart import Outcome, complete, run
 
 _WHICH = ("LM", "SM", "LR", "SR", "LI", "SI")
@@ -120,7 +120,7 @@ def eigs(
     task = make_task(front, k, which, ncv, maxiter, tol, _WHICH, False, 30 if sigma is None else 20)
     bound = _Bound(front, sigma, Minv, OPinv, OPpart, task.tol)
     with workers():
-        basis = front.basis(task, bound.apply, bound.inner, np.random.default_rng(rng))
+        basis = front.basis(task, bound.apply, bound.inner, generator(rng))
         front.start(basis)
         found = run(basis, task, 0, k, task.ncv)
         if found.converged:

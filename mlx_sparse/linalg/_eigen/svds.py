@@ -17,7 +17,7 @@ from .._interface import LinearOperator, aslinearoperator
 from .._operator import Operator, as_operator
 from .._problem import refuse_traced, workers
 from ._derivatives import differentiable_triplets
-from ._problem import Front, no_convergence
+from ._problem import Front, generator, no_convergence
 from ._restart import Task, complete, run
 
 _SOLVERS = ("arpack", "lobpcg", "propack")
@@ -232,7 +232,7 @@ def _checked(
     if solver == "arpack" and maxiter == 0:
         maxiter = 10 * least
     seed: Any = rng
-    return k, int(ncv), float(tol), which, maxiter, np.random.default_rng(seed)
+    return k, int(ncv), float(tol), which, maxiter, generator(seed)
 
 
 def _of_scipy(
