@@ -83,37 +83,51 @@ Structure unplanned(Structure a) {
 
 bool ready_on_host(const mx::array& a) { return is_there(a) && a.flags().row_contiguous; }
 
-// A @ x or A.T @ x for an ndarray, straight to the kernel: an eval costs more than a small product. None when this
-// short cut does not apply (other dtype, strided or batched x, a GPU, unevaluated buffers, the wrong length).
-py::object product_numpy(ProductKind kind, const Structure& a, const mx::array& data, const py::array& x) {
-  const auto dtype = data.dtype();
-  auto info = x.dtype();
-  if (info.kind() != numpy_kind(dtype) || info.itemsize() != dtype.size() || x.ndim() < 1 || x.ndim() > 2 ||
-      !(x.flags() & py::array::c_style) || shaders_on_host() || mx::default_device() != mx::Device::cpu ||
-      (info.byteorder() != '=' && info.byteorder() != '|')) {
-    return py::none();
-  }
-  const auto& p = a.pattern;
-  const bool forward = kind == ProductKind::matmul;
-  const int64_t n_in = forward ? p.n_minor : p.n_major, n_out = forward ? p.n_major : p.n_minor;
-  if (x.shape(0) != n_in || !ready_on_host(data) || !ready_on_host(a.outer) || !ready_on_host(a.inner)) return py::none();
-  if (p.layout == Layout::coordinate && !forward) return py::none();
+// Whether kernels can take x as it is: no other dtype, no strided or batched x, no GPU, no buffers that are not evaluated.
+bool taken_at_once(const Structure& a, const mx::array& data, const py::array& x, int64_t n_in) {
+  const auto info = x.dtype();
+  return info.kind() == numpy_kind(data.dtype()) && info.itemsize() == data.dtype().size() && x.ndim() >= 1 && x.ndim() <= 2 &&
+         x.flags() & py::array::c_style && !shaders_on_host() && mx::default_device() == mx::Device::cpu &&
+         (info.byteorder() == '=' || info.byteorder() == '|') && x.shape(0) == n_in && ready_on_host(data) &&
+         ready_on_host(a.outer) && ready_on_host(a.inner);
+}
+
+// kernel(task) into a new array of n_out rows, without the lock where it is long.
+template <class Kernel>
+py::object at_once_into(int64_t n_out, const Structure& a, const mx::array& data, const py::array& x, Kernel&& kernel) {
   const py::ssize_t k = x.ndim() == 2 ? x.shape(1) : 1;
   std::vector<py::ssize_t> shape{static_cast<py::ssize_t>(n_out)};
   if (x.ndim() == 2) shape.push_back(k);
   check_values(a, data);
-  py::array y(info, shape);
-  const HostProduct task{on_host(p, a.outer, a.inner), dtype, data.data<char>(), x.data(), y.mutable_data(), static_cast<size_t>(k)};
+  py::array y(x.dtype(), shape);
+  const HostProduct task{on_host(a.pattern, a.outer, a.inner), data.dtype(), data.data<char>(), x.data(), y.mutable_data(), static_cast<size_t>(k)};
   if (data.size() * task.k < kSerialWork) {
-    product_host(kind, task);
+    kernel(task);
   } else {
     const std::array held{data, a.outer, a.inner};
     without_lock([&] {
-      product_host(kind, task);
+      kernel(task);
       return true;
     });
   }
   return y;
+}
+
+// A @ x or A.T @ x for an ndarray, straight to the kernel: an eval costs more than a small product. None when this
+// short cut does not apply.
+py::object product_numpy(ProductKind kind, const Structure& a, const mx::array& data, const py::array& x) {
+  const auto& p = a.pattern;
+  const bool forward = kind == ProductKind::matmul;
+  if (!taken_at_once(a, data, x, forward ? p.n_minor : p.n_major)) return py::none();
+  if (p.layout == Layout::coordinate && !forward) return py::none();
+  return at_once_into(forward ? p.n_major : p.n_minor, a, data, x, [=](const HostProduct& task) { product_host(kind, task); });
+}
+
+// A^H A x for a vector, in one pass over a compressed A whose major axis is that of its rows. None as above.
+py::object gram_numpy(const Structure& a, const mx::array& data, const py::array& x) {
+  const auto& p = a.pattern;
+  if (p.layout != Layout::compressed || x.ndim() != 1 || !taken_at_once(a, data, x, p.n_minor)) return py::none();
+  return at_once_into(p.n_minor, a, data, x, gram_host);
 }
 
 // The products that need no look from Python: x is an mx.array of the same dtype and a fitting shape, or an ndarray that
@@ -157,6 +171,7 @@ void bind_structure(py::module_& m) {
   m.def("set_settles_values", &set_settles_values, "on"_a);
   m.def("product", lazy(&product), "kind"_a, "structure"_a, "data"_a, "x"_a, "stream"_a);
   m.def("product_direct", &product_direct, "kind"_a, "structure"_a, "data"_a, "x"_a);
+  m.def("gram_numpy", &gram_numpy, "structure"_a, "data"_a, "x"_a);
   m.def("sddmm", at_once(&sampled_product), "structure"_a, "u"_a, "v"_a, "stream"_a);
   m.def("todense", at_once(&todense), "structure"_a, "data"_a, "stream"_a);
   m.def("sample", at_once(&sample), "structure"_a, "dense"_a, "stream"_a);

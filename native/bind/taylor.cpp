@@ -9,7 +9,7 @@ namespace sp {
 
 namespace {
 
-std::pair<double, double> term(const Compressed& a, const py::array& x, py::array y, std::optional<py::array> total,
+std::pair<double, double> term(TaylorRows& a, const py::array& x, py::array y, std::optional<py::array> total,
                                std::complex<double> factor, std::complex<double> shift) {
   const auto dtype = mlx_dtype(x.dtype());
   const auto check = [&](const py::array& z) {
@@ -18,7 +18,7 @@ std::pair<double, double> term(const Compressed& a, const py::array& x, py::arra
       throw std::invalid_argument("x, y and total must be contiguous arrays of one dtype and shape");
     }
   };
-  if (!dtype || *dtype != a.data.dtype() || (x.ndim() != 1 && x.ndim() != 2)) {
+  if (!dtype || *dtype != a.dtype() || (x.ndim() != 1 && x.ndim() != 2)) {
     throw std::invalid_argument("x must be a vector or a matrix of the dtype of a");
   }
   check(x);
@@ -26,15 +26,16 @@ std::pair<double, double> term(const Compressed& a, const py::array& x, py::arra
   if (total) check(*total);
   const TaylorTerm task{static_cast<size_t>(x.shape(0)), x.ndim() == 1 ? size_t{1} : static_cast<size_t>(x.shape(1)),
                         x.data(), y.mutable_data(), total ? total->mutable_data() : nullptr};
-  const Compressed held = a;
-  return without_lock([&] { return taylor_term(held, task, factor, shift); });
+  return without_lock([&] { return a.term(task, factor, shift); });
 }
 
 } // namespace
 
 void bind_taylor(py::module_& m) {
-  m.def("taylor_term", &term, "a"_a, "x"_a, "y"_a, "total"_a, "factor"_a, "shift"_a,
-        "y = factor (a - shift I) x and total += y: bounds of their largest row sums of magnitudes, above and below.");
+  py::class_<TaylorRows>(m, "TaylorRows")
+      .def(py::init<const Compressed&>(), "a"_a)
+      .def("term", &term, "x"_a, "y"_a, "total"_a, "factor"_a, "shift"_a,
+           "y = factor (a - shift I) x and total += y: bounds of their largest row sums of magnitudes, above and below.");
 }
 
 } // namespace sp

@@ -23,6 +23,7 @@ Uncleared<T> uncleared(size_t n) {
   return std::unique_ptr<T[]>(new T[n]);
 }
 
+constexpr int kRepeats = 8; // products of a matrix after which another form of it is worth while
 constexpr size_t kFormWork = 4; // elementary steps that an entry costs when a form is built
 
 // ---- by diagonals --------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 
 #include "kernels/field.h"
 #include "kernels/product.h"
+#include "kernels/repeated.h"
 #include "ops/sized.h"
 
 namespace sp {
@@ -80,7 +81,7 @@ struct Term {
 };
 
 template <class T, class I>
-std::pair<double, double> run_term(CsView<T, I> a, const Term<T>& term) {
+std::pair<double, double> run_term(CsView<T, I> a, const Diagonals<T>* diagonals, const Term<T>& term) {
   const size_t k = term.k, rows = std::max<size_t>(1, 2048 / k);
   const int parts = plan_parts(product_work(a.nnz(), a.n_major, k));
   const auto bounds = balance(a.indptr, a.n_major, parts);
@@ -89,7 +90,8 @@ std::pair<double, double> run_term(CsView<T, I> a, const Term<T>& term) {
     auto& [size, sum] = sizes[static_cast<size_t>(part)];
     for (size_t m = bounds[part]; m < bounds[part + 1]; m += rows) {
       const size_t stop = std::min(m + rows, bounds[part + 1]);
-      if (k == 1) slices_dot(m, stop, a, term.x, term.y);
+      if (diagonals) diagonals_dot(m, stop, *diagonals, term.x, term.y);
+      else if (k == 1) slices_dot(m, stop, a, term.x, term.y);
       else slices_times(m, stop, a, term.x, term.y, k);
       const auto [more, total] = term.finish(m, stop);
       size = std::max(size, more);
@@ -103,17 +105,24 @@ std::pair<double, double> run_term(CsView<T, I> a, const Term<T>& term) {
 
 } // namespace
 
-std::pair<double, double> taylor_term(const Compressed& given, const TaylorTerm& term, std::complex<double> factor,
-                                      std::complex<double> shift) {
-  const auto a = evaluated(given);
-  if (a.n_major() != term.n) throw std::invalid_argument("the operand has another number of rows");
+TaylorRows::TaylorRows(const Compressed& a) : a_(evaluated(a)) {}
+
+std::pair<double, double> TaylorRows::term(const TaylorTerm& term, std::complex<double> factor, std::complex<double> shift) {
+  if (a_.n_major() != term.n) throw std::invalid_argument("the operand has another number of rows");
   if (term.n == 0 || term.k == 0) return {0, 0};
-  return with_index(a.indices, [&](auto i) {
-    return dispatch_field(a.data.dtype(), [&](auto t) {
+  return with_index(a_.indices, [&](auto i) {
+    return dispatch_field(dtype(), [&](auto t) {
       using T = typename decltype(t)::type;
-      return run_term(view_of<T, typename decltype(i)::type>(parts(a), term.n),
-                   Term<T>{term.k, static_cast<const T*>(term.x), static_cast<T*>(term.y), static_cast<T*>(term.total),
-                           scalar<T>(factor), scalar<T>(shift)});
+      const auto a = view_of<T, typename decltype(i)::type>(parts(a_), term.n);
+      if (term.k == 1 && ++uses_ == kRepeats) {
+        try {
+          if (auto found = make_diagonals(a)) diagonals_ = std::make_shared<Diagonals<T>>(std::move(*found));
+        } catch (const std::bad_alloc&) {
+        }
+      }
+      const auto* diagonals = term.k == 1 ? static_cast<const Diagonals<T>*>(diagonals_.get()) : nullptr;
+      return run_term(a, diagonals, Term<T>{term.k, static_cast<const T*>(term.x), static_cast<T*>(term.y),
+                                            static_cast<T*>(term.total), scalar<T>(factor), scalar<T>(shift)});
     });
   });
 }

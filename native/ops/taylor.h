@@ -2,6 +2,7 @@
 #pragma once
 
 #include <complex>
+#include <memory>
 #include <utility>
 
 #include "primitives/structure.h"
@@ -16,9 +17,20 @@ struct TaylorTerm {
   void* total;
 };
 
-// y = factor (A - shift I) x and total += y, in one pass. With `total`, bounds of the largest row sums of magnitudes: of y
-// from above, and of total from below.
-std::pair<double, double> taylor_term(const Compressed& a, const TaylorTerm& term, std::complex<double> factor,
-                                      std::complex<double> shift);
+// A by rows for a series of products. After some of them with one column it is held by diagonals, where these are few.
+class TaylorRows {
+ public:
+  explicit TaylorRows(const Compressed& a);
+  mx::Dtype dtype() const { return a_.data.dtype(); }
+
+  // y = factor (A - shift I) x and total += y, in one pass. With `total`, bounds of the largest row sums of magnitudes: of
+  // y from above, and of total from below.
+  std::pair<double, double> term(const TaylorTerm& term, std::complex<double> factor, std::complex<double> shift);
+
+ private:
+  Compressed a_;
+  int uses_ = 0;
+  std::shared_ptr<void> diagonals_; // Diagonals<T>
+};
 
 } // namespace sp

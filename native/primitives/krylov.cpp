@@ -18,8 +18,6 @@ constexpr size_t kBlock = 1024; // elements that are worked on together: they st
 
 constexpr int kTriangle = 5; // arrays, at most, of what is solved with
 
-constexpr int kRepeats = 8; // products of a matrix after which another form of it is worth while
-
 // The form of a triangle, by its bits.
 TriangleForm form_of(int bits) { return {(bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0, (bits & 8) != 0}; }
 

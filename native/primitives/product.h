@@ -42,6 +42,7 @@ struct HostProduct {
 void product_host(ProductKind kind, const HostProduct& p);
 void block_product_host(ProductKind kind, const HostProduct& p);
 void diagonal_product_host(ProductKind kind, const HostProduct& p);
+void gram_host(const HostProduct& p); // A^H A x of a compressed A, one column
 
 // Sums over the batches; steps count elements.
 struct HostSddmm {

@@ -1,5 +1,6 @@
 // The CPU kernels of the product family, instantiated here only.
 #include "../kernels/coo_product.h"
+#include "../kernels/gram.h"
 #include "../kernels/product.h"
 #include "product.h"
 
@@ -17,6 +18,16 @@ void product_host(ProductKind kind, const HostProduct& p) {
       if (p.a.pattern.layout == Layout::coordinate) coo_matmul(CooView<T, I>{coo_pattern<I>(p.a), data}, x, y, p.k);
       else if (kind == ProductKind::matmul) cs_matmul(CsView<T, I>{cs_pattern<I>(p.a), data}, x, y, p.k);
       else cs_rmatmul(CsView<T, I>{cs_pattern<I>(p.a), data}, x, y, p.k);
+    });
+  });
+}
+
+void gram_host(const HostProduct& p) {
+  dispatch_field(p.dtype, [&](auto t) {
+    dispatch_index(p.a.index, [&](auto i) {
+      using T = typename decltype(t)::type;
+      using I = typename decltype(i)::type;
+      cs_gram(CsView<T, I>{cs_pattern<I>(p.a), static_cast<const T*>(p.data)}, static_cast<const T*>(p.x), static_cast<T*>(p.y));
     });
   });
 }

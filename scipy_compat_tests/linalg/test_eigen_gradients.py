@@ -120,9 +120,8 @@ def test_gradient_of_singular_triplets(shape, double):
 
 def test_no_silent_gradient():
     A = sp.diags_array(np.arange(1.0, 9.0), format="csr")
-    for f in (lambda B: eigs(B, 2)[0], lambda B: lanczos(B, 2)[0], lambda B: svds(B, 2, solver="propack")[1]):
-        with pytest.raises(ValueError, match="traced"):
-            mx.grad(lambda v, f=f: mx.sum(mx.real(f(A.with_data(v)))))(A.data)
+    with pytest.raises(ValueError, match="traced"):
+        mx.grad(lambda v: mx.sum(svds(A.with_data(v), 2, solver="propack")[1]))(A.data)
     with sp.runtime.context(dense_namespace="numpy"), pytest.raises(ValueError):
         mx.grad(lambda v: mx.sum(mx.array(eigsh(A.with_data(v), 2)[0])))(A.data)
 
@@ -132,6 +131,136 @@ def test_no_silent_gradient():
 
     with pytest.raises(ValueError):
         mx.grad(closed)(mx.array(np.arange(1.0, 9.0), dtype=mx.float64))
+
+
+# ---- what is not Hermitian -----------------------------------------------------------------------------------------
+
+
+def random_general(dtype, n=20):
+    rng = np.random.default_rng(5)
+    D = rng.standard_normal((n, n)) + (1j * rng.standard_normal((n, n)) if dtype in "FD" else 0)
+    return scipy.sparse.csr_array(D.astype(dtype))
+
+
+def check_slopes(loss, x, seed=0, step=1e-3, tolerance=5e-3):
+    """grad and jvp of `loss`, of complex64 results, along a direction, against its finite difference."""
+    rng = np.random.default_rng(seed)
+    D = rng.standard_normal(x.shape) + (1j * rng.standard_normal(x.shape) if x.dtype == mx.complex64 else 0)
+    d = mx.array(D, dtype=x.dtype) if x.dtype == mx.float64 else mx.array(D.astype(np.asarray(x).dtype))
+    pulled = float(mx.sum(mx.real(mx.conj(mx.grad(loss)(x)) * d) if x.dtype == mx.complex64 else mx.grad(loss)(x) * d))
+    pushed = float(mx.jvp(loss, [x], [d])[1][0])
+    difference = float(loss(x + step * d) - loss(x - step * d)) / (2 * step)
+    assert pulled == pytest.approx(difference, rel=tolerance, abs=tolerance)
+    assert pushed == pytest.approx(pulled, rel=1e-4, abs=1e-5)
+
+
+PARTS = {
+    "values": lambda w, X: mx.sum(numbers(3) * (mx.real(w) + 0.5 * mx.imag(w))),
+    "squares": lambda w, X: mx.sum(numbers(20, 3) * mx.abs(X) ** 2),
+    "projector": lambda w, X: mx.sum(mx.real(numbers(20, 20) * (X @ mx.conj(X).T)) * numbers(20, 20)),
+}
+
+
+def numbers(*shape):
+    return mx.array(np.random.default_rng(len(shape)).standard_normal(shape).astype(np.float32))
+
+
+def pairs_of(A, k=3, M=None, **options):
+    """Of `eigs`, as complex64: complex128 results are ndarrays where nothing is traced."""
+    found = eigs(A, k, M, rng=0, **options)
+    return [x if isinstance(x, mx.array) else mx.array(x.astype(np.complex64)) for x in found]
+
+
+@pytest.mark.parametrize("kind", ["d", "f", "F"])
+@pytest.mark.parametrize("part", PARTS)
+def test_gradient_of_general_eigenpairs(kind, part, device):
+    """Of a real matrix some are complex; of `eigs` with a shift they are real and complex ones."""
+    if device == "gpu" and kind == "d":
+        pytest.skip("no float64")
+    A = ours(random_general(kind))
+    accuracy = {} if kind == "d" else {"step": 3e-3, "tolerance": 2e-2}  # pairs are off by rounding over the step
+    for options in ({}, {"sigma": 0.3}):
+        check_slopes(lambda v, o=options: PARTS[part](*pairs_of(A.with_data(v), **o)), A.data, **accuracy)
+
+
+@pytest.mark.parametrize("of", ["A", "M"])
+def test_gradient_of_general_eigenpairs_with_mass(of, double):
+    A, M = ours(random_general("d")), ours(hermitian(20, "d", seed=3))
+
+    def loss(values, both=False):
+        pair = (A.with_data(values), M) if of == "A" else (A, M.with_data(values))
+        w, X = pairs_of(pair[0], 3, pair[1])
+        return PARTS["values"](w, X) + PARTS["squares"](w, X)
+
+    if of == "A":
+        check_slopes(loss, A.data)
+        return
+    x = M.data  # which stays symmetric
+    coo = M.to_scipy().tocoo()
+    D = scipy.sparse.coo_array((np.random.default_rng(0).standard_normal(coo.nnz), (coo.row, coo.col))).toarray()
+    d = mx.array((D + D.T)[coo.row, coo.col], dtype=x.dtype)
+    difference = float(loss(x + 1e-3 * d) - loss(x - 1e-3 * d)) / 2e-3
+    assert float(mx.sum(mx.grad(loss)(x) * d)) == pytest.approx(difference, rel=5e-3)
+    assert float(mx.jvp(loss, [x], [d])[1][0]) == pytest.approx(difference, rel=5e-3)
+
+
+def test_gradient_of_general_eigenpairs_by_products_alone(double):
+    D = mx.array(random_general("d").toarray(), dtype=mx.float64)
+
+    def loss(x):
+        A = sp.linalg.aslinearoperator(x)
+        return sum(PARTS[part](*pairs_of(A)) for part in ("values", "squares"))
+
+    check_slopes(loss, D)
+
+
+def test_where_general_eigenpairs_have_no_derivative(double):
+    top = lambda A: lambda v: mx.sum(mx.real(pairs_of(A.with_data(v), 2)[0]))  # noqa: E731
+    jordan = np.diag(np.arange(8.0)) + np.diag(np.r_[np.zeros(6), 1.0], 1)
+    jordan[6, 6] = 7.0
+    for D, words in ((jordan, "nearly defective"), (np.diag([*np.arange(6.0), 7.0, 7.0]), "multiple")):
+        A = sp.csr_array(D)
+        for rule in (lambda f, x: mx.grad(f)(x), lambda f, x: mx.jvp(f, [x], [mx.ones_like(x)])[1][0].item()):
+            with pytest.raises(ValueError, match=words):
+                rule(top(A), A.data)
+    A = ours(random_general("d"))
+    with pytest.warns(UserWarning, match="phases"):
+        mx.grad(lambda v: mx.sum(mx.imag(pairs_of(A.with_data(v))[1])))(A.data)
+    once = lambda v: mx.sum(mx.grad(lambda u: mx.sum(mx.real(pairs_of(A.with_data(u))[0])))(v) * v)  # noqa: E731
+    with pytest.raises(ValueError, match="first derivatives"):
+        mx.grad(once)(A.data)
+    with pytest.raises(ValueError, match="traced"):
+        mx.grad(lambda v: mx.sum(mx.real(pairs_of(A.with_data(v), 19)[0])))(A.data)
+
+
+# ---- Lanczos -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("again", [True, False])
+@pytest.mark.parametrize("k", [5, 12])
+def test_gradient_of_lanczos(k, again, double):
+    A, v0 = ours(hermitian(12, "d")), mx.array(vector(12, "d"), dtype=mx.float64)
+
+    def loss(values, start=v0):
+        alphas, betas, Q = lanczos(A.with_data(values), k, v0=start, reorthogonalize=again)
+        return mx.sum(weight(k) * (alphas - 2 * betas)) + mx.sum(weight(12, k) * Q)
+
+    tolerance = 1e-5 if again or k < 12 else 1e-2  # of what has lost its orthogonality
+    gradient, pushed, difference = slopes(loss, A)
+    assert gradient == pytest.approx(difference, rel=tolerance) and pushed == pytest.approx(gradient, rel=1e-8)
+    of_start, d = lambda x: loss(A.data, x), weight(12)
+    difference = float(of_start(v0 + 1e-6 * d) - of_start(v0 - 1e-6 * d)) / 2e-6
+    assert float(mx.sum(mx.grad(of_start)(v0) * d)) == pytest.approx(difference, rel=tolerance)
+    once = lambda values: mx.sum(mx.grad(loss)(values) * weight(A.nnz))  # noqa: E731
+    if again and k < 12:
+        gradient, _, difference = slopes(once, A)
+        assert gradient == pytest.approx(difference, rel=1e-4)
+
+
+def test_lanczos_in_an_invariant_space_has_no_derivative():
+    A = sp.eye_array(10, format="csr")
+    with pytest.raises(ValueError, match="no derivative"):
+        mx.grad(lambda v: mx.sum(lanczos(A.with_data(v), 4)[1]))(A.data)
 
 
 @pytest.mark.parametrize("f", ["exp", np.asarray])

@@ -14,7 +14,7 @@ def parts(dtype, n=2000):
     if np.dtype(dtype).kind == "c":
         S.data += np.array(1j * rng.standard_normal(S.nnz), dtype)
     A = sp.from_scipy(S)
-    return S.toarray(), (A._data, A._indices, A._indptr), rng
+    return S.toarray(), _native.TaylorRows((A._data, A._indices, A._indptr)), rng
 
 
 @pytest.mark.parametrize("columns", [None, 1, 2, 7, 40])
@@ -27,7 +27,7 @@ def test_a_term_and_the_sum(dtype, columns):
         x = x + np.array(1j, dtype) * total[::-1]
     y, before = np.empty_like(x), total.copy()
     shift = 0.5 + 0.25j if x.dtype.kind == "c" else 0.5
-    size, sum_ = _native.taylor_term(A, x, y, total, 0.3, shift)
+    size, sum_ = A.term(x, y, total, 0.3, shift)
     expected = 0.3 * (dense @ x - np.array(shift, dtype) * x)
     atol = 200 * np.finfo(dtype).eps * np.abs(expected).max()
     np.testing.assert_allclose(y, expected, rtol=0, atol=atol)
@@ -36,15 +36,15 @@ def test_a_term_and_the_sum(dtype, columns):
     assert rows[0] * 0.999 <= size <= rows[0] * 1.42
     assert rows[1] / 1.42 <= sum_ <= rows[1] * 1.001
     again = np.empty_like(x)
-    _native.taylor_term(A, x, again, None, 0.3, shift)
+    A.term(x, again, None, 0.3, shift)
     assert np.array_equal(again, y)
 
 
 def test_no_rows_and_no_columns():
     A = sp.csr_array((0, 0))
-    assert _native.taylor_term((A._data, A._indices, A._indptr), np.zeros(0), np.zeros(0), None, 1, 0) == (0, 0)
+    assert _native.TaylorRows((A._data, A._indices, A._indptr)).term(np.zeros(0), np.zeros(0), None, 1, 0) == (0, 0)
     _, A, _ = parts("d")
-    assert _native.taylor_term(A, np.zeros((2000, 0)), np.zeros((2000, 0)), None, 1, 0) == (0, 0)
+    assert A.term(np.zeros((2000, 0)), np.zeros((2000, 0)), None, 1, 0) == (0, 0)
 
 
 def test_bad_operands():
@@ -52,8 +52,29 @@ def test_bad_operands():
     x = np.zeros(2000)
     for y in (np.zeros(1999), np.zeros(2000, np.float32), np.zeros(4000)[::2], np.zeros((2000, 1))):
         with pytest.raises(ValueError, match="contiguous"):
-            _native.taylor_term(A, x, y, None, 1, 0)
+            A.term(x, y, None, 1, 0)
     with pytest.raises(ValueError, match="dtype"):
-        _native.taylor_term(A, np.zeros(2000, np.float32), np.zeros(2000, np.float32), None, 1, 0)
+        A.term(np.zeros(2000, np.float32), np.zeros(2000, np.float32), None, 1, 0)
     with pytest.raises(ValueError, match="number of rows"):
-        _native.taylor_term(A, np.zeros(1000), np.zeros(1000), None, 1, 0)
+        A.term(np.zeros(1000), np.zeros(1000), None, 1, 0)
+
+
+@pytest.mark.parametrize("dtype", "fdFD")
+def test_terms_by_diagonals(dtype):
+    """From some term on a band is held by its diagonals: of one column, and with several between."""
+    n = 5000
+    S = scipy.sparse.diags_array([1.0, -2.5, 0.5, 3.0], offsets=[-70, -1, 0, 2], shape=(n, n)).tocsr().astype(dtype)
+    A = sp.from_scipy(S)
+    rows = _native.TaylorRows((A._data, A._indices, A._indptr))
+    x, rng = np.empty(n, dtype), np.random.default_rng(0)
+    for step in range(12):
+        x[:] = rng.standard_normal(n)
+        y, total = np.empty_like(x), np.ones_like(x)
+        rows.term(x, y, total, 0.5, 0.25)
+        expected = 0.5 * (S @ x - np.array(0.25, dtype) * x)
+        np.testing.assert_allclose(y, expected, rtol=0, atol=1e2 * np.finfo(dtype).eps)
+        np.testing.assert_allclose(total, 1 + expected, rtol=0, atol=1e2 * np.finfo(dtype).eps)
+        if step == 10:
+            X, Y = np.stack([x, -x], axis=1), np.empty((n, 2), dtype)
+            rows.term(X, Y, None, 0.5, 0.25)
+            np.testing.assert_allclose(Y[:, 1], -expected, rtol=0, atol=1e2 * np.finfo(dtype).eps)

@@ -123,7 +123,8 @@ def _solved(pencil: Pencil, w: mx.array, X: mx.array, G: mx.array, check: bool) 
     columns = [_column(here, w[i], X, MX, rest[:, i]) for i in range(X.shape[1])]
     found = Z + mx.stack(columns, axis=1)
     shift = X @ _within(w, S) / 2
-    return _once(found, pencil, G), _once(shift, pencil, G)
+    sources = (G, *pencil.values, *pencil.mass)
+    return once(found, *sources), once(shift, *sources)
 
 
 def _column(pencil: Pencil, w: mx.array, X: Any, MX: Any, b: mx.array) -> mx.array:
@@ -165,10 +166,13 @@ def _check_gauge(near: np.ndarray, S: np.ndarray) -> None:
         )
 
 
-def _once(x: mx.array, pencil: Pencil, G: mx.array) -> mx.array:
-    """`x`, which raises where its derivative is asked for."""
-    why = "eigenvectors have first derivatives only; eigenvalues have those of any order"
-    return refusing(x, (G, *pencil.values, *pencil.mass), why)
+def once(x: mx.array, *sources: mx.array) -> mx.array:
+    """`x`, which raises where its derivative with respect to what it was made of is asked for."""
+    why = (
+        "eigenvectors, and eigenvalues of what is not Hermitian, have first derivatives only; eigenvalues of Hermitian "
+        "operators have those of any order"
+    )
+    return refusing(x, sources, why)
 
 
 def differentiable_triplets(

@@ -149,6 +149,12 @@ def integer(name: str, value: Any) -> int:
         raise TypeError(f"{name} must be an integer; got {value!r}") from None
 
 
+def generator(rng: Any) -> np.random.Generator:
+    """Random numbers by a user's seed, but not those that a first vector by the same seed is made of."""
+    made = np.random.default_rng(rng)
+    return made if made is rng else made.spawn(1)[0]
+
+
 def make_task(
     front: Front,
     k: int,

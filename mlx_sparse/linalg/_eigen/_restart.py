@@ -7,7 +7,7 @@ Appl. 22 (2000); G. W. Stewart, A Krylov-Schur algorithm for large eigenproblems
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -80,6 +80,7 @@ class Outcome:
     low: float = 0.0  # of the values of the last projected operator
     high: float = 0.0
     everything: bool = False  # whether that was the operator on the whole space
+    near: Sequence[tuple[float, float]] = ()  # the next values with their residuals, whose vectors are the next rows
 
 
 def run(
@@ -104,13 +105,16 @@ def run(
         residuals = last * small.last
         done = residuals <= task.allowed(small.values, basis)
         converged = bool(done[:wanted].all())
-        size = small.closed(wanted)
+        size, spare = small.closed(wanted), 0
         finished = verdict is not None and verdict(small.values[0], float(residuals[0])) is True
         if not (converged or finished) and restart < task.maxiter:
             # More than is wanted is kept, as the gap to what is thrown away decides how fast the rest converges.
             size = small.closed(max(1, min(j - first - 1, _kept(wanted, int(done[:wanted].sum()), j - first))))
-        S, Q = small.leading(size)
+        elif task.hermitian:
+            spare = min((j - first) // 3, j - first - size)
+        S, Q = small.leading(size + spare)
         basis.compress(first, j, Q)
+        S, Q = S[:size, :size], Q[:, :size]
         H[:first, first : first + size] = H[:first, first:j] @ Q
         H[first:, first:] = 0
         H[first : first + size, first : first + size] = S
@@ -120,7 +124,8 @@ def run(
         j = basis.extend(first + size, stop)
     real = small.values.real
     ends = float(real.min()), float(real.max())
-    return Outcome(small.values[:wanted], residuals[:wanted], size, converged, restart, *ends, j == basis.n)
+    near = [(float(small.values[i]), float(residuals[i])) for i in range(size, size + spare)]
+    return Outcome(small.values[:wanted], residuals[:wanted], size, converged, restart, *ends, j == basis.n, near)
 
 
 def _kept(wanted: int, done: int, window: int) -> int:
@@ -297,21 +302,25 @@ def _better_side(basis: Basis, task: Task, locked: int, found: Outcome, low: flo
     """Which of "SA" and "LA" would find an eigenvalue below `low` or above `high`; None if none is left.
 
     By Lanczos from a random vector orthogonal to the locked rows, without orthogonalisation against its own vectors,
-    which costs least and finds the ends of the spectrum as well: it repeats what it found. By the bound of
-    J. Kuczynski and H. Wozniakowski (Estimating the largest eigenvalue by the power and Lanczos algorithms with a
-    random start, SIAM J. Matrix Anal. Appl. 13 (1992)) an eigenvalue beyond a limit that the largest one of the
-    projected operator does not reach is improbable after some steps, which are made; or until that value has converged.
+    which costs least: it repeats what it found. It ends once a missing vector would have had an improbably small part
+    in the start (`_Outside`), or the value next to a limit has converged. Rows after the locked ones that are nearly
+    eigenvectors of values within the limits are kept out as well: it is the distance to what is left that counts.
     """
     slack = _slack(basis, task, found)
     near = 100 * basis.eps * basis.scale
-    need = math.log(1.648 * math.sqrt(basis.n) / 1e-5)
+    for value, residual in found.near:
+        # The part of a missing vector in such a row is at most this ratio, its square what the value would change by.
+        if residual > 1e-4 * min(high - value, value - low):
+            break
+        locked += 1
     steps = 0
     course = _course(basis, locked)
     alphas: list[float] = []
     betas: list[float] = []
+    outside = [None if math.isinf(limit) else _Outside(limit, basis.n) for limit in (low - slack, high + slack)]
     most = 20 * task.ncv * (found.restarts + 10)
     while steps < most:
-        count = max(8, steps // 4)
+        count = max(8, steps // 6)
         ended = False
         for alpha, beta in course(count):
             alphas.append(alpha)
@@ -319,6 +328,9 @@ def _better_side(basis: Basis, task: Task, locked: int, found: Outcome, low: flo
             ended = not beta > 8 * basis.eps * basis.scale
             if ended:
                 break
+            for side in outside:
+                if side is not None:
+                    side.step(alpha, beta)
         steps = len(alphas)
         lowest, lowest_r = _end_of(alphas, betas, 0)
         highest, highest_r = _end_of(alphas, betas, steps - 1)
@@ -329,17 +341,31 @@ def _better_side(basis: Basis, task: Task, locked: int, found: Outcome, low: flo
         if steps >= 2 * (basis.n - locked) + 20 and basis.n <= _FEW:  # differences too fine for lost orthogonality
             every = basis.spectrum(locked)
             return "LA" if every[-1] > high + slack else "SA" if every[0] < low - slack else None
-        spread = max(highest - lowest, basis.eps)
-        clear = True
-        for gap, residual, limit in ((high - highest, highest_r, high), (lowest - low, lowest_r, low)):
-            if not math.isinf(limit):
-                sure = gap > 0 and math.sqrt(gap / (spread + gap)) * (2 * steps - 1) >= need
-                # What is missing has no smaller a part in the Ritz vector than in the start, about 1 / sqrt(n).
-                sure = sure or residual <= 1e-3 * gap / math.sqrt(basis.n)
-                clear = clear and (sure or residual <= near)
-        if clear:
+        ends = zip(outside, (lowest_r, highest_r), strict=True)
+        if all(side is None or side.empty or residual <= near for side, residual in ends):
             return None
     return None
+
+
+class _Outside:
+    """Whether an operator has an eigenvalue beyond a limit that no Ritz value passes, told by a run of Lanczos.
+
+    The part that an eigenvector has in the vectors of the run is that in the start times the orthonormal polynomials at
+    its eigenvalue, which grow away from the Ritz values. It cannot exceed 1: so that in the start was smaller than the
+    inverse of the polynomial at the limit, which for a random start on a sphere in n dimensions has a probability of
+    less than 1e-5 from some size on.
+    """
+
+    def __init__(self, limit: float, n: int) -> None:
+        self._limit, self._enough = limit, 0.8 * math.sqrt(n) / 1e-5
+        self._value, self._before, self._beta = 1.0, 0.0, 0.0
+        self.empty = False
+
+    def step(self, alpha: float, beta: float) -> None:
+        if not self.empty:
+            value = ((self._limit - alpha) * self._value - self._beta * self._before) / beta
+            self._value, self._before, self._beta = value, self._value, beta
+            self.empty = abs(value) >= self._enough
 
 
 def _end_of(alphas: list[float], betas: list[float], at: int) -> tuple[float, float]:

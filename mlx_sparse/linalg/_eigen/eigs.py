@@ -8,10 +8,12 @@ import numpy as np
 import scipy.linalg
 
 from ... import _dense
-from .._operator import as_operator, surely_traced
+from .._operator import as_operator
 from .._problem import refuse_traced, require_square, workers
+from ._derivatives import of_operators
 from ._inverse import array, inverse
-from ._problem import Front, integer, make_task, no_convergence, operator_norm, refuse_all
+from ._oblique import differentiable
+from ._problem import Front, generator, integer, make_task, no_convergence, operator_norm, refuse_all
 from ._restart import Outcome, complete, run
 
 _WHICH = ("LM", "SM", "LR", "SR", "LI", "SI")
@@ -79,7 +81,7 @@ def eigs(
     TypeError
         `A` is no operator; k is n - 1 or more, and `A` not a dense array; the dtype of an `mx.array` `v0` is another.
     ValueError
-        Other arguments; `A` is traced.
+        Other arguments; `A` is traced and k is n - 1 or more.
 
     Notes
     -----
@@ -89,7 +91,13 @@ def eigs(
     restarts as that took, and 50. An eigenvalue without a full set of vectors is found with the accuracy that it has,
     the root of that of the dtype.
 
-    There are no derivatives; for Hermitian operators `eigsh` has them.
+    Derivatives: `w` and `v` have first ones with respect to the values of `A` and `M`, where the eigenvalue is simple:
+    those of a real `A` are of real and imaginary parts as functions of real values. They take a factorisation of
+    ``A - w M`` for each eigenvalue that the function depends on, or `gmres` where `A` has products alone. Of a vector
+    the norm is kept, and its phase turns as little as can be (``x^H dx = 0``); functions that depend on the phase get a
+    `UserWarning`. A `ValueError` where an eigenvalue is multiple, or its condition number more than 0.1 over the root
+    of the dtype's accuracy, as near a defective matrix. While traced, results are complex64, of float64 too, as MLX
+    lacks complex128.
 
     Examples
     --------
@@ -104,14 +112,14 @@ def eigs(
     Values are ordered as `which` asks, for complex `A` too.
     """
     require_square(as_operator(A), rule="expected square matrix")
-    if surely_traced(*as_operator(A).values) or M is not None and surely_traced(*as_operator(M).values):
-        refuse_traced(as_operator(A), "eigs")
-        refuse_traced(as_operator(M), "eigs")
     front = Front(A, M, v0, host_only=(M is not None and Minv is None and sigma is None) or sigma is not None)
     k = integer("k", k)
     if k <= 0:
         raise ValueError(f"k={k} must be greater than 0.")
     if k >= front.n - 1:
+        for operator in (front.A, front.M):
+            if operator is not None:
+                refuse_traced(operator, "eigs with k >= n - 1")
         refuse_all(A, M, "eig")
         made = scipy.linalg.eig(
             array(front.A), b=None if front.M is None else array(front.M), right=bool(return_eigenvectors)
@@ -120,7 +128,7 @@ def eigs(
     task = make_task(front, k, which, ncv, maxiter, tol, _WHICH, False, 30 if sigma is None else 20)
     bound = _Bound(front, sigma, Minv, OPinv, OPpart, task.tol)
     with workers():
-        basis = front.basis(task, bound.apply, bound.inner, np.random.default_rng(rng))
+        basis = front.basis(task, bound.apply, bound.inner, generator(rng))
         front.start(basis)
         found = run(basis, task, 0, k, task.ncv)
         if found.converged:
@@ -135,6 +143,9 @@ def eigs(
     w, X = w.astype(_complex(front.dtype)), X.astype(_complex(front.dtype))
     if not good.all():
         raise no_convergence(front, task, found, w[good], X[:, good])
+    if front.traced:
+        pencil = of_operators(front.A, front.M, front.mlx_dtype)
+        w, X = differentiable(front.A, front.M, pencil, w, X, task.real)
     return (front.finish(w), front.finish(X)) if return_eigenvectors else front.finish(w)
 
 
@@ -169,12 +180,14 @@ class _Bound:
             raise ValueError("Minv should not be specified when sigma is, or with M = None.")
         self._front, self._sigma, self._direct = front, sigma, True
         A = front.product(front.A)
+        constant = front.A.constant()
+        mass = None if front.M is None else front.M.constant()
         self.inner = None if front.M is None else front.product(front.M)
         if sigma is None:
-            if front.M is None:
+            if mass is None:
                 self.apply: Any = lambda v, bv: A(v)
             else:
-                undo = self._given(Minv) or inverse(front.M, None, 0, front.dtype, tol)
+                undo = self._given(Minv) or inverse(mass, None, 0, front.dtype, tol)
                 self.apply = lambda v, bv: undo(A(v))
             return
         if np.ndim(sigma) or not np.isfinite(sigma):
@@ -190,7 +203,7 @@ class _Bound:
         turned = real and np.imag(sigma) != 0
         sigma = complex(sigma) if np.imag(sigma) != 0 else float(np.real(sigma))
         undo = self._given(OPinv, _complex(front.dtype) if turned else None) or inverse(
-            front.A, front.M, sigma, _complex(front.dtype) if turned else front.dtype, tol
+            constant, mass, sigma, _complex(front.dtype) if turned else front.dtype, tol
         )
         if turned:
             self._direct = False

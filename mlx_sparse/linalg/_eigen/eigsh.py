@@ -13,7 +13,7 @@ from ... import _dense
 from .._operator import as_operator
 from .._problem import require_square, workers
 from ._inverse import array, inverse
-from ._problem import Front, integer, make_task, no_convergence, operator_norm, refuse_all
+from ._problem import Front, generator, integer, make_task, no_convergence, operator_norm, refuse_all
 from ._restart import Outcome, Task, complete, run
 
 _WHICH = ("LM", "SM", "LA", "SA", "BE")
@@ -99,9 +99,9 @@ def eigsh(
 
     One starting vector sees one copy of a multiple eigenvalue. So when k pairs have converged, what is orthogonal to
     them is searched from a random vector, without orthogonalisation: the largest value there does not reach the
-    smallest returned, which is sure up to 1e-5 by the bound of Kuczynski and Wozniakowski, or a copy was missing and
-    the iteration goes on. That costs about as many products as finding the pairs, which are cheaper ones. For "SM" of
-    an indefinite `A` without `sigma`, the search ends after five times as many restarts as the pairs took, and 50.
+    smallest returned, which is sure up to 1e-5 by the size of the run's orthonormal polynomials at that, or a copy was
+    missing and the iteration goes on. That costs less than finding the pairs, often by far. For "SM" of an indefinite
+    `A` without `sigma`, the search ends after five times as many restarts as the pairs took, and 50.
 
     Derivatives: `w` and `v` can be differentiated with respect to the values of `A` and `M` where these are `mx.array`
     or sparse. The derivative of vectors is that of the projector for an eigenvalue that is multiple within the dtype's
@@ -173,7 +173,7 @@ class _Solution:
             raise ValueError(f"Minv should not be specified {'when sigma is' if M is not None else 'with M = None'}.")
         self.task = make_task(front, k, which, ncv, maxiter, tol, _WHICH, True, 30 if sigma is None else 20)
         self._may_grow = ncv is None and maxiter is None and front.n <= _WHOLE
-        self.rng = np.random.default_rng(rng)
+        self.rng = generator(rng)
         self._bind(Minv, OPinv)
 
     def _bind(self, Minv: Any, OPinv: Any) -> None:

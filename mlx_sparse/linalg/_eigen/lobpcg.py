@@ -15,9 +15,11 @@ from ..._base import _spbase
 from .._operator import as_operator, constant, is_traced, refusing
 from .._problem import NOT_DIFFERENTIABLE, refuse_traced, workers
 from ._derivatives import differentiable, of_operators
+from ._lobpcg_host import Iteration
 from ._problem import check_start, integer
 
 _HALVES = (mx.float16, mx.bfloat16)
+_CACHED = 1 << 20  # values
 
 
 def lobpcg(
@@ -88,10 +90,11 @@ def lobpcg(
     Notes
     -----
     A. V. Knyazev, Toward the optimal preconditioned eigensolver: locally optimal block preconditioned conjugate
-    gradient method, SIAM J. Sci. Comput. 23 (2001). For an ndarray `X` it is SciPy's, on products of this package. For
-    an `mx.array` an iteration costs a product with A and M of a block each, some products of a matrix (n, 3 k) with
-    small ones, and a synchronisation; the small problem is solved on the host. A block has all copies of eigenvalues
-    up to its size. Residuals are the measure: there is no exception without convergence.
+    gradient method, SIAM J. Sci. Comput. 23 (2001). For an ndarray `X` a step costs a product with A and M of a block
+    each, products of a matrix (3 k, n) with small ones, and what is small; it is SciPy's iteration, on products of this
+    package, with `Y`, with `verbosityLevel` and for a small problem. For an `mx.array` there are some products more,
+    and a synchronisation; the small problem is solved on the host. A block has all copies of eigenvalues up to its
+    size. Residuals are the measure: there is no exception without convergence.
 
     With an `mx.array` `X`, results can be differentiated with respect to the values of `A` and `B`, as those of
     `eigsh`.
@@ -111,6 +114,11 @@ def lobpcg(
         for name, operator in (("A", A), ("B", B)):
             refuse_traced(operator, f"lobpcg from an ndarray X, with respect to {name},")
         with workers():
+            if (host := _on_host(A, X, B, M, Y, verbosityLevel)) is not None:
+                limit = float(tol) if tol is not None and tol > 0 else host.eps**0.5 * host.n
+                steps = 20 if maxiter is None else integer("maxiter", maxiter)
+                pair = host.run(limit, steps, bool(largest), 2.0 ** int(restartControl))
+                return *pair, *(host.lambdas,) * bool(retLambdaHistory), *(host.norms,) * bool(retResidualNormsHistory)
             found = _scipy.lobpcg(
                 _for_scipy(A),
                 X if X is None else np.array(X),  # which SciPy writes to where there is a Y
@@ -145,6 +153,49 @@ def lobpcg(
     if dtype in _HALVES:
         w, V = w.astype(dtype), V.astype(dtype)
     return (w, V, *histories)
+
+
+def _on_host(A: Any, X: Any, B: Any, M: Any, Y: Any, verbose: int) -> Iteration | None:
+    """The iteration over ndarrays; None for what stays SciPy's: constraints, output, small problems and bad blocks."""
+    if Y is not None or verbose or not isinstance(X, np.ndarray) or X.ndim != 2 or X.dtype.char not in "fdFD":
+        return None
+    n, k = X.shape
+    if not 0 < 5 * k <= n:
+        return None
+    if X.dtype.kind != "c" and any(_is_complex(F, X) for F in (A, B, M)):
+        X = X.astype(np.promote_types(X.dtype, np.complex64))
+    return Iteration(_by_rows(A, X), _by_rows(B, X), _by_rows(M, X), X)
+
+
+def _is_complex(F: Any, X: np.ndarray) -> bool:
+    if F is None:
+        return False
+    dtype = getattr(F, "dtype", None)
+    if dtype is None or callable(F) and not hasattr(F, "shape"):
+        return bool(np.iscomplexobj(F(X) if callable(F) else as_operator(F).host()(X)))
+    return as_operator(F).dtype.kind == "c"  # type: ignore[union-attr]
+
+
+def _by_rows(F: Any, X: np.ndarray) -> Any:
+    """(rows, out): F times each row, of the dtype of `out`."""
+    if F is None:
+        return None
+    operator = None if callable(F) and not hasattr(F, "shape") else as_operator(F)
+    if operator is not None and operator.shape != (len(X), len(X)):
+        raise ValueError(f"the shapes of an operator {operator.shape} and X {X.shape} do not match")
+    real = operator is not None and operator.dtype is not None and operator.dtype.kind != "c"
+    product = F if operator is None else operator.host(X.dtype if operator.sparse and real else None)
+    # A matrix that stays in cache is quickest one vector after the other.
+    single = operator is not None and operator.sparse and operator.explicit and operator.values[0].size <= _CACHED
+
+    def rows(V: np.ndarray, out: np.ndarray) -> None:
+        if single:
+            for v, to in zip(V, out, strict=True):
+                to[:] = product(v)
+        else:
+            out[:] = np.asarray(product(np.ascontiguousarray(V.T))).T
+
+    return rows
 
 
 def _for_scipy(A: Any) -> Any:

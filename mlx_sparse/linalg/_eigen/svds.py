@@ -13,14 +13,16 @@ import scipy.sparse.linalg as _scipy
 
 from ... import _dense
 from ..._base import issparse
+from ..._native import gram_numpy, settle
 from .._interface import LinearOperator, aslinearoperator
 from .._operator import Operator, as_operator
 from .._problem import refuse_traced, workers
 from ._derivatives import differentiable_triplets
-from ._problem import Front, no_convergence
+from ._problem import Front, generator, no_convergence
 from ._restart import Task, complete, run
 
 _SOLVERS = ("arpack", "lobpcg", "propack")
+_ENTRIES = 8  # for each element of a vector, from which on one pass is quicker than two products
 
 
 def svds(
@@ -87,9 +89,10 @@ def svds(
     Notes
     -----
     Lanczos with thick restarts (see `eigsh`) on A^H A, or on A A^H if m < n, then a singular value decomposition of A
-    times the vectors found. Over ndarrays csr and csc arrays are transposed once, into a second copy. Multiple singular
-    values come with all copies. Residuals are near the rounding of the largest singular value s1; those of values near
-    s are larger by s1 / s, as those of everything that squares A.
+    times the vectors found. Over ndarrays csr and csc arrays are copied once: with rows in an order in which A^H A x is
+    made in one pass or, where there are few entries, transposed. Multiple singular values come with all copies.
+    Residuals are near the rounding of the largest singular value s1; those of values near s are larger by s1 / s, as
+    those of everything that squares A.
 
     `u`, `s` and `vh` can be differentiated with respect to the values of `A`, as the results of `eigsh`, with "arpack".
 
@@ -164,9 +167,16 @@ class Sides(Front):
         self.eps, self.real = float(np.finfo(self.dtype).eps), self.dtype.kind != "c"
         B = self.A.constant()
         B = B.H if self.flipped else B
-        self._forth, self._back = (self.product(_by_rows(C) if not self.lazy else C) for C in (B, B.H))
+        self._rows = None if self.lazy else _dense_enough(B, self.dtype)
+        self._forth, self._back = (
+            self.product(C if self.lazy or self._rows is not None else _by_rows(C)) for C in (B, B.H)
+        )
 
     def gram(self, v: Any, bv: Any) -> Any:
+        if self._rows is not None:
+            made = gram_numpy(self._rows._structure, self._rows._data, v)
+            if made is not None:
+                return made
         return self._back(self._forth(v))
 
     def forth(self, X: np.ndarray) -> np.ndarray:
@@ -179,6 +189,23 @@ class Sides(Front):
         X = np.ascontiguousarray(X.astype(self.dtype, copy=False))
         made = product(_dense.to_mlx(X, self.mlx_dtype) if self.lazy else X)
         return _dense.view(made) if _dense.is_mlx(made) else np.asarray(made)
+
+
+def _dense_enough(A: Operator, dtype: np.dtype) -> Any:
+    """`A` as csr, its rows by length, where A^H A x pays to be made in one pass, which reads entries once.
+
+    In that order loops over rows have lengths that a processor foresees. Copies of the result, which have to be added
+    up, cost little beside several entries for each of its elements.
+    """
+    if not (A.sparse and A.explicit and A.operand.format in ("csr", "csc", "coo")):
+        return None
+    if A.operand.nnz < _ENTRIES * A.shape[1]:
+        return None
+    rows = A.operand.tocsr().astype(dtype, copy=False)
+    order = np.argsort(np.diff(_dense.view(rows._indptr)), kind="stable")
+    rows = rows if (np.diff(order) == 1).all() else rows[order]
+    settle([rows._data])
+    return rows
 
 
 def _by_rows(A: Operator) -> Operator:
@@ -232,7 +259,7 @@ def _checked(
     if solver == "arpack" and maxiter == 0:
         maxiter = 10 * least
     seed: Any = rng
-    return k, int(ncv), float(tol), which, maxiter, np.random.default_rng(seed)
+    return k, int(ncv), float(tol), which, maxiter, generator(seed)
 
 
 def _of_scipy(

@@ -13,7 +13,7 @@ import numpy as np
 
 from ... import _dense, _dtypes
 from ..._base import _spbase, as_sparse, issparse
-from ..._native import taylor_term
+from ..._native import TaylorRows
 from ..._reduce import total_of
 from .._operator import Operator, Product, as_operator
 from .._problem import check_dtype, host_dtype, inexact, on_gpu, refuse_traced, require_square, workers
@@ -206,7 +206,7 @@ class _Task:
             if not chains:
                 if A.sparse and A.explicit and not on_gpu():
                     wide = np.promote_types(self.dtype if A.dtype is None else A.dtype, "D" if np.imag(mu) else "d")
-                    chains.extend([_chain(rows_of(A, wide), mu), _chain(rows_of(A.H, wide), np.conj(mu))])
+                    chains.extend([_chain(rows_of(A, wide), wide, mu), _chain(rows_of(A.H, wide), wide, np.conj(mu))])
                 else:
                     chains.extend(map(_repeated, products(A), (mu, np.conj(mu))))
             if p not in self._powers:
@@ -283,7 +283,7 @@ class _Task:
             before = size
             np.copyto(spare[0], X)
             for j in range(1, m + 1):
-                now, size = taylor_term(self.rows, spare[1 - j % 2], spare[j % 2], X, t / (s * j), self.mu)
+                now, size = self.rows.term(spare[1 - j % 2], spare[j % 2], X, t / (s * j), self.mu)
                 if before + now <= self.u * size:
                     break
                 before = now
@@ -313,7 +313,7 @@ class _Task:
         terms = np.empty((m + 1, *X.shape), X.dtype)
         terms[0], total, before, used = X, X.copy(), _size(X), 1
         while used <= m:
-            now, size = taylor_term(self.rows, terms[used - 1], terms[used], total, count * h / used, self.mu)
+            now, size = self.rows.term(terms[used - 1], terms[used], total, count * h / used, self.mu)
             used += 1
             if before + now <= self.u * size:
                 break
@@ -359,12 +359,10 @@ def _shifted_norm(A: Any, mu: complex) -> float:
         return float((sums - np.abs(main) + np.abs(main - mu)).max())
 
 
-def rows_of(A: Operator, dtype: Any) -> tuple[mx.array, mx.array, mx.array]:
-    """(data, indices, indptr) of a sparse operator by rows, of `dtype`."""
+def rows_of(A: Operator, dtype: Any) -> TaylorRows:
+    """A sparse operator by rows, of `dtype`."""
     S = A.operand.tocsr().astype(dtype, copy=False)
-    parts = S._data, S._indices, S._indptr
-    mx.eval(*parts)
-    return parts
+    return TaylorRows((S._data, S._indices, S._indptr))
 
 
 def _repeated(product: Product, mu: complex) -> Any:
@@ -378,9 +376,8 @@ def _repeated(product: Product, mu: complex) -> Any:
     return power
 
 
-def _chain(rows: Any, mu: complex) -> Any:
+def _chain(rows: TaylorRows, dtype: np.dtype, mu: complex) -> Any:
     """As `_repeated`, natively and column by column: vectors stay in cache."""
-    dtype = _dtypes.numpy_dtype(rows[0].dtype)
 
     def power(X: Any, p: int) -> np.ndarray:
         columns = np.array(X.T, dtype, order="C")
@@ -388,7 +385,7 @@ def _chain(rows: Any, mu: complex) -> Any:
         for i, x in enumerate(columns):
             y = spare
             for _ in range(p):
-                taylor_term(rows, x, y, None, 1.0, mu)
+                rows.term(x, y, None, 1.0, mu)
                 x, y = y, x
             if x is spare:
                 columns[i] = x
