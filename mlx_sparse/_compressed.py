@@ -287,6 +287,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
 
     def _rebind(self, data: mx.array, indices: mx.array, indptr: mx.array) -> None:
         """Other buffers for this array, as its in-place methods make them."""
+        self._give_up_views()
         self._data, self._indices, self._indptr = data, indices, indptr
         self._bind()
 
