@@ -27,8 +27,10 @@ _PAIRS = {
     "scipy.io": ".io",
 }
 # Classes that every array is an instance of, SciPy's long doubles too, and what asks for them: SciPy's serve everybody.
-_SCIPYS = ("sparray", "spmatrix", "issparse", "isspmatrix")
-_SCIPYS += tuple(f"isspmatrix_{format}" for format in ("bsr", "coo", "csc", "csr", "dia", "dok", "lil"))
+_SCIPYS = (
+    *("sparray", "spmatrix", "issparse", "isspmatrix"),
+    *(f"isspmatrix_{format}" for format in ("bsr", "coo", "csc", "csr", "dia", "dok", "lil")),
+)
 _MISSING = object()
 _real: dict[str, types.ModuleType] = {}
 
