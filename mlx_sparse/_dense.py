@@ -478,8 +478,10 @@ def _index_dtype(x: Any, contents: bool) -> Any:
     x = imported(x)
     if contents and not (is_mlx(x) and _native.is_tracer(x)) and _dtypes.fits_int32(x if is_mlx(x) else np.asarray(x)):
         return np.dtype(np.int32)
-    if is_dense(x):
+    if is_mlx(x):
         return x.dtype if x.dtype != mx.bool_ else mx.int32
+    if isinstance(x, np.ndarray):
+        return x.dtype
     a = np.asarray(x)
     return a.dtype if a.size and a.dtype.kind in "iu" else np.dtype(np.int32)
 
