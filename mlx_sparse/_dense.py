@@ -374,12 +374,15 @@ def to_mlx(x: Any, dtype: Any = None, stream: Any = None) -> mx.array:
 
     An `mx.array` is held by a handle of its own, and cast lazily to another dtype; everything else is copied.
     """
-    if is_mlx(x):
+    if type(x) is np.ndarray:
+        a = x
+    elif is_mlx(x):
         made = _native.handle(x) if dtype is None or x.dtype == dtype else cast(x, dtype, stream)
         return made if is_wide(made) else settled(made)
-    if isinstance(x, (list, tuple)) and dtype is not None and _dtypes.is_integral(dtype):
-        x = _integers(x, _dtypes.numpy_dtype(dtype))
-    a = np.asarray(as_dense(x))
+    else:
+        if isinstance(x, (list, tuple)) and dtype is not None and _dtypes.is_integral(dtype):
+            x = _integers(x, _dtypes.numpy_dtype(dtype))
+        a = np.asarray(as_dense(x))
     if a.size == 0:  # mx.array reads past the end of an empty buffer
         return full(a.shape, 0, _dtypes.mlx_dtype(a.dtype) if dtype is None else dtype, stream)
     target: Any = _dtypes.mlx_dtype(a.dtype) if dtype is None else dtype
@@ -488,7 +491,7 @@ def _index_dtype(x: Any, contents: bool) -> Any:
 
 def to_index(x: Any, dtype: mx.Dtype, name: str) -> mx.array:
     """`x` as an index buffer of `dtype`; a narrowing that would overflow is an error."""
-    x = imported(x)
+    x = x if type(x) is np.ndarray else imported(x)
     if is_mlx(x):
         if not mx.issubdtype(x.dtype, mx.integer):
             raise ValueError(f"{name} must hold integers; got dtype {x.dtype}")
