@@ -278,15 +278,15 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
     def prune(self) -> None:
         """Drop whatever the buffers hold beyond the last stored entry."""
         n = int(_dense.view(self._indptr)[-1]) if self._indptr.size else 0
-        if len(self._indices) < n or len(self._data) < n:
-            raise ValueError(
-                f"indices and data have fewer entries than indptr says: {len(self._indices)}, {len(self._data)} and {n}"
-            )
-        if self._indices.size > n or self._data.size > n:
+        sizes = self._indices.size, self._data.size
+        if min(sizes) < n:
+            raise ValueError(f"indices and data have fewer entries than indptr says: {sizes[0]}, {sizes[1]} and {n}")
+        if max(sizes) > n:
             self._rebind(self._data[:n], self._indices[:n], self._indptr)
 
     def _rebind(self, data: mx.array, indices: mx.array, indptr: mx.array) -> None:
         """Other buffers for this array, as its in-place methods make them."""
+        self._give_up_views()
         self._data, self._indices, self._indptr = data, indices, indptr
         self._bind()
 

@@ -418,6 +418,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         if order == tuple(range(self.ndim)):
             return self.copy() if copy else self
         A = self.copy() if copy else self
+        A._give_up_views()
         return self._over(A._data, tuple(A._coords[a] for a in order), tuple(self._shape[a] for a in order))
 
     def reshape(self, *shape: Any, order: str = "C", copy: bool = False) -> Any:
@@ -432,6 +433,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         canonical = order == "C" and self.has_canonical_format
         if copy:
             return self._from_parts(self._data, coords, target, canonical)
+        self._give_up_views()
         new = self._over(self._data, coords, target, canonical)
         self._share_with(new)
         return new

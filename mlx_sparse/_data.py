@@ -88,6 +88,9 @@ class _data_array(_spbase):
     - an array that is made over a buffer of which someone holds a view takes a copy (`_from_parts`); only transposes
       and reshaped arrays share it (`_over` of coo), as in SciPy.
 
+    An array keeps the views of its short buffers and hands them out again, without those questions, until anything
+    else is to see the buffer: who asks whether a view is held, or takes over buffers, ends that (`_give_up_views`).
+
     Views of a buffer reach the array that handed them out until an in-place method gives that array another one.
     Reading `_data` and its like inside the package is no exposure. What users assign stands in `_pending` until
     something reads a buffer, which then finds it checked or raises: see `_unchecked`.
@@ -101,6 +104,8 @@ class _data_array(_spbase):
     _checked: Any
     _pending: dict[str, Any] | None = None
     _restructured: dict[str, mx.Dtype] = {}  # the index arrays among `_pending` that were assigned, and of which dtype
+    _views: dict[str, tuple[Any, Any]]
+    __slots__ = ("_views",)  # by buffer's name: the buffer, and what is handed out again. Not among what is copied
     _kin: tuple[Any, ...] = ()  # weak references to arrays that SciPy would let share `data` with this one
 
     def _begin(self, arg1: Any, dtype: Any, maxprint: int | None, validate: bool | str = True) -> mx.Dtype | None:
@@ -139,6 +144,7 @@ class _data_array(_spbase):
 
     def _adopt(self, other: Any) -> None:
         """Become `other`, of this format: the same buffers, and what is known of them."""
+        other._give_up_views()
         for name in (*self._buffers, *self._known):
             setattr(self, name, getattr(other, name))
 
@@ -161,11 +167,27 @@ class _data_array(_spbase):
 
         In numpy mode a writable view, and the same one while it is held.
         """
+        if _dense.numpy_mode():
+            try:
+                held, views = self._views[name]
+                if held is self.__dict__[name]:
+                    return views
+            except (AttributeError, KeyError):
+                pass
         if not _dense.numpy_mode() and not (name == "_data" and _dense.is_wide(self._raw(name))):
             return _each(_native.handle, self._raw(name))
         with _dense.exposing:  # whoever asks at the same time sees the same view
             self._separate(name)
-            return _each(_dense.expose, self._raw(name))
+            held = self._raw(name)
+            views = _each(_dense.expose, held)
+            if self._pending is None:
+                _dense.retain(self, name, held, views)
+            return views
+
+    def _give_up_views(self) -> None:
+        """Keep no views: something else is to see the buffers."""
+        if hasattr(self, "_views"):
+            self._views.clear()
 
     def _separate(self, name: str) -> None:
         """Make a buffer (or a tuple of them) one that users may write to: a copy if anything but this array sees it."""
@@ -392,6 +414,7 @@ class _data_array(_spbase):
 
     def _scale(self, factor: Any) -> Any:
         nothing: Any = None
+        self._give_up_views()
         in_place = _dense.numpy_mode() and not _dense.is_mlx(factor) and _dense.ready(self._data)
         if in_place and _native.sole(self, "_data", 0, nothing):
             v = _dense.view(self._data)

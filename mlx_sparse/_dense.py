@@ -28,6 +28,9 @@ _WIDE = {"q": np.int64, "Q": np.uint64}
 # from one of them, and an allocation itself, lives at least as long as it. See `_data._data_array`.
 exposed: dict[int, list[weakref.ref[np.ndarray]]] = {}
 exposing = threading.RLock()  # held while a view is handed out
+# Allocations of which an array keeps the view, to hand it out again: that array, and the buffer's name. See `retain`.
+retained: dict[int, tuple[weakref.ref[Any], str]] = {}
+_RETAINED = 1 << 16  # elements; beside work with more, making a view costs nothing
 _empty: weakref.WeakValueDictionary[int, np.ndarray] = weakref.WeakValueDictionary()  # without memory: by identity
 
 
@@ -113,7 +116,38 @@ def is_exposed(a: mx.array) -> bool:
         if _native.is_tracer(a):
             return False
         mx.eval(a)
-    return _native.memory(a)[0] in exposed
+    return _is_held(_native.memory(a)[0])
+
+
+def _is_held(allocation: int) -> bool:
+    """Whether a user holds a view of this: of one that only an array keeps, nobody does, and it is given up."""
+    if allocation not in exposed:
+        return False
+    _give_up(allocation)
+    return allocation in exposed
+
+
+def _give_up(allocation: int) -> None:
+    found = retained.pop(allocation, None)
+    owner = found[0]() if found else None
+    if found and owner is not None:
+        owner._views.pop(found[1], None)
+
+
+def retain(owner: Any, name: str, held: Any, views: Any) -> None:
+    """Let `owner` hand out `views` of the buffer `name` again, unasked, until anything else is to see that buffer."""
+    buffers = held if isinstance(held, tuple) else (held,)
+    if any(a.dtype == mx.bfloat16 or not 0 < a.size <= _RETAINED for a in buffers):
+        return
+    allocations = [_native.memory(a)[0] for a in buffers]
+    for other, _ in filter(None, map(retained.get, allocations)):
+        if other() is not None and other() is not owner:
+            return
+    retained.update(dict.fromkeys(allocations, (weakref.ref(owner), name)))
+    try:
+        owner._views[name] = held, views
+    except AttributeError:
+        owner._views = {name: (held, views)}
 
 
 def unexposed(*arrays: mx.array) -> tuple[mx.array, ...]:
@@ -146,6 +180,7 @@ def expose(a: mx.array) -> np.ndarray:
         held.remove(ref)
         if not held and exposed.get(allocation) is held:
             del exposed[allocation]
+            retained.pop(allocation, None)
 
     if isinstance(v.base, np.ndarray):  # what is derived from `v` would keep that one alive, and not `v`
         v = np.ndarray(v.shape, v.dtype, memoryview(v.base))  # type: ignore[arg-type]
@@ -263,7 +298,10 @@ def settled(a: Any) -> Any:
     if is_wide(a):
         return view(a)
     if exposed and not _native.is_tracer(a):
-        _native.evaluate(a)
+        for allocation in list(retained):
+            _give_up(allocation)
+        if exposed:
+            _native.evaluate(a)
     return a
 
 
@@ -336,12 +374,15 @@ def to_mlx(x: Any, dtype: Any = None, stream: Any = None) -> mx.array:
 
     An `mx.array` is held by a handle of its own, and cast lazily to another dtype; everything else is copied.
     """
-    if is_mlx(x):
+    if type(x) is np.ndarray:
+        a = x
+    elif is_mlx(x):
         made = _native.handle(x) if dtype is None or x.dtype == dtype else cast(x, dtype, stream)
         return made if is_wide(made) else settled(made)
-    if isinstance(x, (list, tuple)) and dtype is not None and _dtypes.is_integral(dtype):
-        x = _integers(x, _dtypes.numpy_dtype(dtype))
-    a = np.asarray(as_dense(x))
+    else:
+        if isinstance(x, (list, tuple)) and dtype is not None and _dtypes.is_integral(dtype):
+            x = _integers(x, _dtypes.numpy_dtype(dtype))
+        a = np.asarray(as_dense(x))
     if a.size == 0:  # mx.array reads past the end of an empty buffer
         return full(a.shape, 0, _dtypes.mlx_dtype(a.dtype) if dtype is None else dtype, stream)
     target: Any = _dtypes.mlx_dtype(a.dtype) if dtype is None else dtype
@@ -440,15 +481,17 @@ def _index_dtype(x: Any, contents: bool) -> Any:
     x = imported(x)
     if contents and not (is_mlx(x) and _native.is_tracer(x)) and _dtypes.fits_int32(x if is_mlx(x) else np.asarray(x)):
         return np.dtype(np.int32)
-    if is_dense(x):
+    if is_mlx(x):
         return x.dtype if x.dtype != mx.bool_ else mx.int32
+    if isinstance(x, np.ndarray):
+        return x.dtype
     a = np.asarray(x)
     return a.dtype if a.size and a.dtype.kind in "iu" else np.dtype(np.int32)
 
 
 def to_index(x: Any, dtype: mx.Dtype, name: str) -> mx.array:
     """`x` as an index buffer of `dtype`; a narrowing that would overflow is an error."""
-    x = imported(x)
+    x = x if type(x) is np.ndarray else imported(x)
     if is_mlx(x):
         if not mx.issubdtype(x.dtype, mx.integer):
             raise ValueError(f"{name} must hold integers; got dtype {x.dtype}")

@@ -40,7 +40,8 @@ def use_device(name: str, index: int = 0) -> mx.Device:
         mx.eval(mx.ones(4) + 1)
     except Exception as error:
         mx.set_default_device(before)
-        raise RuntimeError(f"device {name}:{index} is not available: {error}") from None
+        hint = "" if mx.is_available(device.type) else "; on Linux the extras cuda12 and cuda13 bring MLX's back end"
+        raise RuntimeError(f"device {name}:{index} is not available: {error}{hint}") from None
     return device
 
 

@@ -46,6 +46,9 @@ _COMPLEX = {m for m, n in _TO_NUMPY.items() if n.kind == "c"}
 _SUMS = {m: mx.uint64 if _TO_NUMPY[m].kind == "u" else mx.int64 for m in _INTEGRAL}
 # What becomes of a dtype that only the CPU has when it comes from NumPy and the default device is another.
 _NARROW: dict[mx.Dtype, mx.Dtype] = {mx.float64: mx.float32, complex128: mx.complex64}
+# By NumPy's name, which is quicker to look up than the dtype: what it is on the CPU and elsewhere.
+_BY_NAME = {n.str: (m, _NARROW.get(m, m)) for m, n in _TO_NUMPY.items()}
+_INT32 = np.dtype(np.int32)
 INT32_MAX = 2**31 - 1
 
 
@@ -64,29 +67,23 @@ def mlx_dtype(dtype: Any) -> mx.Dtype:
 
     float64 becomes float32, and complex128 complex64, when the default device is a GPU.
     """
-    found: mx.Dtype
-    if isinstance(dtype, _KINDS):
-        found = dtype
-    else:
+    if not isinstance(dtype, _KINDS):
         dt = np.dtype(dtype)
-        known = _TO_MLX.get(dt)
-        found = _of_numpy(dt) if known is None else known
-        if found in _NARROW and not on_cpu():
-            return _NARROW[found]
-    if found in _NARROW and not on_cpu():
-        raise ValueError(f"dtype {name(found)} exists only on the CPU; use {name(_NARROW[found])}, or use_cpu()")
-    return found
+        here, elsewhere = _BY_NAME.get(dt.str) or _of_numpy(dt)
+        return here if here is elsewhere or on_cpu() else elsewhere
+    if dtype in _NARROW and not on_cpu():
+        raise ValueError(f"dtype {name(dtype)} exists only on the CPU; use {name(_NARROW[dtype])}, or use_cpu()")
+    return dtype
 
 
-def _of_numpy(dt: np.dtype) -> mx.Dtype:
-    if dt.kind in "iu":  # platform aliases such as longlong, in any byte order
-        dt = np.dtype(f"{dt.kind}{dt.itemsize}")
-    if dt.newbyteorder("=") not in _TO_MLX:
+def _of_numpy(dt: np.dtype) -> tuple[mx.Dtype, mx.Dtype]:
+    native = dt.newbyteorder("=").str
+    if native not in _BY_NAME:
         raise ValueError(
             f"mlx_sparse does not support dtype {dt}. The supported types are: bool, (u)int8 to (u)int64, float16, "
             "bfloat16, float32, complex64, and on the CPU float64 and complex128."
         )
-    return _TO_MLX[dt.newbyteorder("=")]
+    return _BY_NAME[native]
 
 
 def name(dtype: mx.Dtype) -> str:
@@ -160,7 +157,8 @@ def index_dtype(dtypes: Any = (), maxval: int | None = None) -> mx.Dtype:
     if maxval is not None and maxval > INT32_MAX:
         return mx.int64
     for dt in dtypes:
-        if dt != mx.int32 and not np.can_cast(numpy_dtype(dt), np.int32):
+        host = numpy_dtype(dt)
+        if host != _INT32 and not np.can_cast(host, _INT32):
             return mx.int64
     return mx.int32
 

@@ -257,6 +257,7 @@ def of_kind(A: Any, kind: Any) -> Any:
     new = cls.__new__(cls)
     if A.format not in ("lil", "dok"):
         A._settle()
+        A._give_up_views()
     new.__dict__.update(A.__dict__)
     return new
 

@@ -26,8 +26,11 @@ _PAIRS = {
     "scipy.sparse.csgraph": ".csgraph",
     "scipy.io": ".io",
 }
-# Classes that every array is an instance of, SciPy's long doubles too.
-_SCIPYS = ("sparray", "spmatrix")
+# Classes that every array is an instance of, SciPy's long doubles too, and what asks for them: SciPy's serve everybody.
+_SCIPYS = (
+    *("sparray", "spmatrix", "issparse", "isspmatrix"),
+    *(f"isspmatrix_{format}" for format in ("bsr", "coo", "csc", "csr", "dia", "dok", "lil")),
+)
 _MISSING = object()
 _real: dict[str, types.ModuleType] = {}
 
@@ -67,24 +70,29 @@ def _put(name: str, module: types.ModuleType) -> None:
 class _StandIn(types.ModuleType):
     """One of SciPy's modules, with this package's names for whoever is neither SciPy nor this package.
 
-    Nothing is kept in it: attributes are looked up again at each access, since the answer depends on the caller.
+    Attributes are looked up again at each access, since the answer depends on the caller, but for SciPy's own.
     """
 
     def __init__(self, real: types.ModuleType, ours: types.ModuleType) -> None:
         super().__init__(real.__name__, real.__doc__)
         for name in ("__file__", "__loader__", "__package__", "__path__", "__spec__"):
             self.__dict__[name] = getattr(real, name, None)
-        self.__dict__.update(_names_of=real, _first=ours, _wrapped={})
+        self.__dict__.update({name: getattr(real, name) for name in _SCIPYS if hasattr(real, name)})
+        self.__dict__.update(_names_of=real, _first=ours, _answers={})
 
     def __getattr__(self, name: str) -> Any:
         theirs = getattr(self._names_of, name, _MISSING)
         if theirs is _MISSING:
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-        if by_scipy(sys._getframe(1)) or name.startswith("_") or name in _SCIPYS:
+        if by_scipy(sys._getframe(1)) or name.startswith("_"):
             return theirs
         if isinstance(theirs, types.ModuleType):
             return sys.modules.get(f"{self.__name__}.{name}", theirs)
-        return _stand_in(self._first, theirs, f"{self.__name__}.{name}", name, self._wrapped)
+        known = self._answers.get(name)
+        if known is None or known[0] is not theirs:
+            found = _stand_in(self._first, theirs, f"{self.__name__}.{name}", name)
+            known = self._answers[name] = theirs, found
+        return known[1]
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, types.ModuleType):  # an import tells the parent
@@ -102,25 +110,20 @@ def by_scipy(frame: Any) -> bool:
     while name.startswith("importlib.") and frame.f_back is not None:
         frame = frame.f_back
         name = frame.f_globals.get("__name__") or ""
-    return name.partition(".")[0] in ("scipy", _PACKAGE) and not _is_test(name)
+    return _is_scipys(name)
 
 
-def _is_test(name: str) -> bool:
-    return ".tests." in name
+@functools.cache
+def _is_scipys(module: str) -> bool:
+    return module.partition(".")[0] in ("scipy", _PACKAGE) and ".tests." not in module
 
 
-def _stand_in(ours: Any, theirs: Any, path: str, name: str, made: dict[str, Any]) -> Any:
+def _stand_in(ours: Any, theirs: Any, path: str, name: str) -> Any:
     """What users get for SciPy's `theirs`."""
-    public = getattr(ours, name, None) if name in getattr(ours, "__all__", ()) or _is_public(ours, name) else None
-    if public is None:
-        if not callable(theirs) or isinstance(theirs, type):
-            return theirs
-        public = None
-    elif isinstance(public, type) or not isinstance(public, types.FunctionType):
-        return public
-    if name not in made:
-        made[name] = _running_here(public, theirs, path) if public else _falling_back(theirs, path)
-    return made[name]
+    if name not in getattr(ours, "__all__", ()) and not _is_public(ours, name):
+        return theirs if not callable(theirs) or isinstance(theirs, type) else _falling_back(theirs, path)
+    public = getattr(ours, name)
+    return _running_here(public, theirs, path) if isinstance(public, types.FunctionType) else public
 
 
 def _is_public(ours: Any, name: str) -> bool:

@@ -149,10 +149,11 @@ def stop() -> None:
 
 def report(lines: int = 3) -> str:
     """A table of functions, those that took longest first; below each one the `lines` that spent most in it."""
-    rows = [f"{'function':<36}{'calls':>9}{'seconds':>11}{'SciPy calls':>13}{'seconds':>11}  reason"]
+    width = max(map(len, ("function", *_entries)))
+    rows = [f"{'function':<{width}}{'calls':>9}{'seconds':>11}{'SciPy calls':>13}{'seconds':>11}  reason"]
     for path, e in sorted(_entries.items(), key=lambda item: -(item[1].seconds + item[1].scipy_seconds)):
         reason = "; ".join(r for r, _ in e.reasons.most_common(2))
-        row = f"{path:<36}{e.calls:>9}{e.seconds:>11.4f}{e.fallbacks:>13}{e.scipy_seconds:>11.4f}  {reason}"
+        row = f"{path:<{width}}{e.calls:>9}{e.seconds:>11.4f}{e.fallbacks:>13}{e.scipy_seconds:>11.4f}  {reason}"
         rows.append(row.rstrip())
         for (file, line), (n, seconds) in sorted(e.lines.items(), key=lambda item: -item[1][1])[:lines]:
             rows.append(f"    {file}:{line}: {n} calls, {seconds:.4f} s")

@@ -67,12 +67,30 @@ def anchors(page):
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
-def test_links_between_pages_lead_somewhere():
-    pages = [*DOCS.rglob("*.md"), *DOCS.parent.glob("*.md")]
-    for page in (p for p in pages if "_build" not in p.parts):
-        for file, anchor in LINK.findall(page.read_text(encoding="utf-8")):
-            if "://" in file or file.startswith("pictures/"):
-                continue
-            target = page.parent / file if file else page
-            assert target.exists(), f"{page.name}: {file}"
-            assert not anchor or anchor in anchors(target), f"{page.name}: {file}#{anchor}"
+PAGES = [p for p in (*DOCS.rglob("*.md"), *DOCS.parent.glob("*.md")) if "_build" not in p.parts]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS.parent).as_posix())
+def test_links_lead_somewhere(page):
+    for file, anchor in LINK.findall(page.read_text(encoding="utf-8")):
+        if "://" in file or file.startswith("pictures/"):
+            continue
+        target = page.parent / file if file else page
+        assert target.exists(), file
+        assert not anchor or anchor in anchors(target), f"{file}#{anchor}"
+
+
+FILE = re.compile(
+    r"(?<![\w./])(?:(?:docs|mlx_sparse|native|scipy_compat_tests|shaders|tools)/|\.)[\w./-]*\w(?![\w./{*<-])"
+)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS.parent).as_posix())
+def test_files_that_are_named_exist(page):
+    if page.name == "adding_an_operation.md":
+        pytest.skip("names files that the reader makes")
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    named = {name for quoted in re.findall(r"`([^`\n]+)`", text) for name in FILE.findall(quoted) if "/" in name}
+    places = DOCS.parent, DOCS.parent / "scipy_compat_tests"  # where the table of CONTRIBUTING.md begins
+    missing = {name for name in named if not any((place / name).exists() for place in places)}
+    assert missing - {"docs/_build/html"} == set()

@@ -6,6 +6,7 @@ import operator
 import pickle
 from fractions import Fraction
 
+import mlx.core as mx
 import numpy as np
 import pytest
 
@@ -172,6 +173,26 @@ def test_one_view_while_it_is_held():
             assert A.toarray().ravel()[0] == 9
             A.data = np.arange(6, dtype="float32")
             assert A.data is not held and A.data[0] == 0
+
+
+def test_views_that_nobody_holds_reach_nothing_else():
+    shares = {
+        "constructor": lambda A: type(A)(A),
+        "transpose": lambda A: A.T,
+        "matrix": lambda A: mlx_sparse._matrix.as_matrix(A),
+        "scaled": lambda A: 1 * A,
+        "product": lambda A: A @ mx.ones(4, dtype=mx.float32),
+    }
+    with numpy_mode():
+        for fmt in FORMATS:
+            for how, share in shares.items():
+                A = case(mlx_sparse, fmt)
+                assert not (A.data == 9).all()  # by a view that A may hand out again
+                B, expected = share(A), share(case(mlx_sparse, fmt))
+                A.data[...] = 9
+                assert (A.data == 9).all() and (A.toarray() == 9).sum() == 6
+                got, expected = (np.array(x._data if mlx_sparse.issparse(x) else x) for x in (B, expected))
+                assert np.array_equal(got, expected), (fmt, how)
 
 
 def test_canonical_coordinates():

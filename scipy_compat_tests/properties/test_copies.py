@@ -161,6 +161,12 @@ def held(x):
     return [y for y, _ in parts(x)]
 
 
+def views(before, *operands):
+    """Those that the user still has when the call begins."""
+    read = [held(x) for x in operands] if before else None
+    return read if before == "views were held" else None
+
+
 def spoil(x):
     """Write into all parts of `x`, then change it in place by its own methods."""
     for y, value in list(parts(x)):
@@ -216,10 +222,10 @@ def values(x):
 def reached(s, fmt, kind, call, args, arrays, before, spoiler):
     """Which way a change went: "result" into an operand, "operand" into the result; empty: neither.
 
-    `before`: the user held views of the operands before the call.
+    `before`: "views were read" of the operands before the call, or "views were held".
     """
     A, rest = operands(s, fmt, kind, args, arrays)
-    kept = [held(x) for x in (A, *rest)] if before else None
+    kept = views(before, A, *rest)
     was = state([A, *rest])
     result = call(A, *rest)
     if result is A or any(result is x for x in rest) or not changes_nothing(result):
@@ -231,7 +237,7 @@ def reached(s, fmt, kind, call, args, arrays, before, spoiler):
     if state([A, *rest]) != was:
         found.add("result")
     A, rest = operands(s, fmt, kind, args, arrays)
-    kept = [held(x) for x in (A, *rest)] if before else None
+    kept = views(before, A, *rest)
     expected = call(A, *rest)
     expected = list(expected) if isinstance(expected, types.GeneratorType) else expected
     expected = state(expected)
@@ -252,9 +258,9 @@ def changes_nothing(result):
 def faults(fmt, kind, name, args, call, scipy_call, arrays):
     """What is wrong with a call; None if it raised, as SciPy's does."""
     found = []
-    for before in (False, True):
+    for before in ("", "views were read", "views were held"):
         for spoiler in (spoil, change):
-            case = (fmt, kind, name, args, "views were held" if before else "", spoiler.__name__)
+            case = (fmt, kind, name, args, before, spoiler.__name__)
             try:
                 ours = reached(sp, fmt, kind, call, args, arrays, before, spoiler)
             except ERRORS as error:

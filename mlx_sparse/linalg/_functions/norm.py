@@ -73,7 +73,8 @@ def norm(x: Any, ord: Any = None, axis: Any = None) -> Any:
         raise TypeError(f"input is not sparse. use numpy.linalg.norm; got {type(x).__name__}")
     x = as_sparse(x)
     if axis is None and _is_one_of(ord, _FROBENIUS):
-        return _dense.in_namespace(_frobenius(x))
+        few = _frobenius_of_few(x) if _dense.numpy_mode() else None
+        return _dense.in_namespace(_frobenius(x)) if few is None else few
     axes = _axes(axis, x.ndim)
     wide = _scipy_release.norms_are_wide()
     A = x.tocsr() if x.format in ("lil", "dok") or wide and x.format == "dia" else x
@@ -157,14 +158,25 @@ def _as_result(x: Any, A: Any) -> mx.array:
 def _frobenius(A: Any) -> mx.array:
     if A.format in ("lil", "dok"):
         A = A.tocsr()
-    data = A._unique()._entries()
-    if _dense.numpy_is_quicker(data) and data.size < _FEW:
-        x = _dense.view(data)
-        parts = (x.real, x.imag) if x.dtype.kind == "c" else (x,)
-        with np.errstate(over="ignore"):
-            total = sum(np.square(part, dtype=np.float64).sum() for part in parts)
-        return _dense.to_mlx(np.sqrt(total), _real(A))
+    few = _frobenius_of_few(A)
+    if few is not None:
+        return _dense.scalar(few, _real(A))
     return mx.sqrt(total_of(_squares(A), None)).astype(_real(A))
+
+
+def _frobenius_of_few(A: Any) -> Any:
+    """As a number of NumPy's, which has it at once; None for more entries, and for those that have to be computed."""
+    if A.format in ("lil", "dok"):
+        return None
+    data = A._unique()._entries()
+    if data.size >= _FEW or not _dense.numpy_is_quicker(data):
+        return None
+    x = _dense.view(data)
+    if x.dtype == np.float64:
+        return np.sqrt(np.vdot(x, x))
+    x = x.astype(np.complex128 if x.dtype.kind == "c" else np.float64, copy=False)
+    with np.errstate(over="ignore"):
+        return np.sqrt(np.vdot(x, x).real).astype(_dtypes.numpy_dtype(_real(A)))
 
 
 def _stored(A: Any) -> Any:
