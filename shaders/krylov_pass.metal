@@ -2,8 +2,7 @@
 // A pass (native/primitives/krylov.h) is a product by rows, if there is one, the operations on vectors that follow it, and
 // the sums of their dot products; then the scalar instructions after it. `code` says which, in words that krylov_gpu.cpp
 // lays out. Vectors are (n, k), row-major, and lie in `memory`, `span` elements apart. A thread has a column and some rows,
-// of which it is the only one to read and write elements, but for the product's operand, or for the two vectors that it is
-// made of: then the first operation makes it, and the product makes what it reads of it. Scalars are (slots, k).
+// of which it is the only one to read and write elements, but for the product's operand. Scalars are (slots, k).
 // The group that ends last adds up all groups' partial sums and runs the scalar instructions (phase 0); or a launch of its
 // own does (phase 1: vectors only; 2: scalars only, from the partial sums `before`). Parts and orders of sums are fixed, so
 // results do not depend on scheduling. Once state[0] is set nothing is done. Phase 3 brings `right` in as a vector, phase 4
@@ -31,7 +30,7 @@ SP_SHARED(int, verdict, 4);
 SP_SHARED(int, words, WORDS);
 SP_SHARED(int, stops, GROUP + 1);
 const int operations = code[0], dots = code[1], instructions = code[5], k = code[8], groups = code[11], phase = code[15];
-const bool has_product = code[2] != 0, makes_operand = code[2] == 2;
+const bool has_product = code[2] != 0;
 const int64_t n = code[7], span = int64_t(code[9]) * k;
 if (phase > 2) {
   const int64_t at = (phase == 3 ? code[3] : code[4]) * span;
@@ -85,15 +84,7 @@ if (phase != 2) {
               at[r] = columns[tile + safe];
               terms[r] = matrix[tile + safe];
             }
-            if (makes_operand) {
-              const int64_t x = words[HEADER + 2] * span, y = words[HEADER + 3] * span;
-              const T b = scalars[words[HEADER + 5]], a = words[HEADER] == 15 ? T(scalars[words[HEADER + 4]]) : T(1);
-              SP_UNROLL for (int r = 0; r < TILE / GROUP; ++r) {
-                terms[r] = sp_mul(terms[r], sp_add(sp_mul(a, T(memory[y + at[r]])), sp_mul(b, T(memory[x + at[r]]))));
-              }
-            } else {
-              SP_UNROLL for (int r = 0; r < TILE / GROUP; ++r) terms[r] = sp_mul(terms[r], memory[from + at[r]]);
-            }
+            SP_UNROLL for (int r = 0; r < TILE / GROUP; ++r) terms[r] = sp_mul(terms[r], memory[from + at[r]]);
             SP_UNROLL for (int r = 0; r < TILE / GROUP; ++r) {
               if (r * GROUP + lid < staging) held[r * GROUP + lid] = terms[r];
             }
@@ -135,15 +126,8 @@ if (phase != 2) {
           if (at[u] < 0) continue;
           T sum = T(0);
           const int64_t stop = int64_t(starts[row[u] + 1]);
-          const int64_t y = (makes_operand ? words[HEADER + 3] * span : from) + column;
-          const int64_t x = (makes_operand ? words[HEADER + 2] * span : 0) + column;
-          const T b = makes_operand ? T(scalars[words[HEADER + 5] * k + column]) : T(0);
-          const T a = makes_operand && words[HEADER] == 15 ? T(scalars[words[HEADER + 4] * k + column]) : T(1);
           for (int64_t e = int64_t(starts[row[u]]); e < stop; ++e) {
-            const int64_t element = int64_t(columns[e]) * k;
-            T operand = memory[y + element];
-            if (makes_operand) operand = sp_add(sp_mul(a, operand), sp_mul(b, T(memory[x + element])));
-            sum = sp_add(sum, sp_mul(T(matrix[e]), operand));
+            sum = sp_add(sum, sp_mul(T(matrix[e]), T(memory[from + int64_t(columns[e]) * k + column])));
           }
           SP_INPLACE(T, memory[into + at[u]]) = sum;
         }

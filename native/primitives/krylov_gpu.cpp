@@ -34,7 +34,6 @@ void require(bool holds) {
 struct Pass {
   int matrix = -1, diagonal = -1; // operators
   int into = 0, from = 0;         // places of the product's result and operand
-  bool makes_operand = false;     // by its first operation, which reads what the product then reads, too
   int space = 0, dots = 0;
   std::vector<std::array<int, kWords>> vectors, scalars;
 };
@@ -43,13 +42,12 @@ struct Pass {
 class Writer {
  public:
   explicit Writer(const Recording& r) : r_(r), one_(r.scalars), spare_(r.scalars + 1) {
-    places_.resize(std::max(r.vectors, kB + 1) + 1); // the last one is of no vector
+    places_.resize(std::max(r.vectors, kB + 1));
     std::iota(places_.begin(), places_.end(), 0);
   }
   int slots() const { return r_.scalars + 2; }
   int one() const { return one_; }
   const std::vector<int>& places() const { return places_; }
-  int count() const { return static_cast<int>(places_.size()) - !moved_; }
 
   // What comes before the steps.
   std::vector<Pass> first(bool guess, bool last) {
@@ -86,11 +84,7 @@ class Writer {
   void segment(const Segment& s, bool begun) {
     for (size_t at = 0; at < s.code.size(); ++at) {
       const auto& i = s.code[at];
-      if (i.op == Op::pass && begins_product(s, at)) {
-        begun = false;
-        made_and_multiplied(&i);
-        at += 2 + s.code[at + 2].out;
-      } else if (i.op == Op::pass) {
+      if (i.op == Op::pass) {
         begun = false;
         pass(&i);
         at += i.out;
@@ -101,7 +95,7 @@ class Writer {
     if (!s.order.empty()) {
       require(s.order[0] == 0); // x stays where it is
       auto renamed = places_;
-      for (size_t v = 0; v < s.order.size(); ++v) renamed[v] = places_[s.order[v]];
+      for (size_t v = 0; v < renamed.size(); ++v) renamed[v] = places_[s.order[v]];
       places_ = std::move(renamed);
     }
     copies(s.copies);
@@ -109,39 +103,12 @@ class Writer {
 
   void scalar(const Instruction& i) { passes_.back().scalars.push_back({static_cast<int>(i.op), i.out, i.a, i.b, i.c, i.d}); }
 
-  // Whether all that the pass at `at` does is to make, by y <- a y + b x, the operand of the next pass's product. Then
-  // one pass does both: the product makes the elements that it reads. y moves elsewhere, as others still read it.
-  static bool begins_product(const Segment& s, size_t at) {
-    const auto* i = &s.code[at];
-    if (i->a >= 0 || i->out != 1 || at + 2 >= s.code.size()) return false;
-    const auto &made = i[1], &next = i[2];
-    if ((made.op != Op::plus && made.op != Op::combine) || made.out <= kB || made.c == made.out) return false;
-    if (next.op != Op::pass || next.a < 0 || next.c != made.out || next.b == made.c || next.b == made.out) return false;
-    return std::all_of(i + 3, i + 3 + next.out, [&](auto& o) { return o.op == Op::dot || o.out != made.c; });
-  }
-
-  void made_and_multiplied(const Instruction* first) {
-    const auto &made = first[1], &next = first[2];
-    open(next.d);
-    const int y = places_[made.out];
-    std::swap(places_[made.out], places_.back());
-    moved_ = true;
-    auto& p = passes_.back();
-    p.matrix = next.a, p.into = places_[next.b], p.from = places_[next.c], p.makes_operand = true;
-    vector({static_cast<int>(made.op), places_[made.out], places_[made.c], y, made.a, made.b});
-    operations(&next);
-  }
-
   void pass(const Instruction* first) {
     open(first->d);
     if (first->a >= 0) {
       auto& p = passes_.back();
       p.matrix = first->a, p.into = places_[first->b], p.from = places_[first->c];
     }
-    operations(first);
-  }
-
-  void operations(const Instruction* first) {
     for (const auto* i = first + 1; i <= first + first->out; ++i) {
       const bool dots = i->op == Op::dot && passes_.back().dots == kDots;
       if (dots || (i->op == Op::scale && passes_.back().diagonal >= 0 && passes_.back().diagonal != i->a)) open(first->d);
@@ -195,7 +162,6 @@ class Writer {
   const Recording& r_;
   int one_, spare_; // slots: of the number 1, and for copies in a cycle
   std::vector<int> places_;
-  bool moved_ = false; // something to the last place
   std::vector<Pass> passes_;
 };
 
@@ -237,7 +203,7 @@ class Device {
     std::fill_n(&state[kState], 2 * k_, 1); // open, and codes of what has not converged
     state_ = filled(state, mx::int32);
     norms_ = filled(std::vector<float>((1 + kRing) * k_, std::numeric_limits<float>::quiet_NaN()), mx::float32);
-    memory_ = on_device(static_cast<int64_t>(writer_.count()) * n_ * k_, dtype, nothing_[0]);
+    memory_ = on_device(static_cast<int64_t>(writer_.places().size()) * n_ * k_, dtype, nothing_[0]);
   }
   ~Device() { // what was launched still uses arrays of ours
     try {
@@ -367,7 +333,7 @@ class Device {
     l.groups = works(pass) || phase >= kIn ? static_cast<int>(std::min<int64_t>(blocks, std::max(1, kGroups / ((k_ + kGroup - 1) / kGroup)))) : 1;
     l.offset = static_cast<int64_t>(words.size());
     const int chunk = std::min({k_, kGroup, kTile / writer_.slots()});
-    for (int word : {static_cast<int>(pass.vectors.size()), pass.dots, pass.matrix < 0 ? 0 : pass.makes_operand ? 2 : 1, pass.into, pass.from,
+    for (int word : {static_cast<int>(pass.vectors.size()), pass.dots, pass.matrix >= 0 ? 1 : 0, pass.into, pass.from,
                      static_cast<int>(pass.scalars.size()), kind_.single ? 1 : 0, works(pass) ? n_ : 0, k_, n_, writer_.slots(),
                      l.groups, rows, chunk, kRing, phase}) {
       words.push_back(word);
