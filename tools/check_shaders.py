@@ -2,7 +2,8 @@
 
 Usage: check_shaders.py MLX_SOURCE_DIR [--arch sm_90] [--only NAME] [--keep FILE.cu]
 
-MLX_SOURCE_DIR is a folder that holds ``mlx/backend/cuda/device`` (a checkout of MLX). Needs ``nvcc``.
+MLX_SOURCE_DIR is a folder that holds ``mlx/backend/cuda/device`` (a checkout of MLX). Needs ``nvcc``, of CUDA's
+toolkit or of PyPI's nvidia-cuda-nvcc, -cccl and -runtime with CPATH at their headers.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def constants(shader: Shader) -> list[dict[str, str]]:
 
 def kernel(shader: Shader, name: str, value: str, index: str, fixed: dict[str, str]) -> str:
     acc = "float" if value in ("float16", "bfloat16") else VALUES[value]
-    by_kind = {"value": VALUES[value], "index": index, "acc": acc, **embed_shaders.FIXED}
+    by_kind = {"value": VALUES[value], "single": VALUES[value], "index": index, "acc": acc, **embed_shaders.FIXED}
     types = {param: by_kind[what] for param, what in shader.params.items() if what in by_kind}
     args = []
     for arg, what in shader.inputs.items():
@@ -72,9 +73,10 @@ def translation_unit(shaders: list[Shader]) -> str:
         "",
     ]
     for shader in shaders:
-        has_value = "value" in shader.params.values()
+        kinds = shader.params.values()
+        values = VALUES if "value" in kinds else ("float32", "complex64") if "single" in kinds else ("float32",)
         indices = ["int32_t", "int64_t"] if "index" in shader.params.values() else ["int32_t"]
-        cases = itertools.product(VALUES if has_value else ["float32"], indices, constants(shader))
+        cases = itertools.product(values, indices, constants(shader))
         for i, (value, index, fixed) in enumerate(cases):
             text.append(kernel(shader, f"{shader.name}_{i}", value, index, fixed))
     return "\n".join(text) + "}\n"

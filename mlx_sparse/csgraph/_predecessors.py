@@ -89,7 +89,7 @@ def construct_dist_matrix(graph: Any, predecessors: Any, directed: bool = True, 
     source, target = np.nonzero((before >= 0) & ~np.eye(len(weights), dtype=bool))
     lengths[source, target] = 0
     at = target
-    for _ in range(len(weights)):
+    for _ in range(len(weights) + 1):
         previous = before[source, at]
         go = (previous >= 0) & (at != source)
         source, target, at, previous = source[go], target[go], at[go], previous[go]
@@ -108,7 +108,10 @@ def _weights(graph: Any, directed: bool) -> np.ndarray:
     made = _scipy.csgraph_to_dense(found, null_value=np.inf)
     if made.shape[0] != made.shape[1]:
         raise ValueError(f"compressed-sparse graph must be shape (N, N); got {made.shape}")
-    return made if directed else np.minimum(made, made.T)
+    if directed:
+        return made
+    made[made == 0] = np.inf  # as in SciPy: the shorter one of two ways is one that has a length
+    return np.minimum(made, made.T)
 
 
 def _checked(predecessors: Any, n: int | None) -> np.ndarray:

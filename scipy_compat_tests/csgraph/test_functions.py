@@ -284,6 +284,14 @@ def test_paths_from_predecessors(directed, namespace):
             sp.csgraph.reconstruct_path(ours(A), bad, directed)
 
 
+@pytest.mark.parametrize("directed", [True, False])
+def test_paths_over_stored_zeros_and_no_nodes(directed):
+    A = scipy.sparse.csr_array(([6.0, 0.0], [1, 0], [0, 1, 2, 2]), shape=(3, 3))  # of no length the one way
+    before = np.array([[-9999, 0, -9999], [1, -9999, -9999], [-9999, -9999, -9999]], np.int32)
+    for G, P in ((A, before), (scipy.sparse.csr_array((0, 0)), before[:0, :0])):
+        same(sp.csgraph.construct_dist_matrix(ours(G), P, directed), theirs.construct_dist_matrix(G, P, directed))
+
+
 def test_reverse_cuthill_mckee(namespace):
     A = random_graph(40, 100, 15)
     for B, symmetric in ((A, False), (scipy.sparse.csr_array(A + A.T), True)):
