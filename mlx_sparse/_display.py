@@ -42,7 +42,10 @@ def spy(A: Any, ax: Any, bins: int, **options: Any) -> Any:
         raise ValueError(f"spy draws arrays of two dimensions, got {A.ndim}")
     if isinstance(bins, bool) or not isinstance(bins, int | np.integer) or bins < 1:
         raise ValueError(f"bins must be a positive int, got {bins!r}")
-    ax = current_axes("spy") if ax is None else ax
+    if ax is None:
+        ax = current_axes("spy")
+    elif not hasattr(ax, "imshow"):
+        raise TypeError(f"ax must be matplotlib's Axes, got {type(ax).__name__}")
     rows, columns = A.shape
     shares = shares_of_bins(A, int(bins))
     image = np.sqrt(shares)  # few entries in a tile of many places would not be seen

@@ -62,6 +62,8 @@ def test_spy_takes_the_current_axes_and_options():
 def test_spy_refuses():
     with pytest.raises(ValueError, match="two dimensions, got 3"):
         sp.coo_array((2, 2, 2)).spy()
+    with pytest.raises(TypeError, match="Axes, got int"):
+        sp.eye_array(3).spy(7)
     for bins in (0, -1, 2.5, True):
         with pytest.raises(ValueError, match="bins must be a positive int"):
             sp.eye_array(3).spy(bins=bins)
