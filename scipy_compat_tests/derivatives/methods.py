@@ -12,7 +12,7 @@ import mlx_sparse as sp
 MACHINERY = {
     *("__annotations__", "__array_priority__", "__class_getitem__", "__dict__", "__doc__", "__getattr__"),
     *("__getattribute__", "__hash__", "__init__", "__init_subclass__", "__module__", "__new__", "__sizeof__"),
-    *("__subclasshook__", "__weakref__"),
+    *("__slots__", "__subclasshook__", "__weakref__"),
 }
 
 

@@ -390,6 +390,7 @@ GOOD = sp.csr_array(np.array([[2.0, 1.0], [1.0, 2.0]]))
         (lambda: P.jacobi(A3, zero_policy="skip"), ValueError, "zero_policy"),
         (lambda: P.jacobi(GOOD, omega=0), ValueError, "omega"),
         (lambda: P.jacobi(GOOD, omega="1"), TypeError, "omega"),
+        (lambda: P.jacobi(GOOD, omega=np.complex64(1 + 1j)), TypeError, "omega"),
         (lambda: P.jacobi(GOOD, shift=np.inf), ValueError, "shift"),
         (lambda: P.diagonal([1.0, 0.0]), LinAlgError, "row 1"),
         (lambda: P.diagonal([[1.0]]), ValueError, "shape"),

@@ -3,7 +3,8 @@
 A ledger is a text file of lines ``id  # reason``. In an id, ``*`` and ``?`` are wildcards; brackets are literal,
 because ids of parametrised tests hold them. `cpu.txt` lists the tests that fail. `shader.txt` and `gpu.txt` extend it:
 there a line ``! id  # reason`` says that a test passes which fails on the CPU. `not_applicable.txt` lists tests that
-cannot apply. A test whose reason begins with "crash:" is not run: it would end the process or hang.
+cannot apply. A test whose reason begins with "crash:" is not run: it would end the process or hang. A line whose reason
+begins with "SciPy 1.18:" holds with that release alone.
 """
 
 import re
@@ -11,10 +12,12 @@ from functools import cached_property
 from pathlib import Path
 
 import pytest
+import scipy
 
 FOLDER = Path(__file__).resolve().parents[1] / "ledgers"
 PREFIX = "scipy_compat_tests/"
 CRASH = "crash:"  # a reason that begins so keeps the test from running
+RELEASE = re.compile(r"SciPy (\d+\.\d+):")
 COLLECTED = pytest.StashKey[list]()  # short ids of the upstream tests of a session
 
 
@@ -78,6 +81,9 @@ def parse(text, where="ledger"):
             raise ValueError(f"{where}:{number}: a line is 'id  # reason', got {raw!r}")
         if test in lines:
             raise ValueError(f"{where}:{number}: {test} is listed twice")
+        release = RELEASE.match(reason.strip())
+        if release and not scipy.__version__.startswith(f"{release[1]}."):
+            continue
         lines[test] = None if lifted else reason.strip()
     return lines
 

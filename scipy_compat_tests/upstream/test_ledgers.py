@@ -1,6 +1,7 @@
 """The ledgers themselves: their format, and that each line names a test."""
 
 import pytest
+import scipy
 
 from scipy_compat_tests.upstream import ledger
 
@@ -14,6 +15,13 @@ def test_parse_and_match():
     assert book.reason("u/a.py::T::y[q]") == "two"
     assert book.reason("u/a.py::T::x[p-2]") is None
     assert book.stale(["u/a.py::T::y1"]) == ["u/a.py::T::x[p-1]", "u/b.py::z"]
+
+
+def test_lines_of_releases():
+    own = ".".join(scipy.__version__.split(".")[:2])
+    assert ledger.parse(f"u/a.py::x  # SciPy 0.9: one\nu/a.py::y  # SciPy {own}: two\n") == {
+        "u/a.py::y": f"SciPy {own}: two"
+    }
 
 
 @pytest.mark.parametrize("text", ["u/a.py::x\n", "u/a.py::x  # \n", "a  # one\na  # two\n"])

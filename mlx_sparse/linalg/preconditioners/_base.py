@@ -170,7 +170,8 @@ def check_diagonal(d: np.ndarray, least: float = 0.0) -> None:
 
 
 def real_number(x: Any, name: str) -> float:
-    if isinstance(x, (str, complex)) or not _dense.is_scalar(x):
+    is_complex = x.dtype == mx.complex64 if _dense.is_mlx(x) else np.iscomplexobj(x)
+    if is_complex or isinstance(x, str) or not _dense.is_scalar(x):
         raise TypeError(f"{name} must be a real number; got {x!r}")
     refuse_traced(x, f"a preconditioner with respect to {name}")
     found = float(x)
