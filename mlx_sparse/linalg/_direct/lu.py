@@ -173,5 +173,5 @@ def sparse_lu(A: Any, permc_spec: str | None = None, **options: Any) -> SparseLU
     """
     A = as_sparse(as_columns(A, "sparse_lu"))
     named = {"Relax": options.pop("relax", None), "PanelSize": options.pop("panel_size", None)}
-    given = checked_options(A.shape[0], options.pop("options", None), **named)
+    given = checked_options(options.pop("options", None), **named)
     return SparseLU._made(A, partial(_scipy_linalg.splu, permc_spec=permc_spec, options=given, **options))

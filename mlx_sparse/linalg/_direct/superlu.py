@@ -19,6 +19,8 @@ from .._problem import check_dtype, float_dtype, host_dtype, refuse_traced, requ
 from .._solve import host_inverse_product
 from .operands import ADJOINT, as_columns, host_form, lu_solve
 
+_MOST = 20  # columns of a panel or a relaxed supernode: SuperLU counts them by size, in an array of so many
+
 
 class SuperLU:
     """An LU factorisation ``Pr A Pc = L U``, made by `splu` or `spilu`.
@@ -157,7 +159,7 @@ def splu(
     diag_pivot_thresh : float, optional
         From which share of the largest entry of its column on a diagonal entry is taken as the pivot, in [0, 1].
     relax, panel_size : int, optional
-        Sizes of relaxed supernodes and of panels, at least 1.
+        Sizes of relaxed supernodes and of panels, at least 1; above 20 they count as 20.
     options : dict, optional
         Further options of SuperLU, such as ``dict(Equil=False)``.
 
@@ -184,7 +186,7 @@ def splu(
     float16 and bfloat16 are factored in float32.
     """
     A = as_columns(A, "splu")
-    given = checked_options(A.shape[0], options, Relax=relax, PanelSize=panel_size)
+    given = checked_options(options, Relax=relax, PanelSize=panel_size)
     extra = dict(permc_spec=permc_spec, diag_pivot_thresh=diag_pivot_thresh, options=given)
     return SuperLU._of(A, partial(_scipy_linalg.splu, **extra))
 
@@ -234,7 +236,7 @@ def spilu(
     True
     """
     A = as_columns(A, "spilu")
-    given = checked_options(A.shape[0], options, Relax=relax, PanelSize=panel_size, ILU_FillFactor=fill_factor)
+    given = checked_options(options, Relax=relax, PanelSize=panel_size, ILU_FillFactor=fill_factor)
     factor = partial(
         _scipy_linalg.spilu,
         drop_tol=drop_tol,
@@ -246,7 +248,7 @@ def spilu(
     return SuperLU._of(A, factor, exact=False)
 
 
-def checked_options(n: int, options: dict[str, Any] | None, **named: Any) -> dict[str, Any]:
+def checked_options(options: dict[str, Any] | None, **named: Any) -> dict[str, Any]:
     """`options` with those that have names of their own. SuperLU itself hangs or crashes by some of them.
 
     Raises
@@ -262,7 +264,7 @@ def checked_options(n: int, options: dict[str, Any] | None, **named: Any) -> dic
             size = operator.index(given[name])
             if size < 1:
                 raise ValueError(f"{word} must be at least 1; got {size}")
-            given[name] = min(size, max(n, 1))  # beyond, it is the same, and work space for it may not be had
+            given[name] = min(size, _MOST)
     if not given.get("ILU_FillFactor", 1) >= 1:
         raise ValueError(f"fill_factor must be at least 1; got {given['ILU_FillFactor']}")
     if given.get("Fact", "DOFACT") != "DOFACT":
