@@ -115,7 +115,7 @@ def is_exposed(a: mx.array) -> bool:
     if not _native.is_available(a):
         if _native.is_tracer(a):
             return False
-        mx.eval(a)
+        _native.evaluate(a)
     return _is_held(_native.memory(a)[0])
 
 
