@@ -174,7 +174,7 @@ class _data_array(_spbase):
                     return views
             except (AttributeError, KeyError):
                 pass
-        if not _dense.numpy_mode() and not (name == "_data" and _dense.is_wide(self._raw(name))):
+        elif not (name == "_data" and _dense.is_wide(self._raw(name))):
             return _each(_native.handle, self._raw(name))
         with _dense.exposing:  # whoever asks at the same time sees the same view
             self._separate(name)

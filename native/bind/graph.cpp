@@ -38,7 +38,8 @@ void bind_graph(py::module_& m) {
   m.def("breadth_first", unlocked(&breadth_first), "graphs"_a, "start"_a);
   m.def("depth_first", unlocked(&depth_first), "graphs"_a, "start"_a);
   m.def("dijkstra", unlocked(&dijkstra, 1024), "graphs"_a, "sources"_a, "unweighted"_a, "limit"_a, "nearest"_a, "before"_a);
-  m.def("bellman_ford", &find_by_bellman_ford, "graph"_a.noconvert(), "sources"_a.noconvert(), "directed"_a, "unweighted"_a, "distance"_a.noconvert(), "before"_a.noconvert(),
+  m.def("bellman_ford", &find_by_bellman_ford, "graph"_a.noconvert(), "sources"_a.noconvert(), "directed"_a,
+        "unweighted"_a, "distance"_a.noconvert(), "before"_a.noconvert(),
         "Writes what it finds to distance and before; the first source from which a cycle is met, or -1.");
   m.def("floyd_warshall", &find_all_paths, "directed"_a, "distance"_a.noconvert(), "before"_a.noconvert(),
         "In place: distance holds edges, then paths.");

@@ -100,7 +100,8 @@ py::object at_once_into(int64_t n_out, const Structure& a, const mx::array& data
   if (x.ndim() == 2) shape.push_back(k);
   check_values(a, data);
   py::array y(x.dtype(), shape);
-  const HostProduct task{on_host(a.pattern, a.outer, a.inner), data.dtype(), data.data<char>(), x.data(), y.mutable_data(), static_cast<size_t>(k)};
+  const HostProduct task{on_host(a.pattern, a.outer, a.inner), data.dtype(), data.data<char>(), x.data(),
+                         y.mutable_data(), static_cast<size_t>(k)};
   if (data.size() * task.k < kSerialWork) {
     kernel(task);
   } else {

@@ -330,7 +330,8 @@ class Device {
     }
     l.rows = rows;
     const int64_t blocks = (static_cast<int64_t>(n_) + rows * kUnroll - 1) / (rows * kUnroll);
-    l.groups = works(pass) || phase >= kIn ? static_cast<int>(std::min<int64_t>(blocks, std::max(1, kGroups / ((k_ + kGroup - 1) / kGroup)))) : 1;
+    const int most = std::max(1, kGroups / ((k_ + kGroup - 1) / kGroup));
+    l.groups = works(pass) || phase >= kIn ? static_cast<int>(std::min<int64_t>(blocks, most)) : 1;
     l.offset = static_cast<int64_t>(words.size());
     const int chunk = std::min({k_, kGroup, kTile / writer_.slots()});
     for (int word : {static_cast<int>(pass.vectors.size()), pass.dots, pass.matrix >= 0 ? 1 : 0, pass.into, pass.from,
@@ -398,11 +399,13 @@ class Device {
     const auto starts = roomy(a[2], a[2]);
     l.in = {roomy(a[0], right_), roomy(a[1], starts), starts, roomy(diagonal, right_), brought, *l.words,
             bounds_, right_, memory_, scalars_, state_, norms_};
-    const int wide = l.phase == kScalars ? 1 : l.groups, high = l.phase == kScalars || l.phase >= kIn ? 1 : (k_ + kGroup - 1) / kGroup;
+    const bool by_columns = l.phase == kAtOnce || l.phase == kVectors;
+    const int wide = l.phase == kScalars ? 1 : l.groups, high = by_columns ? (k_ + kGroup - 1) / kGroup : 1;
     const auto key = std::tuple{wide, high, a[1].dtype() == mx::int64};
     auto found = prepared_.find(key);
     if (found == prepared_.end()) {
-      found = prepared_.try_emplace(key, shader("krylov_pass"), l.in, out, TemplateArgs{}, std::array{wide * kGroup, high, 1}, stream_).first;
+      const std::array grid{wide * kGroup, high, 1};
+      found = prepared_.try_emplace(key, shader("krylov_pass"), l.in, out, TemplateArgs{}, grid, stream_).first;
     }
     l.prepared = &found->second;
   }
