@@ -47,8 +47,8 @@ struct HostGroup {
 void check_dtype(const char* shader, const char* buffer, mx::Dtype given, mx::Dtype wanted);
 
 template <class T>
-struct Buffer {
-  Buffer(const HostLaunch& launch, const HostArray& a, const char* name)
+struct Checked {
+  Checked(const HostLaunch& launch, const HostArray& a, const char* name)
       : data_(static_cast<T*>(a.data)), size_(a.size), shader_(launch.shader), name_(name) {
     // MLX's own mapping takes double to float32.
     check_dtype(shader_, name_, a.dtype, std::is_same_v<T, double> ? mx::float64 : mx::Dtype(mx::TypeToDtype<T>()));
@@ -66,14 +66,14 @@ struct Buffer {
 };
 
 template <class T>
-struct In : private Buffer<T> {
-  using Buffer<T>::Buffer;
+struct In : private Checked<T> {
+  using Checked<T>::Checked;
   const T& operator[](int64_t i) const { return this->at(i); }
 };
 
 template <class T>
-struct Out : private Buffer<T> {
-  using Buffer<T>::Buffer;
+struct Out : private Checked<T> {
+  using Checked<T>::Checked;
   T& operator[](int64_t i) const { return this->at(i); }
 };
 

@@ -14,7 +14,7 @@ void cs_gram(CsView<T, I> a, const T* x, T* y) {
   const size_t n = a.n_minor, nnz = a.nnz(), each = nnz / std::max<size_t>(n, 1);
   const int copies = static_cast<int>(std::clamp<size_t>(std::min(each / 3, nnz / kScatterChunk), 1, 16));
   const auto bounds = balance(a.indptr, a.n_major, copies);
-  std::vector<Buffer<T>> rows(static_cast<size_t>(copies));
+  std::vector<Started<T>> rows(static_cast<size_t>(copies));
   run_parts(copies, [&](int p) {
     T* mine = y;
     if (p > 0) mine = (rows[p] = started<Adding<T, T>>(n)).get();

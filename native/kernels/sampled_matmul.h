@@ -12,8 +12,8 @@ template <class T, class I>
 void cs_sampled_matmul(CsView<T, I> a, CsView<T, I> b, CsPattern<I> mask, T* out) {
   using A = acc_t<T>;
   const SpgemmInput<T, I> in{a, b};
-  spgemm_ranges(in, [&] { return std::make_unique<Block<I>>(zeroed_block<I>(b.n_minor, fills_scratch(in))); },
-                [&](size_t lo, size_t hi, Block<I>& block) {
+  spgemm_ranges(in, [&] { return std::make_unique<Zeroed<I>>(zeroed<I>(b.n_minor, fills_scratch(in))); },
+                [&](size_t lo, size_t hi, Zeroed<I>& block) {
     I* place = block.get(); // place[j] - 1: where minor j stands in the mask, if that is within the slice
     std::vector<A> wide;
     for (size_t i = lo; i < hi; ++i) {

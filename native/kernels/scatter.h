@@ -50,11 +50,11 @@ struct FreeBlock {
   void operator()(void* p) const { std::free(p); }
 };
 template <class A>
-using Buffer = std::unique_ptr<A, FreeBlock>;
+using Started = std::unique_ptr<A, FreeBlock>;
 
 template <class Op, class A = typename Op::A>
-Buffer<A> started(size_t n) {
-  Buffer<A> buffer(static_cast<A*>(std::calloc(n + 1, sizeof(A))));
+Started<A> started(size_t n) {
+  Started<A> buffer(static_cast<A*>(std::calloc(n + 1, sizeof(A))));
   if (!buffer) throw std::bad_alloc();
   if (!(Op::start() == A{})) std::fill_n(buffer.get(), n, Op::start());
   return buffer;
@@ -163,7 +163,7 @@ template <class Op, class I, class A>
 void scatter_copies(const ScatterPlan<I>& plan, Columns<A> to, int copies, bool blocked, RangeAdder<A> range) {
   const size_t nnz = plan.nnz, size = plan.n_out * to.width();
   const size_t block = blocked ? std::max<size_t>(4096, 64 * plan.n_out) : nnz;
-  std::vector<Buffer<A>> rows(copies);
+  std::vector<Started<A>> rows(copies);
   run_parts(copies, [&](int p) {
     const size_t lo = nnz * p / copies, hi = nnz * (p + 1) / copies;
     A* mine = to.y;
@@ -206,7 +206,7 @@ void scatter(ScatterPlan<I> plan, T* y, RangeAdder<typename Op::A> range) {
   } else {
     const size_t afford = (plan.in_bytes + n_out * k * sizeof(T)) / 4 / (n_out * sizeof(A));
     const size_t width = std::min(k, std::max<size_t>(afford, 16));
-    Buffer<A> wide = started<Op>(n_out * width);
+    Started<A> wide = started<Op>(n_out * width);
     for (size_t j0 = 0; j0 < k; j0 += width) {
       const Columns<A> to{wide.get(), j0, std::min(k, j0 + width)};
       scatter_columns<Op>(plan, to, range);

@@ -24,18 +24,18 @@ struct Release {
     if (mapped) munmap(p, mapped); else std::free(p);
   }
 };
-template <class A> using Block = std::unique_ptr<A, Release>;
+template <class A> using Zeroed = std::unique_ptr<A, Release>;
 
 // n zeros. Dense: most of them will be touched, so they are written here; a page that is read first costs two faults, and
 // the second interrupts the other cores. Otherwise a large block is mapped by itself: what is never touched costs nothing.
 template <class A>
-Block<A> zeroed_block(size_t n, bool dense) {
+Zeroed<A> zeroed(size_t n, bool dense) {
   constexpr size_t page = size_t{1} << 21;
   const size_t bytes = (n + 1) * sizeof(A);
   if (!dense && bytes >= page / 2) {
     void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
     if (p == MAP_FAILED) throw std::bad_alloc();
-    return Block<A>(static_cast<A*>(p), Release{bytes});
+    return Zeroed<A>(static_cast<A*>(p), Release{bytes});
   }
   const size_t rounded = (bytes + page - 1) & ~(page - 1);
   void* p = bytes < page ? std::calloc(bytes, 1) : std::aligned_alloc(page, rounded);
@@ -46,7 +46,7 @@ Block<A> zeroed_block(size_t n, bool dense) {
 #endif
     std::memset(p, 0, bytes);
   }
-  return Block<A>(static_cast<A*>(p));
+  return Zeroed<A>(static_cast<A*>(p));
 }
 
 // A is (n_major, n_inner), B is (n_inner, n_minor).
@@ -168,7 +168,7 @@ class TouchedSet {
   TouchedSet(size_t n, bool dense) : words_(new uint32_t[n / 64 + 5]) {
     do {
       n = (n + 63) / 64;
-      levels_.push_back(zeroed_block<uint64_t>(n, dense));
+      levels_.push_back(zeroed<uint64_t>(n, dense));
     } while (n > 1 || levels_.size() < 3);
     low_ = levels_[0].get();
     next_ = levels_[1].get();
@@ -228,7 +228,7 @@ class TouchedSet {
   }
 
   std::unique_ptr<uint32_t[]> words_; // of the lowest level, while draining
-  std::vector<Block<uint64_t>> levels_;
+  std::vector<Zeroed<uint64_t>> levels_;
   uint64_t *low_, *next_, *third_;
 };
 
@@ -295,8 +295,8 @@ bool fills_scratch(const SpgemmInput<T, I>& in) {
 // are not read. Cost: O(products); scratch O(n_minor) a worker.
 template <class T, class I>
 void spgemm_symbolic(const SpgemmInput<T, I>& in, I* lengths) {
-  spgemm_ranges(in, [&] { return std::make_unique<Block<I>>(zeroed_block<I>(in.b.n_minor, fills_scratch(in))); },
-                [&](size_t lo, size_t hi, Block<I>& block) {
+  spgemm_ranges(in, [&] { return std::make_unique<Zeroed<I>>(zeroed<I>(in.b.n_minor, fills_scratch(in))); },
+                [&](size_t lo, size_t hi, Zeroed<I>& block) {
     I* seen = block.get(); // seen[j] == i + 1: slice i has reached j
     Watch watch;
     const size_t each = products_each(in);
@@ -323,9 +323,9 @@ void spgemm_symbolic(const SpgemmInput<T, I>& in, I* lengths) {
 // One worker's sums over all minors. Memory that no slice touches is never committed.
 template <class T, class I>
 struct Accumulator {
-  Accumulator(size_t n, bool dense) : touched(n, dense), sums(zeroed_block<acc_t<T>>(n, dense)) {}
+  Accumulator(size_t n, bool dense) : touched(n, dense), sums(zeroed<acc_t<T>>(n, dense)) {}
   TouchedSet touched;
-  Block<acc_t<T>> sums;
+  Zeroed<acc_t<T>> sums;
   RepeatedSlice<T, I> repeated;
 };
 
