@@ -42,6 +42,18 @@ class _LazyBasis:
             self._vectors[self.count :] = [v]
         self.count += 1
 
+    def extended(self, w: mx.array) -> tuple[mx.array, mx.array]:
+        """w made orthogonal and of norm 1 or 0, and its coefficients. To be followed by `keep`, of what was so made."""
+        if self._vectors is None:
+            return _native.extend_rows(self._rows, self.count, w, True)
+        rows = mx.stack(self._vectors[: self.count]) if self.count else w[None]
+        return _native.extend_rows(rows, self.count, w, False)
+
+    def keep(self, v: mx.array) -> None:
+        if self._vectors is not None:
+            self._vectors[self.count :] = [v]
+        self.count += 1
+
     def rows(self, first: int, last: int) -> mx.array:
         return self._rows[first:last] if self._vectors is None else mx.stack(self._vectors[first:last])
 
@@ -138,17 +150,8 @@ class Lazy(Single):
         basis.add(v)
 
     def extend(self, basis: _LazyBasis, w: mx.array) -> tuple[mx.array, list[Any]]:
-        h = mx.zeros(0, dtype=w.dtype)
-        if basis.count:
-            known = basis.rows(0, basis.count)
-            for _ in range(2):
-                part = mx.conj(known @ mx.conj(w)) if self._complex else known @ w
-                h, w = (part if h.size == 0 else h + part), w - part @ known
-            del known, part  # or the basis could not be updated in place
-        length = mx.sqrt(mx.abs(self.dot(w, w)))
-        v = w * mx.where(length > 0, 1 / length, 0)
-        v, numbers = self.settle((v, mx.concatenate([h, length[None].astype(w.dtype)])))
-        basis.add(v)
+        v, numbers = self.settle(basis.extended(w))
+        basis.keep(v)
         *found, last = numbers.tolist()
         return v, [*found, last.real]
 

@@ -157,10 +157,11 @@ mx::array sampled_product(const Structure& a, const mx::array& u, const mx::arra
 } // namespace
 
 void bind_structure(py::module_& m) {
-  py::enum_<ProductKind>(m, "ProductKind")
+  // module_local: pybind11 looks among those first, and these two are asked for in every product.
+  py::enum_<ProductKind>(m, "ProductKind", py::module_local())
       .value("matmul", ProductKind::matmul)
       .value("rmatmul", ProductKind::rmatmul);
-  py::class_<Structure>(m, "Structure")
+  py::class_<Structure>(m, "Structure", py::module_local())
       .def_static("compressed", &compressed_structure, "n_major"_a, "n_minor"_a, "indices"_a, "indptr"_a, "data"_a = py::none())
       .def_static("coordinate", &coordinate_structure, "n_major"_a, "n_minor"_a, "major"_a, "minor"_a)
       .def_static("block", &block_structure, "shape"_a, "blocksize"_a, "indices"_a, "indptr"_a, "data"_a = py::none())

@@ -9,7 +9,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from ... import _dense, _dtypes
+from ... import _dense, _dtypes, _native
 from .._operator import surely_traced
 
 # (v, B v) -> the operator times v; and v -> B v of the inner product, None for that of vectors
@@ -187,13 +187,9 @@ class Basis:
                 if before is not None:
                     w = w - beta * before
                     z = w if bv is None else z - beta * b_before
-                if locked:
-                    _, w, z = self._pass(locked, w, z)
-                beta = self._length(w, z)
-                made.append((alpha, beta))
                 before, b_before = v, bv
-                inverse = self._inverse(beta)
-                v, bv = w * inverse, None if bv is None else z * inverse
+                beta, v, bv = self._unit(locked, w, z)
+                made.append((alpha, beta))
                 made_before += 1
                 if keep:
                     self.V[locked + made_before] = v
@@ -201,6 +197,14 @@ class Basis:
             return self._numbers(made, state)
 
         return steps
+
+    def _unit(self, locked: int, w: Any, z: Any) -> tuple[Any, Any, Any]:
+        """The length of what w has apart from the locked rows, and that as a vector of length 1 or 0."""
+        if locked:
+            _, w, z = self._pass(locked, w, z)
+        beta = self._length(w, z)
+        inverse = self._inverse(beta)
+        return beta, w * inverse, None if self.inner is None else z * inverse
 
     def spectrum(self, locked: int) -> np.ndarray:
         """All eigenvalues of a Hermitian operator on what is orthogonal to the locked rows, ascending."""
@@ -273,6 +277,19 @@ class LazyBasis(Basis):
         mx.eval(pairs, [x for x in state if _dense.is_mlx(x)])
         return [(alpha.item(), beta.item()) for alpha, beta in pairs]
 
+    def _pass(self, j: int, w: Any, z: Any) -> tuple[Any, Any, Any]:
+        if self.inner is not None or j == 0:
+            return super()._pass(j, w, z)
+        v, h = _native.extend_rows(self.V, j, w, False)
+        w = mx.real(h[j]) * v
+        return h[:j], w, w
+
+    def _unit(self, locked: int, w: Any, z: Any) -> tuple[Any, Any, Any]:
+        if self.inner is not None:
+            return super()._unit(locked, w, z)
+        v, h = _native.extend_rows(self.V, locked, w, False)
+        return mx.real(h[locked]), v, None
+
     _ahead: int | None = None  # steps that are made before one looks whether a vector has vanished; None: all
 
     def expand(self, j: int, stop: int) -> int:
@@ -290,17 +307,21 @@ class LazyBasis(Basis):
     def _expand(self, j: int, stop: int) -> tuple[int, bool]:
         """The number of columns there are, and whether a vector has vanished."""
         columns: list[tuple[Any, Any]] = []
+        v = self.V[j]
         for c in range(j, stop):
-            w = self.apply(self.V[c], self.BV[c])
             self.products += 1
-            z = w if self.inner is None else self.inner(w)
-            h, w, z = self._pass(c + 1, w, z)
-            more, w, z = self._pass(c + 1, w, z if self.inner is None else self.inner(w))
+            if self.inner is None:
+                v, h = _native.extend_rows(self.V, c + 1, self.apply(v, v), True)
+                columns.append((h[:-1], mx.real(h[-1])))
+                continue
+            w = self.apply(self.V[c], self.BV[c])
+            h, w, z = self._pass(c + 1, w, self.inner(w))
+            more, w, z = self._pass(c + 1, w, self.inner(w))
             length = self._length(w, z)
             columns.append((h + more, length))
             self._set(c + 1, w, z, mx.where(length > 0, length, 1))
-        mx.eval(columns, self.V, self.BV)
-        if surely_traced(self.V):
+        mx.eval(columns, v, self.V, self.BV)
+        if surely_traced(columns[-1][1]):
             raise ValueError(
                 "the products of the operator depend on traced arrays that it closes over, and eigenvalues have no "
                 "derivative with respect to them: give a sparse array (`with_data` takes traced values) or an mx.array"
