@@ -78,7 +78,7 @@ LAYERS = {
         },
     ],
     "native": [
-        {"interrupt"},
+        {"interrupt", "pch"},
         {"dispatch", "memory", "parallel"},
         {"kernels", "executor"},
         {"launch"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import mlx.core as mx
@@ -12,6 +13,8 @@ from .. import _dense, _dtypes, _native
 from .._reduce import totals_along
 from ._operator import constant, surely_traced
 from ._vectors import ONE, ZERO, Breakdown, Product, Products, Several, Single, by_column, same
+
+_AHEAD = 4  # vectors of a basis between two looks at numbers, each of which costs about as much as one of them
 
 
 class _Minus:
@@ -49,6 +52,10 @@ class _LazyBasis:
         rows = mx.stack(self._vectors[: self.count]) if self.count else w[None]
         return _native.extend_rows(rows, self.count, w, False)
 
+    @property
+    def listed(self) -> bool:
+        return self._vectors is not None
+
     def keep(self, v: mx.array) -> None:
         if self._vectors is not None:
             self._vectors[self.count :] = [v]
@@ -56,6 +63,12 @@ class _LazyBasis:
 
     def rows(self, first: int, last: int) -> mx.array:
         return self._rows[first:last] if self._vectors is None else mx.stack(self._vectors[first:last])
+
+
+def _coefficients(h: mx.array) -> list[Any]:
+    """As numbers; the last is a length."""
+    numbers: Any = h.tolist()
+    return [*numbers[:-1], numbers[-1].real]
 
 
 class Lazy(Single):
@@ -150,10 +163,25 @@ class Lazy(Single):
         basis.add(v)
 
     def extend(self, basis: _LazyBasis, w: mx.array) -> tuple[mx.array, list[Any]]:
-        v, numbers = self.settle(basis.extended(w))
+        v, h = self.settle(basis.extended(w))
         basis.keep(v)
-        *found, last = numbers.tolist()
-        return v, [*found, last.real]
+        return v, _coefficients(h)
+
+    def extensions(
+        self, basis: _LazyBasis, product: Product, v: mx.array, count: int
+    ) -> Iterator[tuple[mx.array, list[Any]]]:
+        if not _dense.on_shaders(v) or basis.listed:
+            yield from super().extensions(basis, product, v, count)
+            return
+        for first in range(0, count, _AHEAD):
+            made: list[Any] = []
+            for _ in range(min(_AHEAD, count - first)):
+                v, h = basis.extended(product(v))
+                basis.keep(v)
+                made.append((v, h))
+            self.settle([a for pair in made for a in pair])
+            for v, h in made:
+                yield v, _coefficients(h)
 
     def combine(self, basis: _LazyBasis, y: np.ndarray, first: int = 0) -> mx.array:
         return _dense.to_mlx(y, self._b.dtype) @ basis.rows(first, first + len(y))

@@ -30,6 +30,8 @@ Methods that keep a basis, orthonormal but for what is put into it as it is, use
     V.extend(basis, w)      adds w, made orthogonal to the others by two passes of classical Gram-Schmidt, and of norm 1
                             or 0. Gives what was added, and the coefficients of w in the basis so extended as a list of
                             numbers of the host
+    V.extensions(basis, product, v, count)  what `extend` gives for product(v), then for the product of what that added,
+                            and so on; where looking at numbers is dear, a few are added before the first is given
     V.combine(basis, y, i)  the sum of y[k] times the vector i + k, for an ndarray y
 
 Scalars, but those of V.minus, also take Python's + - * and abs. What V.A and V.M give may be their operand itself or
@@ -42,7 +44,7 @@ The loop that drives a recurrence also asks for `vector` and `array`, which wrap
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -70,6 +72,7 @@ class Single:
     """One right-hand side."""
 
     code: int | None = None  # 0 once it has converged
+    extend: Callable[[Any, Any], tuple[Any, list[Any]]]
 
     def done(self, met: Any) -> bool:
         """Whether nothing is left to do, if the tolerance is `met`; columns by which it is are frozen from here on."""
@@ -80,6 +83,11 @@ class Single:
     def codes(self, otherwise: int) -> np.ndarray:
         """0 on convergence, the code of a breakdown, or else `otherwise`; for each column."""
         return np.array(otherwise if self.code is None else self.code)
+
+    def extensions(self, basis: Any, product: Product, v: Any, count: int) -> Iterator[tuple[Any, list[Any]]]:
+        for _ in range(count):
+            v, numbers = self.extend(basis, product(v))
+            yield v, numbers
 
 
 class Several:

@@ -6,7 +6,6 @@
 
 #include "bind/bind.h"
 #include "bind/numpy.h"
-#include "ops/basis.h"
 #include "primitives/basis.h"
 #include "primitives/krylov.h"
 

@@ -1,17 +1,122 @@
 #include "basis.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "../launch.h"
-#include "../ops/basis.h"
+#include "../parallel.h"
 #include "node.h"
 
 namespace sp {
 
 namespace {
 
-constexpr int kChunk = 2048; // elements that one group of the shaders adds up
+constexpr size_t kBlock = 1024; // elements, of which all rows are in cache at once
 
-// Outputs (v, h); for shaders then two passes of (sums over chunks, coefficients, what is left, squares over chunks), and
-// the square of the length.
+size_t blocks_of(size_t n) { return (n + kBlock - 1) / kBlock; }
+
+// f(block, lo, hi) over blocks of elements.
+template <class T, class F>
+void over_blocks(BasisView<T> basis, F&& f) {
+  parallel_for(blocks_of(basis.n), plan_parts((basis.count + 1) * basis.n / 2), [&](size_t first, size_t last) {
+    for (size_t block = first; block < last; ++block) {
+      check_interrupt();
+      f(block, block * kBlock, std::min(basis.n, (block + 1) * kBlock));
+    }
+  });
+}
+
+template <class T>
+std::vector<scalar_t<T>> joined(std::vector<wide_t<T>>& sums, size_t blocks, size_t k) {
+  join_in_pairs(sums.data(), blocks, k, [](wide_t<T>& sum, const wide_t<T>& later) { sum = add(sum, later); });
+  return std::vector<scalar_t<T>>(sums.begin(), sums.begin() + static_cast<ptrdiff_t>(k));
+}
+
+template <class T>
+std::vector<T> negative(const std::vector<scalar_t<T>>& h) {
+  std::vector<T> out;
+  for (const auto& c : h) out.push_back(rounded<T>(scalar_t<T>{} - c));
+  return out;
+}
+
+template <class T>
+void dots(BasisView<T> basis, size_t lo, size_t hi, const T* v, wide_t<T>* out) {
+#ifdef SP_AVX2
+  if (has_avx2()) return rows_dot_avx2(basis, lo, hi, v, out);
+#endif
+  rows_dot(basis, lo, hi, v, out);
+}
+
+template <class T>
+void remove(BasisView<T> basis, size_t lo, size_t hi, const T* h, const T* w, T* v, wide_t<T>* out) {
+#ifdef SP_AVX2
+  if (has_avx2()) return remove_rows_avx2(basis, lo, hi, h, w, v, out);
+#endif
+  remove_rows(basis, lo, hi, h, w, v, out);
+}
+
+} // namespace
+
+template <class T>
+Coefficients<T> extend_basis(BasisView<T> basis, const T* w, T* fresh, double slack) {
+  const size_t m = basis.count, blocks = blocks_of(basis.n);
+  std::vector<wide_t<T>> sums(blocks * (m + 1));
+  over_blocks(basis, [&](size_t block, size_t lo, size_t hi) { dots(basis, lo, hi, w + lo, &sums[block * m]); });
+  auto h = joined<T>(sums, blocks, m);
+  // What is left, its coefficients along the rows and its squared norm.
+  const auto without = [&](const std::vector<scalar_t<T>>& along, const T* from) {
+    const auto minus = negative<T>(along);
+    over_blocks(basis, [&](size_t block, size_t lo, size_t hi) {
+      remove(basis, lo, hi, minus.data(), from + lo, fresh + lo, &sums[block * (m + 1)]);
+    });
+    return joined<T>(sums, blocks, m + 1);
+  };
+  auto again = without(h, w);
+  double square = real_part(again[m]), rest = 0;
+  again.pop_back();
+  for (const auto& c : again) rest = std::hypot(rest, modulus(c));
+  if (rest > slack * std::sqrt(square)) {
+    for (size_t k = 0; k < m; ++k) h[k] = add(h[k], again[k]);
+    square = real_part(without(again, fresh)[m]);
+  }
+  const double length = std::sqrt(square);
+  if (length != 0) {
+    const T one{}, inverse = rounded<T>(scalar_t<T>(1 / length));
+    over_blocks(BasisView<T>{fresh, 1, basis.n}, [&](size_t, size_t lo, size_t hi) {
+      update_block(UpdateKind::overwrite, fresh + lo, &one, &inverse, fresh + lo, hi - lo, 0);
+    });
+  }
+  h.push_back(scalar_t<T>(length));
+  return h;
+}
+
+template <class T>
+void combine_basis(BasisView<T> basis, const T* y, T* v) {
+  over_blocks(basis, [&](size_t, size_t lo, size_t hi) {
+    std::fill(v + lo, v + hi, T{});
+#ifdef SP_AVX2
+    if (has_avx2()) return add_rows_avx2(basis, lo, hi, y, v + lo);
+#endif
+    add_rows(basis, lo, hi, y, v + lo);
+  });
+}
+
+#define SP_BASIS(T)                                                                 \
+  template Coefficients<T> extend_basis(BasisView<T>, const T*, T*, double slack); \
+  template void combine_basis(BasisView<T>, const T*, T*);
+SP_BASIS(float)
+SP_BASIS(double)
+SP_BASIS(complex64_t)
+SP_BASIS(WideComplex)
+
+// ---- as a node -------------------------------------------------------------------------------------------------------
+
+namespace {
+
+constexpr int kStep = 2048; // elements that a group of the shaders has in registers
+constexpr int kChunks = 512; // at the most: every group adds up the sums over all of them
+
+// Outputs (v, h); for shaders then two passes of (sums over chunks, what is left, coefficients, squares over chunks).
 class ExtendRows : public Node {
  public:
   ExtendRows(mx::Stream s, int count, bool keep, mx::Dtype dtype)
@@ -27,11 +132,10 @@ class ExtendRows : public Node {
   std::vector<Output> scratch(const Arrays& in) const override {
     const auto dtype = in[1].dtype();
     if (!shaders() || !single_) return {};
-    const int chunks = chunks_of(in[1]), rows = std::max(count_, 1);
-    const Output pass[] = {{{rows, chunks}, dtype}, {{rows}, dtype}, {in[1].shape(), dtype}, {{1, chunks}, mx::float32}};
-    std::vector<Output> all(pass, pass + 4);
-    all.insert(all.end(), pass, pass + 4);
-    all.push_back({{1}, mx::float32});
+    const int chunks = ceil_of(in[1].shape(0), kStep * steps_of(in[1])), rows = std::max(count_, 1);
+    const std::vector<Output> pass{{{rows, chunks}, dtype}, {in[1].shape(), dtype}, {{rows}, dtype}, {{chunks}, mx::float32}};
+    auto all = pass;
+    if (count_ > 0) all.insert(all.end(), pass.begin(), pass.end());
     return all;
   }
   bool has_shader() const override { return single_; }
@@ -41,7 +145,8 @@ class ExtendRows : public Node {
     all.resize(2, all[0]);
     return all;
   }
-  static int chunks_of(const mx::array& w) { return (w.shape(0) + kChunk - 1) / kChunk; }
+  static int ceil_of(int64_t n, int64_t each) { return static_cast<int>((n + each - 1) / each); }
+  static int steps_of(const mx::array& w) { return std::max(1, ceil_of(w.shape(0), int64_t{kStep} * kChunks)); }
 
   void kernel(const Arrays& in, Arrays& out) const override {
     dispatch_field(in[1].dtype(), [&]<class T>(Tag<T>) {
@@ -57,36 +162,21 @@ class ExtendRows : public Node {
   void shader(const Arrays& in, Arrays& out) override {
     const auto &all = in[0], &w = in[1];
     const bool alone = count_ == 0;
-    const int chunks = chunks_of(w), n = w.shape(0);
+    const int n = w.shape(0), steps = steps_of(w), chunks = ceil_of(n, kStep * steps);
     const auto rows = first_of(all, {std::max(count_, 1), n}), whole = first_of(all, {to_dim(std::max<size_t>(8, all.size()))});
-    const Shader &dots = sp::shader("basis_dots"), &totals = sp::shader("basis_totals"),
-                 &remove = sp::shader("basis_remove"), &unit = sp::shader("basis_unit");
-    const TemplateArgs args{{"CHUNK", kChunk}, {"alone", alone}, {"kept", keep_}};
-    const auto sum_up = [&](const mx::array& partial, mx::array& total) {
-      Arrays result{total};
-      launch(totals, {partial}, result, args, {partial.shape(0) * totals.group, 1, 1}, stream());
-      total = result[0];
-    };
-    const mx::array* from = &w;
-    for (int pass = 0; pass < 2; ++pass) {
-      const auto at = static_cast<size_t>(2 + 4 * pass);
-      Arrays partial{out[at]}, left{out[at + 2], out[at + 3]};
-      if (alone && pass == 1) break;
-      if (alone) {
-        Arrays unused{out[at + 1]};
-        allocate_all(partial);
-        allocate_all(unused);
-      } else {
-        launch(dots, {rows, *from}, partial, args, {chunks * dots.group, (count_ + 3) / 4, 1}, stream());
-        sum_up(partial[0], out[at + 1]);
-      }
-      launch(remove, {rows, *from, out[at + 1]}, left, args, {chunks * remove.group, 1, 1}, stream());
-      from = &out[at + 2];
+    const Shader &dots = sp::shader("basis_dots"), &remove = sp::shader("basis_remove"), &unit = sp::shader("basis_unit");
+    const TemplateArgs args{{"STEPS", steps}, {"alone", alone}, {"kept", keep_}};
+    const auto* from = &w;
+    size_t at = 2;
+    for (; at < out.size(); at += 4) {
+      Arrays partial{out[at]}, left{out[at + 1], out[at + 2], out[at + 3]};
+      if (alone) allocate_all(partial);
+      else launch(dots, {rows, *from}, partial, args, {chunks * dots.group, ceil_of(count_, 4), 1}, stream());
+      launch(remove, {rows, *from, partial[0]}, left, args, {chunks * remove.group, 1, 1}, stream());
+      from = &out[at + 1];
     }
-    const size_t last = alone ? 2 : 6;
-    sum_up(out[last + 3], out[10]);
     Arrays made{out[0], out[1]};
-    launch(unit, {out[last + 2], out[10], out[3], out[last + 1], whole}, made, args, {n, 1, 1}, stream());
+    launch(unit, {*from, out[at - 1], out[4], out[at - 2], whole}, made, args, {ceil_of(n, kStep) * unit.group, 1, 1}, stream());
   }
 
   // The first elements of `a`; at least 8, of which nobody reads those that it lacks: Metal has fewer in an address space
@@ -105,10 +195,13 @@ class ExtendRows : public Node {
 
 } // namespace
 
-std::vector<mx::array> extend_rows(const mx::array& rows, int count, const mx::array& w, bool keep, mx::Stream s) {
+std::pair<mx::array, mx::array> extend_rows(const mx::array& rows, int count, const mx::array& w, bool keep, mx::Stream s) {
   if (rows.ndim() != 2 || w.ndim() != 1 || rows.shape(1) != w.shape(0) || rows.dtype() != w.dtype() || count < 0 ||
       count + keep > rows.shape(0)) {
     throw std::invalid_argument("rows (m, n) and w (n,) must have one dtype, and room for the vector");
+  }
+  if (keep && rows.is_available() && !rows.flags().row_contiguous) {
+    throw std::invalid_argument("rows that are written to must be contiguous");
   }
   auto all = std::make_shared<ExtendRows>(s, count, keep, w.dtype())->make({rows, w});
   return {all[0], all[1]};

@@ -1,13 +1,27 @@
-// Bases of Krylov spaces as nodes of the graph: vectors of n elements, rows of one matrix.
+// Bases of Krylov spaces: vectors of n elements, rows of one matrix.
 #pragma once
 
+#include "../kernels/basis.h"
 #include "evaluate.h"
 
 namespace sp {
 
-// [v, h]: w made orthogonal to the first `count` rows by two passes of classical Gram-Schmidt, of norm 1 or 0, and its
-// coefficients along the rows and along v. rows (m, n), w (n,) of float32, float64 or complex64. `keep` writes v into
-// the row after them: whoever holds `rows` sees it once v is computed. No derivative. Cost: the rows, four times.
-std::vector<mx::array> extend_rows(const mx::array& rows, int count, const mx::array& w, bool keep, mx::Stream s);
+// Coefficients of w in the basis that it extends, of double precision; the last is the norm of what the others leave.
+template <class T>
+using Coefficients = std::vector<scalar_t<T>>;
+
+// fresh <- w, made orthogonal to the rows by classical Gram-Schmidt and of norm 1 or 0. A second pass follows unless the
+// first leaves less than `slack` along the rows. Cost of a pass: two readings of the basis, the second of them from cache.
+template <class T>
+Coefficients<T> extend_basis(BasisView<T> basis, const T* w, T* fresh, double slack);
+
+// v <- sum_k y[k] row k.
+template <class T>
+void combine_basis(BasisView<T> basis, const T* y, T* v);
+
+// As a node, always with two passes: [v, h], h the coefficients along the first `count` rows and along v. rows (m, n),
+// w (n,) of float32, float64 or complex64. `keep` writes v into the row after them: whoever holds `rows` sees it once v is
+// computed. No derivative. Cost: the rows, four times.
+std::pair<mx::array, mx::array> extend_rows(const mx::array& rows, int count, const mx::array& w, bool keep, mx::Stream s);
 
 } // namespace sp

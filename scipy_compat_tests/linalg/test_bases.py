@@ -1,5 +1,6 @@
 """The native Gram-Schmidt process over the rows of an ndarray."""
 
+import mlx.core as mx
 import numpy as np
 import pytest
 
@@ -58,3 +59,27 @@ def test_bad_input():
             _native.basis_combine(*args)
     with pytest.raises(ValueError, match="float32"):
         _native.basis_extend(rows.astype(int), 0, v.astype(int), 0.0)
+
+
+@pytest.mark.parametrize("kind", KINDS[:3])
+@pytest.mark.parametrize(("n", "m"), [(1, 1), (5, 5), (300, 7), (5000, 45), (40_000, 3)])
+def test_node(kind, n, m):
+    """Sizes around the chunks and tiles of the shaders."""
+    stream = mx.cpu if kind == "float64" else None
+    eps = float(np.finfo(kind).eps)
+    known = np.linalg.qr(numbers((n, m), kind))[0].T
+    w = numbers(n, kind)
+    for count in sorted({0, 1, m // 2, m - 1, m}):
+        rows = mx.array(np.ascontiguousarray(np.vstack([known, 0 * known[:1]])), getattr(mx, kind))
+        v, h = _native.extend_rows(rows, count, mx.array(w, rows.dtype), True, stream)
+        mx.eval(v, h)
+        v, h, rows = (np.asarray(a) for a in (v, h, rows))
+        along = known[:count].conj() @ w
+        rest = w - along @ known[:count]
+        most = 20 * eps * np.linalg.norm(w)  # rounding of products that are added up in chunks, and these in pairs
+        assert np.abs(h[:count] - along).max(initial=0) <= most
+        assert abs(h[count] - np.linalg.norm(rest)) <= most
+        if count < n:
+            assert np.abs(v * h[count] - rest).max() <= most
+            assert np.abs(known[:count].conj() @ v).max(initial=0) <= 20 * eps
+        np.testing.assert_array_equal(rows[count], v)

@@ -7,7 +7,7 @@ after the other, or cycle by cycle side by side where a callback wants to see th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ from .._operator import constant
 from .._problem import System, workers
 from .._solve import Callback, Limits, OwnLoop, Solution, norms
 from .._spaces import space
-from .._vectors import Breakdown
+from .._vectors import Breakdown, Product
 
 
 class Column(NamedTuple):
@@ -197,7 +197,15 @@ class Cycle:
 
     def step(self, w: Any) -> float:
         """Take in one more w = L A z; gives `residual`."""
-        self.last, numbers = self._V.extend(self._basis, w)
+        return self._take_in(*self._V.extend(self._basis, w))
+
+    def steps(self, product: Product, count: int) -> Iterator[float]:
+        """As `step`, of w = product(last) every time; some spaces are then ahead of what was taken in."""
+        for v, numbers in self._V.extensions(self._basis, product, self.last, count):
+            yield self._take_in(v, numbers)
+
+    def _take_in(self, v: Any, numbers: list[Any]) -> float:
+        self.last = v
         size = _finite(math.hypot(*map(abs, numbers)))
         if numbers[-1] <= self._V.eps * size:
             self.broken, numbers[-1] = True, 0.0

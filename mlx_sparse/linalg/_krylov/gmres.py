@@ -84,8 +84,8 @@ def gmres(
     Algorithm 6.9 of Y. Saad, Iterative Methods for Sparse Linear Systems, 2nd ed., SIAM 2003, with the preconditioner
     of section 9.3.1. The basis of a cycle is made orthogonal by two passes of classical Gram-Schmidt, each a product
     with a matrix; of long ndarrays the second is left out where the first turns out to have done. With an `mx.array`
-    `b` every inner iteration is evaluated once. As for `cg`, an `mx.array` x is differentiable with respect to `b` and
-    the values of `A`.
+    `b` every inner iteration is evaluated once, on a GPU up to four together. As for `cg`, an `mx.array` x is
+    differentiable with respect to `b` and the values of `A`.
 
     Examples
     --------
@@ -137,8 +137,7 @@ def _cycles(problem: Column, steps: int, kind: Any) -> Generator[Any, None, tupl
             cycle.begin(V.M(r), steps)
             if cycle.broken:
                 break
-            for _ in range(steps):
-                least = cycle.step(V.M(V.A(cycle.last)))
+            for least in cycle.steps(lambda v: V.M(V.A(v)), steps):
                 taken += 1
                 if kind in ("pr_norm", "legacy"):
                     yield np.float64(least / problem.size)
