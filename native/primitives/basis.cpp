@@ -200,7 +200,7 @@ std::pair<mx::array, mx::array> extend_rows(const mx::array& rows, int count, co
       count + keep > rows.shape(0)) {
     throw std::invalid_argument("rows (m, n) and w (n,) must have one dtype, and room for the vector");
   }
-  if (keep && rows.is_available() && !rows.flags().row_contiguous) {
+  if (keep && is_there(rows) && !rows.flags().row_contiguous) {
     throw std::invalid_argument("rows that are written to must be contiguous");
   }
   auto all = std::make_shared<ExtendRows>(s, count, keep, w.dtype())->make({rows, w});
