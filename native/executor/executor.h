@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <thread>
 #include <type_traits>
 
 #include "../dispatch.h"
