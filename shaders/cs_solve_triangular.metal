@@ -1,7 +1,7 @@
-// x = op(A)^-1 right for a triangular A by its levels (levels.h): slice r in their order is slice places[r] of op(A), and
-// x[places[r]] = (right[places[r]] - sum of data[entries[e]] * x[columns[e]] over its entries e) / data[diagonal[r]],
-// in which entries leave out the diagonal, and diagonal is -1 where it has no entry. x and right are (n, k), row-major, and
-// may be the same memory: nobody but the slice itself reads its right-hand side.
+// x[places[r]] = (right[places[r]] - sum of data[entries[e]] * x[columns[e]] over the entries e of slice r) / data[diagonal[r]]:
+// op(A)^-1 right for a triangular A, whose slices stand in the order of their levels (levels.h), without the diagonal;
+// `diagonal` is -1 where there is no entry on it. x and right are (n, k), row-major, and may be the same memory: nobody but
+// the slice itself reads its right-hand side.
 // `code` has n, k, unit, conjugate, slices in a chunk, batches, chunks; from HEADER on, of each batch of levels and behind
 // the last one, its first level and chunk. A batch is one level, cut into chunks, or some that are one chunk together.
 // `turn` says what a launch does:
@@ -12,9 +12,12 @@
 //   3: made = memory
 // and whether x is vector turn[3] of `memory`, else it is `made`; `right` begins at its vector turn[2]. Once ended[0] is set
 // nothing is solved.
-// state: at 0 chunks taken, at 32 chunks done, at 33 groups that have ended; zeros again at the end. Parts and orders of sums depend on the
-// structure and k alone, so results do not depend on scheduling. Cost: nnz * k products, and a wait for each batch.
-//! in data: T, entries: I, columns: I, starts: I, places: I, diagonal: I, levels: I, right: T, code: C, turn: C, ended: C, before: T
+// before: read by nobody; it brings launches in order, as something that the one before has made.
+// state: at 0 chunks taken, at 32 chunks done, at 33 groups that have ended; zeros again at the end.
+// Parts and orders of sums depend on the structure and k alone, so results do not depend on scheduling.
+// Cost: nnz * k products, and a wait for each batch.
+//! in data: T, entries: I, columns: I, starts: I, places: I, diagonal: I, levels: I, right: T
+//! in code: C, turn: C, ended: C, before: T
 //! inout memory: T, state: C
 //! out made: T, marks: C
 //! with T: single, I: index, C: int32
@@ -34,6 +37,7 @@ SP_SHARED(I, own, ROWS);
 SP_SHARED(int, bounds, ROWS + 1);
 SP_SHARED(int, stops, ROWS + 1);
 SP_SHARED(int, flags, 1);
+(void)before;
 const int mode = turn[0], groups = turn[5];
 const int64_t n = code[0], k = code[1];
 if (mode == 0) {
