@@ -166,10 +166,7 @@ for (;;) {
   }
   if (mode == 2) return;
   SP_THREADS(lid, thread_index_in_threadgroup) {
-    if (lid == 0) {
-      SP_FENCE; // for all that the group has written: a barrier is behind it
-      SP_TICKET(state[DONE]);
-    }
+    if (lid == 0) SP_ARRIVE(state[DONE]);
   }
 }
 SP_THREADS(lid, thread_index_in_threadgroup) {

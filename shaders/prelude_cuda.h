@@ -12,14 +12,21 @@
 // Adds to an element of an output, float32 only.
 #define SP_ATOMIC_ADD(element, value) atomicAdd(&(element), value)
 // An input that is written to; a counter of groups that have come so far; and what they wrote before is seen behind it.
-// SP_AWAIT is for one thread of a group, before a barrier: until the counter has come that far.
+// SP_ARRIVE and SP_AWAIT are for one thread of a group, behind and before a barrier of it: the counter goes one further, and
+// has come that far. What groups wrote before they arrived is seen then.
 #define SP_INPLACE(T, element) const_cast<T&>(element)
 #define SP_TICKET(element) atomicAdd(const_cast<int*>(&(element)), 1)
 #define SP_FENCE __threadfence()
+#define SP_ORDERED asm volatile("fence.acq_rel.gpu;" ::: "memory")
+#define SP_ARRIVE(element) \
+  do {                     \
+    SP_ORDERED;            \
+    SP_TICKET(element);    \
+  } while (false)
 #define SP_AWAIT(element, least)                                                      \
   do {                                                                                \
     while (*(const volatile int*)(&(element)) < (least)) __nanosleep(32);             \
-    __threadfence();                                                                  \
+    SP_ORDERED;                                                                       \
   } while (false)
 #define SP_REAL(z) (z).real()
 #define SP_IMAG(z) (z).imag()

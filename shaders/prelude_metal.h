@@ -12,6 +12,7 @@
 #define SP_INPLACE(T, element) (*(device T*)&(element))
 #define SP_TICKET(element) atomic_fetch_add_explicit((device atomic_int*)(&(element)), 1, memory_order_relaxed)
 #define SP_FENCE threadgroup_barrier(mem_flags::mem_device)
+#define SP_ARRIVE(element) (void)(element)
 #define SP_AWAIT(element, least) (void)(least)
 #define SP_FUNCTION inline
 #define SP_REAL(z) (z).real

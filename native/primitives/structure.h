@@ -35,6 +35,7 @@ struct Plan {
   struct Leveled {
     mx::array entries, columns, starts, places, diagonal, levels;
     std::vector<int64_t> slices_before, entries_before;
+    int64_t on_diagonal; // entries
 
     size_t count() const { return slices_before.size() - 1; }
   };

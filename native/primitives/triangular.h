@@ -33,8 +33,12 @@ void solve_triangular_host(const HostTriangle& t, void* x, size_t k);
 mx::array solve_by_levels(const TriangleForm& form, const Structure& a, const mx::array& data, const mx::array& b, mx::Stream s);
 // What the shader needs of the structure: entries, columns, starts, places, diagonal, levels.
 std::vector<mx::array> triangular_arrays(const TriangleForm& form, const Structure& a, mx::Stream s);
-// How many levels there are.
-int64_t triangular_depth(const TriangleForm& form, const Structure& a, mx::Stream s);
+// How many levels there are, whether no entry lies on the other side of the diagonal, and whether each slice has one on it.
+struct TriangularShape {
+  int64_t depth;
+  bool one_sided, has_diagonal;
+};
+TriangularShape triangular_shape(const TriangleForm& form, const Structure& a, mx::Stream s);
 
 // Whether levels pay is for the caller to judge: of which slice each is, and where the levels begin.
 LevelArrays triangular_levels(const mx::array& indices, const mx::array& indptr, bool lower);

@@ -51,7 +51,8 @@ Leveled leveled(const mx::array& given, const mx::array& given_indptr, const std
     auto entries = kept(entries_of_all, dtype), columns = kept(entries_of_all, dtype);
     cs_by_levels<I>(a, lower, which, from(places), {to(starts), to(entries), to(columns), to(diagonal)});
 
-    Leveled made{entries, columns, starts, places, diagonal, levels, {}, {}};
+    const auto on_diagonal = n - std::count(from(diagonal), from(diagonal) + n, I(-1));
+    Leveled made{entries, columns, starts, places, diagonal, levels, {}, {}, on_diagonal};
     for (size_t l = 0; l <= count; ++l) {
       made.slices_before.push_back(begins[l]);
       made.entries_before.push_back(from(starts)[begins[l]]);
@@ -125,8 +126,10 @@ std::vector<int32_t> LevelSchedule::turns(bool separate, bool in_memory, int fro
   return words;
 }
 
-int64_t triangular_depth(const TriangleForm& form, const Structure& a, mx::Stream s) {
-  return static_cast<int64_t>(levels_of(form, a, s)->count());
+TriangularShape triangular_shape(const TriangleForm& form, const Structure& a, mx::Stream s) {
+  const auto l = levels_of(form, a, s);
+  return {static_cast<int64_t>(l->count()), l->entries_before.back() + l->on_diagonal == a.entries(),
+          l->on_diagonal == a.pattern.n_major};
 }
 
 Arrays triangular_arrays(const TriangleForm& form, const Structure& a, mx::Stream s) {

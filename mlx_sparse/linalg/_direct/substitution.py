@@ -8,7 +8,7 @@ import mlx.core as mx
 import numpy as np
 
 from ... import _dense, _dtypes, _native, runtime
-from .._operator import Stage
+from .._operator import Stage, constant
 from .._recorded import on_device
 
 _LEVEL = 1000  # slices that a level must have on average, for each thread, to be worth its start
@@ -81,8 +81,25 @@ class Substitution:
     def _on_shaders(self, form: str) -> bool:
         if not (on_device() and self.dtype in (mx.float32, mx.complex64)):
             return False
-        n = self._parts[2].size - 1
-        return worth_shaders(n, _native.triangular_depth(self._as(form), self._structure, None))
+        levels, *_ = _native.triangular_shape(self._as(form), self._structure, None)
+        return worth_shaders(self._parts[2].size - 1, levels)
+
+    def proven(self) -> bool:
+        """Whether T is known, without bringing it to the host, to be a triangle without zeros on its diagonal."""
+        if not self._on_shaders("N"):
+            return False
+        _, one_sided, has_diagonal = _native.triangular_shape(self._as("N"), self._structure, None)
+        unit = self._form[1]
+        if not (one_sided and (unit or has_diagonal)):
+            return False
+        if unit or not self._data.size:
+            return True
+        try:
+            data = constant(self._data)
+        except ValueError:  # inside mx.compile and mx.vmap there are no values to look at
+            return True
+        *_, diagonal, _ = _native.triangular_arrays(self._as("N"), self._structure, None)
+        return not mx.any(mx.take(data, diagonal) == 0).item()
 
     def stage(self, form: str) -> Stage | None:
         """The solve as a stage of a recorded program; None where a device's program would have to leave the device."""
