@@ -12,8 +12,7 @@
 #define SP_TICKET(element) std::atomic_ref<int32_t>(element).fetch_add(1)
 #define SP_FENCE std::atomic_thread_fence(std::memory_order_seq_cst)
 #define SP_ARRIVE(element) SP_TICKET(element)
-#define SP_AWAIT(element, least) \
-  while (std::atomic_ref<int32_t>(element).load() < (least)) std::this_thread::yield()
+#define SP_AWAIT(element, least) host_group.await(element, least)
 #define SP_FUNCTION inline
 #define SP_REAL(z) (z).real()
 #define SP_IMAG(z) (z).imag()
