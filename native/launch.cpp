@@ -188,6 +188,26 @@ void launch_each(const char* name, const std::vector<mx::array>& inputs, std::ve
   launch(shader(name), inputs, outputs, args, {n / batch, 1, batch}, s);
 }
 
+mx::Shape roomy(int64_t n) { return {to_dim(std::max<int64_t>(8, n))}; }
+
+mx::array roomy(const mx::array& a, const mx::array& other, int64_t offset, int64_t size) {
+  const auto& from = a.size() == 0 ? other : a;
+  mx::array made(roomy(size < 0 ? static_cast<int64_t>(from.size()) : size), from.dtype(), nullptr, {});
+  mx::array::Flags flags{};
+  flags.contiguous = flags.row_contiguous = flags.col_contiguous = true;
+  made.copy_shared_buffer(from, made.strides(), flags, made.size(), offset);
+  return made;
+}
+
+std::atomic<bool>& separate_launches() {
+  static std::atomic<bool> separate = false;
+  return separate;
+}
+
+bool launches_separately(mx::Stream s) {
+  return separate_launches() || (s.device == mx::Device::gpu && mx::metal::is_available());
+}
+
 void allocate_all(std::vector<mx::array>& outputs) {
   for (auto& out : outputs) out.set_data(allocate(out.nbytes()));
 }

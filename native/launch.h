@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <memory>
 #include <string>
 #include <utility>
@@ -58,6 +59,17 @@ void launch_each(const char* shader, const std::vector<mx::array>& inputs, std::
 
 // Memory for outputs that no shader writes.
 void allocate_all(std::vector<mx::array>& outputs);
+
+// Large enough for an address space of its own: Metal has few elements in another one, which nobody can write to.
+mx::Shape roomy(int64_t n);
+// `size` elements of `a` (all, if negative) from `offset` on, as a vector of at least 8, of which nobody reads those that
+// it lacks; of `other` where `a` has no memory.
+mx::array roomy(const mx::array& a, const mx::array& other, int64_t offset = 0, int64_t size = -1);
+
+// Whether launches must be cut where groups would depend on what others of the same launch have written: on Metal, which
+// has no order between them, and where tests ask for it.
+bool launches_separately(mx::Stream s);
+std::atomic<bool>& separate_launches();
 
 // What 16-bit floats accumulate in.
 mx::Dtype acc_dtype(mx::Dtype dtype);

@@ -6,14 +6,28 @@
   __shared__ alignas(16) unsigned char name##_raw[sizeof(A) * (n)]; \
   A* name = reinterpret_cast<A*>(name##_raw)
 #define SP_BARRIER __syncthreads()
+#define SP_BARRIER_ALL __syncthreads()
 #define SP_THREADS(lid, id) for (int lid = int(id), lid##_once = 1; lid##_once != 0; lid##_once = 0)
 #define SP_UNROLL _Pragma("unroll")
 // Adds to an element of an output, float32 only.
 #define SP_ATOMIC_ADD(element, value) atomicAdd(&(element), value)
 // An input that is written to; a counter of groups that have come so far; and what they wrote before is seen behind it.
+// SP_ARRIVE and SP_AWAIT are for one thread of a group, behind and before a barrier of it: the counter goes one further, and
+// has come that far. What groups wrote before they arrived is seen then.
 #define SP_INPLACE(T, element) const_cast<T&>(element)
 #define SP_TICKET(element) atomicAdd(const_cast<int*>(&(element)), 1)
 #define SP_FENCE __threadfence()
+#define SP_ORDERED asm volatile("fence.acq_rel.gpu;" ::: "memory")
+#define SP_ARRIVE(element) \
+  do {                     \
+    SP_ORDERED;            \
+    SP_TICKET(element);    \
+  } while (false)
+#define SP_AWAIT(element, least)                                                      \
+  do {                                                                                \
+    while (*(const volatile int*)(&(element)) < (least)) __nanosleep(32);             \
+    SP_ORDERED;                                                                       \
+  } while (false)
 #define SP_REAL(z) (z).real()
 #define SP_IMAG(z) (z).imag()
 #define SP_FUNCTION __device__ __forceinline__

@@ -2,6 +2,7 @@
 // once; an SP_THREADS block is a loop over the group's threads.
 #define SP_SHARED(A, name, n) SharedBuffer<A, (n)> name(host_group, #name)
 #define SP_BARRIER host_group.barrier()
+#define SP_BARRIER_ALL host_group.barrier()
 #define SP_THREADS(lid, id)                        \
   for (int lid##_step = host_group.enter(), lid = 0; \
        lid##_step < GROUP ? (lid = host_group.at(lid##_step, GROUP), true) : host_group.leave(); ++lid##_step)
@@ -10,6 +11,8 @@
 #define SP_INPLACE(T, element) (element)
 #define SP_TICKET(element) std::atomic_ref<int32_t>(element).fetch_add(1)
 #define SP_FENCE std::atomic_thread_fence(std::memory_order_seq_cst)
+#define SP_ARRIVE(element) SP_TICKET(element)
+#define SP_AWAIT(element, least) host_group.await(element, least)
 #define SP_FUNCTION inline
 #define SP_REAL(z) (z).real()
 #define SP_IMAG(z) (z).imag()

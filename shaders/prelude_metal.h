@@ -1,6 +1,8 @@
 // The subset every shader is written in, for Metal. MLX's own preamble supplies complex64_t and the 16-bit floats.
 #define SP_SHARED(A, name, n) threadgroup A name[n]
 #define SP_BARRIER threadgroup_barrier(mem_flags::mem_threadgroup)
+// For buffers that the group writes to, too.
+#define SP_BARRIER_ALL threadgroup_barrier(mem_flags::mem_threadgroup | mem_flags::mem_device)
 #define SP_THREADS(lid, id) for (int lid = int(id), lid##_once = 1; lid##_once != 0; lid##_once = 0)
 #define SP_UNROLL _Pragma("clang loop unroll(full)")
 #define SP_ATOMIC_ADD(element, value) \
@@ -10,6 +12,8 @@
 #define SP_INPLACE(T, element) (*(device T*)&(element))
 #define SP_TICKET(element) atomic_fetch_add_explicit((device atomic_int*)(&(element)), 1, memory_order_relaxed)
 #define SP_FENCE threadgroup_barrier(mem_flags::mem_device)
+#define SP_ARRIVE(element) (void)(element)
+#define SP_AWAIT(element, least) (void)(least)
 #define SP_FUNCTION inline
 #define SP_REAL(z) (z).real
 #define SP_IMAG(z) (z).imag

@@ -36,7 +36,7 @@ bool numpy_is_quicker(const py::args& arrays) {
 void set_spgemm_threads(int n) { spgemm_threads() = n; }
 void set_shaders_on_host(bool on) { shaders_on_host() = on; }
 void set_reverse_lanes(bool on) { host_reverse_lanes() = on; }
-void set_separate_launches(bool on) { krylov_separate_launches() = on; }
+void set_separate_launches(bool on) { separate_launches() = on; }
 mx::array handle(const mx::array& a) { return a; }
 bool is_available(const mx::array& a) { return is_there(a); }
 

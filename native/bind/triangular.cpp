@@ -47,6 +47,15 @@ mx::array solve_lazily(const TriangleForm& form, const Compressed& a, const mx::
   return solve_triangular(form, a, b, levels_of(levels), s);
 }
 
+std::tuple<int64_t, bool, bool> shape(const TriangleForm& form, Structure a, mx::Stream s) {
+  const auto found = without_lock([&] { return triangular_shape(form, a, s); });
+  return {found.depth, found.one_sided, found.has_diagonal};
+}
+
+std::vector<mx::array> arrays(const TriangleForm& form, Structure a, mx::Stream s) {
+  return without_lock([&] { return triangular_arrays(form, a, s); });
+}
+
 // For a row-major ndarray b of the dtype of the values, without a graph. overwrite: b becomes x.
 py::array solve_numpy(const TriangleForm& form, const Compressed& given, const py::array& b, const Given& levels,
                       bool overwrite) {
@@ -78,6 +87,9 @@ void bind_triangular(py::module_& m) {
       .def(py::init<bool, bool, bool, bool>(), "lower"_a, "unit"_a, "transposed"_a = false, "conjugate"_a = false);
   m.def("triangular_levels", unlocked(&triangular_levels, 4), "indices"_a, "indptr"_a, "lower"_a);
   m.def("solve_triangular", at_once(&solve_lazily), "form"_a, "a"_a, "b"_a, "levels"_a, "stream"_a);
+  m.def("solve_by_levels", lazy(&solve_by_levels), "form"_a, "structure"_a, "data"_a, "b"_a, "stream"_a);
+  m.def("triangular_arrays", &arrays, "form"_a, "structure"_a, "stream"_a);
+  m.def("triangular_shape", &shape, "form"_a, "structure"_a, "stream"_a);
   m.def("solve_triangular_numpy", &solve_numpy, "form"_a, "a"_a, "b"_a, "levels"_a,
         "overwrite"_a = false);
   m.def("ilu0", unlocked(&ilu0, 16), "a"_a);

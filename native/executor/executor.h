@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <thread>
 #include <type_traits>
 
 #include "../dispatch.h"
@@ -23,6 +24,7 @@ struct HostGroup {
   bool reversed = false;
   int lane = -1;
   int block = 0, phase = 0;
+  const std::atomic<bool>* failed = nullptr; // whether another group of the launch has
 
   int enter() {
     ++block;
@@ -37,6 +39,12 @@ struct HostGroup {
   void barrier() {
     if (lane >= 0) fail("barrier inside a block of threads");
     ++phase;
+  }
+  void await(const int32_t& counter, int32_t least) const {
+    while (std::atomic_ref(const_cast<int32_t&>(counter)).load() < least) {
+      if (failed->load(std::memory_order_relaxed)) fail("waits for a group that failed");
+      std::this_thread::yield();
+    }
   }
   [[noreturn]] void fail(const char* what) const;
 };

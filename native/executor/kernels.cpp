@@ -63,14 +63,21 @@ void unknown_constant(int value) {
 
 void each_group(const HostLaunch& launch, FunctionRef<void(HostGroup&)> body) {
   const size_t nx = launch.groups[0], ny = launch.groups[1], nz = launch.groups[2], n = nx * ny * nz;
+  std::atomic<bool> failed = false;
   parallel_for(n, plan_parts(n * 4096), [&](size_t lo, size_t hi) {
     for (size_t g = lo; g < hi; ++g) {
       HostGroup group;
       group.position = {unsigned(g % nx), unsigned(g / nx % ny), unsigned(g / nx / ny)};
       group.shader = launch.shader;
       group.reversed = host_reverse_lanes();
+      group.failed = &failed;
       running = &group;
-      body(group);
+      try {
+        body(group);
+      } catch (...) {
+        failed = true;
+        throw;
+      }
     }
     running = nullptr;
   });

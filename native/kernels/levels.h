@@ -45,6 +45,42 @@ size_t cs_levels(CsPattern<I> a, bool lower, I* order, I* starts) {
   return count;
 }
 
+// The slices of a triangle one after the other in the order `places`, each without its diagonal.
+template <class I>
+struct LevelOut {
+  I *starts;             // n + 1
+  I *entries, *columns;  // which entry of A it was, and its minor index
+  I *diagonal;           // n: the entry on it, or -1
+};
+
+// order: null, or which entry of A each of `a` is. Called twice: without entries it finds starts. O(nnz + n).
+template <class I>
+void cs_by_levels(CsPattern<I> a, bool lower, const I* order, const I* places, LevelOut<I> out) {
+  const size_t n = a.n_major;
+  const bool counts = out.entries == nullptr;
+  if (counts) out.starts[0] = 0;
+  parallel_for(n, plan_parts(a.nnz() + n), [&](size_t first, size_t last) {
+    for (size_t r = first; r < last; ++r) {
+      const auto i = static_cast<size_t>(places[r]);
+      size_t to = counts ? 0 : static_cast<size_t>(out.starts[r]);
+      if (!counts) out.diagonal[r] = I(-1);
+      for (size_t p = a.begin(i); p < a.end(i); ++p) {
+        const auto j = static_cast<size_t>(a.indices[p]);
+        const I entry = order ? order[p] : static_cast<I>(p);
+        if (lower ? j < i : j > i) {
+          if (!counts) out.entries[to] = entry, out.columns[to] = static_cast<I>(j);
+          ++to;
+        } else if (j == i && !counts) {
+          out.diagonal[r] = entry;
+        }
+      }
+      if (counts) out.starts[r + 1] = static_cast<I>(to);
+    }
+  });
+  if (!counts) return;
+  for (size_t r = 0; r < n; ++r) out.starts[r + 1] += out.starts[r];
+}
+
 // rows(first, last) over positions of `order`, level after level, on the pool; chunk: positions at a time. A worker takes
 // the next chunk there is and waits for the levels before it, which are done or in the hands of others that run: whoever is
 // late finds nothing left to do, and a single one does it all.

@@ -13,7 +13,7 @@ struct InverseForm { bool transposed, conjugate; };
 // op(B)^-1 b. Inputs: the values, indices and indptr of B, then b, (n,) or (n, k), then what else the family needs.
 class InverseProduct : public Node {
  protected:
-  InverseProduct(mx::Stream s, InverseForm op) : Node(s), op_(op) {}
+  InverseProduct(mx::Stream s, InverseForm op, bool siblings = false) : Node(s, siblings), op_(op) {}
 
   // The node of the same family for another form, other values or other right-hand sides.
   virtual mx::array solved(InverseForm op, const Arrays& in, const mx::array& values, const mx::array& b) = 0;

@@ -137,7 +137,4 @@ KrylovFound krylov_on_device(const std::shared_ptr<Recording>& recording, const 
                              const mx::array& b, const std::optional<mx::array>& x, const mx::array& tolerance,
                              int64_t maxiter, mx::Stream s);
 
-// Whether a GPU runs a pass's scalar instructions in a launch of their own also where one launch could do both.
-std::atomic<bool>& krylov_separate_launches();
-
 } // namespace sp

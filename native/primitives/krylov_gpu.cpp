@@ -10,6 +10,7 @@
 #include "../interrupt.h"
 #include "../launch.h"
 #include "krylov.h"
+#include "triangular_solve.h"
 
 namespace sp {
 
@@ -25,6 +26,9 @@ constexpr int kRing = kLastLook + 8;              // tests whose norms are kept
 constexpr int kX = 0, kB = 2;                     // where the iterate and the right-hand side begin
 constexpr int kBefore = 7;                        // which of the shader's inputs is `before`
 constexpr int kAtOnce = 0, kVectors = 1, kScalars = 2, kIn = 3, kOut = 4; // phases
+constexpr int kSolve = 5;                                                 // a launch of cs_solve_triangular
+constexpr size_t kTriangle = 7;           // arrays of what is solved with: values, and those of triangular_arrays
+constexpr size_t kStarts = 3, kLevels = 6; // of these
 
 void require(bool holds) {
   if (!holds) throw std::invalid_argument("operands of a recorded recurrence do not fit each other");
@@ -33,6 +37,7 @@ void require(bool holds) {
 // What one launch does.
 struct Pass {
   int matrix = -1, diagonal = -1; // operators
+  int triangle = -1, form = 0;    // of a solve, which is all that the pass does
   int into = 0, from = 0;         // places of the product's result and operand
   int space = 0, dots = 0;
   std::vector<std::array<int, kWords>> vectors, scalars;
@@ -69,7 +74,7 @@ class Writer {
     passes_.clear();
     segment(r_.steps[turn % r_.steps.size()], true);
     if (passes_.empty()) throw std::invalid_argument("a step of a recorded recurrence without operations on vectors");
-    passes_.back().scalars.push_back({kStep});
+    scalars().push_back({kStep});
     test(last, turn + 1);
     return std::move(passes_);
   }
@@ -80,6 +85,10 @@ class Writer {
     passes_.back().space = space;
   }
   void vector(const std::array<int, kWords>& words) { passes_.back().vectors.push_back(words); }
+  std::vector<std::array<int, kWords>>& scalars() {
+    if (passes_.back().triangle >= 0) open(0);
+    return passes_.back().scalars;
+  }
 
   void segment(const Segment& s, bool begun) {
     for (size_t at = 0; at < s.code.size(); ++at) {
@@ -88,6 +97,11 @@ class Writer {
         begun = false;
         pass(&i);
         at += i.out;
+      } else if (i.op == Op::solve) {
+        begun = false;
+        open(0);
+        auto& p = passes_.back();
+        p.triangle = i.a, p.form = i.c, p.into = places_[i.out], p.from = places_[i.b];
       } else if (!begun) {
         scalar(i);
       }
@@ -101,7 +115,7 @@ class Writer {
     copies(s.copies);
   }
 
-  void scalar(const Instruction& i) { passes_.back().scalars.push_back({static_cast<int>(i.op), i.out, i.a, i.b, i.c, i.d}); }
+  void scalar(const Instruction& i) { scalars().push_back({static_cast<int>(i.op), i.out, i.a, i.b, i.c, i.d}); }
 
   void pass(const Instruction* first) {
     open(first->d);
@@ -132,7 +146,7 @@ class Writer {
 
   // At once, one after the other: what is still to be read is not written to, but by way of a spare slot.
   void copies(std::vector<std::pair<int, int>> left) {
-    auto copy = [&](int to, int from) { passes_.back().scalars.push_back({kCopy, to, from, from}); };
+    auto copy = [&](int to, int from) { scalars().push_back({kCopy, to, from, from}); };
     std::erase_if(left, [](auto& c) { return c.first == c.second; });
     while (!left.empty()) {
       auto next = std::ranges::find_if(left, [&](auto& c) {
@@ -150,11 +164,10 @@ class Writer {
   }
 
   void test(bool last, size_t next) {
-    auto& to = passes_.back().scalars;
-    to.push_back({kTest, !last || r_.tests_last, r_.square, r_.square});
+    scalars().push_back({kTest, !last || r_.tests_last, r_.square, r_.square});
     if (last) return;
     for (const auto& i : r_.steps[next % r_.steps.size()].code) {
-      if (i.op == Op::pass) break;
+      if (i.op == Op::pass || i.op == Op::solve) break;
       scalar(i);
     }
   }
@@ -165,19 +178,6 @@ class Writer {
   std::vector<Pass> passes_;
 };
 
-// Large enough for an address space of its own: Metal has few elements in another one.
-mx::Shape roomy(int64_t n) { return {to_dim(std::max<int64_t>(8, n))}; }
-
-// `a` as a vector of at least 8 elements, of which nobody reads those that it lacks; `other` where it has no memory.
-mx::array roomy(const mx::array& a, const mx::array& other, int64_t offset = 0, int64_t size = -1) {
-  const auto& from = a.size() == 0 ? other : a;
-  mx::array made(roomy(size < 0 ? static_cast<int64_t>(from.size()) : size), from.dtype(), nullptr, {});
-  mx::array::Flags flags{};
-  flags.contiguous = flags.row_contiguous = flags.col_contiguous = true;
-  made.copy_shared_buffer(from, made.strides(), flags, made.size(), offset);
-  return made;
-}
-
 template <class V>
 mx::array filled(const std::vector<V>& values, mx::Dtype dtype) {
   auto made = fresh(roomy(static_cast<int64_t>(values.size() * sizeof(V) / dtype.size())), dtype);
@@ -186,15 +186,14 @@ mx::array filled(const std::vector<V>& values, mx::Dtype dtype) {
   return made;
 }
 
-bool on_metal(mx::Stream s) { return s.device == mx::Device::gpu && mx::metal::is_available(); }
-
 class Device {
  public:
   Device(const KrylovKind& kind, const Arrays& in, std::vector<KrylovOperator> operators, mx::Stream s)
       : kind_(kind), r_(*kind.recording), operators_(std::move(operators)), stream_(s), writer_(r_), n_(in[0].shape(0)),
-        k_(kind.single ? 1 : in[0].shape(1)), separate_(krylov_separate_launches() || on_metal(s)),
+        k_(kind.single ? 1 : in[0].shape(1)), separate_(launches_separately(s)),
         right_(roomy(in[0], in[0])), guess_(roomy(in[kind.guess ? 2 : 0], in[0])), bounds_(roomy(in[1], in[1])),
-        before_(right_), memory_(right_), scalars_(right_), state_(right_), norms_(right_), code_(right_) {
+        before_(right_), memory_(right_), scalars_(right_), state_(right_), norms_(right_), code_(right_), turns_(right_),
+        counters_(filled(std::vector<int32_t>(kCounters, 0), mx::int32)) {
     check();
     write();
     const auto dtype = in[0].dtype();
@@ -249,6 +248,7 @@ class Device {
     int rows = kGroup, groups = 1; // of a block of the product; along the rows
     int64_t offset = 0;            // of its words
     std::optional<mx::array> words{};
+    const mx::array* code = nullptr; // of a solve
     Arrays in{}; // what the shader reads, from the first time on
     const Prepared* prepared = nullptr;
   };
@@ -256,12 +256,15 @@ class Device {
   void check() const {
     for (size_t i = 0; i < operators_.size(); ++i) {
       const auto& a = operators_[i];
-      require(a.size() == 1 || a.size() == 3);
-      require(r_.arrays[i] == 0 || r_.arrays[i] == static_cast<int>(a.size()));
+      const auto arrays = static_cast<size_t>(r_.arrays[i]);
+      const size_t wanted = arrays > 3 ? kTriangle : arrays; // any number of those that recordings have for the CPU
+      require(a.size() == 1 || a.size() == 3 || a.size() == kTriangle);
+      require(wanted == 0 || wanted == a.size());
       if (a[0].dtype() != right_.dtype()) throw std::invalid_argument("the values of an operator have another dtype than b");
-      const bool fits = a.size() == 1 ? a[0].size() == static_cast<size_t>(n_)
-                                      : a[2].size() == static_cast<size_t>(n_) + 1 && a[1].dtype() == a[2].dtype() &&
-                                            a[0].size() == a[1].size();
+      const auto n = static_cast<size_t>(n_);
+      const bool fits = a.size() == 1 ? a[0].size() == n
+          : a.size() == 3 ? a[2].size() == n + 1 && a[1].dtype() == a[2].dtype() && a[0].size() == a[1].size()
+                          : a[kStarts].size() == static_cast<size_t>(roomy(n_ + 1)[0]);
       if (!fits) throw std::invalid_argument("an operator has another order than b");
     }
     require(std::ranges::none_of(r_.spaces, [](int space) { return space != 0; }));
@@ -277,6 +280,10 @@ class Device {
     auto laid = [&](std::vector<Pass> passes) {
       std::vector<Launch> made;
       for (auto& p : passes) {
+        if (p.triangle >= 0) {
+          lay_solve(p, made);
+          continue;
+        }
         if (!separate_) {
           made.push_back(lay(std::move(p), kAtOnce, words));
           continue;
@@ -307,18 +314,61 @@ class Device {
       first_.insert(first_.begin(), lay(vector, kIn, words));
     }
     code_ = filled(words, mx::int32);
+    turns_ = filled(turn_words_, mx::int32);
     for (auto* launches : {&first_, &last_, &nothing_, &out_}) point(*launches);
     for (auto& launches : steps_) point(launches);
   }
 
   void point(std::vector<Launch>& launches) {
     for (auto& l : launches) {
+      if (l.phase == kSolve) {
+        l.words = roomy(turns_, turns_, l.offset, kTurnWords);
+        continue;
+      }
       const auto count = static_cast<int64_t>(l.pass.vectors.size() + l.pass.scalars.size());
       l.words = roomy(code_, code_, l.offset, kHeader + kWords * count);
     }
   }
 
   static bool works(const Pass& p) { return p.matrix >= 0 || !p.vectors.empty(); }
+
+  struct Solver {
+    LevelSchedule schedule;
+    mx::array code;
+  };
+  // Of a triangle in one form.
+  const Solver& solver(int triangle, int form) {
+    const std::pair key{triangle, form};
+    if (auto found = solvers_.find(key); found != solvers_.end()) return found->second;
+    const auto& a = operators_[triangle];
+    LevelSchedule schedule = dispatch_index(a[kLevels].dtype(), [&](auto i) {
+      using I = typename decltype(i)::type;
+      const auto *levels = a[kLevels].data<I>(), *starts = a[kStarts].data<I>();
+      std::vector<int64_t> slices, entries;
+      do { // the last one is n
+        slices.push_back(levels[slices.size()]);
+        entries.push_back(starts[slices.back()]);
+      } while (slices.back() < n_ && slices.size() < a[kLevels].size());
+      require(slices.back() == n_);
+      return LevelSchedule(slices, entries, {false, (form & 2) != 0, false, (form & 8) != 0}, k_);
+    });
+    auto code = filled(schedule.code, mx::int32);
+    return solvers_.emplace(key, Solver{std::move(schedule), code}).first->second;
+  }
+
+  void lay_solve(const Pass& p, std::vector<Launch>& launches) {
+    const auto& by = solver(p.triangle, p.form);
+    const auto words = by.schedule.turns(separate_, true, p.from, p.into);
+    const int count = static_cast<int>(words.size()) / kTurnWords;
+    for (int batch = 0; batch < count; ++batch) {
+      Launch l{p, kSolve};
+      l.groups = separate_ ? by.schedule.groups(batch) : by.schedule.all_groups();
+      l.offset = static_cast<int64_t>(turn_words_.size()) + int64_t{kTurnWords} * batch;
+      l.code = &by.code;
+      launches.push_back(std::move(l));
+    }
+    turn_words_.insert(turn_words_.end(), words.begin(), words.end());
+  }
 
   Launch lay(Pass p, int phase, std::vector<int32_t>& words) const {
     Launch l{std::move(p), phase};
@@ -366,11 +416,13 @@ class Device {
 
   void launch(Launch& l) {
     const auto& pass = l.pass;
-    const int64_t sums = l.phase == kScalars ? 0 : static_cast<int64_t>(pass.dots) * l.groups * k_;
+    const bool solves = l.phase == kSolve;
+    const int64_t sums = l.phase == kScalars || solves ? 0 : static_cast<int64_t>(pass.dots) * l.groups * k_;
     Arrays out{mx::array(roomy(sums), right_.dtype(), nullptr, {})};
+    if (solves) out.emplace_back(roomy(0), mx::int32, nullptr, Arrays{});
     launch(l, out);
     before_ = out[0];
-    held_.push_back(out[0]);
+    held_.insert(held_.end(), out.begin(), out.end());
     ++encoded_;
   }
 
@@ -385,12 +437,13 @@ class Device {
   // Launches follow each other, since each is given what the one before has made; so writing in place is in order too.
   void launch(Launch& l, Arrays& out) {
     if (l.in.empty()) prepare(l, out);
-    l.in[kBefore] = before_;
+    l.in[l.phase == kSolve ? LevelInput::before : kBefore] = before_;
     l.prepared->run(l.in, out);
   }
 
   // What stays the same whenever this is launched, but for `before`.
   void prepare(Launch& l, const Arrays& out) {
+    if (l.phase == kSolve) return prepare_solve(l, out);
     const auto& pass = l.pass;
     const auto& a = pass.matrix >= 0 ? operators_[pass.matrix]
                                      : *std::ranges::find(operators_, size_t{3}, [](auto& m) { return m.size(); });
@@ -406,6 +459,20 @@ class Device {
     if (found == prepared_.end()) {
       const std::array grid{wide * kGroup, high, 1};
       found = prepared_.try_emplace(key, shader("krylov_pass"), l.in, out, TemplateArgs{}, grid, stream_).first;
+    }
+    l.prepared = &found->second;
+  }
+
+  void prepare_solve(Launch& l, const Arrays& out) {
+    const auto& a = operators_[l.pass.triangle];
+    l.in = {roomy(a[0], right_)};
+    l.in.insert(l.in.end(), a.begin() + 1, a.end());
+    l.in.insert(l.in.end(), {memory_, *l.code, *l.words, state_, right_, memory_, counters_});
+    const auto key = std::tuple{l.groups, 0, a[1].dtype() == mx::int64};
+    auto found = prepared_.find(key);
+    if (found == prepared_.end()) {
+      const std::array grid{l.groups * kGroup, 1, 1};
+      found = prepared_.try_emplace(key, shader("cs_solve_triangular"), l.in, out, TemplateArgs{}, grid, stream_).first;
     }
     l.prepared = &found->second;
   }
@@ -437,6 +504,9 @@ class Device {
   mx::array right_, guess_, bounds_;
   mx::array before_; // what the launch before has made
   mx::array memory_, scalars_, state_, norms_, code_;
+  mx::array turns_, counters_; // of solves
+  std::vector<int32_t> turn_words_;
+  std::map<std::pair<int, int>, Solver> solvers_; // by triangle and form
   std::vector<Launch> first_, last_, nothing_, out_;
   std::vector<std::vector<Launch>> steps_;
   std::map<std::tuple<int, int, bool>, Prepared> prepared_;
@@ -445,11 +515,6 @@ class Device {
 };
 
 } // namespace
-
-std::atomic<bool>& krylov_separate_launches() {
-  static std::atomic<bool> separate = false;
-  return separate;
-}
 
 void Krylov::shader(const Arrays& in, Arrays& out) {
   if (in[0].size() == 0) {

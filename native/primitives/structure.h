@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "evaluate.h"
 
@@ -28,6 +29,17 @@ struct Plan {
   // Which slices each chunk of a segmented sum owns; long_slices: some slice reaches across chunks.
   struct Chunks { mx::array part; bool long_slices; };
   std::map<int, Chunks> chunks; // by chunk size
+
+  // The slices of a triangle in the order of its levels, as cs_solve_triangular.metal has them; and how many slices and
+  // entries stand before each level and behind the last one.
+  struct Leveled {
+    mx::array entries, columns, starts, places, diagonal, levels;
+    std::vector<int64_t> slices_before, entries_before;
+    int64_t on_diagonal; // entries
+
+    size_t count() const { return slices_before.size() - 1; }
+  };
+  std::shared_ptr<const Leveled> upper, lower;
 };
 
 // The part of a structure that is no array: what a primitive keeps.

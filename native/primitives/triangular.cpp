@@ -1,53 +1,37 @@
-#include "triangular.h"
+#include "triangular_solve.h"
 
 #include <cstring>
 
-#include "inverse_product.h"
-
 namespace sp {
 
-namespace {
-
-std::optional<LevelArrays> levels_in(const Arrays& in) {
-  if (in.size() <= 4) return std::nullopt;
+std::optional<LevelArrays> TriangularSolve::levels_in(const Arrays& in) const {
+  if (schedule_ || in.size() <= 4) return std::nullopt;
   return LevelArrays{in[4], in[5]};
 }
 
-// Behind b: with levels, order and starts.
-class TriangularSolve : public InverseProduct {
- public:
-  TriangularSolve(mx::Stream s, const TriangleForm& form) : InverseProduct(s, {form.transposed, form.conjugate}), form_(form) {}
-  const char* name() const override { return "SparseTriangularSolve"; }
+mx::array TriangularSolve::solved(InverseForm op, const Arrays& in, const mx::array& values, const mx::array& b) {
+  const TriangleForm form{form_.lower, form_.unit, op.transposed, op.conjugate};
+  if (schedule_) return solve_by_levels(form, {pattern_, in[2], in[1]}, values, b, stream());
+  return solve_triangular(form, {values, in[1], in[2]}, b, levels_in(in), stream());
+}
 
- private:
-  std::vector<int64_t> key() const override { return {form_.lower, form_.unit, form_.transposed, form_.conjugate}; }
+void TriangularSolve::require_derivative(const Arrays& in) const {
+  if (levels_in(in)) throw std::invalid_argument("the values of factors that are solved by levels have no derivative here");
+}
 
-  mx::array solved(InverseForm op, const Arrays& in, const mx::array& values, const mx::array& b) override {
-    return solve_triangular({form_.lower, form_.unit, op.transposed, op.conjugate}, {values, in[1], in[2]}, b, levels_in(in), stream());
-  }
+// A unit diagonal does not depend on what is stored there.
+mx::array TriangularSolve::that_count(const mx::array& values, const Arrays& in) {
+  if (!form_.unit) return values;
+  const auto s = stream();
+  const auto major = expand(in[2], static_cast<int64_t>(in[1].size()), s);
+  return mx::where(mx::equal(major, in[1], s), mx::zeros_like(values, s), values, s);
+}
 
-  void require_derivative(const Arrays& in) const override {
-    if (in.size() > 4) throw std::invalid_argument("the values of factors that are solved by levels have no derivative here");
-  }
-
-  // A unit diagonal does not depend on what is stored there.
-  mx::array that_count(const mx::array& values, const Arrays& in) override {
-    if (!form_.unit) return values;
-    const auto s = stream();
-    const auto major = expand(in[2], static_cast<int64_t>(in[1].size()), s);
-    return mx::where(mx::equal(major, in[1], s), mx::zeros_like(values, s), values, s);
-  }
-
-  void kernel(const Arrays& in, Arrays& out) const override {
-    std::memcpy(out[0].data<char>(), in[3].data<char>(), in[3].nbytes());
-    const size_t k = in[3].ndim() == 2 ? in[3].shape(1) : 1;
-    solve_triangular_host({form_, {in[0], in[1], in[2]}, levels_in(in)}, out[0].data<char>(), k);
-  }
-
-  TriangleForm form_;
-};
-
-} // namespace
+void TriangularSolve::kernel(const Arrays& in, Arrays& out) const {
+  std::memcpy(out[0].data<char>(), in[3].data<char>(), in[3].nbytes());
+  const size_t k = in[3].ndim() == 2 ? in[3].shape(1) : 1;
+  solve_triangular_host({form_, {in[0], in[1], in[2]}, levels_in(in)}, out[0].data<char>(), k);
+}
 
 void check_triangle(const HostTriangle& t, int64_t n) {
   const auto& a = t.a;
@@ -56,13 +40,17 @@ void check_triangle(const HostTriangle& t, int64_t n) {
   if (!fits) throw std::invalid_argument("the triangle, its levels and the right-hand sides do not fit each other");
 }
 
+void check_operands(const HostTriangle& t, const mx::array& b) {
+  if (b.ndim() < 1 || b.ndim() > 2 || b.dtype() != t.a.data.dtype()) {
+    throw std::invalid_argument("b must have 1 or 2 dimensions and the dtype of the values");
+  }
+  check_triangle(t, b.shape(0));
+}
+
 mx::array solve_triangular(const TriangleForm& form, const Compressed& a, const mx::array& b,
                            const std::optional<LevelArrays>& levels, mx::Stream s) {
   if (s.device == mx::Device::gpu) s = mx::default_stream(mx::Device::cpu);
-  if (b.ndim() < 1 || b.ndim() > 2 || b.dtype() != a.data.dtype()) {
-    throw std::invalid_argument("b must have 1 or 2 dimensions and the dtype of the values");
-  }
-  check_triangle({form, a, levels}, b.shape(0));
+  check_operands({form, a, levels}, b);
   Arrays inputs{a.data, a.indices, a.indptr, b};
   if (levels) {
     inputs.push_back(levels->order);

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import mlx.core as mx
@@ -187,6 +187,12 @@ def bound(front: Operator, lazy: bool, dtype: Any) -> Product:
         _native.settle([A._data])
         front = as_operator(A)
     return front.device(dtype) if lazy else front.host(dtype)
+
+
+def every(stages: Iterable[Stage | None]) -> list[Stage] | None:
+    """All stages, or None where one is missing."""
+    found = list(stages)
+    return None if None in found else found  # type: ignore[return-value]
 
 
 def constants(x: np.ndarray, lazy: bool, dtype: Any) -> Any:

@@ -17,7 +17,7 @@ from .._direct.methods import factor
 from .._direct.operands import Parts
 from .._operator import Stage
 from .._problem import float_dtype, host_dtype, refuse_traced, require_square
-from ._base import Preconditioner, Product, matrix, real_number
+from ._base import Preconditioner, Product, every, matrix, real_number
 
 Solve = Callable[[Any], Any]
 
@@ -38,7 +38,7 @@ class _Incomplete(Preconditioner):
         return lambda x: factors._solved(x, trans, dtype)
 
     def _stages(self, dtype: mx.Dtype, adjoint: bool) -> list[Stage] | None:
-        return [T.stage(form) for T, form in self.factors._course("H" if adjoint else "N", dtype)]
+        return every(T.stage(form) for T, form in self.factors._course("H" if adjoint else "N", dtype))
 
 
 def _shifted(A: Any, shift: float) -> Any:

@@ -19,7 +19,17 @@ from .._eigen.lanczos import lanczos
 from .._operator import Operator, Stage, as_operator, by_rows, kept
 from .._problem import float_dtype, refuse_traced, require_square
 from .._recording import Polynomial
-from ._base import Preconditioner, Product, bound, check_diagonal, constants, diagonal_of, matrix, real_number
+from ._base import (
+    Preconditioner,
+    Product,
+    bound,
+    check_diagonal,
+    constants,
+    diagonal_of,
+    every,
+    matrix,
+    real_number,
+)
 
 _STEPS = 20  # of Lanczos' method, which bounds a spectrum
 _SEED = 20
@@ -56,7 +66,7 @@ class _Ssor(Preconditioner):
     def _stages(self, dtype: mx.Dtype, adjoint: bool) -> list[Stage] | None:
         form, first, second = self._course(dtype, adjoint)
         middle = constants(self._middle.conj() if adjoint else self._middle, True, dtype)
-        return [first.stage(form), ("diagonal", [middle]), second.stage(form)]
+        return every((first.stage(form), ("diagonal", [middle]), second.stage(form)))
 
 
 def ssor(A: Any, omega: float = 1.0) -> Preconditioner:
