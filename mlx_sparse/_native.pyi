@@ -486,6 +486,10 @@ def floyd_warshall(directed: bool, distance: numpy.typing.NDArray[numpy.float64]
     In place: distance holds edges, then paths.
     """
 def from_diagonals(diagonals: collections.abc.Sequence[mlx.core.array], offsets: collections.abc.Sequence[int], n_major: int, n_minor: int, wide: bool) -> tuple[mlx.core.array, mlx.core.array, mlx.core.array]: ...
+def from_numpy(x: numpy.ndarray) -> typing.Any:
+    """
+    A copy of an ndarray; None where MLX lacks its dtype or it is not in C order.
+    """
 def fromdense(dense: numpy.ndarray, by_rows: bool, wide: bool) -> tuple[mlx.core.array, mlx.core.array, mlx.core.array]: ...
 def gram_numpy(structure: Structure, data: mlx.core.array, x: numpy.ndarray) -> typing.Any: ...
 def handle(a: mlx.core.array) -> mlx.core.array:
@@ -588,6 +592,10 @@ def triangular_levels(indices: mlx.core.array, indptr: mlx.core.array, lower: bo
 def true_positions(mask: mlx.core.array, wide: bool) -> mlx.core.array | None: ...
 def uninitialized(shape: collections.abc.Sequence[int], like: mlx.core.array) -> mlx.core.array: ...
 def uses_shaders(stream: typing.Any) -> bool: ...
+def view(a: mlx.core.array) -> typing.Any:
+    """
+    An ndarray over the memory of an array, which is waited for as by evaluate; None for bfloat16.
+    """
 def wide(shape: collections.abc.Sequence[int]) -> mlx.core.array:
     """
     An uninitialized WideArray.
