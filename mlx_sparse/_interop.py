@@ -32,6 +32,15 @@ def _unchecked(made: Any, shape: tuple[int, ...], data: Any, indices: Any, indpt
     return S
 
 
+def to_read(A: Any) -> Any:
+    """SciPy's form of a canonical csr or csc array over its buffers, for a call that only reads them; or None."""
+    if A._format not in ("csr", "csc") or not A.has_canonical_format:
+        return None
+    data, indices, indptr = _dense.view(A._data), _dense.view(A._indices), _dense.view(A._indptr)
+    data.flags.writeable = indices.flags.writeable = indptr.flags.writeable = False
+    return _unchecked(getattr(_scipy_sparse, f"{A._format}_{A._kind}"), A._shape, data, indices, indptr)
+
+
 class reflecting:
     """What answers ``x OP self`` for an `mx.array` x, which by itself refuses what it does not know."""
 
