@@ -30,6 +30,8 @@ exposing = threading.RLock()  # held while a view is handed out
 # Allocations of which an array keeps the view, to hand it out again: that array, and the buffer's name. See `retain`.
 retained: dict[int, tuple[weakref.ref[Any], str]] = {}
 _RETAINED = 1 << 16  # elements; beside work with more, making a view costs nothing
+# A dict is read in a tenth of the time that a module of another class, which checks what is assigned, takes.
+settings = vars(runtime)
 _empty: weakref.WeakValueDictionary[int, np.ndarray] = weakref.WeakValueDictionary()  # without memory: by identity
 
 
@@ -97,7 +99,7 @@ def view(a: mx.array) -> np.ndarray:
 
 def in_namespace(a: mx.array) -> Any:
     """What the user gets for a dense result that no dense operand decides: see `runtime.dense_namespace`."""
-    if runtime.dense_namespace == "mlx" and not is_wide(a):
+    if settings["dense_namespace"] == "mlx" and not is_wide(a):
         return _native.handle(a)
     v = view(a)
     return v if v.ndim else v[()]
@@ -298,7 +300,7 @@ def settled(a: Any) -> Any:
 
 def numpy_mode() -> bool:
     """True in the drop-in mode, where SciPy's conventions win over MLX's throughout."""
-    return runtime.dense_namespace == "numpy"
+    return settings["dense_namespace"] == "numpy"
 
 
 def out_dtype(dtype: mx.Dtype) -> Any:

@@ -147,6 +147,8 @@ py::object view(const mx::array& given) {
   return py::array(*dtype, std::move(shape), std::move(strides), a.data<char>(), kept);
 }
 
+py::dtype seen_dtype(const mx::array& a) { return *numpy_dtype(a.dtype() == mx::bfloat16 ? mx::float32 : a.dtype()); }
+
 // A copy of an ndarray, in its dtype; None unless MLX has that and the elements are in C order.
 py::object from_numpy(const py::array& x) {
   const auto dtype = mlx_dtype(x.dtype());
@@ -193,6 +195,7 @@ static void bind_runtime(py::module_& m) {
   m.def("is_tracer", &is_tracer, "a"_a);
   m.def("evaluate", &evaluate, "Waits for these arrays, which are not traced, as mx.eval does, but Ctrl-C ends it.");
   m.def("view", &view, "a"_a, "An ndarray over the memory of an array, which is waited for as by evaluate; None for bfloat16.");
+  m.def("seen_dtype", &seen_dtype, "a"_a, "The dtype that NumPy sees an array in: for bfloat16 float32.");
   m.def("from_numpy", &from_numpy, "x"_a, "A copy of an ndarray; None where MLX lacks its dtype or it is not in C order.");
   m.def("before_fork", &before_fork);
   m.def("after_fork_in_child", &prepare_child);
