@@ -323,7 +323,10 @@ class _spbase(_interoperable, _reduced):
                 )
             out[...] = _dense.view(self._todense(None))
             return out
-        return np.array(_dense.view(self._todense(None)), order=order or "C", copy=None)  # type: ignore[call-overload]
+        v = _dense.view(self._todense(None))
+        if order != "F" and v.flags.c_contiguous:
+            return v
+        return np.array(v, order=order or "C")  # type: ignore[call-overload]
 
     def _getrow(self, i: int) -> Any:
         """Row `i` with shape (1, n): csr."""

@@ -11,7 +11,7 @@ import numpy as np
 from . import _dense, _dtypes, _native, _values
 from ._base import as_sparse, issparse, sparray
 from ._compressed_index import _cs_indexed
-from ._data import _data_array, traced
+from ._data import _data_array, handed_out, traced
 from ._minmax import _cs_minmax
 from ._multiply import multiply
 from ._shape import all_integers as _all_integers
@@ -223,24 +223,6 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         """The buffers, cast."""
         return _dense.cast(self._data, dtype), self._indices.astype(index), self._indptr.astype(index)
 
-    @property
-    def indices(self) -> Any:
-        """Minor indices of the stored entries (column indices of csr, row indices of csc)."""
-        return self._attribute("_indices")
-
-    @indices.setter
-    def indices(self, values: Any) -> None:
-        self._take_index("_indices", values)
-
-    @property
-    def indptr(self) -> Any:
-        """Where each major slice begins and ends in `indices` and `data`."""
-        return self._attribute("_indptr")
-
-    @indptr.setter
-    def indptr(self, values: Any) -> None:
-        self._take_index("_indptr", values)
-
     def _take_index(self, name: str, values: Any) -> None:
         new = _dense.to_index(self._import(values, self._raw(name)), _dense.index_dtype_of([values]), name[1:])
         if new.ndim != 1:
@@ -252,6 +234,22 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         now = {n: parts[n].dtype for n in ("_indices", "_indptr")}
         index = _dtypes.index_dtype((now | self._restructured).values())
         parts["_indices"], parts["_indptr"] = parts["_indices"].astype(index), parts["_indptr"].astype(index)
+
+    indices = handed_out(
+        "_indices",
+        lambda self, values: self._take_index("_indices", values),
+        "Minor indices of the stored entries (column indices of csr, row indices of csc).",
+    )
+    indptr = handed_out(
+        "_indptr",
+        lambda self, values: self._take_index("_indptr", values),
+        "Where each major slice begins and ends in `indices` and `data`.",
+    )
+
+    @property
+    def nnz(self) -> int:
+        """Number of stored entries, explicit zeros included."""
+        return self._data.size
 
     def _getnnz(self, axis: int | None = None) -> Any:
         if axis is None:

@@ -13,7 +13,7 @@ from . import _dense, _dtypes, _native, _values, runtime
 from ._base import as_sparse, issparse, sparray
 from ._coo_index import _coo_indexed
 from ._coo_nd import _nd_array, unravelled
-from ._data import traced
+from ._data import handed_out, traced
 from ._minmax import _minmax
 from ._reduce import check_axis
 from ._shape import all_integers, check_shape, given_shape, is_shape, resolve_shape
@@ -213,13 +213,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
 
     # ---- buffers ----------------------------------------------------------------------------------------------
 
-    @property
-    def coords(self) -> tuple[Any, ...]:
-        """Index arrays, one per dimension."""
-        return self._attribute("_coords")
-
-    @coords.setter
-    def coords(self, values: Any) -> None:
+    def _take_coords(self, values: Any) -> None:
         values, olds = tuple(values), self._raw("_coords")
         if len(values) != self.ndim:
             raise ValueError(f"mismatching number of index arrays for shape; got {len(values)}, expected {self.ndim}")
@@ -230,11 +224,13 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         self._take_buffer("_coords", new)
         self.has_canonical_format = False
 
+    coords = handed_out("_coords", lambda self, values: self._take_coords(values), "Index arrays, one per dimension.")
+
     @property
     def row(self) -> Any:
         """Indices along the last axis but one (all zero for a 1-D array)."""
         if self.ndim > 1:
-            return self._attribute("_coords")[-2]
+            return self.coords[-2]
         row = _dense.in_namespace(mx.zeros_like(self._raw("_coords")[0]))
         if isinstance(row, np.ndarray):
             row.flags.writeable = False
@@ -250,7 +246,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
     @property
     def col(self) -> Any:
         """Indices along the last axis."""
-        return self._attribute("_coords")[-1]
+        return self.coords[-1]
 
     @col.setter
     def col(self, values: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import weakref
+from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
@@ -76,6 +77,23 @@ def _unchecked(cls: Any) -> Any:
         members |= {**same, "__new__": new, "__reduce_ex__": reduce, "_checked": cls}  # type: ignore[dict-item]
         _UNCHECKED[cls] = type(cls.__name__, (cls,), members)
     return _UNCHECKED[cls]
+
+
+def handed_out(name: str, take: Callable[[Any, Any], None], doc: str) -> Any:
+    """The attribute for the buffer `name`, or a tuple of them, which `take` assigns; kept views are found at once."""
+    settings = _dense.settings
+
+    def get(self: Any) -> Any:
+        if settings["dense_namespace"] == "numpy":
+            try:
+                held, views = self._views[name]
+                if held is self.__dict__[name]:
+                    return views
+            except (AttributeError, KeyError):
+                pass
+        return self._attribute(name)
+
+    return property(get, take, doc=doc)
 
 
 class _data_array(_spbase):
@@ -165,16 +183,9 @@ class _data_array(_spbase):
     def _attribute(self, name: str) -> Any:
         """What the user gets for a buffer (or a tuple of them): a handle of its own, which `v[0] = 1` changes alone.
 
-        In numpy mode a writable view, and the same one while it is held.
+        In numpy mode a writable view, and the same one while it is held: see `handed_out`.
         """
-        if _dense.numpy_mode():
-            try:
-                held, views = self._views[name]
-                if held is self.__dict__[name]:
-                    return views
-            except (AttributeError, KeyError):
-                pass
-        elif not (name == "_data" and _dense.is_wide(self._raw(name))):
+        if not _dense.numpy_mode() and not (name == "_data" and _dense.is_wide(self._raw(name))):
             return _each(_native.handle, self._raw(name))
         with _dense.exposing:  # whoever asks at the same time sees the same view
             self._separate(name)
@@ -281,19 +292,16 @@ class _data_array(_spbase):
                 setattr(new, name, deepcopy(x, memo))
         return new
 
-    @property
-    def data(self) -> Any:
-        """Stored values, an `mx.array`, or in numpy mode a writable view."""
-        return self._attribute("_data")
-
-    @data.setter
-    def data(self, values: Any) -> None:
+    def _take_data(self, values: Any) -> None:
         self._take_buffer("_data", self._import(values, self._raw("_data")))
+
+    data = handed_out("_data", _take_data, "Stored values, an `mx.array`, or in numpy mode a writable view.")
 
     @property
     def dtype(self) -> Any:
         """Value dtype, an MLX dtype, or NumPy's in numpy mode. Setting it reinterprets the bytes, as for an ndarray."""
-        return _dense.out_dtype(self._raw("_data").dtype)
+        held = self._data if self._pending is None else self._pending["_data"]
+        return _native.seen_dtype(held) if _dense.numpy_mode() else _dense.out_dtype(held.dtype)
 
     @dtype.setter
     def dtype(self, dtype: Any) -> None:

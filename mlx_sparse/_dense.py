@@ -23,7 +23,6 @@ from . import _dtypes, _native, runtime
 _SHORT = 1 << 18
 _LARGE = 1 << 24  # bytes from which on memory is asked for before MLX is
 _PIECE = 1 << 16  # elements that NumPy computes at a time
-_WIDE = {"q": np.int64, "Q": np.uint64}
 # Allocations that users can write to through ndarrays that they still hold, by address: those ndarrays. What is derived
 # from one of them, and an allocation itself, lives at least as long as it. See `_data._data_array`.
 exposed: dict[int, list[weakref.ref[np.ndarray]]] = {}
@@ -31,6 +30,8 @@ exposing = threading.RLock()  # held while a view is handed out
 # Allocations of which an array keeps the view, to hand it out again: that array, and the buffer's name. See `retain`.
 retained: dict[int, tuple[weakref.ref[Any], str]] = {}
 _RETAINED = 1 << 16  # elements; beside work with more, making a view costs nothing
+# A dict is read in a tenth of the time that a module of another class, which checks what is assigned, takes.
+settings = vars(runtime)
 _empty: weakref.WeakValueDictionary[int, np.ndarray] = weakref.WeakValueDictionary()  # without memory: by identity
 
 
@@ -92,19 +93,13 @@ def view(a: mx.array) -> np.ndarray:
     MemoryError
         There is no memory for what is still to be computed.
     """
-    if a.dtype == mx.bfloat16:
-        a = a.astype(mx.float32)
-    _native.evaluate(a)  # an error in a CPU task surfaces here, and only here
-    if a.size == 0 and mx.default_device().type == mx.DeviceType.gpu:  # may have no buffer there, and NumPy would crash
-        return np.empty(a.shape, _dtypes.numpy_dtype(a.dtype))
-    v = np.asarray(a)
-    # MLX exports 64-bit integers as C's long long, which NumPy tells apart from int64 where both have 64 bits.
-    return v.view(_WIDE[v.dtype.char]) if v.dtype.char in _WIDE else v
+    v = _native.view(a)
+    return _native.view(a.astype(mx.float32)) if v is None else v
 
 
 def in_namespace(a: mx.array) -> Any:
     """What the user gets for a dense result that no dense operand decides: see `runtime.dense_namespace`."""
-    if runtime.dense_namespace == "mlx" and not is_wide(a):
+    if settings["dense_namespace"] == "mlx" and not is_wide(a):
         return _native.handle(a)
     v = view(a)
     return v if v.ndim else v[()]
@@ -182,8 +177,6 @@ def expose(a: mx.array) -> np.ndarray:
             del exposed[allocation]
             retained.pop(allocation, None)
 
-    if isinstance(v.base, np.ndarray):  # what is derived from `v` would keep that one alive, and not `v`
-        v = np.ndarray(v.shape, v.dtype, memoryview(v.base))  # type: ignore[arg-type]
     held.append(weakref.ref(v, forget))
     return v
 
@@ -307,7 +300,7 @@ def settled(a: Any) -> Any:
 
 def numpy_mode() -> bool:
     """True in the drop-in mode, where SciPy's conventions win over MLX's throughout."""
-    return runtime.dense_namespace == "numpy"
+    return settings["dense_namespace"] == "numpy"
 
 
 def out_dtype(dtype: mx.Dtype) -> Any:
@@ -375,6 +368,10 @@ def to_mlx(x: Any, dtype: Any = None, stream: Any = None) -> mx.array:
     An `mx.array` is held by a handle of its own, and cast lazily to another dtype; everything else is copied.
     """
     if type(x) is np.ndarray:
+        if _dtypes.is_shared(x.dtype) and (dtype is None or dtype == _dtypes.mlx_dtype(x.dtype)):
+            copied = _native.from_numpy(x)
+            if copied is not None:
+                return copied
         a = x
     elif is_mlx(x):
         made = _native.handle(x) if dtype is None or x.dtype == dtype else cast(x, dtype, stream)
@@ -491,7 +488,13 @@ def _index_dtype(x: Any, contents: bool) -> Any:
 
 def to_index(x: Any, dtype: mx.Dtype, name: str) -> mx.array:
     """`x` as an index buffer of `dtype`; a narrowing that would overflow is an error."""
-    x = x if type(x) is np.ndarray else imported(x)
+    host = _dtypes.numpy_dtype(dtype)
+    if type(x) is np.ndarray:
+        copied = _native.from_numpy(x) if x.dtype == host else None
+        if copied is not None:
+            return copied
+    else:
+        x = imported(x)
     if is_mlx(x):
         if not mx.issubdtype(x.dtype, mx.integer):
             raise ValueError(f"{name} must hold integers; got dtype {x.dtype}")
@@ -508,7 +511,6 @@ def to_index(x: Any, dtype: mx.Dtype, name: str) -> mx.array:
         if whole is None:
             raise ValueError(f"{name} must hold integers; got dtype {a.dtype}")
         a = whole
-    host = _dtypes.numpy_dtype(dtype)
     if a.dtype != host:
         if a.size and not np.can_cast(a.dtype, host):
             info = np.iinfo(host)

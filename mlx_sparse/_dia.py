@@ -11,7 +11,7 @@ import numpy as np
 
 from . import _dense, _dtypes, _native, _values
 from ._base import SparseEfficiencyWarning, _as_operand, as_sparse, issparse, sparray
-from ._data import _data_array, traced
+from ._data import _data_array, handed_out, traced
 from ._reduce import total_of
 from ._shape import check_shape, given_shape, is_shape
 
@@ -155,18 +155,16 @@ class _dia_base(_data_array):
 
     # ---- buffers ----------------------------------------------------------------------------------------------
 
-    @property
-    def offsets(self) -> Any:
-        """Offset of every stored diagonal, 0 is the main one, k > 0 above it."""
-        return self._attribute("_offsets")
-
-    @offsets.setter
-    def offsets(self, values: Any) -> None:
+    def _take_offsets(self, values: Any) -> None:
         index = _dense.index_dtype_of([values])
         new = _dense.to_index(self._import(values, self._raw("_offsets")), index, "offsets")
         if new.ndim != 1:
             raise ValueError(f"offsets must be 1-D; got shape {tuple(new.shape)}")
         self._take_buffer("_offsets", new)
+
+    offsets = handed_out(
+        "_offsets", _take_offsets, "Offset of every stored diagonal, 0 is the main one, k > 0 above it."
+    )
 
     def _settle(self) -> None:
         index = self._restructured.get("_offsets")

@@ -40,6 +40,7 @@ _PAIRS = [
     (complex128, np.complex128),
 ]
 _TO_NUMPY = {m: np.dtype(n) for m, n in _PAIRS}
+_SEEN = _TO_NUMPY | {mx.bfloat16: np.dtype(np.float32)}
 _TO_MLX = {np.dtype(n): m for m, n in _PAIRS}
 _INTEGRAL = {m for m, n in _TO_NUMPY.items() if n.kind in "biu"}
 _COMPLEX = {m for m, n in _TO_NUMPY.items() if n.kind == "c"}
@@ -98,9 +99,7 @@ def named(text: str) -> mx.Dtype:
 
 def numpy_dtype(dtype: Any) -> np.dtype:
     """NumPy dtype of the same values; bfloat16, which NumPy lacks, is float32."""
-    if isinstance(dtype, _KINDS):
-        return np.dtype(np.float32) if dtype == mx.bfloat16 else _TO_NUMPY[dtype]
-    return np.dtype(dtype)
+    return _SEEN[dtype] if type(dtype) in _KINDS else np.dtype(dtype)
 
 
 def is_shared(dtype: np.dtype) -> bool:

@@ -22,7 +22,7 @@ def _small(made: Any) -> dict[str, Any]:
     return vars(S) if {"_shape", "data", "indices", "indptr"} < vars(S).keys() else {}
 
 
-def _unchecked(made: Any, shape: tuple[int, ...], data: Any, indices: Any, indptr: Any) -> Any:
+def unchecked(made: Any, shape: tuple[int, ...], data: Any, indices: Any, indptr: Any) -> Any:
     """SciPy's array over canonical parts, without its checks, which take longer than many a small problem; or None."""
     known = _small(made)
     if not known or len(shape) != 2 or indices.dtype != np.int32 or len(data) != indptr[-1]:
@@ -30,6 +30,15 @@ def _unchecked(made: Any, shape: tuple[int, ...], data: Any, indices: Any, indpt
     S = made.__new__(made)
     vars(S).update(known, _shape=shape, data=data, indices=indices, indptr=indptr)
     return S
+
+
+def to_read(A: Any) -> Any:
+    """SciPy's form of a canonical csr or csc array over its buffers, for a call that only reads them; or None."""
+    if A._format not in ("csr", "csc") or not A.has_canonical_format:
+        return None
+    data, indices, indptr = _dense.view(A._data), _dense.view(A._indices), _dense.view(A._indptr)
+    data.flags.writeable = indices.flags.writeable = indptr.flags.writeable = False
+    return unchecked(getattr(_scipy_sparse, f"{A._format}_{A._kind}"), A._shape, data, indices, indptr)
 
 
 class reflecting:
@@ -98,7 +107,7 @@ class _interoperable(reflecting):
         else:
             indices, indptr = host(A._indices), host(A._indptr)
             plain = A._format != "bsr" and A.has_canonical_format
-            S = _unchecked(made, A._shape, data, indices, indptr) if plain else None
+            S = unchecked(made, A._shape, data, indices, indptr) if plain else None
             if S is None:
                 S = made((data, indices, indptr), shape=A._shape)
                 S.has_sorted_indices, S.has_canonical_format = A.has_sorted_indices, A.has_canonical_format

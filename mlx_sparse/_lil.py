@@ -369,11 +369,15 @@ class _lil_base(_entrywise):
         M, N = self._shape
         if M == 0 or N == 0:
             return csr((M, N), dtype=self._dtype)
-        indptr = np.append(0, np.cumsum(self._lengths()))
-        nnz = int(indptr[-1])
+        lengths = self._lengths()
+        nnz = int(lengths.sum())
         index = _dtypes.numpy_dtype(_dtypes.index_dtype(maxval=max(N, nnz)))
-        parts = (self._flat(self.data, nnz, self._host), self._flat(self.rows, nnz, index), indptr.astype(index))
-        return csr(parts, shape=self._shape, dtype=self._dtype)
+        indptr = np.zeros(M + 1, index)
+        np.cumsum(lengths, out=indptr[1:])
+        data = _dense.to_mlx(self._flat(self.data, nnz, self._host), self._dtype)
+        made = csr._from_parts(data, *map(_dense.to_mlx, (self._flat(self.rows, nnz, index), indptr)), self._shape)
+        made._check_contents()
+        return made
 
     def tocoo(self, copy: bool = False) -> Any:
         """Coordinate form, by row and column."""

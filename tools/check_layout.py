@@ -63,7 +63,7 @@ LAYERS = {
     ],
     f"{PACKAGE}/csgraph": [
         {"_docstrings", "_graph", "_lengths"},
-        {"_signed_paths"},
+        {"_predecessors", "_signed_paths"},
         {
             "_components",
             "_conversions",
@@ -72,7 +72,6 @@ LAYERS = {
             "_matching",
             "_ordering",
             "_paths",
-            "_predecessors",
             "_traversal",
             "_tree",
         },

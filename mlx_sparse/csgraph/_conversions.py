@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import scipy.sparse.csgraph as _scipy
 
-from ._graph import delegate
+from .. import _dense, _native
+from .._base import _spbase
+from ._graph import compressed, delegate, written
 
 
 def csgraph_from_dense(graph: Any, null_value: Any = 0, nan_null: bool = True, infinity_null: bool = True) -> Any:
@@ -126,7 +128,11 @@ def csgraph_to_dense(csgraph: Any, null_value: Any = 0) -> Any:
     >>> sp.csgraph.csgraph_to_dense(A, null_value=np.inf).tolist()
     [[inf, 2.0], [0.0, inf]]
     """
-    return delegate(_scipy.csgraph_to_dense, csgraph, null_value)
+    if not isinstance(csgraph, _spbase) or csgraph.format not in ("csr", "csc") or len(set(csgraph.shape)) != 1:
+        return delegate(_scipy.csgraph_to_dense, csgraph, null_value)
+    edges, n, no_edge = compressed(csgraph, True), csgraph.shape[0], float(null_value)
+    _dense.expect_on_host(8 * n * n)
+    return written((n, n), csgraph, lambda out: _native.dense_edges(edges, no_edge, out))[0]
 
 
 def csgraph_to_masked(csgraph: Any) -> np.ma.MaskedArray:

@@ -7,7 +7,7 @@ from typing import Any
 import scipy.sparse as _scipy_sparse
 import scipy.sparse.csgraph as _scipy
 
-from .._classes import from_scipy
+from .._classes import made_by_scipy
 from ._graph import host
 
 
@@ -68,7 +68,7 @@ def maximum_flow(csgraph: Any, source: int, sink: int, *, method: str = "dinic")
     if _scipy_sparse.issparse(graph) and graph.ndim != 2:
         raise ValueError(f"graph must be specified as a square matrix; got shape {graph.shape}")
     if _scipy_sparse.issparse(graph) and graph.format == "csr":
-        graph = graph.astype(graph.dtype, copy=graph is csgraph)
+        graph = graph.copy() if graph is csgraph else graph
         graph.sum_duplicates()  # without order SciPy's routine reads beyond its arrays
     found = _scipy.maximum_flow(graph, source, sink, method=method)
-    return MaximumFlowResult(int(found.flow_value), from_scipy(found.flow))
+    return MaximumFlowResult(int(found.flow_value), made_by_scipy(found.flow))

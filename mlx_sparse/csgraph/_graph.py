@@ -12,7 +12,8 @@ import scipy.sparse.csgraph as _scipy
 
 from .. import _dense, _dtypes, _native
 from .._base import _spbase, as_sparse, check_structure, issparse
-from .._classes import from_scipy
+from .._classes import made_by_scipy
+from .._interop import to_read
 from .._scipy_release import BLOCKS_OF_GRAPHS_LOSE_ZEROS
 
 
@@ -52,6 +53,9 @@ def host(graph: Any, copy: bool = False) -> Any:
         if isinstance(x, np.ndarray) and x.ndim == 2 and not x.flags.c_contiguous:
             return x.copy("C")  # SciPy's floyd_warshall gives nonsense for any other order
         return x
+    made = None if copy else to_read(graph)
+    if made is not None:
+        return made
     made = graph.to_scipy(copy=copy)
     if made.format in ("csr", "csc", "bsr") and made.indices.dtype != np.int32:
         made = type(made)((made.data, *_narrowed(made)), shape=made.shape, copy=False)
@@ -73,27 +77,35 @@ def _narrowed(made: Any) -> tuple[np.ndarray, np.ndarray]:
 
 def result(x: Any, graph: Any) -> Any:
     """A result of SciPy's as the user gets it: dense ones in the namespace of a dense `graph`, or the default one."""
-    if isinstance(x, tuple):
-        return tuple(result(part, graph) for part in x)
-    if _scipy_sparse.issparse(x):
-        return from_scipy(x)
-    if not isinstance(x, np.ndarray) or np.ma.isMaskedArray(x):
-        return x
-    x = np.ascontiguousarray(x)  # an order may be a view from the last to the first
-    if isinstance(graph, mx.array):
-        return _dense.to_mlx(x)
-    if isinstance(graph, _spbase) or _scipy_sparse.issparse(graph):
-        if not _dense.numpy_mode() or not _dtypes.is_shared(x.dtype):  # SciPy's float64 on a device that has none
-            return _dense.in_namespace(_dense.to_mlx(x))
-    return x
+    if type(x) is not np.ndarray:
+        if isinstance(x, tuple):
+            return tuple(result(part, graph) for part in x)
+        return made_by_scipy(x) if _scipy_sparse.issparse(x) else x
+    if not isinstance(graph, (_spbase, mx.array)) and not _scipy_sparse.issparse(graph):
+        return np.ascontiguousarray(x)  # an order may be a view from the last to the first
+    if _dense.numpy_mode() and not isinstance(graph, mx.array):
+        # SciPy's float64 goes where the device has none.
+        return np.ascontiguousarray(x) if _dtypes.is_shared(x.dtype) else _dense.view(_dense.to_mlx(x))
+    return _dense.to_mlx(x)
+
+
+def written(shape: tuple[int, ...], graph: Any, write: Callable[[np.ndarray], Any]) -> tuple[Any, Any]:
+    """What `write` puts into a float64 ndarray, as `result` gives it (in memory of MLX where it ends there), and
+    what `write` returns.
+    """
+    if _dense.numpy_mode() or not issparse(graph) or _dtypes.default_float() != mx.float64:
+        x = np.empty(shape)
+        told = write(x)
+        return result(x, graph), told
+    made = _dense.uninitialized(shape, mx.float64)
+    return made, write(_dense.view(made))
 
 
 def delegate(f: Callable[..., Any], graph: Any, *args: Any, copy: bool = False, **options: Any) -> Any:
     """What SciPy's routine `f` gives for `graph`; its other arguments may be dense arrays."""
-    args = tuple(map(host_array, args))
     given = _in_float64(graph, copy)
     try:
-        found = f(given, *args, **{name: host_array(x) for name, x in options.items()})
+        found = f(given, *map(host_array, args), **{name: host_array(x) for name, x in options.items()})
     except _scipy.NegativeCycleError as error:
         raise NegativeCycleError(str(error)) from None
     return result(found, graph)
@@ -104,26 +116,37 @@ def _in_float64(graph: Any, copy: bool = False) -> Any:
     parallel edges.
     """
     given = host(graph, copy)
-    if isinstance(graph, _spbase) and given.format in ("csr", "csc") and given.data.dtype.kind in "biuf":
-        given.data = given.data.astype(np.float64, copy=False)
+    if isinstance(graph, _spbase) and given.format in ("csr", "csc"):
+        if given.data.dtype != np.float64 and given.data.dtype.kind in "biuf":
+            given.data = given.data.astype(np.float64)
     return given
 
 
-def compressed(graph: Any, directed: bool) -> Any:
-    """`graph` as a csr array of SciPy's with values of float64, as SciPy's routines read it.
+def compressed(graph: Any, directed: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(weights of float64, indices, indptr of int32) of `graph` by rows, as ndarrays to be read.
 
     Raises
     ------
     ValueError
-        The graph is not square.
+        The graph is not square, its values are traced, or it is too large for int32.
     """
-    given = _in_float64(graph)
-    if _scipy_sparse.issparse(given):
-        made = given.T if given.format == "csc" and not directed else given
-        made = made.tocsr().astype(np.float64, copy=False)
-    else:
-        made = (_scipy.csgraph_from_masked if np.ma.isMaskedArray(given) else _scipy.csgraph_from_dense)(given)
-    if made.ndim != 2 or made.shape[0] != made.shape[1]:
+    A = by_rows(graph, directed)
+    if A is not None:
+        weights, indices, indptr = map(_dense.view, (A._entries(), A._indices, A._indptr))
+        if indices.dtype != np.int32:
+            if max(A.shape[0], weights.size) > _dtypes.INT32_MAX:
+                raise ValueError(f"a graph of shape {A.shape} with {A.nnz} entries is too large for int32 indices")
+            indices, indptr = indices.astype(np.int32), indptr.astype(np.int32)
+        return weights.astype(np.float64, copy=False), indices, indptr
+    made = from_dense(graph)
+    return made.data, made.indices, made.indptr
+
+
+def from_dense(graph: Any) -> Any:
+    """The edges of a dense or masked graph as a csr array of SciPy's."""
+    given = host(graph)
+    made = (_scipy.csgraph_from_masked if np.ma.isMaskedArray(given) else _scipy.csgraph_from_dense)(given)
+    if made.shape[0] != made.shape[1]:
         raise ValueError(f"compressed-sparse graph must be shape (N, N); got {made.shape}")
     return made
 
@@ -134,14 +157,21 @@ def dense(graph: Any, directed: bool, overwrite: bool) -> np.ndarray:
     Raises
     ------
     ValueError
-        The graph is not square.
+        The graph is not square, or of another format than SciPy takes here.
     """
-    given = _in_float64(graph)
+    if issparse(graph):
+        if graph.format not in ("csr", "csc", "lil"):
+            raise ValueError(f"csgraph must be a dense array, or sparse in csr, csc or lil format; got {graph.format}")
+        edges = compressed(graph, directed)
+        n = edges[2].size - 1
+        _dense.expect_on_host(8 * n * n)
+        made = np.empty((n, n))
+        _native.dense_edges(edges, np.inf, made)
+        return made
+    given = host(graph)
     if len(given.shape) != 2 or given.shape[0] != given.shape[1]:
         raise ValueError(f"compressed-sparse graph must be shape (N, N); got {given.shape}")
     _dense.expect_on_host(8 * given.shape[0] ** 2)
-    if _scipy_sparse.issparse(given):
-        return _scipy.csgraph_to_dense(given.T if given.format == "csc" and not directed else given, null_value=np.inf)
     if not np.ma.isMaskedArray(given):
         given = _scipy.csgraph_masked_from_dense(given, copy=not overwrite)
     made = np.array(given.data, np.float64, order="C", copy=None if overwrite else True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import scipy.sparse.csgraph as _scipy
 
-from .. import _dense
+from .. import _dense, _dtypes, _native
 from .._base import issparse
+from .._classes import made_by_scipy
 from ._docstrings import documented
-from ._graph import delegate, host, host_array, result
+from ._graph import by_rows, dense, from_dense, host, host_array, written
 
 
 @documented
@@ -43,7 +43,8 @@ def reconstruct_path(csgraph: Any, predecessors: Any, directed: bool = True) -> 
            [0., 0., 2.],
            [0., 0., 0.]])
     """
-    return delegate(_scipy.reconstruct_path, csgraph, _checked(predecessors, np.shape(csgraph)[0]), directed)
+    before = _checked(predecessors, np.shape(csgraph)[0])
+    return tree(csgraph, before, directed)
 
 
 @documented
@@ -81,33 +82,53 @@ def construct_dist_matrix(graph: Any, predecessors: Any, directed: bool = True, 
     given = np.asarray(host_array(predecessors))
     if given.dtype != np.int32:
         raise TypeError(f"predecessors must be of int32; got {given.dtype}")
-    weights, before = _weights(graph, directed), _checked(given, None)
+    before = np.ascontiguousarray(_checked(given, None))
+    weights = _weights(graph, directed)
     if weights.shape != before.shape:
         raise ValueError(f"graph and predecessors must have the same shape; got {weights.shape} and {before.shape}")
-    lengths = np.full(weights.shape, float(null_value))
-    np.fill_diagonal(lengths, 0)
-    source, target = np.nonzero((before >= 0) & ~np.eye(len(weights), dtype=bool))
-    lengths[source, target] = 0
-    at = target
-    for _ in range(len(weights) + 1):
-        previous = before[source, at]
-        go = (previous >= 0) & (at != source)
-        source, target, at, previous = source[go], target[go], at[go], previous[go]
-        if not source.size:
-            return result(lengths, graph)
-        lengths[source, target] += weights[previous, at]
-        at = previous
-    raise ValueError(f"predecessors of node {target[0]} on the path from node {source[0]} go in a circle")
+    no_path = float(null_value)
+    lengths, circle = written(before.shape, graph, lambda out: _native.path_lengths(weights, before, no_path, out))
+    if circle >= 0:
+        source, target = divmod(circle, len(before))
+        raise ValueError(f"predecessors of node {target} on the path from node {source} go in a circle")
+    return lengths
+
+
+def tree(graph: Any, before: np.ndarray, directed: bool) -> Any:
+    """The edges of `graph` from the node before each node to it, as a csr array.
+
+    As in SciPy, where edges go both ways the shorter one counts that has a length.
+    """
+    A = by_rows(graph, directed)
+    if A is None:
+        A = made_by_scipy(from_dense(graph))
+    node = np.flatnonzero(before >= 0)
+    above = before[node]
+    weights = _lengths(A, above, node)
+    if not directed:
+        back = _lengths(A, node, above)
+        weights, back = (np.where(x == 0, np.inf, x) for x in (weights, back))
+        weights = np.minimum(weights, back)
+    weights = weights.astype(_dtypes.numpy_dtype(_dtypes.default_float()), copy=False)
+    made: Any = _native.numpy_to_canonical(weights, above, node.astype(np.int32), before.size)
+    return A._classes["csr"]._from_parts(*made, A.shape, canonical=True)
+
+
+def _lengths(A: Any, tail: np.ndarray, head: np.ndarray) -> np.ndarray:
+    return _dense.view(A._sampled(tail, head)).astype(np.float64, copy=False)
 
 
 def _weights(graph: Any, directed: bool) -> np.ndarray:
     """The dense form of a graph, infinite where there is no edge."""
-    found = host(graph)
-    if not issparse(found):
-        found = _scipy.csgraph_from_masked(found) if np.ma.isMaskedArray(found) else _scipy.csgraph_from_dense(found)
-    made = _scipy.csgraph_to_dense(found, null_value=np.inf)
-    if made.shape[0] != made.shape[1]:
-        raise ValueError(f"compressed-sparse graph must be shape (N, N); got {made.shape}")
+    if issparse(graph):
+        made = dense(graph, True, False)
+    else:
+        given = host(graph)
+        made = np.array(given, np.float64)
+        if made.ndim != 2 or made.shape[0] != made.shape[1]:
+            raise ValueError(f"compressed-sparse graph must be shape (N, N); got {made.shape}")
+        masked = np.ma.isMaskedArray(given)
+        made[np.ma.getmaskarray(given) | np.isnan(made) if masked else (made == 0) | ~np.isfinite(made)] = np.inf
     if directed:
         return made
     made[made == 0] = np.inf  # as in SciPy: the shorter one of two ways is one that has a length

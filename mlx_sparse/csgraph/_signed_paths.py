@@ -52,14 +52,12 @@ def bellman_ford(
     array([0, 0, 1], dtype=float64)
     """
     edges = compressed(csgraph, directed)
-    n = edges.shape[0]
+    n = edges[2].size - 1
     sources, shape = numbered(indices, n)
     _dense.expect_on_host(len(sources) * n * (12 if return_predecessors else 8))
     lengths = np.empty((len(sources), n))
     before = np.empty(lengths.shape, np.int32) if return_predecessors else None
-    weights = np.ascontiguousarray(edges.data[: edges.indptr[-1]])
-    parts = weights, edges.indices.astype(np.int32, copy=False), edges.indptr.astype(np.int32, copy=False)
-    met = _native.bellman_ford(parts, sources, bool(directed), bool(unweighted), lengths, before)
+    met = _native.bellman_ford(edges, sources, bool(directed), bool(unweighted), lengths, before)
     if met >= 0:
         raise NegativeCycleError(f"Negative cycle detected on node {met}")
     found = tuple(result(x.reshape(*shape, n), csgraph) for x in (lengths, before) if x is not None)

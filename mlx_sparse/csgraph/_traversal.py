@@ -10,7 +10,8 @@ import scipy.sparse.csgraph as _scipy
 
 from .. import _dense, _native
 from ._docstrings import documented
-from ._graph import both_ways, by_rows, delegate, pattern
+from ._graph import both_ways, by_rows, delegate, host_array, pattern
+from ._predecessors import tree
 
 
 def _node(i: Any, graph: Any) -> int:
@@ -33,7 +34,7 @@ def _order(search: str, graph: Any, i_start: Any, directed: bool, return_predece
 
 def _tree(search: str, graph: Any, i_start: Any, directed: bool) -> Any:
     _, before = _order(search, graph, i_start, directed, True)
-    return delegate(_scipy.reconstruct_path, graph, before, directed)
+    return tree(graph, host_array(before), directed)
 
 
 @documented

@@ -13,13 +13,17 @@ using Values = py::array_t<T, py::array::c_style>;
 
 int32_t* numbers(std::optional<Values<int32_t>>& a) { return a ? a->mutable_data() : nullptr; }
 
-// graph: (data, indices, indptr).
-int64_t find_by_bellman_ford(const std::tuple<Values<double>, Values<int32_t>, Values<int32_t>>& graph,
-                             const Values<int64_t>& sources, bool directed, bool unweighted, Values<double> distance,
-                             std::optional<Values<int32_t>> before) {
+using Edges = std::tuple<Values<double>, Values<int32_t>, Values<int32_t>>; // data, indices, indptr
+
+CsView<double, int32_t> edges_of(const Edges& graph) {
   const auto& [data, indices, indptr] = graph;
   const auto n = static_cast<size_t>(indptr.size() - 1);
-  const CsView<double, int32_t> edges{{n, n, indptr.data(), indices.data()}, data.data()};
+  return {{n, n, indptr.data(), indices.data()}, data.data()};
+}
+
+int64_t find_by_bellman_ford(const Edges& graph, const Values<int64_t>& sources, bool directed, bool unweighted,
+                             Values<double> distance, std::optional<Values<int32_t>> before) {
+  const auto edges = edges_of(graph);
   const Sources from{static_cast<size_t>(sources.size()), sources.data()};
   const Paths found{distance.mutable_data(), numbers(before)};
   return without_lock([&] { return bellman_ford(edges, directed, unweighted, from, found); });
@@ -29,6 +33,20 @@ void find_all_paths(bool directed, Values<double> distance, std::optional<Values
   const Paths paths{distance.mutable_data(), numbers(before)};
   const auto n = static_cast<size_t>(distance.shape(0));
   without_lock([&] { floyd_warshall(n, directed, paths); return true; });
+}
+
+void write_dense_edges(const Edges& graph, double no_edge, Values<double> out) {
+  const auto edges = edges_of(graph);
+  double* const to = out.mutable_data();
+  without_lock([&] { dense_edges(edges, no_edge, to); return true; });
+}
+
+int64_t find_path_lengths(const Values<double>& weights, const Values<int32_t>& before, double no_path, Values<double> distance) {
+  const auto n = static_cast<size_t>(distance.shape(0));
+  const auto *const from = weights.data();
+  const auto *const above = before.data();
+  double* const to = distance.mutable_data();
+  return without_lock([&] { return path_lengths(n, from, above, no_path, to); });
 }
 
 } // namespace
@@ -43,6 +61,9 @@ void bind_graph(py::module_& m) {
         "Writes what it finds to distance and before; the first source from which a cycle is met, or -1.");
   m.def("floyd_warshall", &find_all_paths, "directed"_a, "distance"_a.noconvert(), "before"_a.noconvert(),
         "In place: distance holds edges, then paths.");
+  m.def("dense_edges", &write_dense_edges, "graph"_a.noconvert(), "no_edge"_a, "out"_a.noconvert(), "Writes to out.");
+  m.def("path_lengths", &find_path_lengths, "weights"_a.noconvert(), "before"_a.noconvert(), "no_path"_a,
+        "distance"_a.noconvert(), "Writes to distance; source * n + target of a path that is a circle, or -1.");
   m.def("spanning_forest", unlocked(&spanning_forest, 16), "graph"_a);
   m.def("is_symmetric", unlocked(&is_symmetric), "graph"_a, "weights"_a);
   m.def("node_degrees", unlocked(&node_degrees), "graph"_a);

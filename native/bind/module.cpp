@@ -3,6 +3,7 @@
 
 #include "bind/bind.h"
 #include "bind/mlx_array.h"
+#include "bind/numpy.h"
 #include "launch.h"
 #include "primitives/krylov.h"
 #include "primitives/structure.h"
@@ -111,6 +112,14 @@ void refuse_traced_in(PyObject* x, int depth) {
 // Refuses lists and tuples with traced arrays in them, however deep: NumPy would take their values for constants.
 void refuse_traced_within(const py::object& x) { refuse_traced_in(x.ptr(), 1); }
 
+void wait_unlocked(Arrays pending) {
+  without_lock([&] {
+    for (auto& a : pending) expect_evaluation(a);
+    wait_for(std::move(pending));
+    return true;
+  });
+}
+
 // As mx.eval, but Ctrl-C ends it; for NumPy to look at, so that traced arrays are refused.
 void evaluate(const py::args& arrays) {
   Arrays pending;
@@ -121,12 +130,34 @@ void evaluate(const py::args& arrays) {
     if (a->status() == mx::array::Status::available) continue;
     pending.push_back(*a);
   }
-  if (pending.empty()) return;
-  without_lock([&] {
-    for (auto& a : pending) expect_evaluation(a);
-    wait_for(std::move(pending));
-    return true;
-  });
+  if (!pending.empty()) wait_unlocked(std::move(pending));
+}
+
+// An ndarray over the same memory, which the ndarray keeps, whatever becomes of the Python object that `given` is.
+py::object view(const mx::array& given) {
+  const auto dtype = numpy_dtype(given.dtype());
+  if (!dtype) return py::none();
+  refuse_traced(given);
+  const mx::array a = given;
+  if (a.status() != mx::array::Status::available) wait_unlocked({a});
+  std::vector<py::ssize_t> shape(a.shape().begin(), a.shape().end()), strides;
+  if (a.size() == 0) return py::array(*dtype, std::move(shape)); // a GPU back end may leave it without a buffer
+  for (auto step : a.strides()) strides.push_back(step * static_cast<py::ssize_t>(a.itemsize()));
+  const py::capsule kept(new mx::array(a), [](void* p) { delete static_cast<mx::array*>(p); });
+  return py::array(*dtype, std::move(shape), std::move(strides), a.data<char>(), kept);
+}
+
+py::dtype seen_dtype(const mx::array& a) { return *numpy_dtype(a.dtype() == mx::bfloat16 ? mx::float32 : a.dtype()); }
+
+// A copy of an ndarray, in its dtype; None unless MLX has that and the elements are in C order.
+py::object from_numpy(const py::array& x) {
+  const auto dtype = mlx_dtype(x.dtype());
+  if (!dtype || !(x.flags() & py::array::c_style)) return py::none();
+  mx::Shape shape;
+  for (py::ssize_t d = 0; d < x.ndim(); ++d) shape.push_back(to_dim(x.shape(d)));
+  auto made = fresh(std::move(shape), *dtype);
+  if (x.size()) std::memcpy(made.data<char>(), x.data(), static_cast<size_t>(x.nbytes()));
+  return to_python(std::move(made));
 }
 
 std::atomic<unsigned long> signal_thread{0};
@@ -163,6 +194,9 @@ static void bind_runtime(py::module_& m) {
   m.def("sole", &sole, "owner"_a, "name"_a, "others"_a, "structure"_a.none(true));
   m.def("is_tracer", &is_tracer, "a"_a);
   m.def("evaluate", &evaluate, "Waits for these arrays, which are not traced, as mx.eval does, but Ctrl-C ends it.");
+  m.def("view", &view, "a"_a, "An ndarray over the memory of an array, which is waited for as by evaluate; None for bfloat16.");
+  m.def("seen_dtype", &seen_dtype, "a"_a, "The dtype that NumPy sees an array in: for bfloat16 float32.");
+  m.def("from_numpy", &from_numpy, "x"_a, "A copy of an ndarray; None where MLX lacks its dtype or it is not in C order.");
   m.def("before_fork", &before_fork);
   m.def("after_fork_in_child", &prepare_child);
   m.def("refuse_traced", &refuse_traced, "a"_a);

@@ -19,16 +19,24 @@ inline char numpy_kind(mx::Dtype dtype) {
 
 // NumPy's dtype of the same values; none for bfloat16, which NumPy lacks.
 inline std::optional<py::dtype> numpy_dtype(mx::Dtype dtype) {
-  const char kind = numpy_kind(dtype);
-  if (!kind) return std::nullopt;
-  return py::dtype(kind + std::to_string(dtype.size()));
+  using Table = std::vector<std::pair<mx::Dtype, py::dtype>>;
+  static const auto* const table = [] { // never destroyed: Python may be gone by then
+    auto* made = new Table;
+    for (auto known : shared_with_numpy) made->emplace_back(known, py::dtype(numpy_kind(known) + std::to_string(known.size())));
+    return made;
+  }();
+  for (const auto& [known, found] : *table) {
+    if (known == dtype) return found;
+  }
+  return std::nullopt;
 }
 
 // MLX's dtype of the same values; none where it has none.
 inline std::optional<mx::Dtype> mlx_dtype(const py::dtype& dtype) {
   if (dtype.byteorder() != '=' && dtype.byteorder() != '|') return std::nullopt;
+  const char kind = dtype.kind();
   for (auto known : shared_with_numpy) {
-    if (dtype.equal(*numpy_dtype(known))) return known;
+    if (numpy_kind(known) == kind && known.size() == static_cast<size_t>(dtype.itemsize())) return known;
   }
   return std::nullopt;
 }

@@ -17,7 +17,9 @@ namespace sp {
 //
 // A level with many edges is parted among workers, each with its own list; lists are joined in the order of the parts, and
 // what an earlier part has met is left out of later ones: so the order does not depend on the number of workers. Whether a
-// node was met is told by a byte, more of which fit a cache than of `before`. Cost: O(N + E), edges in parallel.
+// node was met is told by a byte, more of which fit a cache than of `before`. Memory is asked for ahead in both orders: what
+// nodes further down the queue have, and what stands behind the node at hand, since where numbers follow places (grids,
+// roads, meshes) the next levels are its neighbours in memory, too. Cost: O(N + E), edges in parallel.
 template <class I>
 size_t breadth_first(const std::vector<CsPattern<I>>& graphs, size_t start, int32_t* order, int32_t* before) {
   struct Found { int32_t node, from; };
@@ -27,7 +29,8 @@ size_t breadth_first(const std::vector<CsPattern<I>>& graphs, size_t start, int3
   };
   constexpr size_t kLongLevel = 4096; // nodes from which on it is looked how many edges there are
   constexpr int kWorkers = 4; // fewer lose more by their lists than they win
-  constexpr size_t kAhead = 8;
+  constexpr size_t kAhead = 8; // nodes of the queue
+  constexpr size_t kBehind = 32; // nodes, edges: two lines of a cache
   const size_t n = graphs[0].n_major;
   std::vector<uint8_t> met(n, 0);
   std::vector<Part> parts;
@@ -46,6 +49,8 @@ size_t breadth_first(const std::vector<CsPattern<I>>& graphs, size_t start, int3
         if (at + 2 * kAhead < last) prefetch(indptr + nodes[at + 2 * kAhead]);
         if (at + kAhead < last) prefetch(indices + indptr[nodes[at + kAhead]]);
         const auto begin = static_cast<size_t>(indptr[v]), stop = static_cast<size_t>(indptr[v + 1]);
+        prefetch(indptr + v + kBehind);
+        prefetch(indices + begin + kBehind);
         for (size_t e = begin; e < stop; ++e) meet(static_cast<int32_t>(indices[e]), v);
       }
     }

@@ -68,4 +68,41 @@ void floyd_warshall(size_t n, bool directed, Paths paths) {
   }
 }
 
+void dense_edges(CsView<double, int32_t> graph, double no_edge, double* out) {
+  const size_t n = graph.n_major;
+  parallel_for(n, plan_parts(n * n / 2 + graph.nnz()), [&](size_t lo, size_t hi) {
+    for (size_t i = lo; i < hi; ++i) {
+      if (i % 64 == 0) check_interrupt();
+      double* const row = out + i * n;
+      std::fill_n(row, n, no_edge);
+      for (size_t e = graph.begin(i); e < graph.end(i); ++e) row[graph.indices[e]] = std::numeric_limits<double>::infinity();
+      for (size_t e = graph.begin(i); e < graph.end(i); ++e) {
+        if (graph.data[e] < row[graph.indices[e]]) row[graph.indices[e]] = graph.data[e];
+      }
+    }
+  });
+}
+
+int64_t path_lengths(size_t n, const double* weights, const int32_t* before, double no_path, double* distance) {
+  std::atomic<int64_t> circle{-1};
+  parallel_for(n, plan_parts(8 * n * n), [&](size_t lo, size_t hi) {
+    for (size_t i = lo; i < hi && circle < 0; ++i) {
+      check_interrupt();
+      const int32_t* const above = before + i * n;
+      for (size_t j = 0; j < n; ++j) {
+        double sum = 0;
+        size_t at = j, steps = 0;
+        for (; at != i && above[at] >= 0 && steps <= n; ++steps) {
+          const auto previous = static_cast<size_t>(above[at]);
+          sum += weights[previous * n + at];
+          at = previous;
+        }
+        if (steps > n) return circle.store(static_cast<int64_t>(i * n + j));
+        distance[i * n + j] = steps || i == j ? sum : no_path;
+      }
+    }
+  });
+  return circle;
+}
+
 } // namespace sp

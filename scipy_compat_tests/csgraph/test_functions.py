@@ -292,6 +292,33 @@ def test_paths_over_stored_zeros_and_no_nodes(directed):
         same(sp.csgraph.construct_dist_matrix(ours(G), P, directed), theirs.construct_dist_matrix(G, P, directed))
 
 
+@pytest.mark.parametrize("directed", [True, False])
+@pytest.mark.parametrize("kind", ["csr", "csc", "dense", "masked"])
+def test_lengths_along_predecessors_of_any_graph(kind, directed, namespace):
+    A = random_graph(30, 200, 18)
+    A.data[1::9], A.data[2::9] = np.nan, np.inf
+    G = {"csr": A, "csc": A.tocsc(), "dense": theirs.csgraph_to_dense(A), "masked": theirs.csgraph_to_masked(A)}[kind]
+    P = theirs.breadth_first_order(A, 0, directed)[1]
+    P = np.where(np.arange(30)[:, None] < 20, P, np.int32(-9999))
+    with np.errstate(invalid="ignore"):
+        lengths = theirs.construct_dist_matrix(G, P, directed, null_value=-1)
+        tree = theirs.reconstruct_path(G, P[0], directed)
+    sparse = kind in ("csr", "csc")
+    given = ours(A).asformat(kind) if sparse else G
+    same(sp.csgraph.construct_dist_matrix(given, P, directed, null_value=-1), lengths, dense=not sparse)
+    same(sp.csgraph.reconstruct_path(given, P[0], directed), tree)
+
+
+@pytest.mark.parametrize("format", ["csr", "csc"])
+def test_the_dense_form_of_edges_without_a_length(format, namespace):
+    A = with_duplicates(random_graph(30, 200, 19))
+    A.data[1::5], A.data[2::5], A.data[3::5] = np.nan, np.inf, -np.inf
+    for no_edge in (0, 7.5, np.nan, np.inf):
+        found = sp.csgraph.csgraph_to_dense(ours(A).asformat(format), no_edge)
+        check_class(found, namespace)
+        same(found, theirs.csgraph_to_dense(A.asformat(format), no_edge))
+
+
 def test_reverse_cuthill_mckee(namespace):
     A = random_graph(40, 100, 15)
     for B, symmetric in ((A, False), (scipy.sparse.csr_array(A + A.T), True)):

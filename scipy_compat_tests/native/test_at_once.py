@@ -6,6 +6,7 @@ import pytest
 import scipy.sparse as ss
 
 import mlx_sparse as sp
+from mlx_sparse import _native
 
 SMALL, LARGE = 30, 30_000  # rows of three entries: below and above what is computed at once
 
@@ -165,3 +166,33 @@ def test_pending_values_stay_pending():
     B = A.with_data(A.data + 1)
     for make in (lambda: B.sum(axis=0), lambda: B.diagonal(), lambda: B.todense(), lambda: B.sum(), lambda: (-B).data):
         assert not sp._native.is_available(make())
+
+
+@pytest.mark.parametrize("dtype", ["?", "u1", "i8", "u8", "f2", "f4", "f8", "c8", "c16"])
+@pytest.mark.parametrize("shape", [(), (0,), (3,), (0, 4), (3, 4)])
+def test_ndarrays_come_back_as_they_went_in(dtype, shape):
+    x = np.random.default_rng(0).integers(0, 2, shape).astype(dtype)
+    held = _native.from_numpy(x)
+    seen = _native.view(held)
+    assert seen.dtype == x.dtype == _native.seen_dtype(held) and seen.shape == x.shape and not np.shares_memory(seen, x)
+    np.testing.assert_array_equal(seen, x)
+
+
+def test_what_ndarrays_are_not_copied_byte_for_byte():
+    x = np.arange(12.0).reshape(3, 4)
+    for other in (x.T, x[:, ::2], x.astype(">f8"), x.astype(np.longdouble), x.astype("m8[s]"), x.astype(object)):
+        assert _native.from_numpy(other) is None
+    assert _native.view(mx.zeros(3, dtype=mx.bfloat16)) is None
+    assert _native.seen_dtype(mx.zeros(3, dtype=mx.bfloat16)) == np.float32
+
+
+def test_a_view_keeps_its_memory():
+    a = mx.arange(1000)
+    seen, turned = _native.view(a), _native.view(mx.arange(6).reshape(2, 3).T)
+    a[:] = 7  # another array in the same Python object
+    del a
+    mx.eval([mx.full((1000,), 3) for _ in range(20)])
+    np.testing.assert_array_equal(seen, np.arange(1000))
+    np.testing.assert_array_equal(turned, np.arange(6).reshape(2, 3).T)
+    with pytest.raises(ValueError, match="traced"):
+        mx.grad(lambda v: (_native.view(v), v.sum())[1])(mx.ones(3))

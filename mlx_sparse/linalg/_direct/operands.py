@@ -11,6 +11,7 @@ import scipy.sparse as _scipy_sparse
 from ... import _dense
 from ..._base import SparseEfficiencyWarning, _spbase, as_sparse, issparse
 from ..._csc import csc_array
+from ..._interop import unchecked
 
 # What a solve solves with: A, A^T, A^H, or the conjugate of A; and which of these is the adjoint of each.
 ADJOINT = {"N": "H", "H": "N", "T": "C", "C": "T"}
@@ -72,6 +73,9 @@ class Parts:
         """SciPy's array over these buffers; in the other `format` its transpose."""
         shape = self.shape if format in (None, self.format) else self.shape[::-1]
         kind = getattr(_scipy_sparse, f"{format or self.format}_array")
+        host = unchecked(kind, shape, self.data, self.indices, self.indptr)
+        if host is not None:
+            return host
         host = kind((self.data, self.indices, self.indptr), shape=shape, copy=False)
         host.has_canonical_format = True  # spares SciPy the search, and these buffers its in-place methods
         return host
