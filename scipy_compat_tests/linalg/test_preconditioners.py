@@ -479,8 +479,12 @@ def test_solvers_take_them_natively(name, kind, columns, namespace, device):
 
 
 @pytest.mark.parametrize("name", NATIVE)
-def test_inside_transformations(name, monkeypatch):
-    monkeypatch.setattr(substitution, "worth_shaders", lambda n, levels: True)  # on a GPU, too
+def test_inside_transformations(name, device):
+    with sp.runtime.context(executor="native" if device == "cpu" else "shader"):  # on a GPU though it is small
+        stands_inside_transformations(name)
+
+
+def stands_inside_transformations(name):
     M, S = made(name, "f", general if name in ("ssor", "ilu0") else hermitian)
     A, B = ours(S), mx.array(vectors(N, "f", 3))
 

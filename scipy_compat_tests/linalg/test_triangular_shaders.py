@@ -20,13 +20,9 @@ FORMS = {"N": lambda T: T, "T": lambda T: T.T, "H": lambda T: T.conj().T, "C": l
 
 
 @pytest.fixture(autouse=True)
-def on_shaders(device, monkeypatch):
-    """On a GPU even where the CPU would be sooner; on the CPU its executor."""
-    monkeypatch.setattr(substitution, "worth_shaders", lambda n, levels: True)
-    if device == "cpu":
-        with sp.runtime.context(executor="shader"):
-            yield
-    else:
+def on_shaders():
+    """Of a GPU, even where the CPU would be sooner, or of the CPU's executor."""
+    with sp.runtime.context(executor="shader"):
         yield
 
 
@@ -257,7 +253,6 @@ def test_preconditioners_of_other_solvers(solver, name, staying):
 
 
 def test_deep_structures_are_left_to_the_cpu(monkeypatch, device):
-    monkeypatch.undo()
     with sp.runtime.context(executor="native"):
         assert substitution.worth_shaders(64_000, 1000) and not substitution.worth_shaders(63_000, 1000)
         if device == "gpu":

@@ -79,7 +79,8 @@ class Substitution:
         return _native.TriangleForm(*self._bits(form))
 
     def _on_shaders(self, form: str) -> bool:
-        if not (on_device() and self.dtype in (mx.float32, mx.complex64)):
+        shaders = runtime.EXECUTOR == "shader" or mx.default_device().type == mx.DeviceType.gpu
+        if not (shaders and self.dtype in (mx.float32, mx.complex64)):
             return False
         levels, *_ = _native.triangular_shape(self._as(form), self._structure, None)
         return worth_shaders(self._parts[2].size - 1, levels)
