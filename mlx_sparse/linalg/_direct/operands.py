@@ -70,9 +70,11 @@ class Parts:
 
     def scipy(self, format: str | None = None) -> Any:
         """SciPy's array over these buffers; in the other `format` its transpose."""
-        shape = self.shape if format in (None, self.format) else self.shape[::-1]
         kind = getattr(_scipy_sparse, f"{format or self.format}_array")
-        host = kind((self.data, self.indices, self.indptr), shape=shape, copy=False)
+        host = kind.__new__(kind)  # its constructor would take a tenth of a small factorisation to check what is known
+        host.data, host.indices, host.indptr = self.data, self.indices, self.indptr
+        host._shape = self.shape if format in (None, self.format) else self.shape[::-1]
+        host.maxprint = 50
         host.has_canonical_format = True  # spares SciPy the search, and these buffers its in-place methods
         return host
 
