@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import nullcontext
 from typing import Any
 
 import mlx.core as mx
@@ -13,6 +14,7 @@ from ... import _dtypes, _native
 from .._problem import float_dtype, workers
 from .orderings import MINIMUM_DEGREE, Order
 
+_ALONE = nullcontext()  # one right-hand side is one worker's
 BOTH, LOWER, UPPER = _native.Half.both, _native.Half.lower, _native.Half.upper
 
 
@@ -77,7 +79,7 @@ class HermitianFactor(ABC):
             real, imag = (self.solve(part, half=half) for part in (b.real, b.imag))
             return (real + 1j * imag).astype(wide, copy=False)
         b = np.ascontiguousarray(b, self.dtype)
-        with workers():
+        with workers() if b.ndim == 2 else _ALONE:
             x = self._solve(b.conj() if self._conjugate else b, half)
         return (x.conj() if self._conjugate else x).astype(wide, copy=False)
 
