@@ -23,7 +23,7 @@ struct Supernodes {
   int32_t count() const { return static_cast<int32_t>(first.size()) - 1; }
   int64_t width(int32_t s) const { return first[s + 1] - first[s]; }
   int64_t height(int32_t s) const { return row_start[s + 1] - row_start[s]; }
-  double work(int32_t s) const { // multiplications, about
+  double work(int32_t s) const { // flops, as one triangle is all that is computed
     const double k = static_cast<double>(width(s)), m = static_cast<double>(height(s));
     return k * (k * k / 3 + (m - k) * m);
   }
