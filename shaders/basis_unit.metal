@@ -1,36 +1,17 @@
-// v = rest / its length, or 0 where that is 0, and rows[count] = v where it is `kept`; the length is the root of the sum of
-// square[:]. h = first + second, then the length.
+// v = rest / its length, or 0 where that is 0, and rows[count] = v where it is `kept`. h = first + second, then the length.
 //! in rest: T, square: F, first: T, second: T
 //! inout rows: T
 //! out v: T, h: T
 //! with T: single, F: float32, alone: bool, kept: bool
 constexpr int GROUP = 256;
-constexpr int EACH = 8;
-SP_SHARED(F, sums, GROUP);
-const int64_t n = rest_shape[0], chunks = square_shape[0], count = alone ? 0 : first_shape[0];
+const int64_t n = rest_shape[0], count = alone ? 0 : first_shape[0];
+const F length = sp_root(square[0]), inverse = length > 0 ? 1 / length : 0;
 SP_THREADS(lid, thread_index_in_threadgroup) {
-  F sum = 0;
-  for (int64_t c = lid; c < chunks; c += GROUP) sum += square[c];
-  sums[lid] = sum;
-}
-SP_BARRIER;
-for (int half_of = GROUP / 2; half_of > 0; half_of /= 2) {
-  SP_THREADS(lid, thread_index_in_threadgroup) {
-    if (lid < half_of) sums[lid] = sums[lid] + sums[lid + half_of];
-  }
-  SP_BARRIER;
-}
-SP_THREADS(lid, thread_index_in_threadgroup) {
-  const F length = sp_root(sums[0]);
-  const T inverse = sp_made(T(0), length > 0 ? 1 / length : 0, 0);
-  const int64_t from = int64_t(threadgroup_position_in_grid.x) * GROUP * EACH + lid;
-  SP_UNROLL for (int j = 0; j < EACH; ++j) {
-    const int64_t i = from + j * GROUP;
-    if (i < n) {
-      const T unit = sp_mul(rest[i], inverse);
-      v[i] = unit;
-      if (kept) SP_INPLACE(T, rows[count * n + i]) = unit;
-    }
+  const int64_t i = int64_t(threadgroup_position_in_grid.x) * GROUP + lid;
+  if (i < n) {
+    const T unit = sp_mul(rest[i], sp_made(T(0), inverse, 0));
+    v[i] = unit;
+    if (kept) SP_INPLACE(T, rows[count * n + i]) = unit;
   }
   if (threadgroup_position_in_grid.x == 0) {
     for (int64_t k = lid; k < count; k += GROUP) h[k] = sp_add(first[k], second[k]);

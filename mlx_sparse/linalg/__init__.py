@@ -5,8 +5,9 @@ from ._direct.cholesky import SparseCholesky, cholesky, sparse_cholesky
 from ._direct.incomplete import IncompleteCholesky, IncompleteLU, ichol0, ilu0
 from ._direct.lu import SparseLU, sparse_lu
 from ._direct.spsolve import MatrixRankWarning, spsolve
-from ._direct.superlu import SuperLU, factorized, spilu, splu, use_solver
+from ._direct.superlu import SuperLU, factorized, spilu, splu
 from ._direct.triangular import is_sptriangular, spbandwidth, spsolve_triangular
+from ._direct.umfpack import use_solver
 from ._eigen._problem import ArpackError, ArpackNoConvergence
 from ._eigen.eigs import eigs
 from ._eigen.eigsh import eigsh

@@ -28,7 +28,7 @@ void find_blas(const std::string& letter) {
   Blas<T>::potrf = function_of<typename Blas<T>::Potrf>("scipy.linalg.cython_lapack", letter + "potrf");
 }
 
-SharedPlan analyse(const Vector<int64_t>& indptr, const Vector<int32_t>& indices, const Vector<int32_t>& order) {
+SharedPlan analyse(const Vector<int64_t>& indptr, const Vector<int32_t>& indices, const Vector<int32_t>& order, CholeskyForm form) {
   if (!Blas<double>::potrf) {
     find_blas<float>("s");
     find_blas<std::complex<float>>("c");
@@ -39,7 +39,7 @@ SharedPlan analyse(const Vector<int64_t>& indptr, const Vector<int32_t>& indices
   const int64_t* start = indptr.data();
   const int32_t* minor = indices.data();
   std::vector<int32_t> given(order.data(), order.data() + order.size());
-  return without_lock([&] { return plan_cholesky(n, start, minor, std::move(given)); });
+  return without_lock([&] { return plan_cholesky(n, start, minor, std::move(given), form); });
 }
 
 // Positions of the mirror images of all entries; None if the structure, whose indices are sorted, is not symmetric.
@@ -51,6 +51,15 @@ py::object mirror_of(const Vector<int64_t>& indptr, const Vector<int32_t>& indic
   const auto n = static_cast<size_t>(indptr.size() - 1);
   if (!without_lock([&] { return mirror_entries(n, start, minor, to); })) return py::none();
   return mirror;
+}
+
+// How far an entry is from the conjugate of its mirror image at most, and the largest entry, NaN where one is not finite.
+std::pair<double, double> asymmetry(const Vector<int64_t>& mirror, const py::array& values) {
+  if (values.size() != mirror.size()) throw std::invalid_argument("values and mirror must have one size");
+  return with_blas(values, [&](auto t) {
+    using T = typename decltype(t)::type;
+    return hermitian_error(static_cast<size_t>(mirror.size()), mirror.data(), static_cast<const T*>(values.data()));
+  });
 }
 
 py::object factor(const SharedPlan& plan, const py::array& values) {
@@ -130,15 +139,21 @@ void bind_factorisations(py::module_& m) {
   py::class_<InverseForm>(m, "InverseForm").def(py::init<bool, bool>(), "transposed"_a, "conjugate"_a);
   m.def("solve_by_factor", at_once(&solve_held), "factor"_a, "op"_a, "a"_a, "b"_a, "stream"_a);
   py::enum_<Half>(m, "Half").value("both", Half::both).value("lower", Half::lower).value("upper", Half::upper);
+  py::enum_<CholeskyForm>(m, "CholeskyForm")
+      .value("automatic", CholeskyForm::automatic)
+      .value("simplicial", CholeskyForm::simplicial)
+      .value("supernodal", CholeskyForm::supernodal);
   py::class_<CholeskyPlan, std::shared_ptr<CholeskyPlan>>(m, "CholeskyPlan")
       .def_property_readonly("order", [](const CholeskyPlan& p) {
         return Vector<int32_t>(static_cast<py::ssize_t>(p.by.order.size()), p.by.order.data());
       })
       .def_property_readonly("entries", [](const SharedPlan& p) { return lower_entries(p); })
       .def_property_readonly("supernodes", [](const CholeskyPlan& p) { return p.nodes.count(); })
+      .def_readonly("simplicial", &CholeskyPlan::simplicial)
       .def_readonly("work", &CholeskyPlan::work);
-  m.def("plan_cholesky", &analyse, "indptr"_a, "indices"_a, "order"_a);
+  m.def("plan_cholesky", &analyse, "indptr"_a, "indices"_a, "order"_a, "form"_a);
   m.def("mirror_entries", &mirror_of, "indptr"_a, "indices"_a);
+  m.def("asymmetry", &asymmetry, "mirror"_a, "values"_a);
   m.def("factor_cholesky", &factor, "plan"_a, "values"_a);
   bind_factor<float>(m, "CholeskyFactor32");
   bind_factor<double>(m, "CholeskyFactor64");

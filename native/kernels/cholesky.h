@@ -14,15 +14,21 @@
 #include "mlx/allocator.h"
 #include "mlx/device.h"
 
+#include "kernels/bit_minimum_degree.h"
 #include "kernels/blas.h"
+#include "kernels/simplicial.h"
+#include "kernels/small_front.h"
 #include "kernels/supernodes.h"
 #include "memory.h"
 #include "parallel.h"
 
 namespace sp {
 
+enum class CholeskyForm { automatic, simplicial, supernodal };
+
 struct CholeskyPlan {
   Ordering by{{}};
+  bool simplicial = false; // column by column: each is a supernode, none is joined with its parent, there are no subtrees
   Supernodes nodes;
   std::vector<int64_t> entry_start, entry, place; // of each supernode: positions in the values of A, and in the panel
   std::vector<std::pair<int32_t, int32_t>> subtrees; // runs of supernodes that workers factor, those with most work first
@@ -45,7 +51,6 @@ inline void cut_tree(CholeskyPlan& plan) {
   for (int32_t s = 0; s < count; ++s) {
     first[s] = nodes.child_start[s] < nodes.child_start[s + 1] ? first[nodes.children[nodes.child_start[s]]] : s;
     work[s] += nodes.work(s) + 500.0 * static_cast<double>(nodes.width(s) + nodes.height(s));
-    plan.work += nodes.work(s);
     if (nodes.parent[s] >= 0) work[nodes.parent[s]] += work[s];
   }
   double total = 0;
@@ -69,46 +74,50 @@ inline void cut_tree(CholeskyPlan& plan) {
   }
 }
 
-// order: empty for minimum degree.
+// Of a symmetric structure. order: empty for minimum degree.
 template <class I>
-CholeskyPlan plan_cholesky(size_t n, const int64_t* indptr, const I* indices, std::vector<int32_t> order) {
-  const Graph g = symmetric_graph(n, indptr, indices);
+CholeskyPlan plan_cholesky(size_t n, const int64_t* indptr, const I* indices, std::vector<int32_t> order, CholeskyForm form) {
+  const Graph g = graph_of(n, indptr, indices);
+  Elimination found;
+  if (order.empty()) found = g.n() <= kBits ? bit_minimum_degree(g) : MinimumDegree(g).eliminate();
+  else found.order = std::move(order);
+  if (found.parent.empty()) found = elimination(g, std::move(found.order));
   CholeskyPlan plan;
-  plan.by = Ordering(order.empty() ? MinimumDegree(g).order() : std::move(order));
-  auto parent = elimination_tree(g, plan.by);
-  auto reorder = [&](const std::vector<int32_t>& post) {
-    std::vector<int32_t> composed(n);
-    for (size_t k = 0; k < n; ++k) composed[k] = plan.by.order[post[k]];
-    plan.by = Ordering(std::move(composed));
-    parent = renumbered(parent, post);
-  };
-  reorder(postorder(parent, {}));
-  const auto sizes = column_counts(g, plan.by, parent);
-  const auto post = postorder(parent, sizes); // with the largest child last, which may be joined with its parent
-  reorder(post);
-  std::vector<int32_t> counts(n); // no order of siblings changes them
-  for (size_t k = 0; k < n; ++k) counts[k] = sizes[post[k]];
-  plan.nodes = supernodes(g, plan.by, supernode_columns(parent, counts));
+  plan.by = Ordering(std::move(found.order));
+  plan.simplicial = form == CholeskyForm::automatic ? is_very_sparse(found.count) : form == CholeskyForm::simplicial;
+  std::vector<int32_t> first(plan.simplicial ? n + 1 : 0);
+  std::iota(first.begin(), first.end(), 0);
+  if (!plan.simplicial) first = supernode_columns(found.parent, found.count);
+  plan.nodes = supernodes(g, plan.by, found.parent, std::move(first));
   const auto& nodes = plan.nodes;
   plan.entry_start.assign(1, 0);
   plan.entry_start.reserve(nodes.count() + 1);
-  plan.entry.reserve((indptr[n] + n) / 2);
-  plan.place.reserve((indptr[n] + n) / 2);
+  const size_t most = static_cast<size_t>(indptr[n]) + 1; // the last is written to in passing
+  plan.entry.resize(most);
+  plan.place.resize(most);
   std::vector<int32_t> at(n, 0);
+  int64_t out = 0;
   for (int32_t s = 0; s < nodes.count(); ++s) {
     for (int64_t k = nodes.row_start[s]; k < nodes.row_start[s + 1]; ++k) at[nodes.rows[k]] = static_cast<int32_t>(k - nodes.row_start[s]);
     for (int32_t j = nodes.first[s]; j < nodes.first[s + 1]; ++j) {
       const int32_t v = plan.by.order[j];
-      for (int64_t k = indptr[v]; k < indptr[v + 1]; ++k) {
+      for (int64_t k = indptr[v]; k < indptr[v + 1]; ++k) { // without a branch, which would go either way
         const int32_t i = plan.by.place[indices[k]];
-        if (i < j) continue;
-        plan.entry.push_back(k);
-        plan.place.push_back(at[i] + (j - nodes.first[s]) * nodes.height(s));
+        plan.entry[out] = k;
+        plan.place[out] = at[i] + (j - nodes.first[s]) * nodes.height(s);
+        out += i >= j;
       }
     }
-    plan.entry_start.push_back(static_cast<int64_t>(plan.entry.size()));
+    plan.entry_start.push_back(out);
   }
-  cut_tree(plan);
+  plan.entry.resize(static_cast<size_t>(out));
+  plan.place.resize(static_cast<size_t>(out));
+  if (n > kBits) plan.entry.shrink_to_fit(), plan.place.shrink_to_fit();
+  for (int32_t s = 0; s < nodes.count(); ++s) plan.work += nodes.work(s);
+  if (!plan.simplicial) {
+    join_supernodes(plan.nodes);
+    cut_tree(plan);
+  }
   return plan;
 }
 
@@ -119,7 +128,7 @@ class Buffer {
  public:
   Buffer() = default;
   explicit Buffer(int64_t n) {
-    constexpr size_t kLarge = size_t{1} << 18;
+    constexpr size_t kLarge = size_t{1} << 15;
     size_t bytes = std::max<size_t>(1, static_cast<size_t>(n) * sizeof(T));
     if (bytes >= kLarge && mlx::core::default_device() == mlx::core::Device::cpu) {
       const size_t step = std::bit_floor(bytes) / 8;
@@ -152,36 +161,12 @@ inline void over_tiles(int64_t tiles, double work, FunctionRef<void(int)> body) 
   for (int t = 0; t < tiles; ++t) body(t);
 }
 
-constexpr double kSmall = 8000; // multiplications of a front for which loops are done before calls of the BLAS would be
-
-// As `factor_front`.
-template <class T>
-int64_t factor_small_front(T* panel, int64_t m, int64_t k, T* update, const real_t<T>* diagonal) {
-  const real_t<T> least = 16 * std::numeric_limits<real_t<T>>::epsilon();
-  const int64_t u = m - k;
-  auto subtract = [](T* __restrict to, const T* __restrict from, T by, int64_t count) {
-    for (int64_t i = 0; i < count; ++i) to[i] -= times(from[i], by);
-  };
-  for (int64_t j = 0; j < k; ++j) {
-    T* column = panel + j * m;
-    const real_t<T> pivot = std::real(column[j]);
-    if (!(pivot > least * diagonal[j])) return j;
-    const real_t<T> root = std::sqrt(pivot), inverse = 1 / root;
-    std::fill_n(column, j, T(0));
-    column[j] = root;
-    for (int64_t i = j + 1; i < m; ++i) column[i] *= inverse;
-    for (int64_t l = j + 1; l < k; ++l) subtract(panel + l * m + l, column + l, conj_of(column[l]), m - l);
-    for (int64_t l = 0; l < u; ++l) subtract(update + l * u + l, column + k + l, conj_of(column[k + l]), u - l);
-  }
-  return -1;
-}
-
 // Factors k columns of a front of order m over the panel, m x k, and takes what they change off `update`, of order m - k.
 // Only lower triangles are read; what lies above the diagonal of the panel becomes zero. Returns the first column whose
 // pivot is not positive, by rounding's measure relative to the entry `diagonal` of A, or -1.
 template <class T>
 int64_t factor_front(T* panel, int64_t m, int64_t k, T* update, const real_t<T>* diagonal) {
-  if (static_cast<double>(m * m * k) < kSmall) return factor_small_front(panel, m, k, update, diagonal);
+  if (static_cast<double>(m * m * k) < small_front<T>()) return factor_small_front(panel, m, k, update, diagonal);
   const Block<T> P{panel, m}, U{update, m - k};
   const real_t<T> least = 16 * std::numeric_limits<real_t<T>>::epsilon();
   for (int64_t j = 0; j < k; j += kTile) {
@@ -224,6 +209,12 @@ class CholeskyFactor {
     const int64_t size = nodes.panel_start.back();
     expect_memory(static_cast<size_t>(size + plan_->pending) * sizeof(T));
     panels_ = Buffer<T>(size);
+    if (plan_->simplicial) {
+      for (int32_t s = 0; s < nodes.count(); ++s) enter(s, values);
+      const int32_t bad = factor_columns(nodes, panels_.get());
+      if (bad >= 0) failed_ = bad;
+      return;
+    }
     std::vector<Buffer<T>> updates(nodes.count());
     std::vector<int32_t> failures(plan_->subtrees.size(), kNone);
     run_parts(static_cast<int>(plan_->subtrees.size()), [&](int t) {
@@ -251,12 +242,18 @@ class CholeskyFactor {
  private:
   static constexpr int32_t kNone = std::numeric_limits<int32_t>::max();
 
+  // Brings A's entries of a supernode to its panel.
+  T* enter(int32_t s, const T* values) {
+    T* panel = panels_.get() + plan_->nodes.panel_start[s];
+    std::fill_n(panel, plan_->nodes.panel_start[s + 1] - plan_->nodes.panel_start[s], T(0));
+    for (int64_t e = plan_->entry_start[s]; e < plan_->entry_start[s + 1]; ++e) panel[plan_->place[e]] = values[plan_->entry[e]];
+    return panel;
+  }
+
   int32_t factor(int32_t s, const T* values, std::vector<Buffer<T>>& updates) {
     const auto& nodes = plan_->nodes;
     const int64_t k = nodes.width(s), m = nodes.height(s), u = m - k;
-    T* panel = panels_.get() + nodes.panel_start[s];
-    std::fill_n(panel, m * k, T(0));
-    for (int64_t e = plan_->entry_start[s]; e < plan_->entry_start[s + 1]; ++e) panel[plan_->place[e]] = values[plan_->entry[e]];
+    T* panel = enter(s, values);
     std::vector<real_t<T>> diagonal(k);
     for (int64_t j = 0; j < k; ++j) diagonal[j] = std::real(panel[j * (m + 1)]);
     if (u) updates[s] = Buffer<T>(u * u);

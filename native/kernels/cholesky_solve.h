@@ -22,8 +22,13 @@ void solve_lower(const CholeskyFactor<T>& factor, T* x, int64_t r) {
     const int64_t k = nodes.width(s), m = nodes.height(s), u = m - k;
     T *own = x + nodes.first[s] * r, *panel = const_cast<T*>(factor.panel(s));
     const int32_t* rows = nodes.rows.data() + nodes.row_start[s] + k;
-    change.assign(u * r, T(0));
     watch(static_cast<size_t>(m * k * r) / 4 + 50);
+    if (r == 1 && k == 1) {
+      const T by = *own /= std::real(*panel);
+      for (int64_t i = 0; i < u; ++i) x[rows[i]] -= times(panel[1 + i], by);
+      continue;
+    }
+    change.assign(u * r, T(0));
     if (k <= kNarrow && r > 1) {
       for (int64_t j = 0; j < k; ++j) {
         const T* column = panel + j * m;
@@ -63,8 +68,14 @@ void solve_upper(const CholeskyFactor<T>& factor, T* x, int64_t r) {
     const int64_t k = nodes.width(s), m = nodes.height(s), u = m - k;
     T *own = x + nodes.first[s] * r, *panel = const_cast<T*>(factor.panel(s));
     const int32_t* rows = nodes.rows.data() + nodes.row_start[s] + k;
-    below.resize(u * r);
     watch(static_cast<size_t>(m * k * r) / 4 + 50);
+    if (r == 1 && k == 1) {
+      T sum = *own;
+      for (int64_t i = 0; i < u; ++i) sum -= times(panel[1 + i], x[rows[i]]);
+      *own = sum / std::real(*panel);
+      continue;
+    }
+    below.resize(u * r);
     for (int64_t i = 0; i < u; ++i) std::copy_n(x + rows[i] * r, r, below.data() + i * r);
     if (k <= kNarrow && r > 1) {
       for (int64_t j = k - 1; j >= 0; --j) {
@@ -120,7 +131,10 @@ void share_divide(int64_t m, int64_t k, Block<T> lower, Block<T> b, char diagona
 // of the parent's, Z21 = -Z22 Y and Z11 = L11^-H L11^-1 - Y^H Z21. Calls found(s, Z) with the columns of s, m x k.
 template <class T, class F>
 void selected_inverse(const CholeskyFactor<T>& factor, F found) {
-  const auto& nodes = factor.plan().nodes;
+  const auto& plan = factor.plan();
+  Supernodes joined;
+  if (plan.simplicial) join_supernodes(joined = plan.nodes);
+  const Supernodes& nodes = plan.simplicial ? joined : plan.nodes;
   std::vector<Buffer<T>> known(nodes.count()); // Z22
   for (int32_t s = nodes.count() - 1; s >= 0; --s) {
     check_interrupt();

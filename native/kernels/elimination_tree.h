@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 #include "kernels/minimum_degree.h"
@@ -38,42 +39,6 @@ inline std::vector<int32_t> elimination_tree(const Graph& g, const Ordering& by)
     }
   }
   return parent;
-}
-
-// Nodes so that each subtree is a run that ends with its root; among siblings the one with the largest `size` comes last.
-inline std::vector<int32_t> postorder(const std::vector<int32_t>& parent, const std::vector<int32_t>& size) {
-  const int32_t n = static_cast<int32_t>(parent.size());
-  std::vector<int32_t> by_size(n), first(n + 1, -1), next(n, -1), out, path;
-  std::iota(by_size.begin(), by_size.end(), 0);
-  if (!size.empty()) std::stable_sort(by_size.begin(), by_size.end(), [&](int32_t a, int32_t b) { return size[a] < size[b]; });
-  for (auto i = by_size.rbegin(); i != by_size.rend(); ++i) { // pushed in front, so the largest first
-    const int32_t up = parent[*i] < 0 ? n : parent[*i];
-    next[*i] = first[up];
-    first[up] = *i;
-  }
-  out.reserve(n);
-  for (int32_t root = first[n]; root >= 0; root = next[root]) {
-    path.push_back(root);
-    while (!path.empty()) {
-      const int32_t i = path.back();
-      if (first[i] >= 0) {
-        path.push_back(first[i]);
-        first[i] = next[first[i]];
-      } else {
-        out.push_back(i);
-        path.pop_back();
-      }
-    }
-  }
-  return out;
-}
-
-// The tree under new numbers: node order[k] becomes k.
-inline std::vector<int32_t> renumbered(const std::vector<int32_t>& parent, const std::vector<int32_t>& order) {
-  std::vector<int32_t> place(order.size()), out(order.size());
-  for (size_t k = 0; k < order.size(); ++k) place[order[k]] = static_cast<int32_t>(k);
-  for (size_t k = 0; k < order.size(); ++k) out[k] = parent[order[k]] < 0 ? -1 : place[parent[order[k]]];
-  return out;
 }
 
 // Entries of each column of the factor, that on the diagonal included; of a tree in postorder. A row's columns form a
@@ -112,6 +77,29 @@ inline std::vector<int32_t> column_counts(const Graph& g, const Ordering& by, co
     if (parent[j] >= 0) count[parent[j]] += count[j];
   }
   return count;
+}
+
+// What an order of elimination amounts to: the tree, brought into postorder.
+inline Elimination elimination(const Graph& g, std::vector<int32_t> order) {
+  Elimination out{std::move(order), {}, {}};
+  auto reorder = [&](const std::vector<int32_t>& post) {
+    const size_t n = post.size();
+    Elimination old = std::exchange(out, {std::vector<int32_t>(n), std::vector<int32_t>(n), std::vector<int32_t>(n)});
+    std::vector<int32_t> place(n);
+    for (size_t k = 0; k < n; ++k) place[post[k]] = static_cast<int32_t>(k);
+    for (size_t k = 0; k < n; ++k) {
+      const int32_t up = old.parent[post[k]];
+      out.order[k] = old.order[post[k]];
+      out.parent[k] = up < 0 ? -1 : place[up];
+      out.count[k] = old.count[post[k]];
+    }
+  };
+  out.parent = elimination_tree(g, Ordering(out.order));
+  out.count.assign(out.parent.size(), 0);
+  reorder(postorder(out.parent, out.count));
+  out.count = column_counts(g, Ordering(out.order), out.parent);
+  reorder(postorder(out.parent, out.count));
+  return out;
 }
 
 } // namespace sp

@@ -12,91 +12,34 @@
 #include <vector>
 
 #include "interrupt.h"
+#include "kernels/elimination.h"
 
 namespace sp {
-
-// An undirected graph without loops: both directions of each edge are stored.
-struct Graph {
-  std::vector<int64_t> start; // n + 1
-  std::vector<int32_t> to;
-  int32_t n() const { return static_cast<int32_t>(start.size()) - 1; }
-};
-
-// Where the entry (j, i) stands for each entry (i, j) of a square compressed structure, sorted and without repeated entries;
-// false if there is none for some.
-template <class I>
-bool mirror_entries(size_t n, const int64_t* indptr, const I* indices, int64_t* mirror) {
-  std::vector<int64_t> next(indptr, indptr + n);
-  for (size_t m = 0; m < n; ++m) {
-    for (int64_t k = indptr[m]; k < indptr[m + 1]; ++k) {
-      const size_t j = static_cast<size_t>(indices[k]);
-      if (next[j] == indptr[j + 1] || static_cast<size_t>(indices[next[j]]) != m) return false;
-      mirror[k] = next[j]++;
-    }
-  }
-  return true;
-}
-
-// The graph of A + A^T for a square compressed structure in which no entry is repeated.
-template <class I>
-Graph symmetric_graph(size_t n, const int64_t* indptr, const I* indices) {
-  Graph g;
-  g.start.assign(n + 1, 0);
-  for (size_t m = 0; m < n; ++m) {
-    for (int64_t k = indptr[m]; k < indptr[m + 1]; ++k) {
-      const size_t j = static_cast<size_t>(indices[k]);
-      if (j != m) ++g.start[m + 1], ++g.start[j + 1];
-    }
-  }
-  for (size_t m = 0; m < n; ++m) g.start[m + 1] += g.start[m];
-  std::vector<int64_t> at(g.start.begin(), g.start.end() - 1);
-  g.to.resize(static_cast<size_t>(g.start[n]));
-  for (size_t m = 0; m < n; ++m) {
-    for (int64_t k = indptr[m]; k < indptr[m + 1]; ++k) {
-      const size_t j = static_cast<size_t>(indices[k]);
-      if (j == m) continue;
-      g.to[at[m]++] = static_cast<int32_t>(j);
-      g.to[at[j]++] = static_cast<int32_t>(m);
-    }
-  }
-  std::vector<int32_t> seen(n, -1); // both triangles of a symmetric structure name an edge
-  int64_t out = 0, from = 0;
-  for (size_t m = 0; m < n; ++m) {
-    const int64_t end = g.start[m + 1];
-    g.start[m] = out;
-    for (; from < end; ++from) {
-      const int32_t j = g.to[from];
-      if (seen[j] == static_cast<int32_t>(m)) continue;
-      seen[j] = static_cast<int32_t>(m);
-      g.to[out++] = j;
-    }
-  }
-  g.start[n] = out;
-  g.to.resize(static_cast<size_t>(out));
-  return g;
-}
 
 class MinimumDegree {
  public:
   explicit MinimumDegree(const Graph& g)
       : n_(g.n()), start_(g.start.begin(), g.start.end() - 1), lists_(g.to), length_(n_), elements_(n_, 0), weight_(n_, 1),
-        degree_(n_), head_(n_ + 1, -1), next_(n_, -1), last_(n_, -1), merged_(n_, -1), bucket_(n_ + 1, -1), mark_(n_, 1) {
+        degree_(n_), head_(n_ + 1, -1), next_(n_, -1), last_(n_, -1), merged_(n_, -1), bucket_(n_ + 1, -1), above_(n_, -1),
+        mark_(n_, 1) {
+    for (int32_t i = 0; i < n_; ++i) length_[i] = static_cast<int32_t>(g.start[i + 1] - g.start[i]);
+    if (merge_twins()) drop_merged();
     const double dense = std::max(16.0, 10.0 * std::sqrt(static_cast<double>(n_)));
     for (int32_t i = n_ - 1; i >= 0; --i) { // of equal degrees the first is taken first: on grids that fills least
-      length_[i] = degree_[i] = static_cast<int32_t>(g.start[i + 1] - g.start[i]);
-      if (length_[i] > dense) {
-        weight_[i] = 0;
-        length_[i] = 0;
-        late_.push_back(i);
-      } else {
-        insert(i);
-      }
+      if (weight_[i] == 0) continue;
+      degree_[i] = 0;
+      for (int64_t k = start_[i], end = k + length_[i]; k < end; ++k) degree_[i] += weight_[lists_[k]];
+      if (degree_[i] > dense) late_.push_back(i);
+      else insert(i);
     }
-    eliminated_ = static_cast<int32_t>(late_.size());
+    for (int32_t i : late_) {
+      eliminated_ += weight_[i];
+      weight_[i] = length_[i] = 0;
+    }
   }
 
-  // The nodes in the order of their elimination. Nearly full ones come last.
-  std::vector<int32_t> order() {
+  // Nearly full nodes come last; then there are no parents and counts.
+  Elimination eliminate() {
     Watch watch;
     while (eliminated_ < n_) {
       while (head_[least_] < 0) ++least_;
@@ -108,6 +51,46 @@ class MinimumDegree {
   }
 
  private:
+  // Nodes that are joined to each other and to the same others count as one from the start: several unknowns at each node
+  // of a mesh. Returns whether there are any.
+  bool merge_twins() {
+    std::vector<uint32_t> sum(n_);
+    for (int32_t i = 0; i < n_; ++i) {
+      sum[i] = static_cast<uint32_t>(i);
+      for (int64_t k = start_[i], end = k + length_[i]; k < end; ++k) sum[i] += static_cast<uint32_t>(lists_[k]);
+    }
+    bool any = false;
+    for (int32_t i = 0; i < n_; ++i) {
+      bool marked = false;
+      for (int64_t k = start_[i], end = k + length_[i]; k < end; ++k) {
+        const int32_t j = lists_[k];
+        if (sum[j] != sum[i] || j < i || length_[j] != length_[i] || weight_[i] == 0 || weight_[j] == 0) continue;
+        if (!marked) for (int64_t q = start_[i]; q < end; ++q) bucket_[lists_[q]] = i;
+        marked = true;
+        bool same = true;
+        for (int64_t q = start_[j], last = q + length_[j]; same && q < last; ++q) same = bucket_[lists_[q]] == i || lists_[q] == i;
+        if (!same) continue;
+        merged_[j] = i;
+        weight_[i] += weight_[j];
+        weight_[j] = 0;
+        any = true;
+      }
+    }
+    std::fill(bucket_.begin(), bucket_.end(), -1);
+    return any;
+  }
+
+  void drop_merged() {
+    for (int32_t i = 0; i < n_; ++i) {
+      int64_t out = start_[i];
+      for (int64_t k = out, end = k + length_[i]; weight_[i] && k < end; ++k) {
+        lists_[out] = lists_[k];
+        out += weight_[lists_[k]] > 0;
+      }
+      length_[i] = static_cast<int32_t>(out - start_[i]);
+    }
+  }
+
   void insert(int32_t i) {
     const int32_t d = degree_[i], first = head_[d];
     next_[i] = first;
@@ -191,6 +174,7 @@ class MinimumDegree {
       }
       mark_[e] = 0;
       length_[e] = 0;
+      above_[e] = p;
     }
     start_[p] = first;
     length_[p] = static_cast<int32_t>(out - first);
@@ -242,6 +226,7 @@ class MinimumDegree {
         } else { // within the new element
           mark_[e] = 0;
           length_[e] = 0;
+          above_[e] = p;
         }
       }
       const int64_t variables = out;
@@ -299,25 +284,26 @@ class MinimumDegree {
     }
   }
 
-  // Pivots in turn, each followed by what was merged with it.
-  std::vector<int32_t> sequence() {
-    std::vector<int32_t> rank(n_, -1), count(pivots_.size() + 1, 0);
-    for (size_t k = 0; k < pivots_.size(); ++k) rank[pivots_[k]] = static_cast<int32_t>(k);
-    std::vector<int32_t> path;
+  // An element that is absorbed lies within what absorbs it, so that the one is above the other in a tree of fronts.
+  Elimination sequence() {
+    const int32_t pivots = static_cast<int32_t>(pivots_.size());
+    std::vector<int32_t> rank(n_, -1), path;
+    for (int32_t k = 0; k < pivots; ++k) rank[pivots_[k]] = k;
+    for (int32_t i : late_) rank[i] = pivots;
+    EliminationGroups groups{pivots_, {}, {}, {}, {}};
+    for (int32_t p : pivots_) {
+      groups.parent.push_back(above_[p] < 0 ? -1 : rank[above_[p]]);
+      groups.width.push_back(weight_[p]);
+      groups.below.push_back(degree_[p]);
+    }
     for (int32_t i = 0; i < n_; ++i) {
       int32_t j = i;
-      for (; rank[j] < 0 && merged_[j] >= 0; j = merged_[j]) path.push_back(j);
+      for (; rank[j] < 0; j = merged_[j]) path.push_back(j);
       for (int32_t k : path) rank[k] = rank[j];
       path.clear();
-      if (rank[i] >= 0) ++count[rank[i] + 1];
     }
-    for (size_t k = 0; k < pivots_.size(); ++k) count[k + 1] += count[k];
-    std::vector<int32_t> order(n_);
-    for (int32_t i = 0; i < n_; ++i) {
-      if (rank[i] >= 0) order[count[rank[i]]++] = i;
-    }
-    std::copy(late_.begin(), late_.end(), order.end() - static_cast<int64_t>(late_.size()));
-    return order;
+    groups.of = std::move(rank);
+    return columns_of(groups);
   }
 
   int32_t n_, eliminated_ = 0, least_ = 0, size_ = 0;
@@ -328,6 +314,7 @@ class MinimumDegree {
   std::vector<int32_t> weight_;            // how many nodes a variable stands for; 0: gone, negative: in the new element
   std::vector<int32_t> degree_, head_, next_, last_; // lists of the variables by degree, then by hash
   std::vector<int32_t> merged_, bucket_, pivots_, late_;
+  std::vector<int32_t> above_;             // of an absorbed element: what absorbed it
   std::vector<int64_t> mark_; // 0: an element that is absorbed
   int64_t round_ = 1;
 };

@@ -16,13 +16,14 @@ struct Supernodes {
   std::vector<int32_t> parent;                // in the tree of supernodes, -1 for a root
   std::vector<int64_t> row_start, panel_start; // where its rows and its panel, rows x columns, begin; and their ends
   std::vector<int32_t> rows;                  // sorted; its own columns are the first ones
+  // What `join_supernodes` adds:
   std::vector<int32_t> relative;              // of each row the place among the rows of the parent; of own columns nothing
   std::vector<int32_t> child_start, children; // ascending
 
   int32_t count() const { return static_cast<int32_t>(first.size()) - 1; }
   int64_t width(int32_t s) const { return first[s + 1] - first[s]; }
   int64_t height(int32_t s) const { return row_start[s + 1] - row_start[s]; }
-  double work(int32_t s) const { // multiplications, about
+  double work(int32_t s) const { // flops, as one triangle is all that is computed
     const double k = static_cast<double>(width(s)), m = static_cast<double>(height(s));
     return k * (k * k / 3 + (m - k) * m);
   }
@@ -68,8 +69,16 @@ inline std::vector<int32_t> supernode_columns(const std::vector<int32_t>& parent
   return first;
 }
 
-// Rows of the supernodes that begin at these columns, and how they lie among those of their parents.
-inline Supernodes supernodes(const Graph& g, const Ordering& by, std::vector<int32_t> first) {
+// Whether columns are better factored one by one: dense blocks pay where a stored entry takes part in many multiplications.
+inline bool is_very_sparse(const std::vector<int32_t>& count) {
+  constexpr double kFew = 8; // multiplications for an entry
+  double entries = 0, work = 0;
+  for (double c : count) entries += c, work += c * c;
+  return work < kFew * entries;
+}
+
+// Rows of the supernodes that begin at these columns, and their parents by the tree `above` of columns.
+inline Supernodes supernodes(const Graph& g, const Ordering& by, const std::vector<int32_t>& above, std::vector<int32_t> first) {
   Supernodes out;
   out.first = std::move(first);
   const int32_t n = g.n(), count = out.count();
@@ -98,7 +107,7 @@ inline Supernodes supernodes(const Graph& g, const Ordering& by, std::vector<int
     const size_t below = begin + static_cast<size_t>(hi - lo);
     std::sort(out.rows.begin() + below, out.rows.end());
     if (below < out.rows.size()) {
-      const int32_t up = of[out.rows[below]];
+      const int32_t up = of[above[hi - 1]];
       out.parent[s] = up;
       sibling[s] = oldest[up];
       oldest[up] = s;
@@ -107,6 +116,12 @@ inline Supernodes supernodes(const Graph& g, const Ordering& by, std::vector<int
     out.panel_start.push_back(out.panel_start.back() + out.height(s) * (hi - lo));
     watch(32 * (out.rows.size() - begin));
   }
+  return out;
+}
+
+// Adds the children, and how rows lie among those of the parents.
+inline void join_supernodes(Supernodes& out) {
+  const int32_t count = out.count();
   out.child_start.assign(count + 1, 0);
   for (int32_t s = 0; s < count; ++s) {
     if (out.parent[s] >= 0) ++out.child_start[out.parent[s] + 1];
@@ -127,7 +142,6 @@ inline Supernodes supernodes(const Graph& g, const Ordering& by, std::vector<int
       out.relative[k] = static_cast<int32_t>(there - out.row_start[up]);
     }
   }
-  return out;
 }
 
 } // namespace sp

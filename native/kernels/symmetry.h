@@ -2,9 +2,13 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
 #include <memory>
+#include <utility>
 
 #include "../interrupt.h"
+#include "field.h"
 #include "view.h"
 
 namespace sp {
@@ -27,6 +31,23 @@ bool is_symmetric(CsPattern<I> a, Same&& same) {
     }
   }
   return true;
+}
+
+// The largest |a - conj(b)| over entries a and their mirror images b, and the largest |a|, NaN where one is not finite. Both
+// are left at 0 where all mirror images are exact.
+template <class T>
+std::pair<double, double> hermitian_error(size_t entries, const int64_t* mirror, const T* values) {
+  size_t e = 0; // a - b is NaN for infinities too
+  while (e < entries && (mirror[e] < static_cast<int64_t>(e) || values[e] - conj_of(values[mirror[e]]) == T(0))) ++e;
+  real_t<T> off = 0, most = 0;
+  if (e == entries) return {0.0, 0.0};
+  for (e = 0; e < entries; ++e) {
+    const T a = values[e];
+    if (!is_finite(a)) return {0.0, std::numeric_limits<double>::quiet_NaN()};
+    off = std::max(off, magnitude(T(a - conj_of(values[mirror[e]]))));
+    most = std::max(most, magnitude(a));
+  }
+  return {static_cast<double>(off), static_cast<double>(most)};
 }
 
 } // namespace sp

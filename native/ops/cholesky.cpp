@@ -4,8 +4,9 @@
 
 namespace sp {
 
-SharedPlan plan_cholesky(size_t n, const int64_t* indptr, const int32_t* indices, std::vector<int32_t> order) {
-  return std::make_shared<const CholeskyPlan>(plan_cholesky<int32_t>(n, indptr, indices, std::move(order)));
+SharedPlan plan_cholesky(size_t n, const int64_t* indptr, const int32_t* indices, std::vector<int32_t> order,
+                         CholeskyForm form) {
+  return std::make_shared<const CholeskyPlan>(plan_cholesky<int32_t>(n, indptr, indices, std::move(order), form));
 }
 
 template <class T>

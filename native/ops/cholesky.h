@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernels/cholesky.h"
+#include "kernels/symmetry.h"
 
 namespace sp {
 
@@ -15,7 +16,8 @@ using SharedFactor = std::shared_ptr<const CholeskyFactor<T>>;
 
 enum class Half { both, lower, upper };
 
-SharedPlan plan_cholesky(size_t n, const int64_t* indptr, const int32_t* indices, std::vector<int32_t> order);
+SharedPlan plan_cholesky(size_t n, const int64_t* indptr, const int32_t* indices, std::vector<int32_t> order,
+                         CholeskyForm form);
 
 template <class T>
 SharedFactor<T> factor_cholesky(const SharedPlan& plan, const T* values);

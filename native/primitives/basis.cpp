@@ -113,10 +113,10 @@ SP_BASIS(WideComplex)
 
 namespace {
 
-constexpr int kStep = 2048; // elements that a group of the shaders has in registers
-constexpr int kChunks = 512; // at the most: every group adds up the sums over all of them
+constexpr int kChunk = 2048; // elements that one group of the shaders adds up
 
-// Outputs (v, h); for shaders then two passes of (sums over chunks, what is left, coefficients, squares over chunks).
+// Outputs (v, h); for shaders then passes of (sums over chunks, coefficients, what is left, squares over chunks), and the
+// square of the length.
 class ExtendRows : public Node {
  public:
   ExtendRows(mx::Stream s, int count, bool keep, mx::Dtype dtype)
@@ -132,10 +132,11 @@ class ExtendRows : public Node {
   std::vector<Output> scratch(const Arrays& in) const override {
     const auto dtype = in[1].dtype();
     if (!shaders() || !single_) return {};
-    const int chunks = ceil_of(in[1].shape(0), kStep * steps_of(in[1])), rows = std::max(count_, 1);
-    const std::vector<Output> pass{{{rows, chunks}, dtype}, {in[1].shape(), dtype}, {{rows}, dtype}, {{chunks}, mx::float32}};
+    const int chunks = chunks_of(in[1]), rows = std::max(count_, 1);
+    const std::vector<Output> pass{{{rows, chunks}, dtype}, {{rows}, dtype}, {in[1].shape(), dtype}, {{1, chunks}, mx::float32}};
     auto all = pass;
     if (count_ > 0) all.insert(all.end(), pass.begin(), pass.end());
+    all.push_back({{1}, mx::float32});
     return all;
   }
   bool has_shader() const override { return single_; }
@@ -145,8 +146,7 @@ class ExtendRows : public Node {
     all.resize(2, all[0]);
     return all;
   }
-  static int ceil_of(int64_t n, int64_t each) { return static_cast<int>((n + each - 1) / each); }
-  static int steps_of(const mx::array& w) { return std::max(1, ceil_of(w.shape(0), int64_t{kStep} * kChunks)); }
+  static int chunks_of(const mx::array& w) { return (w.shape(0) + kChunk - 1) / kChunk; }
 
   void kernel(const Arrays& in, Arrays& out) const override {
     dispatch_field(in[1].dtype(), [&]<class T>(Tag<T>) {
@@ -162,21 +162,30 @@ class ExtendRows : public Node {
   void shader(const Arrays& in, Arrays& out) override {
     const auto &all = in[0], &w = in[1];
     const bool alone = count_ == 0;
-    const int n = w.shape(0), steps = steps_of(w), chunks = ceil_of(n, kStep * steps);
+    const int chunks = chunks_of(w), n = w.shape(0);
     const auto rows = first_of(all, {std::max(count_, 1), n}), whole = first_of(all, {to_dim(std::max<size_t>(8, all.size()))});
-    const Shader &dots = sp::shader("basis_dots"), &remove = sp::shader("basis_remove"), &unit = sp::shader("basis_unit");
-    const TemplateArgs args{{"STEPS", steps}, {"alone", alone}, {"kept", keep_}};
+    const Shader &dots = sp::shader("basis_dots"), &totals = sp::shader("basis_totals"),
+                 &remove = sp::shader("basis_remove"), &unit = sp::shader("basis_unit");
+    const TemplateArgs args{{"CHUNK", kChunk}, {"alone", alone}, {"kept", keep_}};
+    const auto sum_up = [&](const mx::array& partial, Arrays total) {
+      launch(totals, {partial}, total, args, {partial.shape(0) * totals.group, 1, 1}, stream());
+    };
     const auto* from = &w;
     size_t at = 2;
-    for (; at < out.size(); at += 4) {
-      Arrays partial{out[at]}, left{out[at + 1], out[at + 2], out[at + 3]};
-      if (alone) allocate_all(partial);
-      else launch(dots, {rows, *from}, partial, args, {chunks * dots.group, ceil_of(count_, 4), 1}, stream());
-      launch(remove, {rows, *from, partial[0]}, left, args, {chunks * remove.group, 1, 1}, stream());
-      from = &out[at + 1];
+    for (; at + 4 < out.size(); at += 4) {
+      Arrays sums{out[at], out[at + 1]}, partial{sums[0]}, left{out[at + 2], out[at + 3]};
+      if (alone) {
+        allocate_all(sums);
+      } else {
+        launch(dots, {rows, *from}, partial, args, {chunks * dots.group, (count_ + 3) / 4, 1}, stream());
+        sum_up(partial[0], {sums[1]});
+      }
+      launch(remove, {rows, *from, sums[1]}, left, args, {chunks * remove.group, 1, 1}, stream());
+      from = &out[at + 2];
     }
+    sum_up(out[at - 1], {out[at]});
     Arrays made{out[0], out[1]};
-    launch(unit, {*from, out[at - 1], out[4], out[at - 2], whole}, made, args, {ceil_of(n, kStep) * unit.group, 1, 1}, stream());
+    launch(unit, {*from, out[at], out[3], out[at - 3], whole}, made, args, {n, 1, 1}, stream());
   }
 
   // The first elements of `a`; at least 8, of which nobody reads those that it lacks: Metal has fewer in an address space

@@ -24,6 +24,7 @@ from mlx_sparse.linalg import (
     spsolve_triangular,
     use_solver,
 )
+from mlx_sparse.linalg._direct import umfpack
 
 from .systems import (
     ALL_FORMATS,
@@ -32,6 +33,7 @@ from .systems import (
     bound_of,
     check_namespace,
     general,
+    held,
     ours,
     residual,
     vector,
@@ -159,7 +161,7 @@ def test_bad_use():
         SuperLU()
     with pytest.raises(TypeError, match="solver"):
         use_solver(solver="SuperLU")
-    assert use_solver(useUmfpack=True, assumeSortedIndices=True) is None
+    assert use_solver(useUmfpack=False, assumeSortedIndices=True) is None
 
 
 def as_float32(b):
@@ -390,3 +392,80 @@ def test_structure(format, name):
 def test_no_entries(format):
     A = sp.csr_array((3, 3)).asformat(format)
     assert is_sptriangular(A) == (True, True) and spbandwidth(A) == (0, 0)
+
+
+# ---- UMFPACK ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def solver_setting():
+    """Each thread's own: what a test chooses is forgotten."""
+    umfpack._settings.__dict__.clear()
+    yield
+    umfpack._settings.__dict__.clear()
+
+
+@pytest.fixture
+def missing_umfpack(monkeypatch, solver_setting):
+    monkeypatch.setattr(umfpack, "_module", lambda: None)
+
+
+def test_without_umfpack(missing_umfpack):
+    S, b = general(N, "d"), vector(N, "d")
+    A = ours(S, "csc")
+    assert spsolve(A, b, return_info=True)[1] != "umfpack"
+    with pytest.raises(RuntimeError, match="pip install scikit-umfpack"):
+        spsolve(A, b, method="umfpack")
+    use_solver(useUmfpack=True)
+    for solve in (lambda: spsolve(A, b), lambda: factorized(A)):
+        with pytest.raises(RuntimeError, match="not installed"):
+            solve()
+    assert residual(S, spsolve(A, b, use_umfpack=False), b) < tolerance(S, held("d"))
+    assert residual(S, spsolve(A, vectors(N, "d", 2)), vectors(N, "d", 2)) < tolerance(S, held("d"))
+    use_solver(useUmfpack=False)
+    assert residual(S, factorized(A)(b), b) < tolerance(S, held("d"))
+
+
+@pytest.mark.parametrize("format", ["csr", "csc"])
+@pytest.mark.parametrize("char", "dD")
+def test_umfpack(format, char, solver_setting):
+    pytest.importorskip("scikits.umfpack")
+    if held(char) != np.dtype(char):
+        pytest.skip("double precision only")
+    n = 250
+    S, b = general(n, char), vector(n, char)
+    A = ours(S, format)
+    x, used = spsolve(A, b, return_info=True)
+    assert used == "umfpack" and residual(S, x, b) < tolerance(S, char)
+    twin = scipy.sparse.linalg.spsolve(S.asformat(format), b)  # by UMFPACK too
+    np.testing.assert_allclose(x, twin, rtol=0, atol=tolerance(S, char) * abs(twin).max())
+    for options in ({"use_umfpack": False}, {"permc_spec": "COLAMD"}):
+        assert spsolve(A, b, return_info=True, **options)[1] == "lu"
+    assert spsolve(A, vectors(n, char, 2), return_info=True)[1] == "lu"
+    B = vectors(n, char, 3)
+    assert residual(S, spsolve(A, B, method="umfpack"), B) < tolerance(S, char)
+    single = "f" if char == "d" else "F"
+    assert spsolve(A.astype(single), b.astype(single), return_info=True)[1] == "lu"
+    with pytest.raises(ValueError, match="cast them by astype"):
+        spsolve(A.astype(single), b.astype(single), method="umfpack")
+    solve = factorized(A.tocsc())
+    assert residual(S, solve(b), b) < tolerance(S, char) and residual(S, solve(B), B) < tolerance(S, char)
+    use_solver(useUmfpack=False)
+    assert spsolve(A, b, return_info=True)[1] == "lu"
+
+
+@pytest.mark.parametrize("format", ["csr", "csc"])
+def test_derivatives_by_umfpack(format, solver_setting):
+    pytest.importorskip("scikits.umfpack")
+    if held("d") != np.dtype("d"):
+        pytest.skip("double precision only")
+    S = general(N, "d")
+    A, b = ours(S, format), as_namespace(vector(N, "d"), "mlx")
+    grads = [
+        mx.grad(lambda v, b, m=m: (spsolve(A.with_data(v), b, method=m) ** 2).sum(), argnums=(0, 1))(A.data, b)
+        for m in ("umfpack", "lu")
+    ]
+    for mine, other in zip(*grads, strict=True):
+        np.testing.assert_allclose(np.asarray(mine), np.asarray(other), rtol=1e-8, atol=1e-10)
+    with pytest.raises(TypeError, match="cast"):
+        factorized(A.tocsc())(vector(N, "D"))

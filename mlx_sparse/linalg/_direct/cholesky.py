@@ -16,12 +16,17 @@ from .._operator import Operator, as_operator, is_traced, kept
 from .._problem import check_dtype, float_dtype, host_dtype, refuse_traced, require_square
 from .columns import solved_columns
 from .determinant import slogdet
-from .hermitian import LOWER, UPPER, Analysis, Cholesky, HermitianFactor
+from .hermitian import LOWER, UPPER, Analysis, Cholesky, HermitianFactor, Simplicial, Supernodal
 from .indefinite import Indefinite
 from .operands import Parts, as_columns, host_form
 from .orderings import Order, order_of
 
-METHODS: dict[str, Any] = {"auto": Cholesky, "supernodal": Cholesky, "ldl": Indefinite}
+METHODS: dict[str, Any] = {
+    "auto": Cholesky,
+    "simplicial": Simplicial,
+    "supernodal": Supernodal,
+    "ldl": Indefinite,
+}
 
 
 class SparseCholesky:
@@ -38,6 +43,8 @@ class SparseCholesky:
     shape : tuple of int
     nnz : int
         Number of stored entries of L.
+    method : {"simplicial", "supernodal", "ldl"}
+        How it was made.
     perm : dense int32 array, shape (n,)
         Order of elimination.
     L : csc_array, shape (n, n)
@@ -66,13 +73,11 @@ class SparseCholesky:
     def _of(cls, A: Any, kind: Any, analysis: Analysis | None, order: Order) -> SparseCholesky:
         """Of a canonical csc array of this package, by the `analysis` of its structure or a new one in this `order`."""
         A = kept(A)
-        operator = as_operator(A)
-        host = Parts(operator.constant().operand, float_dtype(host_dtype(A)))
-        if not np.isfinite(host.data).all():
-            raise ValueError("A must not contain infs or NaNs")
+        traced = is_traced(A._data)
+        operator = as_operator(A) if traced else Operator()
+        host = Parts(operator.constant().operand if traced else A, float_dtype(host_dtype(A)))
         new = cls.__new__(cls)
-        new._A, new._cholesky = A, kind(host, analysis, order)
-        new._operator = operator if is_traced(*operator.values) else Operator()
+        new._A, new._cholesky, new._operator = A, kind(host, analysis, order), operator
         return new
 
     def __reduce__(self) -> Any:
@@ -89,6 +94,10 @@ class SparseCholesky:
     @property
     def nnz(self) -> int:
         return self._cholesky.nnz
+
+    @property
+    def method(self) -> str:
+        return self._cholesky.method
 
     @property
     def perm(self) -> Any:
@@ -289,10 +298,11 @@ def cholesky(A: Any, ordering: Any = "amd", method: str = "auto") -> SparseChole
         Order of elimination: approximate minimum degree, as given, METIS's nested dissection (which fills less on
         large meshes in space, and takes longer to find), or this permutation. Then the elimination tree is brought
         into postorder, which changes neither fill nor flops.
-    method : {"auto", "supernodal", "ldl"}
-        The first two are the same: L L^H by dense fronts over supernodes, by the BLAS that SciPy brings along. "ldl"
-        takes indefinite arrays, such as those of saddle points and shifted Laplacians, and singular ones. It is never
-        chosen by itself. There is no "simplicial" method.
+    method : {"auto", "simplicial", "supernodal", "ldl"}
+        "simplicial" makes L L^H column by column, in no memory but that of L, by one worker; "supernodal" by dense
+        fronts over groups of columns, by the BLAS that SciPy brings along. "auto" is the former where an entry of L
+        takes part in fewer than 8 multiplications: trees, paths, narrow bands. "ldl" takes indefinite arrays, such as
+        those of saddle points and shifted Laplacians, and singular ones. It is never chosen by itself.
 
     Returns
     -------
@@ -312,8 +322,8 @@ def cholesky(A: Any, ordering: Any = "amd", method: str = "auto") -> SparseChole
 
     Notes
     -----
-    The work is that of the factor: for grids of n nodes about n^(3/2) in the plane and n^2 in space. It is shared among
-    `runtime.SOLVER_THREADS` workers, and the result does not depend on their number.
+    The work is that of the factor: for grids of n nodes about n^(3/2) in the plane and n^2 in space. That of fronts is
+    shared among `runtime.SOLVER_THREADS` workers, and the result does not depend on their number.
 
     "ldl" has pivots of order 1 and 2 (J. R. Bunch and L. Kaufman, Math. Comp. 31 (1977)) that are at least a tenth of
     their columns, so that no entry of L grows past 10; a column without one waits for the parent of its front, which
@@ -335,8 +345,6 @@ def cholesky(A: Any, ordering: Any = "amd", method: str = "auto") -> SparseChole
     >>> sp.linalg.cholesky(sp.csc_array([[0.0, 1.0], [1.0, 0.0]]), method="ldl").inertia
     (1, 1, 0)
     """
-    if method == "simplicial":
-        raise ValueError("there is no simplicial factorisation: supernodal fronts hold single columns too")
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}; got {method!r}")
     A = as_sparse(A if issparse(A) and A.format == "csr" else as_columns(A, "cholesky")).tocsc()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import nullcontext
 from typing import Any
 
 import mlx.core as mx
@@ -13,6 +14,7 @@ from ... import _dtypes, _native
 from .._problem import float_dtype, workers
 from .orderings import MINIMUM_DEGREE, Order
 
+_ALONE = nullcontext()  # one right-hand side is one worker's
 BOTH, LOWER, UPPER = _native.Half.both, _native.Half.lower, _native.Half.upper
 
 
@@ -24,27 +26,30 @@ class Analysis:
         self.mirror = _native.mirror_entries(self.indptr, self.indices)  # position of (j, i) for each entry (i, j)
         if self.mirror is None:
             raise LinAlgError("A is not Hermitian: its structure is not symmetric")
-        self._order = order(self.indptr, self.indices) if callable(order) else order
-        self._plan: Any = None
+        self.order = order(self.indptr, self.indices) if callable(order) else order
+        self._plans: dict[Any, Any] = {}
 
-    @property
-    def plan(self) -> Any:
-        if self._plan is None:
-            self._plan = _native.plan_cholesky(self.indptr, self.indices, self._order)
-            self._order = self._plan.order
-        return self._plan
-
-    @property
-    def order(self) -> np.ndarray:
-        self.plan  # noqa: B018 - which finds it
-        return self._order
+    def plan(self, form: Any) -> Any:
+        """Of a factorisation of this form. It settles `order`."""
+        if form not in self._plans:
+            found = _native.plan_cholesky(self.indptr, self.indices, self.order, form)
+            self._plans[form], self.order = found, found.order
+        return self._plans[form]
 
     def require_hermitian(self, data: np.ndarray) -> None:
-        """As nearly as rounding in products such as B^H B allows."""
-        if data.dtype.kind != "c" and np.array_equal(data, data[self.mirror]):
-            return
-        off = np.abs(data - data[self.mirror].conj()).max(initial=0)
-        if not off <= 100 * np.finfo(data.dtype).eps * np.abs(data).max(initial=0):
+        """As nearly as rounding in products such as B^H B allows.
+
+        Raises
+        ------
+        LinAlgError
+            It is not.
+        ValueError
+            An entry is not finite.
+        """
+        off, most = _native.asymmetry(self.mirror, data)
+        if most != most:
+            raise ValueError("A must not contain infs or NaNs")
+        if off and not off <= 100 * np.finfo(data.dtype).eps * most:
             raise LinAlgError(
                 f"A is not Hermitian: entries differ by {off:.3g} from the conjugate of their mirror images"
             )
@@ -57,14 +62,15 @@ class HermitianFactor(ABC):
     ------
     LinAlgError
         It is not Hermitian.
+    ValueError
+        An entry is not finite.
     """
 
     def __init__(self, host: Any, analysis: Analysis | None, order: Order) -> None:
         self.dtype, self._conjugate = host.dtype, host.format == "csr"
         self._held: Any = None
-        with workers():
-            self.analysis = Analysis(host, order) if analysis is None else analysis
-            self.analysis.require_hermitian(host.data)
+        self.analysis = Analysis(host, order) if analysis is None else analysis
+        self.analysis.require_hermitian(np.ascontiguousarray(host.data))
 
     def solve(self, b: np.ndarray, adjoint: bool = False, half: Any = BOTH) -> np.ndarray:
         """A^-1 b, or half of it in the order of elimination, in the wider dtype of both that the device has."""
@@ -73,7 +79,7 @@ class HermitianFactor(ABC):
             real, imag = (self.solve(part, half=half) for part in (b.real, b.imag))
             return (real + 1j * imag).astype(wide, copy=False)
         b = np.ascontiguousarray(b, self.dtype)
-        with workers():
+        with workers() if b.ndim == 2 else _ALONE:
             x = self._solve(b.conj() if self._conjugate else b, half)
         return (x.conj() if self._conjugate else x).astype(wide, copy=False)
 
@@ -102,6 +108,11 @@ class HermitianFactor(ABC):
     @abstractmethod
     def _solve(self, b: np.ndarray, half: Any) -> np.ndarray:
         """Of a contiguous b of the dtype of A."""
+
+    @property
+    @abstractmethod
+    def method(self) -> str:
+        """The name of the method in `cholesky`."""
 
     @property
     @abstractmethod
@@ -144,15 +155,22 @@ class Cholesky(HermitianFactor):
         It is not Hermitian or not positive definite.
     """
 
+    form = _native.CholeskyForm.automatic
+
     def __init__(self, host: Any, analysis: Analysis | None = None, order: Order = MINIMUM_DEGREE) -> None:
         super().__init__(host, analysis, order)
+        self.plan = self.analysis.plan(self.form)
         with workers():
-            self.factor = _native.factor_cholesky(self.analysis.plan, np.ascontiguousarray(host.data))
+            self.factor = _native.factor_cholesky(self.plan, np.ascontiguousarray(host.data))
         if self.factor.failed >= 0:
             raise LinAlgError(f"A is not positive definite: the pivot of row {self.factor.failed} is not positive")
 
     def _hold(self) -> Any:
         return self.factor.held()
+
+    @property
+    def method(self) -> str:
+        return "simplicial" if self.plan.simplicial else "supernodal"
 
     def _solve(self, b: np.ndarray, half: Any) -> np.ndarray:
         return self.factor.solve(b, half)
@@ -163,7 +181,7 @@ class Cholesky(HermitianFactor):
 
     @property
     def nnz(self) -> int:
-        return self.analysis.plan.entries
+        return self.plan.entries
 
     @property
     def inertia(self) -> tuple[int, int, int]:
@@ -188,3 +206,15 @@ class Cholesky(HermitianFactor):
         place = np.argsort(analysis.order)
         known = place[analysis.indices] >= np.repeat(place, np.diff(analysis.indptr))
         return np.where(known, values, values[analysis.mirror].conj()), diagonal[place]
+
+
+class Simplicial(Cholesky):
+    """Column by column, whatever the factor is like."""
+
+    form = _native.CholeskyForm.simplicial
+
+
+class Supernodal(Cholesky):
+    """By fronts, whatever the factor is like."""
+
+    form = _native.CholeskyForm.supernodal

@@ -30,12 +30,15 @@ class Indefinite(HermitianFactor):
         n = host.shape[0]
         self._scale = _scale(host)
         by = self._scale[np.repeat(np.arange(n), np.diff(host.indptr))] * self._scale[host.indices]
+        self.plan = self.analysis.plan(_native.CholeskyForm.supernodal)
         with workers():
-            self.factor = _native.factor_ldl(self.analysis.plan, np.ascontiguousarray(host.data * by))
+            self.factor = _native.factor_ldl(self.plan, np.ascontiguousarray(host.data * by))
 
     @property
     def singular(self) -> bool:
         return self.factor.zeros > 0
+
+    method = "ldl"
 
     @property
     def order(self) -> np.ndarray:

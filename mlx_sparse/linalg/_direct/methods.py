@@ -19,6 +19,7 @@ from .hermitian import Analysis, Cholesky
 from .indefinite import Indefinite
 from .operands import ADJOINT, Parts, lu_solve
 from .substitution import Substitution
+from .umfpack import Umfpack
 
 # (b, adjoint=False) -> A^-1 b or A^-H b. What nodes of the graph can do has a member `device` too, (A, b) -> x, for the
 # factored array A of this package, its values traced perhaps, and an mx.array b of its dtype.
@@ -26,11 +27,13 @@ Solve = Callable[..., np.ndarray]
 _LEAST = 500  # order from which on Hermitian methods are tried: what they gain on smaller ones goes into trying
 # LAPACK is sooner done with all n^2 numbers below this order, if they are at most so many times the entries.
 _DENSE_BELOW, _DENSE_SHARE = 200, 50
-METHODS = ("auto", "diagonal", "triangular", "banded", "dense", "cholesky", "ldl", "lu")
+METHODS = ("auto", "diagonal", "triangular", "banded", "dense", "cholesky", "ldl", "lu", "umfpack")
 
 
-def factor(host: Parts, method: str = "auto", permc_spec: str | None = None) -> tuple[Solve, str]:
+def factor(host: Parts, method: str = "auto", permc_spec: str | None = None, lu: str = "lu") -> tuple[Solve, str]:
     """Solves with a canonical csr or csc array, and the name of the method that makes them.
+
+    lu: what is taken for "lu" where nothing asks for SuperLU: "lu" or "umfpack".
 
     Raises
     ------
@@ -43,11 +46,13 @@ def factor(host: Parts, method: str = "auto", permc_spec: str | None = None) -> 
     """
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}; got {method!r}")
-    extent = (0, 0) if method in ("dense", "cholesky", "ldl", "lu") else _extent(host)
+    extent = (0, 0) if method in ("dense", "cholesky", "ldl", "lu", "umfpack") else _extent(host)
     if method == "auto":
         method = "lu" if permc_spec is not None else _choose(host, extent)
         if method == "lu" and permc_spec is None and (found := if_hermitian(host)) is not None:
             return found
+        if method == "lu" and permc_spec is None:
+            method = lu
     if method in ("diagonal", "triangular"):
         return _Triangle(host, extent, method), method
     if method == "banded":
@@ -61,17 +66,19 @@ def factor(host: Parts, method: str = "auto", permc_spec: str | None = None) -> 
         if indefinite.singular:
             raise RuntimeError("A is singular: some of its pivots are zero")
         return indefinite, method
-    return _lu(host, permc_spec=permc_spec), method
+    if method == "umfpack":
+        return _columns_solve(host, Umfpack(host.scipy("csc"))), method
+    return _columns_solve(host, splu(host.scipy("csc"), permc_spec=permc_spec)), method
 
 
 def if_hermitian(host: Parts) -> tuple[Solve, str] | None:
     """As `factor`, by Cholesky's method or as L D L^H, of a matrix that is Hermitian, regular and not small."""
-    if host.shape[0] < _LEAST or not np.isfinite(host.data).all():
+    if host.shape[0] < _LEAST:
         return None
     try:
         analysis = Analysis(host)
-        analysis.require_hermitian(host.data)
-    except LinAlgError:
+        analysis.require_hermitian(np.ascontiguousarray(host.data))
+    except ValueError:  # of which LinAlgError is one
         return None
     if _may_be_definite(host):
         try:
@@ -176,8 +183,7 @@ def _lapack(names: tuple[str, ...], dtype: np.dtype) -> Any:
     return _dense_linalg.get_lapack_funcs(names, dtype=dtype)
 
 
-def _lu(host: Parts, **options: Any) -> Solve:
-    """SuperLU knows columns; a csr array is factored as its transpose."""
-    lu = splu(host.scipy("csc"), **options)
+def _columns_solve(host: Parts, lu: Any) -> Solve:
+    """SuperLU and UMFPACK know columns; a csr array is factored as its transpose."""
     form = "N" if host.format == "csc" else "T"
     return lambda b, adjoint=False: lu_solve(lu, b, ADJOINT[form] if adjoint else form)

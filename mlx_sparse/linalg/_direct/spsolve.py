@@ -20,6 +20,7 @@ from .._solve import host_inverse_product
 from .columns import solved_columns
 from .methods import Solve, factor
 from .operands import Parts, host_form
+from .umfpack import umfpack_is_used
 
 
 def spsolve(
@@ -46,14 +47,15 @@ def spsolve(
     permc_spec : {"COLAMD", "NATURAL", "MMD_ATA", "MMD_AT_PLUS_A"}, optional
         Column ordering of SuperLU, which is used then. Default: COLAMD.
     use_umfpack : bool
-        Accepted and ignored: UMFPACK is never used.
-    method : {"auto", "diagonal", "triangular", "banded", "dense", "cholesky", "ldl", "lu"}
+        Whether UMFPACK may stand in SuperLU's place: for one right-hand side in float64 or complex128, if the package
+        `scikits.umfpack` is installed and `use_solver` does not say otherwise.
+    method : {"auto", "diagonal", "triangular", "banded", "dense", "cholesky", "ldl", "lu", "umfpack"}
         Default: the first of these that suits `A`. A diagonal or triangular `A` counts if no entry of its diagonal is
         zero; a band, solved by LAPACK, if at least a third of the numbers that LAPACK keeps are entries of `A`: for l
         diagonals below and u above the main one these are 2 l + u + 1 for each column. LAPACK factors all n^2 numbers
         ("dense") if n is below 200 and at least 2 % of them are entries of `A`. "cholesky" is tried on a Hermitian `A`
         of order 500 or more whose diagonal is positive and large enough, then "ldl" (see `cholesky`), unless `A` is
-        singular. "lu" is SuperLU.
+        singular. "lu" is SuperLU, "umfpack" UMFPACK.
     return_info : bool
         Whether to give the name of the method too.
 
@@ -70,7 +72,7 @@ def spsolve(
     LinAlgError
         `A` has not the structure that `method` names, or is not Hermitian or positive definite.
     RuntimeError
-        `A` is singular and `b` is sparse with more than one column.
+        `A` is singular and `b` is sparse with more than one column, or UMFPACK is to be used and not installed.
     TypeError
         An `mx.array` `b` whose dtype differs from that of `A`.
     ValueError
@@ -90,7 +92,8 @@ def spsolve(
 
     Differences from SciPy
     ----------------------
-    UMFPACK is never used. float16 and bfloat16 systems are solved in float32.
+    UMFPACK solves what SuperLU would, not what another method suits, and leaves float32 to SuperLU, which SciPy
+    refuses. float16 and bfloat16 systems are solved in float32.
     """
     if not (issparse(A) and A.format in ("csr", "csc")):
         warn("spsolve requires A be CSC or CSR matrix format", SparseEfficiencyWarning, stacklevel=2)
@@ -110,9 +113,10 @@ def spsolve(
         x = solve_sparse(A, b.tocsc().astype(dtype, copy=False), solve, dtype)
         return (x, used) if return_info else x
     b = b.reshape(-1) if b.ndim == 2 and b.shape[1] == 1 else b
+    lu = "umfpack" if use_umfpack and b.ndim == 1 and umfpack_is_used() and dtype.char in "dD" else "lu"
     operator = as_operator(A)
     try:
-        solve, used = factor(Parts(operator.constant().operand, dtype), method, permc_spec)
+        solve, used = factor(Parts(operator.constant().operand, dtype), method, permc_spec, lu)
     except RuntimeError as error:
         if "singular" not in str(error):
             raise

@@ -1,4 +1,4 @@
-"""LU factorisations by SciPy's SuperLU, complete and incomplete."""
+"""LU factorisations by SciPy's SuperLU, complete and incomplete; `factorized`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from .._operator import Operator, as_operator, is_traced
 from .._problem import check_dtype, float_dtype, host_dtype, refuse_traced, require_square
 from .._solve import host_inverse_product
 from .operands import ADJOINT, as_columns, host_form, lu_solve
+from .umfpack import Umfpack, umfpack_is_used
 
 _MOST = 20  # columns of a panel or a relaxed supernode: SuperLU counts them by size, in an array of so many
 
@@ -283,12 +284,13 @@ def factorized(A: Any) -> Callable[[Any], Any]:
     Returns
     -------
     solve : callable
-        `SuperLU.solve`: takes an ndarray or mx.array of shape (n,) or (n, k) and gives one like it.
+        Takes an ndarray or mx.array of shape (n,) or (n, k) and gives one like it: `SuperLU.solve`, or UMFPACK's solve
+        for a float64 or complex128 `A` where `use_solver` says so.
 
     Raises
     ------
     RuntimeError
-        `A` is singular.
+        `A` is singular, or UMFPACK is to be used and not installed.
     ValueError
         `A` is not square.
 
@@ -299,27 +301,7 @@ def factorized(A: Any) -> Callable[[Any], Any]:
     >>> solve(np.array([1.0, -2.0, 0.0])).round(12)
     array([ 1., -2., -2.])
     """
-    return splu(as_columns(A, "splu")).solve
-
-
-def use_solver(**kwargs: Any) -> None:
-    """Accepted for SciPy's sake: it chooses between UMFPACK and SuperLU, and here SuperLU is always used.
-
-    Parameters
-    ----------
-    useUmfpack, assumeSortedIndices : bool, optional
-        Ignored.
-
-    Raises
-    ------
-    TypeError
-        For any other name.
-
-    Examples
-    --------
-    >>> import mlx_sparse as sp
-    >>> sp.linalg.use_solver(useUmfpack=False)
-    """
-    unknown = set(kwargs) - {"useUmfpack", "assumeSortedIndices"}
-    if unknown:
-        raise TypeError(f"use_solver takes useUmfpack and assumeSortedIndices; got {', '.join(sorted(unknown))}")
+    A = as_columns(A, "splu")
+    if umfpack_is_used() and float_dtype(host_dtype(A)).char in "dD":
+        return SuperLU._of(A, Umfpack).solve
+    return splu(A).solve
