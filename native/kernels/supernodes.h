@@ -69,9 +69,9 @@ inline std::vector<int32_t> supernode_columns(const std::vector<int32_t>& parent
   return first;
 }
 
-// Whether columns are better factored one by one: dense blocks pay where a stored entry takes part in many multiplications.
+// Whether columns are better factored one by one: dense blocks pay where there are many flops for each entry of the factor.
 inline bool is_very_sparse(const std::vector<int32_t>& count) {
-  constexpr double kFew = 8; // multiplications for an entry
+  constexpr double kFew = 8; // flops for an entry
   double entries = 0, work = 0;
   for (double c : count) entries += c, work += c * c;
   return work < kFew * entries;

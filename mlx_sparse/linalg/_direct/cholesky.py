@@ -300,8 +300,8 @@ def cholesky(A: Any, ordering: Any = "amd", method: str = "auto") -> SparseChole
         into postorder, which changes neither fill nor flops.
     method : {"auto", "simplicial", "supernodal", "ldl"}
         "simplicial" makes L L^H column by column, in no memory but that of L, by one worker; "supernodal" by dense
-        fronts over groups of columns, by the BLAS that SciPy brings along. "auto" is the former where an entry of L
-        takes part in fewer than 8 multiplications: trees, paths, narrow bands. "ldl" takes indefinite arrays, such as
+        fronts over groups of columns, by the BLAS that SciPy brings along. "auto" is the former where there are
+        fewer than 8 flops for an entry of L: trees, paths, narrow bands. "ldl" takes indefinite arrays, such as
         those of saddle points and shifted Laplacians, and singular ones. It is never chosen by itself.
 
     Returns
