@@ -1,17 +1,23 @@
-// v = rest / its length, or 0 where that is 0, and rows[count] = v where it is `kept`. h = first + second, then the length.
+// v = rest / its length, or 0 where that is 0, and rows[count] = v where it is `kept`; square[0] is the square of the length.
+// h = first + second, then the length.
 //! in rest: T, square: F, first: T, second: T
 //! inout rows: T
 //! out v: T, h: T
 //! with T: single, F: float32, alone: bool, kept: bool
 constexpr int GROUP = 256;
+constexpr int EACH = 8;
 const int64_t n = rest_shape[0], count = alone ? 0 : first_shape[0];
-const F length = sp_root(square[0]), inverse = length > 0 ? 1 / length : 0;
+const F length = sp_root(square[0]);
+const T inverse = sp_made(T(0), length > 0 ? 1 / length : 0, 0);
 SP_THREADS(lid, thread_index_in_threadgroup) {
-  const int64_t i = int64_t(threadgroup_position_in_grid.x) * GROUP + lid;
-  if (i < n) {
-    const T unit = sp_mul(rest[i], sp_made(T(0), inverse, 0));
-    v[i] = unit;
-    if (kept) SP_INPLACE(T, rows[count * n + i]) = unit;
+  const int64_t from = int64_t(threadgroup_position_in_grid.x) * GROUP * EACH + lid;
+  SP_UNROLL for (int j = 0; j < EACH; ++j) {
+    const int64_t i = from + j * GROUP;
+    if (i < n) {
+      const T unit = sp_mul(rest[i], inverse);
+      v[i] = unit;
+      if (kept) SP_INPLACE(T, rows[count * n + i]) = unit;
+    }
   }
   if (threadgroup_position_in_grid.x == 0) {
     for (int64_t k = lid; k < count; k += GROUP) h[k] = sp_add(first[k], second[k]);

@@ -61,8 +61,13 @@ class _LazyBasis:
             self._vectors[self.count :] = [v]
         self.count += 1
 
-    def rows(self, first: int, last: int) -> mx.array:
-        return self._rows[first:last] if self._vectors is None else mx.stack(self._vectors[first:last])
+    def combined(self, y: mx.array, first: int) -> mx.array:
+        """The sum of y[k] times the vector first + k."""
+        if self._vectors is None:
+            v = _native.combine_rows(self._rows, first, y)
+            mx.async_eval(v)  # before these rows are written to again
+            return v
+        return y @ mx.stack(self._vectors[first : first + y.size])
 
 
 def _coefficients(h: mx.array) -> list[Any]:
@@ -184,7 +189,7 @@ class Lazy(Single):
                 yield v, _coefficients(h)
 
     def combine(self, basis: _LazyBasis, y: np.ndarray, first: int = 0) -> mx.array:
-        return _dense.to_mlx(y, self._b.dtype) @ basis.rows(first, first + len(y))
+        return basis.combined(_dense.to_mlx(y, self._b.dtype), first)
 
     def settle(self, state: Any) -> Any:
         mx.eval(*state)

@@ -115,12 +115,24 @@ namespace {
 
 constexpr int kChunk = 2048; // elements that one group of the shaders adds up
 
+// Elements of `a` in its memory. At least 8 where they are written to, of which nobody reads those that it lacks: Metal has
+// fewer in another address space.
+mx::array part_of(const mx::array& a, mx::Shape shape, int64_t offset = 0) {
+  mx::array made(std::move(shape), a.dtype(), nullptr, {});
+  mx::array::Flags flags{};
+  flags.contiguous = flags.row_contiguous = true;
+  made.copy_shared_buffer(a, made.strides(), flags, made.size(), offset);
+  return made;
+}
+
+bool is_single(mx::Dtype dtype) { return dtype == mx::float32 || dtype == mx::complex64; }
+
 // Outputs (v, h); for shaders then passes of (sums over chunks, coefficients, what is left, squares over chunks), and the
 // square of the length.
 class ExtendRows : public Node {
  public:
   ExtendRows(mx::Stream s, int count, bool keep, mx::Dtype dtype)
-      : Node(s, true), count_(count), keep_(keep), single_(dtype == mx::float32 || dtype == mx::complex64) {}
+      : Node(s, true), count_(count), keep_(keep), single_(is_single(dtype)) {}
   const char* name() const override { return "ExtendRows"; }
 
  private:
@@ -163,7 +175,7 @@ class ExtendRows : public Node {
     const auto &all = in[0], &w = in[1];
     const bool alone = count_ == 0;
     const int chunks = chunks_of(w), n = w.shape(0);
-    const auto rows = first_of(all, {std::max(count_, 1), n}), whole = first_of(all, {to_dim(std::max<size_t>(8, all.size()))});
+    const auto rows = part_of(all, {std::max(count_, 1), n}), whole = part_of(all, {to_dim(std::max<size_t>(8, all.size()))});
     const Shader &dots = sp::shader("basis_dots"), &totals = sp::shader("basis_totals"),
                  &remove = sp::shader("basis_remove"), &unit = sp::shader("basis_unit");
     const TemplateArgs args{{"CHUNK", kChunk}, {"alone", alone}, {"kept", keep_}};
@@ -185,21 +197,41 @@ class ExtendRows : public Node {
     }
     sum_up(out[at - 1], {out[at]});
     Arrays made{out[0], out[1]};
-    launch(unit, {*from, out[at], out[3], out[at - 3], whole}, made, args, {n, 1, 1}, stream());
-  }
-
-  // The first elements of `a`; at least 8, of which nobody reads those that it lacks: Metal has fewer in an address space
-  // that is not written to.
-  static mx::array first_of(const mx::array& a, mx::Shape shape) {
-    mx::array made(std::move(shape), a.dtype(), nullptr, {});
-    mx::array::Flags flags{};
-    flags.contiguous = flags.row_contiguous = true;
-    made.copy_shared_buffer(a, made.strides(), flags, made.size());
-    return made;
+    launch(unit, {*from, out[at], out[3], out[at - 3], whole}, made, args, {chunks * unit.group, 1, 1}, stream());
   }
 
   int count_;
   bool keep_, single_;
+};
+
+// Inputs (rows, y).
+class CombineRows : public Node {
+ public:
+  CombineRows(mx::Stream s, int first, mx::Dtype dtype) : Node(s), first_(first), single_(is_single(dtype)) {}
+  const char* name() const override { return "CombineRows"; }
+
+ private:
+  std::vector<int64_t> key() const override { return {first_}; }
+  bool has_derivative(int) const override { return true; }
+  std::vector<Output> results(const Arrays& in) const override { return {{{in[0].shape(1)}, in[0].dtype()}}; }
+  bool has_shader() const override { return single_; }
+  Arrays apply(const Arrays& in) override { return {node<CombineRows>(in, stream(), first_, in[0].dtype())}; }
+
+  void kernel(const Arrays& in, Arrays& out) const override {
+    dispatch_field(in[0].dtype(), [&]<class T>(Tag<T>) {
+      const auto n = static_cast<size_t>(in[0].shape(1));
+      combine_basis(BasisView<T>{in[0].data<T>() + first_ * n, in[1].size(), n}, in[1].data<T>(), out[0].data<T>());
+    });
+  }
+  void shader(const Arrays& in, Arrays& out) override {
+    const int n = in[0].shape(1), count = in[1].shape(0);
+    const auto rows = part_of(in[0], {count, n}, int64_t{n} * first_);
+    const Shader& combine = sp::shader("basis_combine");
+    launch(combine, {rows, in[1]}, out, {}, {(n + 3) / 4, 1, 1}, stream());
+  }
+
+  int first_;
+  bool single_;
 };
 
 } // namespace
@@ -214,6 +246,14 @@ std::pair<mx::array, mx::array> extend_rows(const mx::array& rows, int count, co
   }
   auto all = std::make_shared<ExtendRows>(s, count, keep, w.dtype())->make({rows, w});
   return {all[0], all[1]};
+}
+
+mx::array combine_rows(const mx::array& rows, int first, const mx::array& y, mx::Stream s) {
+  if (rows.ndim() != 2 || y.ndim() != 1 || rows.dtype() != y.dtype() || first < 0 || first + y.shape(0) > rows.shape(0) ||
+      y.shape(0) == 0) {
+    throw std::invalid_argument("rows (m, n) and y (k,), k > 0, must have one dtype, and there must be k rows from the first");
+  }
+  return node<CombineRows>({rows, y}, s, first, rows.dtype());
 }
 
 } // namespace sp

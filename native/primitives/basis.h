@@ -24,4 +24,7 @@ void combine_basis(BasisView<T> basis, const T* y, T* v);
 // computed. No derivative. Cost: the rows, four times.
 std::pair<mx::array, mx::array> extend_rows(const mx::array& rows, int count, const mx::array& w, bool keep, mx::Stream s);
 
+// The sum of y[k] times the row first + k. No derivative. Cost: these rows, once.
+mx::array combine_rows(const mx::array& rows, int first, const mx::array& y, mx::Stream s);
+
 } // namespace sp

@@ -83,3 +83,20 @@ def test_node(kind, n, m):
             assert np.abs(v * h[count] - rest).max() <= most
             assert np.abs(known[:count].conj() @ v).max(initial=0) <= 20 * eps
         np.testing.assert_array_equal(rows[count], v)
+    y = numbers(m, kind)
+    for first in {0, m // 2}:
+        v = _native.combine_rows(
+            mx.array(rows, getattr(mx, kind)), first, mx.array(y[first:], getattr(mx, kind)), stream
+        )
+        assert np.abs(np.asarray(v) - y[first:] @ rows[first:m]).max() <= 20 * eps * np.linalg.norm(y)
+
+
+def test_rows_that_cannot_be_written_to():
+    rows = mx.zeros((5, 3)).T
+    mx.eval(rows)
+    with pytest.raises(ValueError, match="contiguous"):
+        _native.extend_rows(rows, 1, mx.zeros(5), True)
+    with pytest.raises(ValueError, match="room"):
+        _native.extend_rows(mx.zeros((3, 5)), 3, mx.zeros(5), True)
+    with pytest.raises(ValueError, match="k rows"):
+        _native.combine_rows(mx.zeros((3, 5)), 2, mx.zeros(2))
