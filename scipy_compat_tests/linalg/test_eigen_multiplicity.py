@@ -140,3 +140,17 @@ def test_whole_spaces_of_one_eigenvalue_are_quick_on_every_path():
     operator = sp.linalg.LinearOperator((n, n), product, dtype=np.float32, xp=mx)
     eigsh(operator, n - 1, v0=mx.array(u + 1, dtype=mx.float32), tol=1e-4)
     assert products < 6 * n
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("kind", ["ndarray", "mx.array"])
+def test_copies_that_a_loose_tolerance_tells_apart(kind, seed):
+    """Twice what a residual may be lies between the copy and what would be returned in its place."""
+    values = np.concatenate([[10.0, 9.99, 9.99], np.linspace(0, 9.985, 397)]).astype(np.float32)
+    A = sp.diags_array(values, offsets=0, format="csr")
+    v0 = np.random.default_rng(seed).standard_normal(400).astype(np.float32)
+    tol = 1e-4
+    w = sp.linalg.eigsh(
+        A, k=3, which="LA", v0=v0 if kind == "ndarray" else mx.array(v0), tol=tol, return_eigenvectors=False
+    )
+    assert np.abs(np.sort(np.asarray(w)) - np.sort(values)[-3:]).max() <= tol * 10

@@ -255,8 +255,8 @@ def _merge(basis: Basis, task: Task, total: int, found: Outcome, more: Outcome) 
 
 
 def _slack(basis: Basis, task: Task, found: Outcome) -> float:
-    """What a value must be better by."""
-    return 10 * float(np.max(task.allowed(found.values, basis)))
+    """What a value must be better by: the residual of a Hermitian operator bounds the error of its value."""
+    return (2 if task.hermitian else 10) * float(np.max(task.allowed(found.values, basis)))
 
 
 class _Verdict:
