@@ -1,4 +1,5 @@
-// total[k] = the sum of partial[k, :]. A group takes a row. In pairs, so that errors do not grow with the row's length.
+// total[k] = the sum of partial[k, :]. A group takes a row, in pairs, so that errors do not grow with its length.
+// Cost: what it adds up, once.
 //! in partial: T
 //! out total: T
 //! with T: single

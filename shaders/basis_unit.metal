@@ -1,5 +1,5 @@
-// v = rest / its length, or 0 where that is 0, and rows[count] = v where it is `kept`; square[0] is the square of the length.
-// h = first + second, then the length.
+// v[i] = rest[i] / length, or 0 where the length is 0; square[0] is its square. rows[count, i] = v[i] where it is `kept`.
+// h = first + second, then the length. Cost: v, read once and written once or twice.
 //! in rest: T, square: F, first: T, second: T
 //! inout rows: T
 //! out v: T, h: T
