@@ -41,9 +41,7 @@ class _LazyBasis:
     def add(self, v: mx.array) -> None:
         if self._vectors is None:
             self._rows[self.count] = v
-        else:
-            self._vectors[self.count :] = [v]
-        self.count += 1
+        self.keep(v)
 
     def extended(self, w: mx.array) -> tuple[mx.array, mx.array]:
         """w made orthogonal and of norm 1 or 0, and its coefficients. To be followed by `keep`, of what was so made."""
