@@ -29,15 +29,11 @@ template <class T>
 struct Lanes;
 
 template <>
-struct Lanes<double> {
-  using V = __m256d;
+struct Lanes<double> : Avx<double> {
+  using Avx<double>::load, Avx<double>::store;
   using Mask = __m256i;
-  static constexpr int64_t count = 4;
-  SP_AVX2 static V spread(double a) { return _mm256_set1_pd(a); }
   SP_AVX2 static V load(const double* p, Mask m) { return _mm256_maskload_pd(p, m); }
-  SP_AVX2 static V load(const double* p) { return _mm256_loadu_pd(p); }
   SP_AVX2 static void store(double* p, Mask m, V v) { _mm256_maskstore_pd(p, m, v); }
-  SP_AVX2 static void store(double* p, V v) { _mm256_storeu_pd(p, v); }
   SP_AVX2 static V minus(V c, V a, V b) { return _mm256_fnmadd_pd(a, b, c); }
   SP_AVX2 static Mask first(int64_t n) { // lanes
     return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
@@ -45,15 +41,11 @@ struct Lanes<double> {
 };
 
 template <>
-struct Lanes<float> {
-  using V = __m256;
+struct Lanes<float> : Avx<float> {
+  using Avx<float>::load, Avx<float>::store;
   using Mask = __m256i;
-  static constexpr int64_t count = 8;
-  SP_AVX2 static V spread(float a) { return _mm256_set1_ps(a); }
   SP_AVX2 static V load(const float* p, Mask m) { return _mm256_maskload_ps(p, m); }
-  SP_AVX2 static V load(const float* p) { return _mm256_loadu_ps(p); }
   SP_AVX2 static void store(float* p, Mask m, V v) { _mm256_maskstore_ps(p, m, v); }
-  SP_AVX2 static void store(float* p, V v) { _mm256_storeu_ps(p, v); }
   SP_AVX2 static V minus(V c, V a, V b) { return _mm256_fnmadd_ps(a, b, c); }
   SP_AVX2 static Mask first(int64_t n) {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
@@ -64,15 +56,15 @@ struct Lanes<float> {
 template <int N, int R, class T>
 SP_AVX2 inline void take_block(T* c, int64_t ldc, const T* a, const T* b, int64_t lda, int64_t k, typename Lanes<T>::Mask mask) {
   using L = Lanes<T>;
-  constexpr int64_t last = (R - 1) * L::count;
+  constexpr int64_t last = (R - 1) * L::lanes;
   typename L::V sum[N][R];
   for (int n = 0; n < N; ++n) {
-    for (int r = 0; r + 1 < R; ++r) sum[n][r] = L::load(c + n * ldc + r * L::count);
+    for (int r = 0; r + 1 < R; ++r) sum[n][r] = L::load(c + n * ldc + r * L::lanes);
     sum[n][R - 1] = L::load(c + n * ldc + last, mask);
   }
   for (int64_t j = 0; j < k; ++j, a += lda, b += lda) {
     typename L::V rows[R];
-    for (int r = 0; r + 1 < R; ++r) rows[r] = L::load(a + r * L::count);
+    for (int r = 0; r + 1 < R; ++r) rows[r] = L::load(a + r * L::lanes);
     rows[R - 1] = L::load(a + last, mask);
     for (int n = 0; n < N; ++n) {
       const auto by = L::spread(b[n]);
@@ -80,7 +72,7 @@ SP_AVX2 inline void take_block(T* c, int64_t ldc, const T* a, const T* b, int64_
     }
   }
   for (int n = 0; n < N; ++n) {
-    for (int r = 0; r + 1 < R; ++r) L::store(c + n * ldc + r * L::count, sum[n][r]);
+    for (int r = 0; r + 1 < R; ++r) L::store(c + n * ldc + r * L::lanes, sum[n][r]);
     L::store(c + n * ldc + last, mask, sum[n][R - 1]);
   }
 }
@@ -90,8 +82,8 @@ SP_AVX2 inline void take_columns(T* c, int64_t ldc, const T* a, int64_t lda, int
   using L = Lanes<T>;
   T* to = c + l * ldc;
   int64_t i = l;
-  for (; i + L::count < m; i += 2 * L::count) {
-    take_block<N, 2>(to + i, ldc, a + i, a + l, lda, k, L::first(m - i - L::count));
+  for (; i + L::lanes < m; i += 2 * L::lanes) {
+    take_block<N, 2>(to + i, ldc, a + i, a + l, lda, k, L::first(m - i - L::lanes));
   }
   if (i < m) take_block<N, 1>(to + i, ldc, a + i, a + l, lda, k, L::first(m - i));
 }

@@ -115,8 +115,7 @@ namespace {
 
 constexpr int kChunk = 2048; // elements that one group of the shaders adds up
 
-// Elements of `a` in its memory. At least 8 where they are written to, of which nobody reads those that it lacks: Metal has
-// fewer in another address space.
+// Elements of `a` in its memory.
 mx::array part_of(const mx::array& a, mx::Shape shape, int64_t offset = 0) {
   mx::array made(std::move(shape), a.dtype(), nullptr, {});
   mx::array::Flags flags{};
@@ -175,7 +174,7 @@ class ExtendRows : public Node {
     const auto &all = in[0], &w = in[1];
     const bool alone = count_ == 0;
     const int chunks = chunks_of(w), n = w.shape(0);
-    const auto rows = part_of(all, {std::max(count_, 1), n}), whole = part_of(all, {to_dim(std::max<size_t>(8, all.size()))});
+    const auto rows = part_of(all, {std::max(count_, 1), n});
     const Shader &dots = sp::shader("basis_dots"), &totals = sp::shader("basis_totals"),
                  &remove = sp::shader("basis_remove"), &unit = sp::shader("basis_unit");
     const TemplateArgs args{{"CHUNK", kChunk}, {"alone", alone}, {"kept", keep_}};
@@ -197,7 +196,7 @@ class ExtendRows : public Node {
     }
     sum_up(out[at - 1], {out[at]});
     Arrays made{out[0], out[1]};
-    launch(unit, {*from, out[at], out[3], out[at - 3], whole}, made, args, {chunks * unit.group, 1, 1}, stream());
+    launch(unit, {*from, out[at], out[3], out[at - 3], roomy(all, all)}, made, args, {chunks * unit.group, 1, 1}, stream());
   }
 
   int count_;
