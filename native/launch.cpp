@@ -89,6 +89,10 @@ const mx::fast::CustomKernelFunction& gpu_function(const Shader& sh) {
     const bool metal = mx::metal::is_available();
     std::string header = metal ? prelude_metal : prelude_cuda;
     for (const char* text : sh.shared) header += text;
+    if (!metal && sh.resident > 0) { // MLX writes the line that declares the kernel
+      header += "#undef __global__\n#define __global__ __attribute__((global)) __attribute__((launch_bounds(" +
+          std::to_string(sh.group) + ", " + std::to_string(sh.resident) + ")))\n";
+    }
     f = metal ? mx::fast::metal_kernel(sh.name, in, out, sh.body, header)
               : mx::fast::cuda_kernel(sh.name, in, out, sh.body, header);
   }

@@ -18,7 +18,8 @@ namespace sp {
 struct Shader {
   using Names = std::vector<std::pair<const char*, const char*>>;
   const char* name;
-  int group; // threads of one group, along x
+  int group;    // threads of one group, along x
+  int resident; // groups that a multiprocessor of CUDA is to hold at least: a limit of registers; 0: none
   Names inputs, outputs, params;
   std::vector<const char*> shared; // text behind the prelude that the body needs
   const char* body;

@@ -1,8 +1,9 @@
 // partial[dot, group, column] = the sum of a group's terms of a dot product, in one pass of a recorded recurrence.
 // A pass (native/primitives/krylov.h) is a product by rows, if there is one, the operations on vectors that follow it, and
 // the sums of their dot products; then the scalar instructions after it. `code` says which, in words that krylov_gpu.cpp
-// lays out. Vectors are (n, k), row-major, and lie in `memory`, `span` elements apart. A thread has a column and some rows,
-// of which it is the only one to read and write elements, but for the product's operand. Scalars are (slots, k).
+// lays out. Vectors are (n, k), row-major, and lie in `memory`, `span` elements apart. A group takes chunks of rows: first
+// their products, one or more threads to a row, then the operations, for which a thread has a column and some rows, whose
+// elements no other thread reads or writes, but for the product's operand. Scalars are (slots, k).
 // The group that ends last adds up all groups' partial sums and runs the scalar instructions (phase 0); or a launch of its
 // own does (phase 1: vectors only; 2: scalars only, from the partial sums `before`). Parts and orders of sums are fixed, so
 // results do not depend on scheduling. Once state[0] is set nothing is done. Phase 3 brings `right` in as a vector, phase 4
@@ -13,24 +14,22 @@
 //! in matrix: T, columns: I, starts: I, diagonal: T, right: T, code: C, bounds: F, before: T
 //! inout memory: T, scalars: T, state: C, norms: F
 //! out partial: T
-//! with T: single, I: index, C: int32, F: float32
+//! with T: single, I: index, C: int32, F: float32, PRODUCT: 0..2
 constexpr int GROUP = 256;
-constexpr int TILE = 2048;
+constexpr int RESIDENT = 5;
+constexpr int SLOTS = 2048;
 constexpr int DOTS = 4;
-constexpr int UNROLL = 2;
-constexpr int HEADER = 16;
+constexpr int UNROLL = 4;
+constexpr int HEADER = 24;
 constexpr int WORDS = 512;
 // What a long program has beyond these is read where it lies.
 #define SP_WORD(i) ((i) < WORDS ? words[i] : code[i])
-SP_SHARED(T, held, TILE);
+SP_SHARED(T, held, SLOTS);
 SP_SHARED(T, sums, DOTS * GROUP);
-SP_SHARED(T, totals, GROUP);
 SP_SHARED(int, flags, GROUP);
 SP_SHARED(int, verdict, 4);
 SP_SHARED(int, words, WORDS);
-SP_SHARED(int, stops, GROUP + 1);
 const int operations = code[0], dots = code[1], instructions = code[5], k = code[8], groups = code[11], phase = code[15];
-const bool has_product = code[2] != 0;
 const int64_t n = code[7], span = int64_t(code[9]) * k;
 if (phase > 2) {
   const int64_t at = (phase == 3 ? code[3] : code[4]) * span;
@@ -42,127 +41,118 @@ if (phase > 2) {
   }
   return;
 }
-if (state[0] != 0) return;
-
 SP_THREADS(lid, thread_index_in_threadgroup) {
   for (int i = lid; i < code_shape[0] && i < WORDS; i += GROUP) words[i] = code[i];
 }
+if (state[0] != 0) return;
+
 if (phase != 2) {
-  const int64_t into = code[3] * span, from = code[4] * span;
+  // PRODUCT 2: the operand is a * (vector `from`) + b * (vector `other`), and becomes the vector `made`.
+  const int64_t into = code[3] * span, from = code[4] * span, made = code[16] * span, other = code[17] * span;
   const int first = int(threadgroup_position_in_grid.y) * GROUP;
   const int width = k - first < GROUP ? k - first : GROUP;
-  const bool staged = has_product && k == 1;
-  const int rows = staged ? code[12] : GROUP / width; // at a time
-  const int lanes = GROUP / rows;
-  const int64_t blocks = (n + rows * UNROLL - 1) / (rows * UNROLL);
+  const int rows = GROUP / width; // at a time
+  const int lanes = code[12];     // that share a row of the product, of one column
+  const int64_t chunk = int64_t(code[20]) * rows;
   SP_THREADS(lid, thread_index_in_threadgroup) {
     for (int d = 0; d < dots; ++d) sums[d * GROUP + lid] = T(0);
   }
-  for (int64_t block = int64_t(threadgroup_position_in_grid.x); block < blocks; block += groups) {
-    SP_BARRIER;
-    if (staged) {
-      for (int u = 0; u < UNROLL; ++u) {
-        const int64_t begin_row = (block * UNROLL + u) * rows;
-        const int count = begin_row >= n ? 0 : n - begin_row < rows ? int(n - begin_row) : rows;
-        const int64_t begin = count > 0 ? int64_t(starts[begin_row]) : 0;
-        const int64_t end = count > 0 ? int64_t(starts[begin_row + count]) : 0;
-        SP_THREADS(lid, thread_index_in_threadgroup) {
-          totals[lid] = T(0);
-          // Early, so that the sums below do not wait for memory again.
-          if (lid == 0) stops[0] = 0;
-          if (lid < count) stops[lid + 1] = int(int64_t(starts[begin_row + lid + 1]) - begin);
+  SP_BARRIER;
+  for (int64_t begin = int64_t(threadgroup_position_in_grid.x) * chunk; begin < n; begin += groups * chunk) {
+    const int64_t end = begin + chunk < n ? begin + chunk : n;
+    for (int64_t group_row = begin; PRODUCT > 0 && group_row < end; group_row += rows / lanes) {
+      SP_THREADS(lid, thread_index_in_threadgroup) {
+        const int column = first + (lanes > 1 ? 0 : width == 1 ? 0 : lid % width);
+        const int64_t row = group_row + (width == 1 ? lid / lanes : lid / width);
+        if (row < end && lid < rows * width) {
+          const T a = PRODUCT > 1 ? T(scalars[code[18] * k + column]) : T(1);
+          const T b = PRODUCT > 1 ? T(scalars[code[19] * k + column]) : T(1);
+          const int64_t stop = int64_t(starts[row + 1]);
+          T sum = T(0);
+          for (int64_t e = int64_t(starts[row]) + lid % lanes; e < stop; e += lanes) {
+            const int64_t j = int64_t(columns[e]) * k + column;
+            T x = memory[from + j];
+            if (PRODUCT > 1) x = sp_add(sp_mul(a, x), sp_mul(b, T(memory[other + j])));
+            sum = sp_add(sum, sp_mul(T(matrix[e]), x));
+          }
+          if (lanes > 1) held[lid] = sum;
+          else SP_INPLACE(T, memory[into + row * k + column]) = sum;
         }
+      }
+      if (lanes > 1) {
         SP_BARRIER;
-        for (int64_t tile = begin; tile < end; tile += TILE) {
-          const int staging = end - tile < TILE ? int(end - tile) : TILE;
-          SP_THREADS(lid, thread_index_in_threadgroup) {
-            // Clamped, not guarded: unconditional loads are all in flight at once.
-            T terms[TILE / GROUP];
-            I at[TILE / GROUP];
-            SP_UNROLL for (int r = 0; r < TILE / GROUP; ++r) {
-              const int i = r * GROUP + lid, safe = i < staging ? i : staging - 1;
-              at[r] = columns[tile + safe];
-              terms[r] = matrix[tile + safe];
-            }
-            SP_UNROLL for (int r = 0; r < TILE / GROUP; ++r) terms[r] = sp_mul(terms[r], memory[from + at[r]]);
-            SP_UNROLL for (int r = 0; r < TILE / GROUP; ++r) {
-              if (r * GROUP + lid < staging) held[r * GROUP + lid] = terms[r];
-            }
-          }
-          SP_BARRIER;
-          SP_THREADS(lid, thread_index_in_threadgroup) {
-            const int row = lid / lanes;
-            if (row < count) {
-              const int gone = int(tile - begin), low = stops[row] - gone, high = stops[row + 1] - gone;
-              const int stop = high < staging ? high : staging;
-              T sum = T(0);
-              for (int i = (low > 0 ? low : 0) + lid % lanes; i < stop; i += lanes) sum = sp_add(sum, held[i]);
-              totals[lid] = sp_add(totals[lid], sum);
-            }
-          }
-          SP_BARRIER;
-        }
-        for (int half_of = lanes / 2; half_of > 0; half_of /= 2) {
-          SP_THREADS(lid, thread_index_in_threadgroup) {
-            if (lid % lanes < half_of) totals[lid] = sp_add(totals[lid], totals[lid + half_of]);
-          }
-          SP_BARRIER;
-        }
         SP_THREADS(lid, thread_index_in_threadgroup) {
-          if (lid < count) SP_INPLACE(T, memory[into + begin_row + lid]) = totals[lid * lanes];
+          if (lid < rows / lanes && group_row + lid < end) {
+            T sum = T(0);
+            // From another one on in each thread: threads of neighbouring rows would ask the same bank of memory.
+            for (int l = 0; l < lanes; ++l) sum = sp_add(sum, held[lid * lanes + (lid + l) % lanes]);
+            SP_INPLACE(T, memory[into + group_row + lid]) = sum;
+          }
         }
         SP_BARRIER;
       }
     }
+    if (PRODUCT > 0) SP_BARRIER_ALL;
     SP_THREADS(lid, thread_index_in_threadgroup) {
-      const int column = first + lid % width;
-      int64_t row[UNROLL], at[UNROLL]; // at: -1 where there is no row
-      SP_UNROLL for (int u = 0; u < UNROLL; ++u) {
-        row[u] = (block * UNROLL + u) * rows + lid / width;
-        at[u] = lid < rows * width && row[u] < n ? row[u] * k + column : -1;
-      }
-      if (has_product && !staged) {
-        for (int u = 0; u < UNROLL; ++u) {
-          if (at[u] < 0) continue;
-          T sum = T(0);
-          const int64_t stop = int64_t(starts[row[u] + 1]);
-          for (int64_t e = int64_t(starts[row[u]]); e < stop; ++e) {
-            sum = sp_add(sum, sp_mul(T(matrix[e]), T(memory[from + int64_t(columns[e]) * k + column])));
-          }
-          SP_INPLACE(T, memory[into + at[u]]) = sum;
-        }
-      }
-      int dot = 0;
-      for (int i = 0; i < operations; ++i) {
-        // Words: operation, out, vectors x and y, scalars a and b.
-        const int word = HEADER + 6 * i, op = SP_WORD(word);
-        const int64_t out = SP_WORD(word + 1) * span, x = SP_WORD(word + 2) * span, y = SP_WORD(word + 3) * span;
-        const bool adds = op == 14 || op == 15;
-        T xs[UNROLL], ys[UNROLL];
+      const int column = first + (width == 1 ? 0 : lid % width);
+      for (int64_t own = begin + (width == 1 ? lid : lid / width); own < end && lid < rows * width; own += rows * UNROLL) {
+        const int64_t base = own * k + column;
+        // The last row that there is stands for others, so that loads need no guard and are in flight at once.
+        int count = 0, at[UNROLL]; // from base on
         SP_UNROLL for (int u = 0; u < UNROLL; ++u) {
-          if (at[u] >= 0 && op != 19) xs[u] = memory[x + at[u]];
-          if (at[u] >= 0 && (adds || op == 17)) ys[u] = memory[y + at[u]];
+          if (own + u * rows < end) count = u + 1;
+          at[u] = (count - 1) * rows * k;
         }
-        if (op == 17) { // dot
-          T sum = sums[dot * GROUP + lid];
+        if (PRODUCT > 1) {
+          const T a = T(scalars[code[18] * k + column]), b = T(scalars[code[19] * k + column]);
           SP_UNROLL for (int u = 0; u < UNROLL; ++u) {
-            if (at[u] >= 0) sum = sp_add(sum, sp_mul(sp_conj(xs[u]), ys[u]));
+            const T x = sp_add(sp_mul(a, T(memory[from + base + at[u]])), sp_mul(b, T(memory[other + base + at[u]])));
+            if (u < count) SP_INPLACE(T, memory[made + base + at[u]]) = x;
           }
-          sums[dot * GROUP + lid] = sum;
-          ++dot;
-          continue;
         }
-        const T a = op == 15 ? T(scalars[SP_WORD(word + 4) * k + column]) : T(1);
-        const T b = op <= 15 ? T(scalars[SP_WORD(word + 5) * k + column]) : T(1);
-        SP_UNROLL for (int u = 0; u < UNROLL; ++u) {
-          if (at[u] < 0) continue;
-          T made = T(0);                                                           // zero
-          if (op <= 15) made = sp_mul(b, xs[u]);                                    // overwrite
-          if (op == 14) made = sp_add(ys[u], made);                                 // plus
-          if (op == 15) made = sp_add(sp_mul(a, ys[u]), made);                      // combine
-          if (op == 16) made = sp_mul(T(diagonal[row[u]]), xs[u]);                  // scale
-          if (op == 18) made = sp_mul(sp_conj(xs[u]), xs[u]);                       // squares
-          SP_INPLACE(T, memory[out + at[u]]) = made;
+        int dot = 0;
+        for (int i = 0; i < operations; ++i) {
+          // Words: operation, out, vectors x and y, scalars a and b.
+          const int word = HEADER + 6 * i, op = SP_WORD(word);
+          const int64_t x = SP_WORD(word + 2) * span + base, y = SP_WORD(word + 3) * span + base;
+          T result[UNROLL];
+          if (op == 15) { // combine
+            const T a = T(scalars[SP_WORD(word + 4) * k + column]), b = T(scalars[SP_WORD(word + 5) * k + column]);
+            SP_UNROLL for (int u = 0; u < UNROLL; ++u) {
+              result[u] = sp_add(sp_mul(a, T(memory[y + at[u]])), sp_mul(b, T(memory[x + at[u]])));
+            }
+          } else if (op == 14) { // plus
+            const T b = T(scalars[SP_WORD(word + 5) * k + column]);
+            SP_UNROLL for (int u = 0; u < UNROLL; ++u) {
+              result[u] = sp_add(T(memory[y + at[u]]), sp_mul(b, T(memory[x + at[u]])));
+            }
+          } else if (op == 17) { // dot
+            SP_UNROLL for (int u = 0; u < UNROLL; ++u) result[u] = sp_mul(sp_conj(T(memory[x + at[u]])), T(memory[y + at[u]]));
+            T sum = sums[dot * GROUP + lid];
+            SP_UNROLL for (int u = 0; u < UNROLL; ++u) sum = u < count ? sp_add(sum, result[u]) : sum;
+            sums[dot * GROUP + lid] = sum;
+            ++dot;
+            continue;
+          } else if (op == 13) { // overwrite
+            const T b = T(scalars[SP_WORD(word + 5) * k + column]);
+            SP_UNROLL for (int u = 0; u < UNROLL; ++u) result[u] = sp_mul(b, T(memory[x + at[u]]));
+          } else if (op == 16) { // scale
+            SP_UNROLL for (int u = 0; u < UNROLL; ++u) {
+              const int64_t row = own + (u < count ? u : count - 1) * rows;
+              result[u] = sp_mul(T(diagonal[row]), T(memory[x + at[u]]));
+            }
+          } else if (op == 18) { // squares
+            SP_UNROLL for (int u = 0; u < UNROLL; ++u) {
+              const T z = memory[x + at[u]];
+              result[u] = sp_mul(sp_conj(z), z);
+            }
+          } else { // zero
+            SP_UNROLL for (int u = 0; u < UNROLL; ++u) result[u] = T(0);
+          }
+          const int64_t out = SP_WORD(word + 1) * span + base;
+          SP_UNROLL for (int u = 0; u < UNROLL; ++u) {
+            if (u < count) SP_INPLACE(T, memory[out + at[u]]) = result[u];
+          }
         }
       }
     }
@@ -205,13 +195,13 @@ if (phase == 0) {
   SP_FENCE;
 }
 
-const int slots = code[10], chunk = code[13], ring = code[14];
+const int slots = code[10], share = code[13], ring = code[14];
 const bool single = code[6] != 0;
 SP_THREADS(lid, thread_index_in_threadgroup) {
   if (lid < 4) verdict[lid] = 0;
 }
-for (int begin_column = 0; begin_column < k; begin_column += chunk) {
-  const int width = k - begin_column < chunk ? k - begin_column : chunk, rows = GROUP / width;
+for (int begin_column = 0; begin_column < k; begin_column += share) {
+  const int width = k - begin_column < share ? k - begin_column : share, rows = GROUP / width;
   SP_BARRIER;
   SP_THREADS(lid, thread_index_in_threadgroup) {
     for (int d = 0; d < dots; ++d) {

@@ -62,7 +62,8 @@ def kernel(shader: Shader, name: str, value: str, index: str, fixed: dict[str, s
     lines = [f"  using {param} = {t};" for param, t in types.items()]
     for param, number in fixed.items():
         lines.append(f"  constexpr {'bool' if shader.params[param] == 'bool' else 'int'} {param} = {number};")
-    return f"__global__ void {name}({', '.join(args)}) {{\n" + "\n".join(lines) + "\n" + shader.body + "}\n"
+    bounds = f" __launch_bounds__({shader.group}, {shader.resident})" if shader.resident else ""
+    return f"__global__ void{bounds} {name}({', '.join(args)}) {{\n" + "\n".join(lines) + "\n" + shader.body + "}\n"
 
 
 def translation_unit(shaders: list[Shader]) -> str:

@@ -30,6 +30,7 @@ from pathlib import Path
 SIGNATURE = re.compile(r"^//! (in|inout|out|with) (.+)$", re.M)
 INCLUDE = re.compile(r'^[ \t]*#include "(\w+\.inc)"\n', re.M)
 GROUP = re.compile(r"^constexpr int GROUP = (\d+);$", re.M)
+RESIDENT = re.compile(r"^constexpr int RESIDENT = (\d+);$", re.M)
 FIXED = {"float32": "float", "int32": "int32_t"}
 TYPES = ("value", "single", "index", "acc", *FIXED)
 KINDS = (*TYPES, "bool")
@@ -45,6 +46,7 @@ class Shader:
     params: dict[str, str] = field(default_factory=dict)
     written: dict[str, str] = field(default_factory=dict)  # the inputs that are inout
     shared: list[str] = field(default_factory=list)  # the files shared_NAME.h of which it names something
+    resident: int = 0  # groups that a multiprocessor of CUDA is to hold at least; 0: as it comes
 
 
 def expand(path: Path) -> str:
@@ -79,7 +81,8 @@ def parse(path: Path) -> Shader:
     if group is None:
         raise ValueError(f"{path.name}: no line 'constexpr int GROUP = N;'")
     body = bare(text)
-    shader = Shader(path.stem, body, int(group[1]))
+    resident = RESIDENT.search(text)
+    shader = Shader(path.stem, body, int(group[1]), resident=int(resident[1]) if resident else 0)
     parts = {"in": shader.inputs, "inout": shader.written, "out": shader.outputs, "with": shader.params}
     for kind, items in SIGNATURE.findall(text):
         for item in items.split(","):
@@ -127,9 +130,9 @@ def table(shaders: list[Shader], folder: Path) -> str:
         out += [f"const char* const {path.stem} = {raw(bare(path.read_text()))};", ""]
     out += ["const std::vector<Shader>& shaders() {", "  static const std::vector<Shader> all = {"]
     for s in shaders:
-        out.append(f'      {{"{s.name}", {s.group}, {names(s.inputs)}, {names(s.outputs)}, {names(s.params)},')
+        out.append(f'      {{"{s.name}", {s.group}, {s.resident}, {names(s.inputs)}, {names(s.outputs)},')
         shared = ", ".join(f"shared_{part}" for part in s.shared)
-        out.append(f"       {{{shared}}}, {raw(s.body)}, host_{s.name}}},")
+        out.append(f"       {names(s.params)}, {{{shared}}}, {raw(s.body)}, host_{s.name}}},")
     out += ["  };", "  return all;", "}", "", "} // namespace sp", ""]
     return "\n".join(out)
 

@@ -17,9 +17,12 @@ namespace sp {
 namespace {
 
 // As in krylov_pass.metal.
-constexpr int kGroup = 256, kTile = 2048, kDots = 4, kUnroll = 2, kHeader = 16, kWords = 6, kState = 8;
+constexpr int kGroup = 256, kSlots = 2048, kDots = 4, kHeader = 24, kWords = 6, kState = 8;
 constexpr int kCopy = 20, kStep = 21, kTest = 22; // scalar instructions besides those of Op
-constexpr int kGroups = 396;                      // at the most: what 132 multiprocessors hold of them at a time
+constexpr int kGroups = 660;                      // at the most: what 132 multiprocessors hold of them at a time
+constexpr int kJoined = 1 << 19;                  // elements of vectors at the most, so that a launch costs more than reading two
+constexpr int kShort = 8, kLanes = 32;            // of a product: entries of a row that one thread takes; threads of a row at the most
+constexpr int kChunk = 8; // products that come before the operations on their rows, of a thread: caches still hold them
 constexpr int kFirstLook = 8, kLastLook = 64;     // steps between two looks, which double
 constexpr int kSubmitted = 24;                    // launches that the device is handed at once
 constexpr int kRing = kLastLook + 8;              // tests whose norms are kept
@@ -39,6 +42,7 @@ struct Pass {
   int matrix = -1, diagonal = -1; // operators
   int triangle = -1, form = 0;    // of a solve, which is all that the pass does
   int into = 0, from = 0;         // places of the product's result and operand
+  int made = -1, other = 0, a = 0, b = 0; // the operand is a * from + b * other, if there is a place where it is made
   int space = 0, dots = 0;
   std::vector<std::array<int, kWords>> vectors, scalars;
 };
@@ -46,8 +50,9 @@ struct Pass {
 // Writes a recording down as passes. Vectors are renamed from step to step, so steps differ until the names come again.
 class Writer {
  public:
-  explicit Writer(const Recording& r) : r_(r), one_(r.scalars), spare_(r.scalars + 1) {
-    places_.resize(std::max(r.vectors, kB + 1));
+  // joins: whether a product makes its operand where the pass before would do nothing else.
+  Writer(const Recording& r, bool joins) : r_(r), one_(r.scalars), spare_(r.scalars + 1), joins_(joins) {
+    places_.resize(std::max(r.vectors, kB + 1) + (joins ? 1 : 0)); // the last one: that of no vector
     std::iota(places_.begin(), places_.end(), 0);
   }
   int slots() const { return r_.scalars + 2; }
@@ -109,7 +114,7 @@ class Writer {
     if (!s.order.empty()) {
       require(s.order[0] == 0); // x stays where it is
       auto renamed = places_;
-      for (size_t v = 0; v < renamed.size(); ++v) renamed[v] = places_[s.order[v]];
+      for (size_t v = 0; v < s.order.size(); ++v) renamed[v] = places_[s.order[v]];
       places_ = std::move(renamed);
     }
     copies(s.copies);
@@ -117,11 +122,31 @@ class Writer {
 
   void scalar(const Instruction& i) { scalars().push_back({static_cast<int>(i.op), i.out, i.a, i.b, i.c, i.d}); }
 
+  // Whether the last pass only updates the operand of the product `first`, which no operation after it spoils for others.
+  bool joined(const Instruction* first) const {
+    if (!joins_ || first->a < 0 || passes_.empty()) return false;
+    const auto& p = passes_.back();
+    if (p.matrix >= 0 || p.triangle >= 0 || p.dots > 0 || !p.scalars.empty() || p.vectors.size() != 1) return false;
+    const int op = p.vectors[0][0], out = p.vectors[0][1], x = p.vectors[0][2];
+    const int from = places_[first->c], into = places_[first->b];
+    const bool updates = op == static_cast<int>(Op::plus) || op == static_cast<int>(Op::combine);
+    if (!updates || out != from || x == from || into == x || from == kX || from == kB) return false;
+    return std::none_of(first + 1, first + 1 + first->out, [&](auto& i) { return i.op != Op::dot && places_[i.out] == x; });
+  }
+
   void pass(const Instruction* first) {
+    const bool joins = joined(first);
+    const auto update = joins ? passes_.back().vectors[0] : std::array<int, kWords>{};
+    if (joins) passes_.pop_back();
     open(first->d);
     if (first->a >= 0) {
       auto& p = passes_.back();
       p.matrix = first->a, p.into = places_[first->b], p.from = places_[first->c];
+      if (joins) {
+        p.made = places_.back(), p.other = update[2], p.b = update[5];
+        p.a = update[0] == static_cast<int>(Op::plus) ? one_ : update[4];
+        for (auto& place : places_) place = place == p.from ? p.made : place == p.made ? p.from : place;
+      }
     }
     for (const auto* i = first + 1; i <= first + first->out; ++i) {
       const bool dots = i->op == Op::dot && passes_.back().dots == kDots;
@@ -174,6 +199,7 @@ class Writer {
 
   const Recording& r_;
   int one_, spare_; // slots: of the number 1, and for copies in a cycle
+  bool joins_;
   std::vector<int> places_;
   std::vector<Pass> passes_;
 };
@@ -189,8 +215,8 @@ mx::array filled(const std::vector<V>& values, mx::Dtype dtype) {
 class Device {
  public:
   Device(const KrylovKind& kind, const Arrays& in, std::vector<KrylovOperator> operators, mx::Stream s)
-      : kind_(kind), r_(*kind.recording), operators_(std::move(operators)), stream_(s), writer_(r_), n_(in[0].shape(0)),
-        k_(kind.single ? 1 : in[0].shape(1)), separate_(launches_separately(s)),
+      : kind_(kind), r_(*kind.recording), operators_(std::move(operators)), stream_(s), n_(in[0].shape(0)),
+        k_(kind.single ? 1 : in[0].shape(1)), writer_(r_, k_ == 1 && n_ <= kJoined), separate_(launches_separately(s)),
         right_(roomy(in[0], in[0])), guess_(roomy(in[kind.guess ? 2 : 0], in[0])), bounds_(roomy(in[1], in[1])),
         before_(right_), memory_(right_), scalars_(right_), state_(right_), norms_(right_), code_(right_), turns_(right_),
         counters_(filled(std::vector<int32_t>(kCounters, 0), mx::int32)) {
@@ -245,7 +271,7 @@ class Device {
   struct Launch {
     Pass pass;
     int phase = 0; // as the shader's
-    int rows = kGroup, groups = 1; // of a block of the product; along the rows
+    int groups = 1;       // along the rows
     int64_t offset = 0;            // of its words
     std::optional<mx::array> words{};
     const mx::array* code = nullptr; // of a solve
@@ -270,7 +296,7 @@ class Device {
     require(std::ranges::none_of(r_.spaces, [](int space) { return space != 0; }));
     const auto matrix = std::ranges::find(operators_, size_t{3}, [](auto& a) { return a.size(); });
     require(matrix != operators_.end());
-    if (writer_.slots() > kTile) throw std::invalid_argument("a recorded recurrence has too many scalars");
+    if (writer_.slots() > kSlots) throw std::invalid_argument("a recorded recurrence has too many scalars");
   }
 
   // All passes, and their words in one array.
@@ -373,22 +399,25 @@ class Device {
   Launch lay(Pass p, int phase, std::vector<int32_t>& words) const {
     Launch l{std::move(p), phase};
     const auto& pass = l.pass;
-    int rows = kGroup / std::min(k_, kGroup);
-    if (pass.matrix >= 0 && k_ == 1) { // so that the entries of a block of rows are about what is staged at once
+    int lanes = 1;
+    if (pass.matrix >= 0 && k_ == 1) {
       const auto entries = static_cast<int64_t>(operators_[pass.matrix][1].size());
-      while (rows > 8 && rows * entries > static_cast<int64_t>(kTile) * n_) rows /= 2;
+      while (lanes < kLanes && entries > int64_t{kShort} * lanes * n_) lanes *= 2;
     }
-    l.rows = rows;
-    const int64_t blocks = (static_cast<int64_t>(n_) + rows * kUnroll - 1) / (rows * kUnroll);
-    const int most = std::max(1, kGroups / ((k_ + kGroup - 1) / kGroup));
-    l.groups = works(pass) || phase >= kIn ? static_cast<int>(std::min<int64_t>(blocks, most)) : 1;
+    // A group takes as many chunks as others, of so many times the rows that it has at a time.
+    const auto up = [](int64_t a, int64_t b) { return (a + b - 1) / b; };
+    const int64_t times = std::max<int64_t>(1, up(n_, kGroup / std::min(k_, kGroup)));
+    const int64_t most = std::max(1, kGroups / ((k_ + kGroup - 1) / kGroup));
+    const int64_t chunks = pass.matrix >= 0 ? up(times, most * kChunk) : 1, chunk = up(times, most * chunks);
+    l.groups = works(pass) || phase >= kIn ? static_cast<int>(up(times, chunk * chunks)) : 1;
     l.offset = static_cast<int64_t>(words.size());
-    const int chunk = std::min({k_, kGroup, kTile / writer_.slots()});
+    const int share = std::min({k_, kGroup, kSlots / writer_.slots()});
     for (int word : {static_cast<int>(pass.vectors.size()), pass.dots, pass.matrix >= 0 ? 1 : 0, pass.into, pass.from,
                      static_cast<int>(pass.scalars.size()), kind_.single ? 1 : 0, works(pass) ? n_ : 0, k_, n_, writer_.slots(),
-                     l.groups, rows, chunk, kRing, phase}) {
+                     l.groups, lanes, share, kRing, phase, std::max(0, pass.made), pass.other, pass.a, pass.b, static_cast<int>(chunk)}) {
       words.push_back(word);
     }
+    words.resize(l.offset + kHeader);
     for (const auto* part : {&pass.vectors, &pass.scalars}) {
       for (const auto& i : *part) words.insert(words.end(), i.begin(), i.end());
     }
@@ -454,11 +483,13 @@ class Device {
             bounds_, right_, memory_, scalars_, state_, norms_};
     const bool by_columns = l.phase == kAtOnce || l.phase == kVectors;
     const int wide = l.phase == kScalars ? 1 : l.groups, high = by_columns ? (k_ + kGroup - 1) / kGroup : 1;
-    const auto key = std::tuple{wide, high, a[1].dtype() == mx::int64};
+    const int product = pass.made >= 0 ? 2 : pass.matrix >= 0 ? 1 : 0;
+    const auto key = std::tuple{wide, high, a[1].dtype() == mx::int64, product};
     auto found = prepared_.find(key);
     if (found == prepared_.end()) {
       const std::array grid{wide * kGroup, high, 1};
-      found = prepared_.try_emplace(key, shader("krylov_pass"), l.in, out, TemplateArgs{}, grid, stream_).first;
+      const TemplateArgs args{{"PRODUCT", product}};
+      found = prepared_.try_emplace(key, shader("krylov_pass"), l.in, out, args, grid, stream_).first;
     }
     l.prepared = &found->second;
   }
@@ -468,7 +499,7 @@ class Device {
     l.in = {roomy(a[0], right_)};
     l.in.insert(l.in.end(), a.begin() + 1, a.end());
     l.in.insert(l.in.end(), {memory_, *l.code, *l.words, state_, right_, memory_, counters_});
-    const auto key = std::tuple{l.groups, 0, a[1].dtype() == mx::int64};
+    const auto key = std::tuple{l.groups, 0, a[1].dtype() == mx::int64, 0};
     auto found = prepared_.find(key);
     if (found == prepared_.end()) {
       const std::array grid{l.groups * kGroup, 1, 1};
@@ -498,8 +529,8 @@ class Device {
   const Recording& r_;
   std::vector<KrylovOperator> operators_;
   mx::Stream stream_;
-  Writer writer_;
   int n_, k_;
+  Writer writer_;
   bool separate_; // launches of vectors' operations and of scalar instructions
   mx::array right_, guess_, bounds_;
   mx::array before_; // what the launch before has made
@@ -509,7 +540,7 @@ class Device {
   std::map<std::pair<int, int>, Solver> solvers_; // by triangle and form
   std::vector<Launch> first_, last_, nothing_, out_;
   std::vector<std::vector<Launch>> steps_;
-  std::map<std::tuple<int, int, bool>, Prepared> prepared_;
+  std::map<std::tuple<int, int, bool, int>, Prepared> prepared_;
   Arrays held_; // until the device is done
   int tests_ = 0, encoded_ = 0; // launches that are not handed over yet
 };
