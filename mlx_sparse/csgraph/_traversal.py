@@ -28,7 +28,11 @@ def _order(search: str, graph: Any, i_start: Any, directed: bool, return_predece
     A, start = by_rows(graph, directed), _node(i_start, graph)
     if A is None:
         return delegate(getattr(_scipy, f"{search}_order"), graph, start, directed, return_predecessors)
-    order, before = map(_dense.in_namespace, getattr(_native, search)(both_ways(pattern(A), directed), start))
+    if search == "breadth_first":
+        found = _native.breadth_first(pattern(A), start, not directed)
+    else:
+        found = _native.depth_first(both_ways(pattern(A), directed), start)
+    order, before = map(_dense.in_namespace, found)
     return (order, before) if return_predecessors else order
 
 
