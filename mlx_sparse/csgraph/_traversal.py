@@ -62,7 +62,9 @@ def breadth_first_order(csgraph: Any, i_start: int, directed: bool = True, retur
 
     Notes
     -----
-    O(N + E), by levels: long ones are searched on all cores where there are four or more.
+    O(N + E), by levels: long ones are searched on all cores where there are four or more. Where edges go both ways and
+    stand once, nodes that are left look for one of the level among their own edges while levels grow fast (S. Beamer,
+    K. Asanović, D. Patterson, SC 2012), instead of a transpose.
 
     Examples
     --------

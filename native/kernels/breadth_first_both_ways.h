@@ -17,8 +17,9 @@ namespace sp {
 // lead to it, by where they come from. Cost: O(N + E), most of it in parallel.
 //
 // A level's edges in their direction are followed as ever. Against it, every node that was not met before the level looks
-// among its own edges for the node that stands first in the queue: so no transpose is needed, and while levels grow fast this
-// is less work than making one. Then the edges of the nodes that are left are transposed.
+// among its own edges for the node that stands first in the queue (S. Beamer, K. Asanovic, D. Patterson, SC 2012): so no
+// transpose is needed, and while levels grow fast this is less work than making one. Then the edges of the nodes that are
+// left are transposed.
 template <class I>
 class BreadthFirstBothWays {
  public:
