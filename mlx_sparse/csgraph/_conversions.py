@@ -68,7 +68,7 @@ def csgraph_from_masked(graph: Any) -> Any:
     (2, [[0.0, 0.0], [2.0, 0.0]])
     """
     given = host_array(graph)
-    mask = getattr(given, "mask", np.False_)
+    mask: Any = getattr(given, "mask", np.False_)
     if mask.ndim != 2 or mask.shape[0] != mask.shape[1]:
         return delegate(_scipy.csgraph_from_masked, graph)  # which says what is wrong
     edges = ~mask
