@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "../interrupt.h"
+#include "tile.h"
 #include "view.h"
 
 namespace sp {
@@ -53,6 +54,7 @@ class Dijkstra {
       for (const auto& g : graphs_) {
         watch(8 * (g.end(v) - g.begin(v)) + 16);
         for (size_t e = g.begin(v), end = g.end(v); e < end; ++e) {
+          if (e + kAhead < end) prefetch(distance_ + g.indices[e + kAhead]);
           const auto w = static_cast<int32_t>(g.indices[e]);
           const D next = key + (unweighted_ ? D{1} : g.data[e]), known = distance_[w];
           if (next >= known || !(next <= limit)) continue; // nor does an infinite edge lead anywhere
@@ -78,6 +80,7 @@ class Dijkstra {
   };
   static constexpr D kFar = std::numeric_limits<D>::infinity();
   static constexpr bool kWithin = sizeof(D) == 8; // whether a NaN holds the place
+  static constexpr size_t kAhead = 8; // edges
   static constexpr int32_t kDone = -1;
   static constexpr uint64_t kNan = 0x7ff8'0000'0000'0000;
 
