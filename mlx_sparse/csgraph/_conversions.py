@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import scipy.sparse.csgraph as _scipy
 
-from .. import _dense, _native
+from .. import _dense, _dtypes, _native
 from .._base import _spbase
-from ._graph import compressed, delegate, written
+from .._classes import ARRAYS
+from ._graph import compressed, delegate, host_array, written
 
 
 def csgraph_from_dense(graph: Any, null_value: Any = 0, nan_null: bool = True, infinity_null: bool = True) -> Any:
@@ -66,7 +67,16 @@ def csgraph_from_masked(graph: Any) -> Any:
     >>> A.nnz, A.toarray().tolist()
     (2, [[0.0, 0.0], [2.0, 0.0]])
     """
-    return delegate(_scipy.csgraph_from_masked, graph)
+    given = host_array(graph)
+    mask: Any = getattr(given, "mask", np.False_)
+    if mask.ndim != 2 or mask.shape[0] != mask.shape[1]:
+        return delegate(_scipy.csgraph_from_masked, graph)  # which says what is wrong
+    edges = ~mask
+    counts = np.concatenate([[0], np.cumsum(np.count_nonzero(edges, axis=1))])
+    index = _dtypes.numpy_dtype(_dtypes.index_dtype(maxval=max(len(mask), int(counts[-1]))))
+    indices, indptr = (_dense.to_mlx(x.astype(index)) for x in (np.nonzero(edges)[1], counts))
+    data = _dense.to_mlx(given.data[edges].astype(np.float64, copy=False))
+    return ARRAYS["csr"]._from_parts(data, indices, indptr, mask.shape, canonical=True)
 
 
 def csgraph_masked_from_dense(

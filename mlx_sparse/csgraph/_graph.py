@@ -151,6 +151,16 @@ def from_dense(graph: Any) -> Any:
     return made
 
 
+def to_be_dense(graph: Any, directed: bool) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], int]:
+    """`compressed(graph, directed)` of a sparse graph whose dense form fits the memory, and its size."""
+    if graph.format not in ("csr", "csc", "lil"):
+        raise ValueError(f"csgraph must be a dense array, or sparse in csr, csc or lil format; got {graph.format}")
+    edges = compressed(graph, directed)
+    n = edges[2].size - 1
+    _dense.expect_on_host(8 * n * n)
+    return edges, n
+
+
 def dense(graph: Any, directed: bool, overwrite: bool) -> np.ndarray:
     """`graph` as a float64 ndarray, infinite where there is no edge; in the memory of `graph` if it may be overwritten.
 
@@ -160,11 +170,7 @@ def dense(graph: Any, directed: bool, overwrite: bool) -> np.ndarray:
         The graph is not square, or of another format than SciPy takes here.
     """
     if issparse(graph):
-        if graph.format not in ("csr", "csc", "lil"):
-            raise ValueError(f"csgraph must be a dense array, or sparse in csr, csc or lil format; got {graph.format}")
-        edges = compressed(graph, directed)
-        n = edges[2].size - 1
-        _dense.expect_on_host(8 * n * n)
+        edges, n = to_be_dense(graph, directed)
         made = np.empty((n, n))
         _native.dense_edges(edges, np.inf, made)
         return made

@@ -8,8 +8,9 @@ import numpy as np
 import scipy.sparse.csgraph as _scipy
 
 from .. import _dense, _native
+from .._base import issparse
 from ._docstrings import documented
-from ._graph import NegativeCycleError, compressed, delegate, dense, numbered, result
+from ._graph import NegativeCycleError, compressed, delegate, dense, numbered, result, to_be_dense, written
 
 
 @documented
@@ -106,19 +107,32 @@ def floyd_warshall(
     >>> sp.csgraph.floyd_warshall(A).tolist()
     [[0.0, 0.0, 1.0], [inf, 0.0, inf], [inf, -1.0, 0.0]]
     """
-    lengths = dense(csgraph, directed, overwrite)
-    n = len(lengths)
-    if unweighted:
-        lengths[~np.isinf(lengths)] = 1
-    if return_predecessors:
-        _dense.expect_on_host(4 * n * n)
-    before = np.empty(lengths.shape, np.int32) if return_predecessors else None
-    _native.floyd_warshall(bool(directed), lengths, before)
-    below = np.flatnonzero(lengths.diagonal() < 0)
-    if below.size:
-        raise NegativeCycleError(f"Negative cycle in nodes {below}")
-    found = tuple(result(x, csgraph) for x in (lengths, before) if x is not None)
-    return found if return_predecessors else found[0]
+    before: list[np.ndarray] = []
+
+    def find(lengths: np.ndarray) -> None:
+        if unweighted:
+            lengths[~np.isinf(lengths)] = 1
+        if return_predecessors:
+            _dense.expect_on_host(4 * lengths.size)
+            before.append(np.empty(lengths.shape, np.int32))
+        _native.floyd_warshall(bool(directed), lengths, before[0] if before else None)
+        below = np.flatnonzero(lengths.diagonal() < 0)
+        if below.size:
+            raise NegativeCycleError(f"Negative cycle in nodes {below}")
+
+    if issparse(csgraph):
+        edges, n = to_be_dense(csgraph, directed)
+
+        def fill(lengths: np.ndarray) -> None:
+            _native.dense_edges(edges, np.inf, lengths)
+            find(lengths)
+
+        lengths, _ = written((n, n), csgraph, fill)
+    else:
+        made = dense(csgraph, directed, overwrite)
+        find(made)
+        lengths = result(made, csgraph)
+    return (lengths, result(before[0], csgraph)) if before else lengths
 
 
 @documented

@@ -28,7 +28,11 @@ def _order(search: str, graph: Any, i_start: Any, directed: bool, return_predece
     A, start = by_rows(graph, directed), _node(i_start, graph)
     if A is None:
         return delegate(getattr(_scipy, f"{search}_order"), graph, start, directed, return_predecessors)
-    order, before = map(_dense.in_namespace, getattr(_native, search)(both_ways(pattern(A), directed), start))
+    if search == "breadth_first":
+        found = _native.breadth_first(pattern(A), start, not directed)
+    else:
+        found = _native.depth_first(both_ways(pattern(A), directed), start)
+    order, before = map(_dense.in_namespace, found)
     return (order, before) if return_predecessors else order
 
 
@@ -58,7 +62,9 @@ def breadth_first_order(csgraph: Any, i_start: int, directed: bool = True, retur
 
     Notes
     -----
-    O(N + E), by levels: long ones are searched on all cores where there are four or more.
+    O(N + E), by levels: long ones are searched on all cores where there are four or more. Where edges go both ways and
+    stand once, nodes that are left look for one of the level among their own edges while levels grow fast (S. Beamer,
+    K. Asanović, D. Patterson, SC 2012), instead of a transpose.
 
     Examples
     --------

@@ -53,7 +53,7 @@ int64_t find_path_lengths(const Values<double>& weights, const Values<int32_t>& 
 
 void bind_graph(py::module_& m) {
   m.def("connected_components", unlocked(&connected_components), "graph"_a, "strong"_a, "forward"_a);
-  m.def("breadth_first", unlocked(&breadth_first), "graphs"_a, "start"_a);
+  m.def("breadth_first", unlocked(&breadth_first), "graph"_a, "start"_a, "both_ways"_a);
   m.def("depth_first", unlocked(&depth_first), "graphs"_a, "start"_a);
   m.def("dijkstra", unlocked(&dijkstra, 1024), "graphs"_a, "sources"_a, "unweighted"_a, "limit"_a, "nearest"_a, "before"_a);
   m.def("bellman_ford", &find_by_bellman_ford, "graph"_a.noconvert(), "sources"_a.noconvert(), "directed"_a,

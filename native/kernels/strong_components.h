@@ -6,11 +6,13 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "components.h"
+#include "node_set.h"
 #include "tile.h"
 
 namespace sp {
@@ -97,32 +99,30 @@ int32_t search_strong_components(CsPattern<I> a, int32_t* low, int32_t given = 0
 
 // The order in which the search that numbers components leaves nodes, by one that keeps no more than which nodes it has met.
 // An edge to one of these leads nowhere, for good: once most edges do that it follows, a copy without them takes the place of
-// the graph, which is short and close together. O(N + E), one thread.
+// the graph, which is short and close together, and has slices for nodes only that may have edges left. O(N + E), one thread.
 template <bool forward, class I>
 class OrderOfLeaving {
  public:
-  explicit OrderOfLeaving(CsPattern<I> a) : a_(a), n_(static_cast<int32_t>(a.n_major)), met_(new uint8_t[n_]()) {}
+  explicit OrderOfLeaving(CsPattern<I> a) : a_(a), n_(static_cast<int32_t>(a.n_major)), met_(a.n_major), kept_(0) {}
 
   // order[0 .. n - 1] = all nodes, the last that is left first; places: scratch memory for n. Ends early when it is not
   // needed any more.
   void run(int32_t* order, I* places, const std::atomic<bool>& needed) {
-    uint8_t* const met = met_.get();
     int32_t depth = 0, end = n_; // the path stands at the beginning of `order`, with the edges that are next in `places`
     size_t followed = 0, found = 0; // edges and nodes
     Watch watch;
     for (int32_t start = 0; start < n_; ++start) {
-      if (met[start]) continue;
-      met[start] = 1;
-      EdgesInOrder<I, forward> edges{a_.indptr};
-      const I* indices = a_.indices;
+      if (met_.has(start)) continue;
+      met_.add(start);
       int32_t v = start;
-      I e = edges.first(v), past = edges.past(v);
+      auto [e, past] = edges(v);
       for (;;) {
+        const I* const indices = a_.indices;
         const I begun = e;
         int32_t next = -1;
-        for (; e != past && next < 0; e += edges.step) {
+        for (; e != past && next < 0; e += step) {
           const auto w = static_cast<int32_t>(indices[e]);
-          if (!met[w]) next = w;
+          if (!met_.has(w)) next = w;
         }
         followed += static_cast<size_t>(forward ? e - begun : begun - e);
         if (next < 0) {
@@ -132,64 +132,85 @@ class OrderOfLeaving {
           if (depth == 0) break;
           v = order[--depth];
           e = places[depth];
-          past = edges.past(v);
+          past = edges(v).second;
           if (depth < kStepsAhead) continue;
           prefetch(indices + places[depth - kStepsAhead]);
-          prefetch(edges.indptr + order[depth - kStepsAhead]);
+          if (!shortened_) prefetch(a_.indptr + order[depth - kStepsAhead]);
           continue;
         }
-        met[next] = 1;
+        met_.add(next);
         ++found;
-        if (edges.first(next) == edges.past(next)) {
+        const auto own = edges(next);
+        if (own.first == own.second) {
           order[--end] = next;
           continue;
         }
         order[depth] = v;
         places[depth++] = e;
         v = next;
-        if (followed > kFollowed * found && followed > a_.nnz() / 5 && !indptr_) {
+        std::tie(e, past) = own;
+        if (!shortened_ && followed > kFollowed * found && followed > a_.nnz() / 5) {
           order[depth] = v;
-          places[depth] = edges.first(v);
+          places[depth] = e;
           shorten(order, places, depth + 1);
-          edges.indptr = a_.indptr;
-          indices = a_.indices;
+          std::tie(e, past) = edges(v);
         }
-        e = edges.first(v);
-        past = edges.past(v);
       }
     }
   }
 
  private:
   static constexpr size_t kFollowed = 4;
+  static constexpr I step = forward ? 1 : -1;
+
+  // The first edge of v, and the one past the last.
+  std::pair<I, I> edges(int32_t v) const {
+    auto slice = static_cast<size_t>(v);
+    if (shortened_) {
+      if (!kept_.has(slice)) return {0, 0};
+      slice = kept_.rank(slice);
+    }
+    const I lo = a_.indptr[slice], hi = a_.indptr[slice + 1];
+    return forward ? std::pair{lo, hi} : std::pair<I, I>(hi - 1, lo - 1);
+  }
 
   // Leaves edges to nodes that are not met: of these nodes and, of the path, those that are next.
   void shorten(const int32_t* path, I* places, int32_t depth) {
-    EdgesInOrder<I, forward> edges{a_.indptr};
-    std::unique_ptr<I[]> indptr(new I[n_ + 1]);
-    for (int32_t v = 0; v < n_; ++v) indptr[v + 1] = met_[v] ? edges.past(v) : edges.first(v);
-    for (int32_t d = 0; d < depth; ++d) indptr[path[d] + 1] = places[d];
-    std::unique_ptr<I[]> left(new I[a_.nnz()]); // most of which is never touched
-    size_t count = indptr[0] = 0;
+    kept_ = NodeSet(a_.n_major);
+    for (int32_t d = 0; d < depth; ++d) kept_.add(path[d]);
     for (int32_t v = 0; v < n_; ++v) {
-      const I next = indptr[v + 1], first = forward ? next : a_.indptr[v], last = forward ? a_.indptr[v + 1] : next + 1;
+      if (!met_.has(v) && a_.begin(v) < a_.end(v)) kept_.add(v);
+    }
+    const size_t slices = kept_.count();
+    std::unique_ptr<I[]> indptr(new I[slices + 1]);
+    for (int32_t v = 0; v < n_; ++v) {
+      if (kept_.has(v) && !met_.has(v)) indptr[kept_.rank(v) + 1] = edges(v).first;
+    }
+    for (int32_t d = 0; d < depth; ++d) indptr[kept_.rank(path[d]) + 1] = places[d];
+    std::unique_ptr<I[]> left(new I[a_.nnz()]); // most of which is never touched
+    size_t count = indptr[0] = 0, slice = 0;
+    for (int32_t v = 0; v < n_; ++v) {
+      if (!kept_.has(v)) continue;
+      const I next = indptr[++slice], first = forward ? next : a_.indptr[v], last = forward ? a_.indptr[v + 1] : next + 1;
       for (I e = first; e < last; ++e) { // without branches: they could not be foretold
         left[count] = a_.indices[e];
-        count += !met_[a_.indices[e]];
+        count += !met_.has(a_.indices[e]);
       }
-      indptr[v + 1] = static_cast<I>(count);
+      indptr[slice] = static_cast<I>(count);
     }
     indices_ = std::move(left);
     indptr_ = std::move(indptr);
-    edges.indptr = a_.indptr = indptr_.get();
+    a_.indptr = indptr_.get();
     a_.indices = indices_.get();
-    for (int32_t d = 0; d < depth; ++d) places[d] = edges.first(path[d]);
+    shortened_ = true;
+    for (int32_t d = 0; d < depth; ++d) places[d] = edges(path[d]).first;
   }
 
   CsPattern<I> a_;
   int32_t n_;
-  std::unique_ptr<uint8_t[]> met_;
+  NodeSet met_, kept_; // kept: nodes that the copy has slices for, in their order
   std::unique_ptr<I[]> indptr_, indices_; // of the copy
+  bool shortened_ = false;
 };
 
 // Edges that connect their ends because there is one back. The others are kept; where they are more than a few, the graph is
@@ -247,7 +268,7 @@ class MutualEdges {
 template <class I>
 class LargeComponent {
  public:
-  explicit LargeComponent(CsPattern<I> a) : a_(a), n_(a.n_major), state_(new uint8_t[n_]()) {}
+  explicit LargeComponent(CsPattern<I> a) : a_(a), n_(a.n_major), leads_(n_), within_(n_) {}
 
   // Whether there is one; queue: scratch memory for n.
   bool find(int32_t* queue) {
@@ -258,16 +279,14 @@ class LargeComponent {
     return look_back(queue) && look_ahead(queue);
   }
 
-  bool has(size_t v) const { return state_[v] == kWithin; }
+  bool has(size_t v) const { return within_.has(v); }
 
  private:
-  enum : uint8_t { kUnknown, kLeadsThere, kWithin };
-
   // What leads to the node, by sweeps over the nodes that are left, which read the edges of each only up to the first that
   // leads there: there are few in graphs of small diameter, and no transpose is needed. False where it takes many, or little
   // leads there.
   bool look_back(int32_t* nodes) {
-    state_[hub_] = kLeadsThere;
+    leads_.add(hub_);
     size_t left = 0, found = 1, edges = 0;
     for (size_t v = 0; v < n_; ++v) {
       if (v != hub_ && a_.begin(v) < a_.end(v)) nodes[left++] = static_cast<int32_t>(v);
@@ -281,11 +300,11 @@ class LargeComponent {
         const auto v = static_cast<size_t>(nodes[i]);
         const size_t begin = a_.begin(v), end = a_.end(v);
         size_t e = begin;
-        while (e < end && state_[a_.indices[e]] == kUnknown) ++e;
+        while (e < end && !leads_.has(static_cast<size_t>(a_.indices[e]))) ++e;
         edges += e - begin;
         watch(2 * (e - begin) + 1);
         if (e < end) {
-          state_[v] = kLeadsThere;
+          leads_.add(v);
           ++found;
         } else {
           nodes[kept++] = static_cast<int32_t>(v);
@@ -299,7 +318,7 @@ class LargeComponent {
   // Which of these nodes it leads to.
   bool look_ahead(int32_t* queue) {
     queue[0] = static_cast<int32_t>(hub_);
-    state_[hub_] = kWithin;
+    within_.add(hub_);
     size_t tail = 1;
     Watch watch;
     for (size_t at = 0; at < tail; ++at) {
@@ -308,8 +327,8 @@ class LargeComponent {
       watch(2 * (a_.end(v) - a_.begin(v)) + 1);
       for (size_t e = a_.begin(v), end = a_.end(v); e < end; ++e) {
         const auto w = static_cast<size_t>(a_.indices[e]);
-        if (state_[w] != kLeadsThere) continue;
-        state_[w] = kWithin;
+        if (!leads_.has(w) || within_.has(w)) continue;
+        within_.add(w);
         queue[tail++] = static_cast<int32_t>(w);
       }
     }
@@ -318,7 +337,7 @@ class LargeComponent {
 
   CsPattern<I> a_;
   size_t n_, hub_ = 0;
-  std::unique_ptr<uint8_t[]> state_;
+  NodeSet leads_, within_; // to the hub; and from there, too
 };
 
 // label[v] = number of the component of v; returns how many there are. Where most edges lead both ways, components are

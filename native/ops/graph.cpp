@@ -1,6 +1,6 @@
 #include "ops/graph.h"
 
-#include "kernels/breadth_first.h"
+#include "kernels/breadth_first_both_ways.h"
 #include "kernels/cuthill_mckee.h"
 #include "kernels/depth_first.h"
 #include "kernels/dijkstra.h"
@@ -63,9 +63,11 @@ std::tuple<int64_t, mx::array> connected_components(const Compressed& graph, boo
   return {n, label};
 }
 
-std::tuple<mx::array, mx::array> breadth_first(const std::vector<Compressed>& graphs, int64_t start) {
-  return searched(graphs, [=](const auto& all, int32_t* order, int32_t* before) {
-    return breadth_first(all, static_cast<size_t>(start), order, before);
+std::tuple<mx::array, mx::array> breadth_first(const Compressed& graph, int64_t start, bool both_ways) {
+  const bool once = both_ways && !is_symmetric(graph, false);
+  return searched({graph}, [=](const auto& all, int32_t* order, int32_t* before) {
+    const auto from = static_cast<size_t>(start);
+    return once ? breadth_first_both_ways(all[0], from, order, before) : breadth_first(all[0], from, order, before);
   });
 }
 

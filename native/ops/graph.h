@@ -1,5 +1,5 @@
 // Searches in graphs: a compressed array is a graph, its entries the edges from their slice to their minor index. Where
-// edges go both ways and stand once, a list of two holds the array and its transpose.
+// edges go both ways and stand once, a list of two holds the array and its transpose, or `both_ways` says so.
 #pragma once
 
 #include <optional>
@@ -15,7 +15,7 @@ namespace sp {
 std::tuple<int64_t, mx::array> connected_components(const Compressed& graph, bool strong, bool forward);
 
 // (nodes in the order in which they are met, the node from which each node is met or -9999)
-std::tuple<mx::array, mx::array> breadth_first(const std::vector<Compressed>& graphs, int64_t start);
+std::tuple<mx::array, mx::array> breadth_first(const Compressed& graph, int64_t start, bool both_ways);
 std::tuple<mx::array, mx::array> depth_first(const std::vector<Compressed>& graphs, int64_t start);
 
 // (distances, previous nodes, sources): (sources, nodes) each, or (nodes) from the nearest one; the last two where they are

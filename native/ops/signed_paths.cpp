@@ -1,5 +1,6 @@
 #include "ops/signed_paths.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <limits>
@@ -57,6 +58,8 @@ void floyd_warshall(size_t n, bool directed, Paths paths) {
       }
       continue;
     }
+    auto no_way = [](double x) { return x == far; };
+    if (std::all_of(from_k, from_k + k, no_way) && std::all_of(from_k + k + 1, from_k + n, no_way)) continue;
     run_parts(parts, [&](int part) {
       const size_t p = static_cast<size_t>(part), all = static_cast<size_t>(parts);
       for (size_t i = n * p / all, end = n * (p + 1) / all; i < end; ++i) {

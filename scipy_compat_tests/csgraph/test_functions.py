@@ -184,7 +184,15 @@ def test_conversions(namespace):
         same(sp.csgraph.csgraph_from_dense(D, **options), theirs.csgraph_from_dense(D, **options))
         same(sp.csgraph.csgraph_masked_from_dense(D, **options), theirs.csgraph_masked_from_dense(D, **options))
     masked = theirs.csgraph_masked_from_dense(D)
-    same(sp.csgraph.csgraph_from_masked(masked), theirs.csgraph_from_masked(masked))
+    nothing = [np.ma.masked_all((n, n)) for n in (0, 4)]
+    for G in (masked, masked.T, np.ma.masked_equal(np.eye(3, dtype=int), 1), *nothing):
+        found, expected = sp.csgraph.csgraph_from_masked(G), theirs.csgraph_from_masked(G)
+        same(found, expected)
+        for part in ("indptr", "indices", "data"):  # zeros that are not masked are edges
+            same(getattr(found, part), getattr(expected, part))
+        assert found.has_canonical_format and isinstance(found, sp.csr_array)
+    for G in (np.ma.masked_all((2, 3)), np.ma.masked_all(3)):
+        assert type(error_of(sp.csgraph.csgraph_from_masked, G)) is type(error_of(theirs.csgraph_from_masked, G))
     A = CASES["duplicates"]
     for options in ({}, {"null_value": np.inf}):
         found = sp.csgraph.csgraph_to_dense(ours(A), **options)

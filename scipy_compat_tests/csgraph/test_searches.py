@@ -80,12 +80,13 @@ def test_components(name, index, workers):
         same(found, theirs.connected_components(A, **options))
 
 
+@pytest.mark.parametrize("index", [np.int32, np.int64])
 @pytest.mark.parametrize("directed", [True, False])
 @pytest.mark.parametrize("name", GRAPHS)
-def test_breadth_first(name, directed, workers):
+def test_breadth_first(name, directed, index, workers):
     A = GRAPHS[name]
     for start in (0, 17, A.shape[0] - 1):
-        found = sp.csgraph.breadth_first_order(ours(A), start, directed)
+        found = sp.csgraph.breadth_first_order(ours(A, index), start, directed)
         same(found, theirs.breadth_first_order(A, start, directed))
 
 

@@ -168,6 +168,7 @@ def main() -> None:
         return
     print(f"{'':<40}{'ours ms':>12}{'SciPy ms':>12}{'faster':>8}{'memory':>8}")
     for graph in (g for g in GRAPHS if options.graph in g):
+        _parts.clear()  # another graph may stand where the one before did
         S = GRAPHS[graph](options.scale)
         A = sp.csr_array(S)
         print(f"{graph}: {S.shape[0]} nodes, {S.nnz} edges", flush=True)
