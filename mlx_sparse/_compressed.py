@@ -92,11 +92,17 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         """An array over these buffers, unchecked; over copies of those that users can write to."""
         if _dense.exposed:
             data, indices, indptr = _dense.unexposed(data, indices, indptr)
+        indices, indptr = cls._narrowed((indices, indptr), shape)
         new = cls.__new__(cls)
         new._data, new._indices, new._indptr, new._shape = data, indices, indptr, shape
         new._sorted, new._canonical_format = (True if canonical else sorted), canonical
         new._bind()
         return new
+
+    def _narrow(self) -> None:
+        index = self._narrowed((self._indices, self._indptr), self._shape)
+        if index[0] is not self._indices:
+            self._rebind(self._data, *index)
 
     def _bind(self) -> None:
         """Describe the current structure to the native layer; what it derived from an older one is dropped."""
@@ -234,6 +240,12 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         now = {n: parts[n].dtype for n in ("_indices", "_indptr")}
         index = _dtypes.index_dtype((now | self._restructured).values())
         parts["_indices"], parts["_indptr"] = parts["_indices"].astype(index), parts["_indptr"].astype(index)
+
+    def _fits(self, pending: dict[str, Any]) -> bool:
+        data, indices, indptr = pending.values()
+        if not self._is_wide_enough(indices) or any(d != indices.dtype for d in self._restructured.values()):
+            return False  # the other one may become narrower, too
+        return data.shape[:1] == indices.shape and _dense.view(indptr)[-1:].tolist() == [indices.size]
 
     indices = handed_out(
         "_indices",
@@ -582,8 +594,6 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         new = other.__new__(other)
         new._adopt(source)
         new._shape, new._structure = self._shape[::-1], source._structure
-        if self._kind == "matrix" and new._indices.dtype == mx.int64:  # SciPy's constructor narrows what fits
-            index = self._index_dtype_of((new._indices, new._indptr), max(self._shape))
-            if index != mx.int64:
-                new._rebind(new._data, new._indices.astype(index), new._indptr.astype(index))
+        source._share_with(new)
+        new._narrow()
         return new

@@ -110,13 +110,17 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
             data, *coords = _dense.unexposed(data, *coords)  # type: ignore[assignment]
         return cls._over(data, coords, shape, canonical)
 
+    def _narrow(self) -> None:
+        self._coords = self._narrowed(self._coords, self._shape)
+
     @classmethod
     def _over(
         cls, data: mx.array, coords: tuple[mx.array, ...], shape: tuple[int, ...], canonical: bool = False
     ) -> Any:
         """An array over these buffers, whoever else sees them."""
         new = cls.__new__(cls)
-        new._data, new._coords, new._shape, new.has_canonical_format = data, tuple(coords), tuple(shape), canonical
+        new._coords, new._shape = cls._narrowed(tuple(coords), shape), tuple(shape)
+        new._data, new.has_canonical_format = data, canonical
         new._bind()
         return new
 
@@ -223,6 +227,10 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
             raise ValueError(f"coordinates must be 1-D; got {[c.ndim for c in new]} dimensions")
         self._take_buffer("_coords", new)
         self.has_canonical_format = False
+
+    def _fits(self, pending: dict[str, Any]) -> bool:
+        coords = pending["_coords"]
+        return self._is_wide_enough(coords[0]) and {c.shape for c in coords} == {pending["_data"].shape}
 
     coords = handed_out("_coords", lambda self, values: self._take_coords(values), "Index arrays, one per dimension.")
 
@@ -415,7 +423,9 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
             return self.copy() if copy else self
         A = self.copy() if copy else self
         A._give_up_views()
-        return self._over(A._data, tuple(A._coords[a] for a in order), tuple(self._shape[a] for a in order))
+        new = self._over(A._data, tuple(A._coords[a] for a in order), tuple(self._shape[a] for a in order))
+        A._share_with(new)
+        return new
 
     def reshape(self, *shape: Any, order: str = "C", copy: bool = False) -> Any:
         """This array with another shape of as many elements, of any rank. Reads the structure (synchronises)."""

@@ -79,21 +79,30 @@ def _unchecked(cls: Any) -> Any:
     return _UNCHECKED[cls]
 
 
+# Written out for each buffer: an attribute that the code names is read in half the time of one whose name is looked up.
+_GET = """
+def get(self):
+    if settings["dense_namespace"] == "numpy":
+        try:
+            held, views = self.{name}_view
+            if held is self.{name}:
+                return views
+        except (AttributeError, TypeError):
+            pass
+    return self._attribute("{name}")
+"""
+
+
 def handed_out(name: str, take: Callable[[Any, Any], None], doc: str) -> Any:
     """The attribute for the buffer `name`, or a tuple of them, which `take` assigns; kept views are found at once."""
-    settings = _dense.settings
+    made: dict[str, Any] = {"settings": _dense.settings}
+    exec(_GET.format(name=name), made)
 
-    def get(self: Any) -> Any:
-        if settings["dense_namespace"] == "numpy":
-            try:
-                held, views = self._views[name]
-                if held is self.__dict__[name]:
-                    return views
-            except (AttributeError, KeyError):
-                pass
-        return self._attribute(name)
+    def put(self: Any, values: Any) -> None:
+        take(self, values)
+        self._settle_what_fits()
 
-    return property(get, take, doc=doc)
+    return property(made["get"], put, doc=doc)
 
 
 class _data_array(_spbase):
@@ -110,8 +119,9 @@ class _data_array(_spbase):
     else is to see the buffer: who asks whether a view is held, or takes over buffers, ends that (`_give_up_views`).
 
     Views of a buffer reach the array that handed them out until an in-place method gives that array another one.
-    Reading `_data` and its like inside the package is no exposure. What users assign stands in `_pending` until
-    something reads a buffer, which then finds it checked or raises: see `_unchecked`.
+    Reading `_data` and its like inside the package is no exposure. What users assign is taken where it fits the other
+    buffers; else it stands in `_pending` until they have been assigned too, or something reads a buffer and finds it
+    checked or raises: see `_unchecked`.
     """
 
     _buffers: tuple[str, ...]
@@ -122,9 +132,9 @@ class _data_array(_spbase):
     _checked: Any
     _pending: dict[str, Any] | None = None
     _restructured: dict[str, mx.Dtype] = {}  # the index arrays among `_pending` that were assigned, and of which dtype
-    _views: dict[str, tuple[Any, Any]]
-    __slots__ = ("_views",)  # by buffer's name: the buffer, and what is handed out again. Not among what is copied
-    _kin: tuple[Any, ...] = ()  # weak references to arrays that SciPy would let share `data` with this one
+    # For each buffer it, and what is handed out again. Not among what is copied.
+    __slots__ = ("_data_view", "_indices_view", "_indptr_view", "_coords_view", "_offsets_view")
+    _kin: dict[int, Any] = {}  # weak references to arrays that SciPy would let share `data` with this one, and to this
 
     def _begin(self, arg1: Any, dtype: Any, maxprint: int | None, validate: bool | str = True) -> mx.Dtype | None:
         """What every constructor begins with; the MLX dtype that is asked for."""
@@ -136,6 +146,15 @@ class _data_array(_spbase):
     def _index_dtype_of(self, arrays: Any, maxval: int | None) -> mx.Dtype:
         """That of the index buffers made of `arrays`. As in SciPy, matrices look at values, arrays never do."""
         return _dense.index_dtype_of(arrays, maxval, contents=self._kind == "matrix")
+
+    @classmethod
+    def _narrowed(cls, index: tuple[mx.array, ...], shape: tuple[int, ...]) -> tuple[mx.array, ...]:
+        """Index arrays of what is made of others: matrices have int32 wherever that is enough, as SciPy's have."""
+        if index[0].dtype != mx.int64 or cls._kind != "matrix":
+            return index
+        if max(*shape, *(x.size for x in index)) > _dtypes.INT32_MAX:
+            return index
+        return tuple(_dense.cast(x, mx.int32) for x in index)
 
     def _coo_of(self, arg1: Any, shape: Any, dtype: mx.Dtype | None) -> Any:
         """Coordinates, or an array-like, in coo form: of a number of dimensions that this format has."""
@@ -169,10 +188,17 @@ class _data_array(_spbase):
     def _take_over(self, other: Any, copy: bool, dtype: mx.Dtype | None) -> None:
         """Construction from `other`, of this format: with `copy`, buffers of its own where they can be written to."""
         self._adopt(other if dtype is None else other.astype(dtype, copy=False))
+        if not copy:
+            other._share_with(self)
         if copy and _dense.exposed:
             for name in self._buffers:
                 x = getattr(self, name)
                 setattr(self, name, _dense.unexposed(*x) if isinstance(x, tuple) else _dense.unexposed(x)[0])
+        if copy:
+            self._narrow()
+
+    def _narrow(self) -> None:
+        """See `_narrowed`."""
 
     # ---- buffers that users read and assign -------------------------------------------------------------------
 
@@ -197,8 +223,8 @@ class _data_array(_spbase):
 
     def _give_up_views(self) -> None:
         """Keep no views: something else is to see the buffers."""
-        if hasattr(self, "_views"):
-            self._views.clear()
+        for name in self._buffers:
+            setattr(self, name + "_view", None)
 
     def _separate(self, name: str) -> None:
         """Make a buffer (or a tuple of them) one that users may write to: a copy if anything but this array sees it."""
@@ -226,6 +252,7 @@ class _data_array(_spbase):
                 self._data = new
                 return
         if self._pending is None:
+            self._give_up_views()
             self._pending, self._restructured = {n: getattr(self, n) for n in self._buffers}, {}
             for n in (*self._buffers, *(("_structure",) if self._bound else ())):
                 delattr(self, n)
@@ -255,18 +282,41 @@ class _data_array(_spbase):
         self.__dict__.update(known)
         self._bind()
 
+    def _settle_what_fits(self) -> None:
+        """Settle buffers that look as if no other was still to be assigned: clients compare `type(A)` with a class."""
+        if self._pending is None:
+            return
+        try:
+            if self._fits(self._pending):
+                self._settle()
+        except ValueError:  # which is for what reads them
+            pass
+
+    def _fits(self, pending: dict[str, Any]) -> bool:
+        """Whether the lengths and dtypes of these buffers agree, all of their elements being used."""
+        raise NotImplementedError
+
+    def _is_wide_enough(self, index: mx.array) -> bool:
+        """Whether this dtype of an assigned buffer is what checked ones have; until then it is read as it is."""
+        return index.dtype == mx.int64 or max(self._shape) <= _dtypes.INT32_MAX
+
     def _sharing(self, name: str) -> int:
         """How many others that views of this buffer may reach have it still."""
-        if not self._kin:
+        if name != "_data" or not self._kin:
             return 0
-        others = [A for A in (ref() for ref in self._kin) if A is not None and A is not self]
-        return sum(vars(A).get(name) is getattr(self, name) for A in others)
+        others = [A for A in (ref() for ref in list(self._kin.values())) if A is not None and A is not self]
+        return sum(vars(A).get(name) is self._data for A in others)
 
     def _share_with(self, other: Any) -> None:
         """Let views of `data` reach `other` as well, which has the same buffer."""
-        refs = (*self._kin, weakref.ref(self), weakref.ref(other))
-        held = {id(A): A for A in (ref() for ref in refs) if A is not None}
-        self._kin = other._kin = tuple(map(weakref.ref, held.values()))
+        if not _dense.numpy_mode():
+            return
+        kin = self._kin or {id(self): weakref.ref(self)}
+        if len(kin) & (len(kin) - 1) == 0:  # now and then
+            for key in [key for key, ref in list(kin.items()) if ref() is None]:
+                kin.pop(key, None)
+        kin[id(other)] = weakref.ref(other)
+        self._kin = other._kin = kin
 
     def _entries(self) -> mx.array:
         """The values, zero where they stand for no element."""
@@ -518,14 +568,14 @@ _COMPLEX_IN_MLX = {"sin", "tan", "sinh", "tanh", "sqrt"}
 
 def _seen(held: Any) -> bool:
     """Whether users hold views of a buffer, or of each in a tuple of them; of an empty one nothing can be seen."""
-    if isinstance(held, tuple):
+    if type(held) is tuple:
         return all(map(_seen, held))
     return held.size == 0 or _dense.is_exposed(held)
 
 
 def _each(f: Any, held: Any) -> Any:
     """`f` of a buffer, or of each in a tuple of them."""
-    return tuple(map(f, held)) if isinstance(held, tuple) else f(held)
+    return tuple(map(f, held)) if type(held) is tuple else f(held)
 
 
 def traced(*arrays: mx.array) -> bool:

@@ -126,30 +126,32 @@ def _give_up(allocation: int) -> None:
     found = retained.pop(allocation, None)
     owner = found[0]() if found else None
     if found and owner is not None:
-        owner._views.pop(found[1], None)
+        setattr(owner, found[1] + "_view", None)
 
 
 def retain(owner: Any, name: str, held: Any, views: Any) -> None:
     """Let `owner` hand out `views` of the buffer `name` again, unasked, until anything else is to see that buffer."""
-    buffers = held if isinstance(held, tuple) else (held,)
-    if any(a.dtype == mx.bfloat16 or not 0 < a.size <= _RETAINED for a in buffers):
-        return
-    allocations = [_native.memory(a)[0] for a in buffers]
-    for other, _ in filter(None, map(retained.get, allocations)):
-        if other() is not None and other() is not owner:
+    buffers = held if type(held) is tuple else (held,)
+    allocations = []
+    for a in buffers:
+        if not 0 < a.size <= _RETAINED or a.dtype == mx.bfloat16:
             return
-    retained.update(dict.fromkeys(allocations, (weakref.ref(owner), name)))
-    try:
-        owner._views[name] = held, views
-    except AttributeError:
-        owner._views = {name: (held, views)}
+        allocation = _native.memory(a)[0]
+        known = retained.get(allocation)
+        if known is not None and known[0]() is not None and known[0]() is not owner:
+            return
+        allocations.append(allocation)
+    mark = weakref.ref(owner), name
+    for allocation in allocations:
+        retained[allocation] = mark
+    setattr(owner, name + "_view", (held, views))
 
 
 def unexposed(*arrays: mx.array) -> tuple[mx.array, ...]:
     """`arrays`, a copy for each that users can write to. Evaluates what is pending: it may read such memory."""
     if not exposed:
         return arrays
-    return tuple(own(a) if is_exposed(a) else a for a in arrays)
+    return tuple([own(a) if is_exposed(a) else a for a in arrays])
 
 
 def expose(a: mx.array) -> np.ndarray:
@@ -166,10 +168,11 @@ def expose(a: mx.array) -> np.ndarray:
     held = exposed.get(allocation)
     if held is None:
         held = exposed[allocation] = []
-    for known in [ref() for ref in held] if held else ():
-        if known is not None and known.shape == v.shape and known.dtype == v.dtype:
-            if known.__array_interface__["data"][0] == address:
-                return known
+    elif held:
+        for known in [ref() for ref in held]:
+            if known is not None and known.shape == v.shape and known.dtype == v.dtype:
+                if known.__array_interface__["data"][0] == address:
+                    return known
 
     def forget(ref: Any) -> None:
         held.remove(ref)

@@ -162,6 +162,9 @@ class _dia_base(_data_array):
             raise ValueError(f"offsets must be 1-D; got shape {tuple(new.shape)}")
         self._take_buffer("_offsets", new)
 
+    def _fits(self, pending: dict[str, Any]) -> bool:
+        return pending["_data"].shape[:1] == pending["_offsets"].shape
+
     offsets = handed_out(
         "_offsets", _take_offsets, "Offset of every stored diagonal, 0 is the main one, k > 0 above it."
     )

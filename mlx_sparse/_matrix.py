@@ -259,6 +259,8 @@ def of_kind(A: Any, kind: Any) -> Any:
         A._settle()
         A._give_up_views()
     new.__dict__.update(A.__dict__)
+    if A.format not in ("lil", "dok"):
+        new._narrow()
     return new
 
 

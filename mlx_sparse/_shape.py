@@ -22,6 +22,8 @@ def is_shape(x: Any, allow_nd: tuple[int, ...]) -> bool:
     if not isinstance(x, tuple) or len(x) not in allow_nd:
         return False
     for n in x:
+        if type(n) is int and n >= 0:
+            continue
         if isinstance(n, (float, np.floating)) and n == np.trunc(n):
             raise ValueError(f"a shape must be made of integers; got {n!r}")
         try:

@@ -16,7 +16,7 @@ import scipy.sparse as _scipy_sparse
 from .._classes import ARRAYS, MATRICES
 
 _KINDS = {"array": ARRAYS, "matrix": MATRICES}
-_LONG = (np.dtype(np.longdouble), np.dtype(np.clongdouble))
+_LONG = np.dtype(np.longdouble).char + np.dtype(np.clongdouble).char
 _saved: dict[type, tuple[tuple[type, ...], str]] = {}  # bases and module
 
 
@@ -76,12 +76,14 @@ def needs_scipy(*arguments: Any) -> bool:
 
 
 def _is_long(x: Any) -> bool:
+    if type(x) is np.ndarray:
+        return x.dtype.char in _LONG
     if isinstance(x, tuple):
         return any(map(_is_long, x))
     if isinstance(x, type):
         return x in (np.longdouble, np.clongdouble)
     dtype = x if isinstance(x, np.dtype) else getattr(x, "dtype", None)
-    return isinstance(dtype, np.dtype) and dtype in _LONG
+    return isinstance(dtype, np.dtype) and dtype.char in _LONG
 
 
 # ---- pickling -------------------------------------------------------------------------------------------------------

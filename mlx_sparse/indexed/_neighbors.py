@@ -9,8 +9,7 @@ from typing import Any
 
 import mlx.core as mx
 import numpy as np
-from scipy.spatial import cKDTree
-from scipy.spatial.distance import cdist
+import scipy  # whose `spatial`, which takes long to import, comes with its first use
 
 from .. import _dense, _dtypes, runtime
 from .._csr import csr_array
@@ -199,7 +198,7 @@ class _Search:
             return _joined((r, *_nearest_in(d, k, columns)) for r, columns, d in self._blocks())
         x, y, limit = self._apart()
         seek = k + self.exclude
-        tree = cKDTree(y)
+        tree = scipy.spatial.cKDTree(y)
         ranks = range(1, seek + 2)
         parts = _shared(lambda x: tree.query(x, k=ranks, p=self.p, distance_upper_bound=limit), x)
         distance, found = (np.concatenate(each) for each in zip(*parts, strict=True))
@@ -235,9 +234,15 @@ class _Search:
                 bound = float(np.nextafter(bound, np.inf))
             return _joined((r, *_within_in(d, bound, most, columns)) for r, columns, d in self._blocks())
         x, y, limit = self._apart()
-        tree, reach = cKDTree(y), min(beyond, limit)
-        seek = partial(cKDTree.sparse_distance_matrix, other=tree, max_distance=reach, p=self.p, output_type="ndarray")
-        parts = _shared(lambda x: seek(cKDTree(x)), x, size=_TREE_PART)
+        tree, reach = scipy.spatial.cKDTree(y), min(beyond, limit)
+        seek = partial(
+            scipy.spatial.cKDTree.sparse_distance_matrix,
+            other=tree,
+            max_distance=reach,
+            p=self.p,
+            output_type="ndarray",
+        )
+        parts = _shared(lambda x: seek(scipy.spatial.cKDTree(x)), x, size=_TREE_PART)
         starts = range(0, len(x), _TREE_PART)
         rows = np.concatenate([part["i"] + start for part, start in zip(parts, starts, strict=True)])
         columns, distance = (np.concatenate([part[name] for part in parts]) for name in ("j", "v"))
@@ -267,7 +272,7 @@ class _Search:
         return np.hstack([x, far[0]]), np.hstack([y, far[1]]), gap / 2
 
     def _balls(
-        self, tree: cKDTree, x: np.ndarray, rows: np.ndarray, radii: np.ndarray
+        self, tree: scipy.spatial.cKDTree, x: np.ndarray, rows: np.ndarray, radii: np.ndarray
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Pairs of `rows` and all points within their radius, some rows at a time."""
         if len(rows) == 0:
@@ -297,7 +302,9 @@ class _Search:
             low, high = ends[segment[0]], ends[segment[-1] + 1]
             if low == high:
                 continue
-            distance = cdist(self.x[rows], self.y[low:high], "cityblock" if self.p == 1 else "sqeuclidean")
+            distance = scipy.spatial.distance.cdist(
+                self.x[rows], self.y[low:high], "cityblock" if self.p == 1 else "sqeuclidean"
+            )
             if segment[0] != segment[-1]:
                 distance[segment[:, None] != y_segment[None, low:high]] = np.inf
             if self.exclude:

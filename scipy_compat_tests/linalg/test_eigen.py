@@ -281,6 +281,17 @@ def test_singular_shift():
         eigsh(np.diag(np.arange(9.0)), 2, sigma=3.0)
 
 
+@pytest.mark.parametrize("n", [3, 20, 100])
+def test_values_far_from_a_shift_beside_an_eigenvalue(n):
+    """The inverse has one value of 1e10 and the wanted one below its rounding: whoever asks whether A is definite."""
+    B = np.random.default_rng(n).normal(size=(n, n // 2 + 1))
+    A, sigma = B @ B.T, bound_of(-1e-10, -1e-3)
+    every = np.linalg.eigvalsh(A)
+    w, v = as_numpy(*eigsh(A, 1, sigma=sigma, which="SA", v0=np.ones(n)))
+    np.testing.assert_allclose(w, every[-1:], rtol=bound_of(1e-12, 1e-4))
+    np.testing.assert_allclose(A @ v, v * w, atol=bound_of(1e-11, 1e-4) * every[-1])
+
+
 # ---- general -------------------------------------------------------------------------------------------------------
 
 
@@ -543,3 +554,21 @@ def test_old_modules(module, name):
     assert name in dir(old)
     with pytest.raises(AttributeError):
         old.nothing  # noqa: B018
+
+
+def test_eigs_of_a_pencil_whose_mass_is_singular():
+    """Flow between plates at Re = 10^4 with a pressure that has no mass: the null space of M spoils no vector."""
+    n, re = 60, 1e4
+    x = np.linspace(-1, 1, n + 2)[1:-1]
+    h = x[1] - x[0]
+    L = scipy.sparse.diags_array([-1.0, 2.0, -1.0], offsets=[-1, 0, 1], shape=(n, n)) / h**2
+    D = scipy.sparse.diags_array([-1.0, 1.0], offsets=[0, 1], shape=(n, n)) / h
+    V, W = scipy.sparse.diags_array(1 - x**2), scipy.sparse.diags_array(-2 * x)
+    eye = scipy.sparse.eye_array(n, format="csr")
+    K = 1j * re * V.tocsr() + L + eye
+    A = scipy.sparse.block_array([[K, re * W, 1j * re * eye], [None, K, -re * D.T], [1j * re * eye, re * D, None]])
+    M = scipy.sparse.block_diag([eye, eye, scipy.sparse.csr_array((n, n))], format="csr")
+    w, v = as_numpy(*eigs(ours(A.tocsr()), 12, ours(M.astype(complex)), sigma=0.0, v0=np.ones(3 * n)))
+    A, M = A.toarray(), M.toarray()
+    np.testing.assert_allclose(A @ v, M @ v * w, atol=bound_of(1e-8, 1e-3) * np.linalg.norm(A, 2))
+    np.testing.assert_allclose(np.linalg.norm(v, axis=0), 1.0, rtol=bound_of(1e-12, 1e-5))

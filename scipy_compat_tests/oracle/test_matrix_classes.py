@@ -251,3 +251,36 @@ def test_numpy_operands_and_reductions_warn_of_nothing(recwarn):
         A = mlx_sparse.csr_matrix(DENSE)
         A.sum(axis=0), A.todense(), A + DENSE, A @ np.ones(3)
     assert not [w for w in recwarn if w.category is PendingDeprecationWarning]
+
+
+MADE = {
+    "copy": lambda A: A.copy(),
+    "2 * A": lambda A: 2 * A,
+    "abs": lambda A: abs(A),
+    "astype": lambda A: A.astype(np.float32),
+    "A @ A": lambda A: A @ A,
+    "A > 1": lambda A: A > 1,
+    "T": lambda A: A.T,
+    "rows": lambda A: A.tocsr()[[0, 2]],
+    "tocoo": lambda A: A.tocsr().tocoo(),
+    "tocsc": lambda A: (2 * A).tocsc(),
+    "scaled sum": lambda A: 0.5 * (A + A.T),
+    "vstack": lambda s, A: s.vstack([A, A], format="csr"),
+    "tril": lambda s, A: s.tril(A, format="csr"),
+}
+
+
+@pytest.mark.parametrize("name", MADE)
+@pytest.mark.parametrize("fmt", ("csr", "csc", "bsr", "coo"))
+def test_what_is_made_of_a_matrix_has_narrow_indices(fmt, name):
+    """As in SciPy, where the constructor decides: compiled clients refuse int64."""
+
+    def dtypes(s):
+        A = make(s, fmt)
+        for buffer in ("row", "col") if fmt == "coo" else ("indices", "indptr"):
+            setattr(A, buffer, getattr(A, buffer).astype(np.int64))
+        B = MADE[name](A) if MADE[name].__code__.co_argcount == 1 else MADE[name](s, A)
+        return [getattr(B, x).dtype for x in ("indices", "indptr", "row", "col") if hasattr(B, x)]
+
+    with numpy_mode():
+        assert dtypes(mlx_sparse) == dtypes(scipy.sparse) == [np.int32] * 2

@@ -163,6 +163,7 @@ def test_pickle_after_assignment(mode):
             x = getattr(A, name)
             wide = mx.int64 if mode == "mlx" else np.int64
             setattr(A, name, x if name in ("data", "coords") else x.astype(wide))
+            assert type(A) is type(make(fmt))  # clients ask for the very class
         for B in (pickle.loads(pickle.dumps(A)), copy.deepcopy(A), copy.copy(A)):
             assert type(B) is type(make(fmt))
             np.testing.assert_array_equal(B.toarray(), EYE)

@@ -349,3 +349,34 @@ def test_operators():
         y = same @ v
         y *= 5
         assert v.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("kind", ("array", "matrix"))
+@pytest.mark.parametrize("fmt", ("csr", "csc", "coo", "bsr", "dia"))
+def test_what_shares_values_is_reached_from_either_side(fmt, kind):
+    """As in SciPy, for writers such as ``scale_rows(A.T)``, and none of what was made before or is made afterwards."""
+    other = f"{fmt}_{'matrix' if kind == 'array' else 'array'}"
+    ways = {
+        "constructor": lambda s, A: type(A)(A),
+        "other kind": lambda s, A: getattr(s, other)(A),
+        "copy": lambda s, A: type(A)(A, copy=True),
+        "scaled": lambda s, A: 1 * A,
+    }
+    if fmt not in ("bsr", "dia"):
+        ways |= {"T": lambda s, A: A.T, "T.T": lambda s, A: A.T.T, "T before": lambda s, A: (A.T, A.T)[1]}
+
+    def sums(s, way, by_made):
+        A = getattr(s, f"{fmt}_{kind}")(MATRIX)
+        before, made = 2 * A, way(s, A)
+        values = (made if by_made else A).data
+        values *= 3
+        assert (2 * A).toarray().sum() == 2 * A.toarray().sum()
+        return A.toarray().sum(), made.toarray().sum(), before.toarray().sum()
+
+    mode, sp.runtime.dense_namespace = sp.runtime.dense_namespace, "numpy"
+    try:
+        for name, way in ways.items():
+            for by_made in (False, True):
+                assert sums(sp, way, by_made) == sums(scipy_sparse, way, by_made), (name, by_made)
+    finally:
+        sp.runtime.dense_namespace = mode

@@ -134,10 +134,10 @@ def eigs(
         if found.converged:
             found = complete(basis, task, found)
         theta, X = _vectors(basis, found, task)
-        X, w, residuals, scale = bound.back(theta, X)
+        X, w, good = bound.judged(theta, X, task.tol)
         if found.converged:
-            least = np.sqrt(np.finfo(front.dtype).eps) * scale
-            good = residuals <= np.maximum(least, 10 * task.tol * np.abs(w))
+            if not good.all() and bound.inverts:
+                X, w, good = bound.judged(theta, bound.purified(X), task.tol)
         else:
             good = (found.residuals <= task.allowed(found.values, basis))[: len(w)]
     w, X = w.astype(_complex(front.dtype)), X.astype(_complex(front.dtype))
@@ -215,8 +215,18 @@ class _Bound:
     def _given(self, undo: Any, dtype: Any = None) -> Any:
         return None if undo is None else self._front.product(as_operator(undo), dtype)
 
-    def back(self, theta: np.ndarray, X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """(vectors of norm 1, eigenvalues of A, residuals, what these are small against)."""
+    @property
+    def inverts(self) -> bool:
+        """Whether what is iterated is the inverse of A - sigma M, times M."""
+        return self._sigma is not None and self._direct
+
+    def purified(self, X: np.ndarray) -> np.ndarray:
+        """One step of that: it takes away parts in the null space of M, which the inner product by M does not see."""
+        MX = X if self.inner is None else _of_complex(self.inner, X, self._front)
+        return np.array([_of_complex(lambda v: self.apply(None, v), x, self._front) for x in MX.T]).T
+
+    def judged(self, theta: np.ndarray, X: np.ndarray, tol: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(vectors of norm 1, eigenvalues of A, whether their residuals are small)."""
         front = self._front
         X = X / np.linalg.norm(X, axis=0)
         product = front.product(front.A)
@@ -228,8 +238,9 @@ class _Bound:
             w = self._sigma + 1 / theta
         else:  # two eigenvalues of A can have one of the real part
             w = (X.conj() * AX).sum(axis=0) / (X.conj() * MX).sum(axis=0)
-        mass = np.linalg.norm(MX, axis=0)
-        return X, w, np.linalg.norm(AX - MX * w, axis=0), operator_norm(front, product) + np.abs(w) * mass
+        scale = operator_norm(front, product) + np.abs(w) * np.linalg.norm(MX, axis=0)
+        allowed = np.maximum(np.sqrt(np.finfo(front.dtype).eps) * scale, 10 * tol * np.abs(w))
+        return X, w, np.linalg.norm(AX - MX * w, axis=0) <= allowed
 
 
 def _of_complex(product: Any, X: np.ndarray, front: Front) -> np.ndarray:

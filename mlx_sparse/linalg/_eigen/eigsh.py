@@ -225,6 +225,9 @@ class _Solution:
             good = found.residuals <= task.allowed(found.values, basis) if not found.converged else None
             if good is None and not (small := self._residuals_are_small(w, X)).all():
                 good = small
+                if self._may_grow and self.sigma is not None and self.mode == "normal" and not front.lazy:
+                    w, X = self._whole()
+                    good = None if self._residuals_are_small(w, X).all() else small
         if good is not None:
             if found.converged is False:
                 order = np.argsort(np.real(self.back(found.values)), kind="stable")
@@ -249,6 +252,17 @@ class _Solution:
         order = np.argsort(w, kind="stable")
         rows = basis.combine(0, np.eye(len(basis.H) - 1, dtype=basis.dtype)[: found.size, order])
         return w[order], rows.T
+
+    def _whole(self) -> tuple[np.ndarray, Any]:
+        """The pairs by the operator on the whole space.
+
+        Beside the value of an inverse at an eigenvalue near the shift, its small ones are lost in rounding.
+        """
+        every = np.eye(self.front.n, dtype=self.front.dtype)
+        mass = None if self.mass is None else self.mass(every)
+        w, X = scipy.linalg.eigh(self.A(every), mass)
+        chosen = np.sort(self.task.order(1 / (w - self.sigma))[: self.task.k])
+        return w[chosen], X[:, chosen]
 
     def _residuals_are_small(self, w: np.ndarray, X: Any) -> np.ndarray:
         """By column, whether A x = w M x up to what a lost symmetry or a wrong inverse would exceed by far."""
