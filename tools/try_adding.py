@@ -36,7 +36,7 @@ def apply(page: str, tree: Path) -> list[str]:
                 raise ValueError(f"{name} has no line {anchor!r}")
             path.write_text(before + block + found + after)
         touched.append(name)
-    return touched
+    return list(dict.fromkeys(touched))
 
 
 def main(options: list[str]) -> int:
@@ -48,7 +48,10 @@ def main(options: list[str]) -> int:
         print("\n".join(touched))
         run = [["meson", "setup", str(build), str(tree), "-Dbuildtype=release", *options], ["ninja", "-C", str(build)]]
         for command in run:
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+            if done.returncode:
+                print(done.stdout[-4000:])  # which is where ninja tells what a compiler said
+                return 1
         for made in (*(build / "native").glob("_native*.so"), build / "native" / "_built_with.py"):
             shutil.copy(made, tree / "mlx_sparse")
         environment = {**os.environ, "PYTHONPATH": str(tree)}
