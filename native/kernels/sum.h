@@ -102,7 +102,8 @@ wide_t<T> value_sum(size_t lo, size_t hi, const T* data) {
   if (hi - lo <= kSumBlock) return block_sum(lo, hi, data);
   size_t half = kSumBlock;
   while (2 * half < hi - lo) half *= 2;
-  return add(value_sum(lo, lo + half, data), value_sum(lo + half, hi, data));
+  const auto first = value_sum(lo, lo + half, data); // as an argument it might come second, and memory be read backwards
+  return add(first, value_sum(lo + half, hi, data));
 }
 
 // A sum of values that come one by one; of doubles with what their additions round off.
