@@ -9,6 +9,7 @@ from fractions import Fraction
 import mlx.core as mx
 import numpy as np
 import pytest
+import scipy.sparse
 
 import mlx_sparse
 from scipy_compat_tests.oracle.harness import CASES, FORMATS, build, narrow, numpy_mode, sweep
@@ -175,10 +176,13 @@ def test_one_view_while_it_is_held():
             assert A.data is not held and A.data[0] == 0
 
 
-def test_views_that_nobody_holds_reach_nothing_else():
+def test_views_that_nobody_holds_reach_what_they_reach_in_scipy():
+    """Transposes and what a constructor made without a copy; nothing else that was made of A."""
     shares = {
         "constructor": lambda A: type(A)(A),
         "transpose": lambda A: A.T,
+        "copy": lambda A: type(A)(A, copy=True),
+        "copied transpose": lambda A: A.transpose(copy=True),
         "matrix": lambda A: mlx_sparse._matrix.as_matrix(A),
         "scaled": lambda A: 1 * A,
         "product": lambda A: A @ mx.ones(4, dtype=mx.float32),
@@ -188,10 +192,16 @@ def test_views_that_nobody_holds_reach_nothing_else():
             for how, share in shares.items():
                 A = case(mlx_sparse, fmt)
                 assert not (A.data == 9).all()  # by a view that A may hand out again
-                B, expected = share(A), share(case(mlx_sparse, fmt))
+                B, kept = share(A), share(case(mlx_sparse, fmt))
                 A.data[...] = 9
                 assert (A.data == 9).all() and (A.toarray() == 9).sum() == 6
-                got, expected = (np.array(x._data if mlx_sparse.issparse(x) else x) for x in (B, expected))
+                got, expected = (np.array(x._data if mlx_sparse.issparse(x) else x) for x in (B, kept))
+                if how in ("constructor", "transpose"):
+                    S = case(scipy.sparse, fmt)
+                    shared = share(S)
+                    S.data[...] = 9
+                    assert (shared.data == 9).all()
+                    expected = np.full_like(expected, 9)
                 assert np.array_equal(got, expected), (fmt, how)
 
 
