@@ -20,7 +20,7 @@ constexpr int RESIDENT = 5;
 constexpr int SLOTS = 2048;
 constexpr int DOTS = 4;
 constexpr int UNROLL = 4;
-constexpr int HEADER = 24;
+constexpr int HEADER = 20;
 constexpr int WORDS = 512;
 // What a long program has beyond these is read where it lies.
 #define SP_WORD(i) ((i) < WORDS ? words[i] : code[i])
@@ -53,7 +53,7 @@ if (phase != 2) {
   const int width = k - first < GROUP ? k - first : GROUP;
   const int rows = GROUP / width; // at a time
   const int lanes = code[12];     // that share a row of the product, of one column
-  const int64_t chunk = int64_t(code[20]) * rows;
+  const int64_t chunk = int64_t(code[2]) * rows;
   SP_THREADS(lid, thread_index_in_threadgroup) {
     for (int d = 0; d < dots; ++d) sums[d * GROUP + lid] = T(0);
   }

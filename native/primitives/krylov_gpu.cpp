@@ -17,7 +17,7 @@ namespace sp {
 namespace {
 
 // As in krylov_pass.metal.
-constexpr int kGroup = 256, kSlots = 2048, kDots = 4, kHeader = 24, kWords = 6, kState = 8;
+constexpr int kGroup = 256, kSlots = 2048, kDots = 4, kHeader = 20, kWords = 6, kState = 8;
 constexpr int kCopy = 20, kStep = 21, kTest = 22; // scalar instructions besides those of Op
 constexpr int kGroups = 660;                      // at the most: what 132 multiprocessors hold of them at a time
 constexpr int kJoined = 1 << 19;                  // elements of vectors at the most, so that a launch costs more than reading two
@@ -412,12 +412,11 @@ class Device {
     l.groups = works(pass) || phase >= kIn ? static_cast<int>(up(times, chunk * chunks)) : 1;
     l.offset = static_cast<int64_t>(words.size());
     const int share = std::min({k_, kGroup, kSlots / writer_.slots()});
-    for (int word : {static_cast<int>(pass.vectors.size()), pass.dots, pass.matrix >= 0 ? 1 : 0, pass.into, pass.from,
+    for (int word : {static_cast<int>(pass.vectors.size()), pass.dots, static_cast<int>(chunk), pass.into, pass.from,
                      static_cast<int>(pass.scalars.size()), kind_.single ? 1 : 0, works(pass) ? n_ : 0, k_, n_, writer_.slots(),
-                     l.groups, lanes, share, kRing, phase, std::max(0, pass.made), pass.other, pass.a, pass.b, static_cast<int>(chunk)}) {
+                     l.groups, lanes, share, kRing, phase, std::max(0, pass.made), pass.other, pass.a, pass.b}) {
       words.push_back(word);
     }
-    words.resize(l.offset + kHeader);
     for (const auto* part : {&pass.vectors, &pass.scalars}) {
       for (const auto& i : *part) words.insert(words.end(), i.begin(), i.end());
     }
