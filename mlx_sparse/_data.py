@@ -204,7 +204,8 @@ class _data_array(_spbase):
 
     def _raw(self, name: str) -> Any:
         """A buffer as it is, assigned ones unchecked."""
-        return getattr(self, name) if self._pending is None else self._pending[name]
+        pending = self._pending
+        return getattr(self, name) if pending is None else pending[name]
 
     def _attribute(self, name: str) -> Any:
         """What the user gets for a buffer (or a tuple of them): a handle of its own, which `v[0] = 1` changes alone.
@@ -251,15 +252,16 @@ class _data_array(_spbase):
             if self._pending is None and new.shape == self._data.shape:
                 self._data = new
                 return
-        if self._pending is None:
-            self._give_up_views()
-            self._pending, self._restructured = {n: getattr(self, n) for n in self._buffers}, {}
-            for n in (*self._buffers, *(("_structure",) if self._bound else ())):
-                delattr(self, n)
-            self.__class__ = _unchecked(type(self))
-        self._pending[name] = new
-        if name != "_data":
-            self._restructured[name] = new[0].dtype if isinstance(new, tuple) else new.dtype
+        with _dense.exposing:
+            if self._pending is None:
+                self._give_up_views()
+                self._pending, self._restructured = {n: getattr(self, n) for n in self._buffers}, {}
+                self.__class__ = _unchecked(type(self))  # from here on, who reads a buffer waits for the lock
+                for n in self._described:
+                    del self.__dict__[n]
+            self._pending[name] = new
+            if name != "_data":
+                self._restructured[name] = new[0].dtype if isinstance(new, tuple) else new.dtype
 
     def _settle(self) -> None:
         """Check the buffers that were assigned, as the constructor checks its own.
@@ -269,28 +271,36 @@ class _data_array(_spbase):
         ValueError
             They do not fit together or the shape. They stay as they are.
         """
-        if self._pending is None:
-            return
-        try:
-            new = ARRAYS[self._format](tuple(self._pending.values()), shape=self._shape)
-        except (ValueError, OverflowError) as error:
-            raise ValueError(f"the buffers assigned to this {self._format} array do not agree: {error}") from error
-        known = {} if self._restructured else {n: getattr(self, n) for n in self._known}
-        self.__class__ = self._checked
-        del self._pending, self._restructured
-        self._adopt(new)
-        self.__dict__.update(known)
-        self._bind()
+        with _dense.exposing:
+            if self._pending is None:
+                return
+            try:
+                new = ARRAYS[self._format](tuple(self._pending.values()), shape=self._shape)
+            except (ValueError, OverflowError) as error:
+                raise ValueError(f"the buffers assigned to this {self._format} array do not agree: {error}") from error
+            if not self._restructured:
+                new.__dict__.update({n: getattr(self, n) for n in self._known})
+                new._bind()
+            new._give_up_views()
+            self.__dict__.update({n: getattr(new, n) for n in (*self._described, *self._known)})
+            self.__class__ = self._checked  # last: other threads read on
+            del self._pending, self._restructured
+
+    @property
+    def _described(self) -> tuple[str, ...]:
+        """The buffers, and what describes them to the native layer."""
+        return (*self._buffers, "_structure") if self._bound else self._buffers
 
     def _settle_what_fits(self) -> None:
         """Settle buffers that look as if no other was still to be assigned: clients compare `type(A)` with a class."""
         if self._pending is None:
             return
-        try:
-            if self._fits(self._pending):
-                self._settle()
-        except ValueError:  # which is for what reads them
-            pass
+        with _dense.exposing:
+            try:
+                if self._pending is not None and self._fits(self._pending):
+                    self._settle()
+            except ValueError:  # which is for what reads them
+                pass
 
     def _fits(self, pending: dict[str, Any]) -> bool:
         """Whether the lengths and dtypes of these buffers agree, all of their elements being used."""

@@ -26,7 +26,7 @@ _PIECE = 1 << 16  # elements that NumPy computes at a time
 # Allocations that users can write to through ndarrays that they still hold, by address: those ndarrays. What is derived
 # from one of them, and an allocation itself, lives at least as long as it. See `_data._data_array`.
 exposed: dict[int, list[weakref.ref[np.ndarray]]] = {}
-exposing = threading.RLock()  # held while a view is handed out
+exposing = threading.RLock()  # held while a view is handed out, or assigned buffers are taken
 # Allocations of which an array keeps the view, to hand it out again: that array, and the buffer's name. See `retain`.
 retained: dict[int, tuple[weakref.ref[Any], str]] = {}
 _RETAINED = 1 << 16  # elements; beside work with more, making a view costs nothing

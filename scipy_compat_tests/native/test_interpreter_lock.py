@@ -72,15 +72,19 @@ def test_an_operand_that_another_thread_changes_is_kept(device):
     code = """
 A = random_csr(5000, 40)
 want = np.array((A @ A).data)
-going = [True]
+going, changed = [True], [0]
 def change():
     while going[0]:
         A.data = A.data * 1.0  # another buffer of the same values in its place
         A.indices = np.array(A.indices)
-thread = threading.Thread(target=change)
+        changed[0] += 1
+thread = threading.Thread(target=change, daemon=True)
 thread.start()
 for _ in range(4):
+    before = changed[0]
     assert np.array_equal((A @ A).data, want)
+    while changed[0] == before:
+        assert thread.is_alive()
 going[0] = False
 thread.join()
 """
