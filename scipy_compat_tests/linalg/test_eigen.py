@@ -572,3 +572,18 @@ def test_eigs_of_a_pencil_whose_mass_is_singular():
     A, M = A.toarray(), M.toarray()
     np.testing.assert_allclose(A @ v, M @ v * w, atol=bound_of(1e-8, 1e-3) * np.linalg.norm(A, 2))
     np.testing.assert_allclose(np.linalg.norm(v, axis=0), 1.0, rtol=bound_of(1e-12, 1e-5))
+
+
+@pytest.mark.parametrize("solver", ["arpack", "lobpcg", "propack"])
+def test_what_an_operator_raises_reaches_the_caller(solver):
+    calls = []
+
+    def product(x):
+        calls.append(1)
+        if len(calls) > 5:
+            raise ArithmeticError("of the operator")
+        return 2.0 * x
+
+    A = sp.linalg.LinearOperator((60, 60), matvec=product, rmatvec=product, dtype=np.float64)
+    with pytest.raises(ArithmeticError, match="of the operator"):
+        sp.linalg.svds(A, 3, solver=solver, rng=0)

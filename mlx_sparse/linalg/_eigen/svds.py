@@ -267,7 +267,24 @@ def _of_scipy(
 ) -> Any:
     """By SciPy's method of that name, on products of this package."""
     refuse_traced(front.A, f"svds with solver={solver!r}")
-    forth, back = front.A.host(front.dtype), front.A.H.host(front.dtype)
+    left: list[BaseException] = []
+
+    def watched(product: Any, rows: int) -> Any:
+        """PROPACK goes on after Ctrl-C or another exception in a product (SciPy 1.18), or hides it (1.17)."""
+
+        def run(x: np.ndarray) -> Any:
+            if left:
+                return np.zeros((rows, *x.shape[1:]), front.dtype)  # so that it comes to an end soon
+            try:
+                return product(x)
+            except BaseException as error:
+                left.append(error)
+                raise
+
+        return run
+
+    m, n = front.A.shape
+    forth, back = watched(front.A.host(front.dtype), m), watched(front.A.H.host(front.dtype), n)
     operator = LinearOperator(front.A.shape, matvec=forth, rmatvec=back, matmat=forth, rmatmat=back, dtype=front.dtype)
     v0: Any = front.v0
     try:
@@ -282,8 +299,12 @@ def _of_scipy(
             solver=solver,
             rng=rng,
         )
-    except SystemError as error:  # PROPACK, whose products were left by Ctrl-C or another exception
-        raise error.__cause__ or error from None
+    except Exception:
+        if left:
+            raise left[0] from None
+        raise
+    if left:
+        raise left[0]
     if kind is False or kind is np.False_:
         return front.finish(made)
     return tuple(None if x is None else front.finish(x) for x in made)
