@@ -47,6 +47,11 @@ _UNARY: dict[str, Any] = {
 _UNCHECKED: dict[type, type] = {}
 
 
+def _described(cls: Any) -> tuple[str, ...]:
+    """The names of the buffers, and of what describes them to the native layer."""
+    return (*cls._buffers, "_structure") if cls._bound else cls._buffers
+
+
 def _unchecked(cls: Any) -> Any:
     """The class of an array of `cls` while buffers that users assigned have not been looked at: reading one checks all.
 
@@ -71,8 +76,7 @@ def _unchecked(cls: Any) -> Any:
         return A.__reduce_ex__(protocol)
 
     if cls not in _UNCHECKED:
-        names = (*cls._buffers, "_structure") if cls._bound else cls._buffers
-        members = {name: buffer(name) for name in names}
+        members = {name: buffer(name) for name in _described(cls)}
         same = {name: getattr(cls, name) for name in ("__module__", "__qualname__", "__doc__")}
         members |= {**same, "__new__": new, "__reduce_ex__": reduce, "_checked": cls}  # type: ignore[dict-item]
         _UNCHECKED[cls] = type(cls.__name__, (cls,), members)
@@ -257,7 +261,7 @@ class _data_array(_spbase):
                 self._give_up_views()
                 self._pending, self._restructured = {n: getattr(self, n) for n in self._buffers}, {}
                 self.__class__ = _unchecked(type(self))  # from here on, who reads a buffer waits for the lock
-                for n in self._described:
+                for n in _described(self):
                     del self.__dict__[n]
             self._pending[name] = new
             if name != "_data":
@@ -282,14 +286,9 @@ class _data_array(_spbase):
                 new.__dict__.update({n: getattr(self, n) for n in self._known})
                 new._bind()
             new._give_up_views()
-            self.__dict__.update({n: getattr(new, n) for n in (*self._described, *self._known)})
+            self.__dict__.update({n: getattr(new, n) for n in (*_described(self), *self._known)})
             self.__class__ = self._checked  # last: other threads read on
             del self._pending, self._restructured
-
-    @property
-    def _described(self) -> tuple[str, ...]:
-        """The buffers, and what describes them to the native layer."""
-        return (*self._buffers, "_structure") if self._bound else self._buffers
 
     def _settle_what_fits(self) -> None:
         """Settle buffers that look as if no other was still to be assigned: clients compare `type(A)` with a class."""

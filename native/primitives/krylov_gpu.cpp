@@ -271,8 +271,8 @@ class Device {
   struct Launch {
     Pass pass;
     int phase = 0; // as the shader's
-    int groups = 1;       // along the rows
-    int64_t offset = 0;            // of its words
+    int groups = 1; // along the rows
+    int64_t offset = 0; // of its words
     std::optional<mx::array> words{};
     const mx::array* code = nullptr; // of a solve
     Arrays in{}; // what the shader reads, from the first time on

@@ -103,6 +103,10 @@ def eigsh(
     missing and the iteration goes on. That costs less than finding the pairs, often by far. For "SM" of an indefinite
     `A` without `sigma`, the search ends after five times as many restarts as the pairs took, and 50.
 
+    Up to ``n = 500``, with `ncv` and `maxiter` left open, the basis grows to the whole space where restarts do not
+    converge. Where `sigma` is so close to an eigenvalue that the residuals of other pairs are too large, `A` and `M`
+    are made dense there and LAPACK finds the pairs: O(n^3).
+
     Derivatives: `w` and `v` can be differentiated with respect to the values of `A` and `M` where these are `mx.array`
     or sparse. The derivative of vectors is that of the projector for an eigenvalue that is multiple within the dtype's
     accuracy, and right for functions that do not depend on the choice of a basis there; others get a `UserWarning`.
