@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import numbers
+import signal
+import threading
 from typing import Any
 
 import mlx.core as mx
@@ -262,32 +265,77 @@ def _checked(
     return k, int(ncv), float(tol), which, maxiter, generator(seed)
 
 
+class _Products:
+    """Products that PROPACK calls; what ends one, Ctrl-C too, reaches the caller where the context ends.
+
+    PROPACK goes on after an exception in its callback (SciPy 1.18), or returns with it set (1.17). A signal would raise
+    in the first line of that callback, which is SciPy's: so its handler waits until one of these products runs.
+    """
+
+    def __init__(self) -> None:
+        self._error: BaseException | None = None
+        self._handlers: dict[int, Any] = {}
+        self._waiting: list[tuple[int, Any]] = []
+        self._inside = False
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return  # no handler runs in other threads
+        for number in signal.valid_signals():
+            handler = signal.getsignal(number)
+            if callable(handler) and not isinstance(handler, signal.Handlers):
+                self._handlers[number] = handler
+                signal.signal(number, self._on_signal)
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        if self._error is not None:
+            raise self._error from None
+        self._handle()
+
+    def _on_signal(self, number: int, frame: Any) -> None:
+        if self._inside:
+            self._handlers[number](number, frame)
+        else:
+            self._waiting.append((number, frame))
+
+    def _handle(self) -> None:
+        while self._waiting:
+            number, frame = self._waiting.pop(0)
+            self._handlers[number](number, frame)
+
+    def watched(self, product: Any, rows: int) -> Any:
+        def run(x: np.ndarray) -> Any:
+            if self._error is None:
+                try:
+                    self._inside = True
+                    self._handle()
+                    y = product(x)
+                    self._inside = False
+                    return y
+                except BaseException as error:
+                    self._inside = False
+                    self._error = error
+            return np.zeros((rows, *x.shape[1:]), x.dtype)  # so that it comes to an end soon
+
+        return run
+
+
 def _of_scipy(
     front: Sides, k: int, tol: float, which: str, maxiter: int, kind: Any, solver: str, rng: np.random.Generator
 ) -> Any:
     """By SciPy's method of that name, on products of this package."""
     refuse_traced(front.A, f"svds with solver={solver!r}")
-    left: list[BaseException] = []
-
-    def watched(product: Any, rows: int) -> Any:
-        """PROPACK goes on after Ctrl-C or another exception in a product (SciPy 1.18), or hides it (1.17)."""
-
-        def run(x: np.ndarray) -> Any:
-            if left:
-                return np.zeros((rows, *x.shape[1:]), front.dtype)  # so that it comes to an end soon
-            try:
-                return product(x)
-            except BaseException as error:
-                left.append(error)
-                raise
-
-        return run
-
-    m, n = front.A.shape
-    forth, back = watched(front.A.host(front.dtype), m), watched(front.A.H.host(front.dtype), n)
+    forth, back = front.A.host(front.dtype), front.A.H.host(front.dtype)
+    products: Any = contextlib.nullcontext()
+    if solver == "propack":
+        m, n = front.A.shape
+        products = _Products()
+        forth, back = products.watched(forth, m), products.watched(back, n)
     operator = LinearOperator(front.A.shape, matvec=forth, rmatvec=back, matmat=forth, rmatmat=back, dtype=front.dtype)
     v0: Any = front.v0
-    try:
+    with products:
         made = _scipy.svds(
             operator,
             k,
@@ -299,12 +347,6 @@ def _of_scipy(
             solver=solver,
             rng=rng,
         )
-    except Exception:
-        if left:
-            raise left[0] from None
-        raise
-    if left:
-        raise left[0]
     if kind is False or kind is np.False_:
         return front.finish(made)
     return tuple(None if x is None else front.finish(x) for x in made)
