@@ -76,19 +76,22 @@ void bsr_to_cs(BsrView<W, I> a, CsOut<W, I> out) {
   const size_t R = a.R, C = a.C;
   out.indptr[0] = 0;
   parallel_for(a.n_major, plan_parts(2 * a.nnz() * R * C + a.n_major), [=](size_t lo, size_t hi) {
+    I *out_indptr = out.indptr, *out_indices = out.indices; // in registers: what is written could be what is captured
+    W* out_data = out.data;
+    const size_t height = R, width = C;
     for (size_t m = lo; m < hi; ++m) {
       const size_t first = static_cast<size_t>(indptr[m]), last = static_cast<size_t>(indptr[m + 1]);
-      size_t at = first * R * C;
-      for (size_t r = 0; r < R; ++r) {
+      size_t at = first * height * width;
+      for (size_t r = 0; r < height; ++r) {
         for (size_t p = first; p < last; ++p) {
-          const I column = indices[p] * static_cast<I>(C);
-          const W* row = data + (p * R + r) * C;
-          for (size_t c = 0; c < C; ++c, ++at) {
-            out.indices[at] = column + static_cast<I>(c);
-            out.data[at] = row[c];
+          const I column = indices[p] * static_cast<I>(width);
+          const W* row = data + (p * height + r) * width;
+          for (size_t c = 0; c < width; ++c, ++at) {
+            out_indices[at] = column + static_cast<I>(c);
+            out_data[at] = row[c];
           }
         }
-        out.indptr[m * R + r + 1] = static_cast<I>(at);
+        out_indptr[m * height + r + 1] = static_cast<I>(at);
       }
     }
   });
@@ -265,8 +268,10 @@ template <int R0, int n0, int C0, class T, class A>
 inline void multiply_blocks(size_t R_, size_t n_, size_t C_, const T* __restrict a, const T* __restrict b, A* __restrict c) {
   const size_t R = R0 ? R0 : R_, n = n0 ? n0 : n_, C = C0 ? C0 : C_;
   for (size_t r = 0; r < R; ++r) {
+#pragma GCC unroll 8
     for (size_t i = 0; i < n; ++i) {
       const A value = static_cast<A>(a[r * n + i]);
+#pragma GCC unroll 8
       for (size_t j = 0; j < C; ++j) c[r * C + j] = add(c[r * C + j], mul(value, static_cast<A>(b[i * C + j])));
     }
   }

@@ -209,7 +209,7 @@ void cs_repeat(CsView<W, I> a, Groups groups, CsOut<W, I> out) {
 template <class I, class F>
 void for_entries_at(const I* indices, I b, I e, I j, bool sorted, F&& f) {
   if (sorted) {
-    for (const I* p = std::lower_bound(indices + b, indices + e, j); p < indices + e && *p == j; ++p) f(static_cast<I>(p - indices));
+    for (const I* p = first_not_below(indices + b, indices + e, j); p < indices + e && *p == j; ++p) f(static_cast<I>(p - indices));
   } else {
     for (I q = b; q < e; ++q) if (indices[q] == j) f(q);
   }
