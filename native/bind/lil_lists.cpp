@@ -17,6 +17,9 @@ namespace {
 
 using Positions = py::array_t<int64_t, py::array::c_style | py::array::forcecast>;
 
+// What is done for each element is inlined by order: this unit is compiled quickly rather than well.
+#define SP_EACH inline __attribute__((always_inline))
+
 // An object array of lists, as the user left it: every access looks again.
 class Lists {
  public:
@@ -26,7 +29,7 @@ class Lists {
     }
   }
   size_t size() const { return n_; }
-  py::object operator[](int64_t i) const {
+  SP_EACH py::object operator[](int64_t i) const {
     if (i < 0 || static_cast<size_t>(i) >= n_) throw py::index_error("row " + std::to_string(i) + " is out of range");
     PyObject* x = static_cast<PyObject* const*>(array_.data())[i];
     if (!x || !PyList_Check(x)) throw py::type_error("rows and data must hold lists");
@@ -39,21 +42,21 @@ class Lists {
 };
 
 // Element k of a list that any call back into Python may have changed. Borrowed: whatever may call back holds it.
-py::handle item(const py::object& list, Py_ssize_t k) {
+SP_EACH py::handle item(const py::object& list, Py_ssize_t k) {
   if (k >= PyList_GET_SIZE(list.ptr())) throw std::runtime_error("a list changed while it was read");
   return PyList_GET_ITEM(list.ptr(), k);
 }
 
 py::object held(py::handle x) { return py::reinterpret_borrow<py::object>(x); }
 
-int64_t integer(py::handle x) {
+SP_EACH int64_t integer(py::handle x) {
   const auto own = PyLong_Check(x.ptr()) ? py::object() : held(x); // only what is no int is asked for one
   const long long v = PyLong_AsLongLong(x.ptr());
   if (v == -1 && PyErr_Occurred()) throw py::error_already_set();
   return v;
 }
 
-double real(py::handle x) {
+SP_EACH double real(py::handle x) {
   if (PyFloat_Check(x.ptr())) return PyFloat_AS_DOUBLE(x.ptr());
   const auto own = held(x);
   if (const auto* a = as_array(x.ptr())) refuse_traced(*a); // as a number it would be a constant
@@ -153,11 +156,11 @@ bool list_flatten(const py::array& array, py::array out) {
   if (out.ndim() != 1 || !(out.flags() & py::array::c_style)) throw py::type_error("out must be 1-D and contiguous");
   const auto kind = out.dtype().kind();
   const auto size = out.itemsize();
-  if (kind == 'f' && size == 8) return flatten_as<double>(lists, out, real);
+  if (kind == 'f' && size == 8) return flatten_as<double>(lists, out, [](py::handle x) { return real(x); });
   if (kind == 'f' && size == 4) {
     return flatten_as<float>(lists, out, [](py::handle x) { return static_cast<float>(real(x)); });
   }
-  if (kind == 'i' && size == 8) return flatten_as<int64_t>(lists, out, integer);
+  if (kind == 'i' && size == 8) return flatten_as<int64_t>(lists, out, [](py::handle x) { return integer(x); });
   if (kind == 'i' && size == 4) {
     return flatten_as<int32_t>(lists, out, [](py::handle x) { return narrowed<int32_t>(integer(x)); });
   }
