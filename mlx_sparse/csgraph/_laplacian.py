@@ -162,17 +162,39 @@ def _of_sparse(A: Any, normed: bool, axis: int, symmetrized: bool, copy: bool) -
         L._setdiag(_dense.cast(degrees, L._data.dtype), 0)
         return L, degrees
     L = A.tocoo(copy=False)
-    row, col = L._coords
-    data, off = L._data, _dense.view(row) != _dense.view(col)
+    at_once = L._data.dtype in (mx.float32, mx.float64) and _dense.ready(L._data)
+    made, degrees = (_at_once if at_once else _in_graph)(L, normed, axis)
+    if not copy and L is A and not symmetrized:
+        A._adopt(made)
+        return A, degrees
+    return made, degrees
+
+
+def _at_once(A: Any, normed: bool, axis: int) -> tuple[Any, Any]:
+    """The Laplacian of a coo array whose values are there, without a copy of its edges; and the degrees."""
+    data, (row, col) = A._data, A._coords
+    off = _dense.view(row) != _dense.view(col)
+    weights = data if off.all() else _dense.to_mlx(np.where(off, _dense.view(data), _dense.view(data).dtype.type(0)))
+    del off
+    degrees = A._axis_sum(weights, axis, None)
+    del weights
+    factors, diagonal = _scaled(degrees) if normed else (None, degrees)
+    made, *coords = _native.laplacian(
+        [data, row, col], None if factors is None else _dense.to_mlx(factors), _dense.to_mlx(diagonal)
+    )
+    return type(A)._from_parts(made, tuple(coords), A.shape), degrees if factors is None else factors
+
+
+def _in_graph(A: Any, normed: bool, axis: int) -> tuple[Any, Any]:
+    """The same in MLX's graph, in which derivatives are found."""
+    data, (row, col) = A._data, A._coords
+    off = _dense.view(row) != _dense.view(col)
     if not off.all():
-        if _dense.ready(data):
-            data, row, col = _native.keep([data, row, col], off)
-        else:
-            data = _values.take(data, _dense.to_mlx(np.flatnonzero(off)))
-            row, col = _native.keep([row, col], off)
+        data = _values.take(data, _dense.to_mlx(np.flatnonzero(off)))
+        row, col = _native.keep([row, col], off)
     n = A.shape[0]
     wide = _dense.cast(data, _dtypes.sum_dtype(data.dtype))
-    edges = type(L)._from_parts(wide, (row, col), A.shape)
+    edges = type(A)._from_parts(wide, (row, col), A.shape)
     degrees = edges._axis_sum(wide, axis, None)
     if normed:
         degrees, diagonal = _scaled(degrees)
@@ -183,11 +205,7 @@ def _of_sparse(A: Any, normed: bool, axis: int, symmetrized: bool, copy: bool) -
         diagonal = _dense.cast(degrees, data.dtype)
     at = mx.arange(n, dtype=row.dtype)
     coords = mx.concatenate([row, at]), mx.concatenate([col, at])
-    made = type(L)._from_parts(_values.concatenate([-data, diagonal]), coords, A.shape)
-    if not copy and L is A and not symmetrized:
-        A._adopt(made)
-        return A, degrees
-    return made, degrees
+    return type(A)._from_parts(_values.concatenate([-data, diagonal]), coords, A.shape), degrees
 
 
 def _degrees(A: Any, axis: int) -> Any:

@@ -97,6 +97,9 @@ size_t steps_of(const std::vector<T>& all) {
   return steps;
 }
 
+template <class T>
+size_t steps_of(const std::optional<T>& a) { return a ? steps_of(*a) : 0; }
+
 // An operation that runs at once: without the lock where it is long, over handles of its own, since Python can change
 // what a handle of its refers to. weight: steps for each element of its arguments.
 template <class R, class... A>

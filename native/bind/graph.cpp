@@ -67,6 +67,7 @@ void bind_graph(py::module_& m) {
   m.def("spanning_forest", unlocked(&spanning_forest, 16), "graph"_a);
   m.def("is_symmetric", unlocked(&is_symmetric), "graph"_a, "weights"_a);
   m.def("node_degrees", unlocked(&node_degrees), "graph"_a);
+  m.def("laplacian", unlocked(&laplacian), "coo"_a, "factors"_a, "diagonal"_a);
   m.def("reverse_cuthill_mckee", unlocked(&reverse_cuthill_mckee, 64), "graph"_a, "degrees"_a, "seeds"_a);
 }
 

@@ -4,6 +4,7 @@
 #include "kernels/cuthill_mckee.h"
 #include "kernels/depth_first.h"
 #include "kernels/dijkstra.h"
+#include "kernels/laplacian.h"
 #include "kernels/scan.h"
 #include "kernels/spanning_tree.h"
 #include "kernels/strong_components.h"
@@ -15,12 +16,17 @@ namespace {
 
 // f(Tag<D>, Tag<I>) over the types of weights and indices.
 template <class F>
-decltype(auto) with_weights(const Compressed& a, F&& f) {
-  return with_index(a.indices, [&](auto i) {
-    if (a.data.dtype() == mx::float32) return f(Tag<float>{}, i);
-    if (a.data.dtype() == mx::float64) return f(Tag<double>{}, i);
+decltype(auto) with_weights(const mx::array& data, const mx::array& indices, F&& f) {
+  return with_index(indices, [&](auto i) {
+    if (data.dtype() == mx::float32) return f(Tag<float>{}, i);
+    if (data.dtype() == mx::float64) return f(Tag<double>{}, i);
     throw std::invalid_argument("weights must be of float32 or float64");
   });
+}
+
+template <class F>
+decltype(auto) with_weights(const Compressed& a, F&& f) {
+  return with_weights(a.data, a.indices, std::forward<F>(f));
 }
 
 std::vector<Compressed> evaluated_all(const std::vector<Compressed>& graphs) {
@@ -170,6 +176,31 @@ mx::array node_degrees(const Compressed& graph) {
     node_degrees(graph_of<I>(a), out_ptr<I>(degrees));
   });
   return degrees;
+}
+
+Arrays laplacian(const Arrays& coo, const std::optional<mx::array>& factors, const mx::array& diagonal) {
+  const auto a = evaluated(coo);
+  const auto ends = evaluated(diagonal), divisors = factors ? evaluated(*factors) : ends;
+  const size_t n = ends.size(), nnz = a[0].size();
+  if (a.size() != 3 || a[1].size() != nnz || a[2].size() != nnz || a[1].dtype() != a[2].dtype() || divisors.size() != n ||
+      ends.dtype() != a[0].dtype() || divisors.dtype() != a[0].dtype()) {
+    throw std::invalid_argument("values, rows and columns of one length, and factors and a diagonal of their dtype");
+  }
+  return with_weights(a[0], a[1], [&](auto t, auto i) {
+    using T = typename decltype(t)::type;
+    using I = typename decltype(i)::type;
+    const CooView<T, I> edges{{nnz, n, n, ptr<I>(a[1]), ptr<I>(a[2])}, ptr<T>(a[0])};
+    const auto before = counted_before(nnz, plan_parts(4 * nnz), [=](size_t lo, size_t hi) {
+      size_t count = 0;
+      for (size_t e = lo; e < hi; ++e) count += edges.major[e] != edges.minor[e];
+      return count;
+    });
+    const int size = to_dim(before.back() + n);
+    Arrays out{fresh({size}, a[0].dtype()), fresh({size}, a[1].dtype()), fresh({size}, a[1].dtype())};
+    laplacian(edges, before, factors ? ptr<T>(divisors) : nullptr, ptr<T>(ends),
+              CooOut<T, I>{out_ptr<T>(out[0]), out_ptr<I>(out[1]), out_ptr<I>(out[2])});
+    return out;
+  });
 }
 
 mx::array reverse_cuthill_mckee(const Compressed& graph, const mx::array& degrees, Places seeds) {

@@ -34,6 +34,10 @@ bool is_symmetric(const Compressed& graph, bool weights);
 // The number of entries of each node, one on the diagonal twice. Like orders of nodes, in the dtype of indices.
 mx::array node_degrees(const Compressed& graph);
 
+// (values, rows, columns) of the Laplacian of a graph given as such: its edges, negated and divided by the factors of both
+// ends where there are factors, and the diagonal. Values of float32 or float64.
+Arrays laplacian(const Arrays& coo, const std::optional<mx::array>& factors, const mx::array& diagonal);
+
 // The reverse order of Cuthill and McKee of a graph whose edges go both ways; searches begin at the first of `seeds`, of which
 // there is one for each node, that was not met before.
 mx::array reverse_cuthill_mckee(const Compressed& graph, const mx::array& degrees, Places seeds);
