@@ -41,8 +41,11 @@ void join_in_pairs(State* states, size_t count, size_t k, Join&& join) {
   }
 }
 
-constexpr size_t kSumBlock = 256; // values that are added up in eight running sums
-constexpr size_t kFewValues = 64;  // so many make sums of eight in acc_t, which rounds no more often than pairs would
+constexpr size_t kSumBlock = 256; // values that are added up in running sums
+constexpr size_t kFewValues = 64;  // so many make running sums in acc_t, which rounds no more often than pairs would
+// Running sums: as many as the additions that a processor has under way, where nothing but they takes time.
+template <class T>
+constexpr int kRunningSums = std::is_same_v<T, double> ? 16 : 8;
 
 #ifdef SP_AVX2
 // sum[j] += x[p + j] for every whole group of eight, in the order of the plain loop.
@@ -58,25 +61,26 @@ SP_AVX2 inline size_t add_groups_avx2(size_t lo, size_t hi, const float* x, doub
 }
 #endif
 
-// The sum of data[lo .. hi) in eight running sums held in A.
+// The sum of data[lo .. hi) in running sums held in A.
 template <class A, class T>
-inline A sum_in_eight(size_t lo, size_t hi, const T* data) {
+inline A running_sums(size_t lo, size_t hi, const T* data) {
+  constexpr int count = kRunningSums<T>;
   const auto held = [](T x) {
     if constexpr (std::is_same_v<A, wide_t<T>>) return widen(x);
     else return static_cast<A>(x);
   };
-  A sum[8] = {};
+  A sum[count] = {};
   size_t p = lo;
 #ifdef SP_AVX2
   if constexpr (std::is_same_v<T, float> && std::is_same_v<A, double>) {
     if (has_avx2()) p = add_groups_avx2(lo, hi, data, sum);
   }
 #endif
-  for (; p + 8 <= hi; p += 8) {
-    for (int j = 0; j < 8; ++j) sum[j] = add(sum[j], held(data[p + j]));
+  for (; p + count <= hi; p += count) {
+    for (int j = 0; j < count; ++j) sum[j] = add(sum[j], held(data[p + j]));
   }
   for (int j = 0; p < hi; ++p, ++j) sum[j] = add(sum[j], held(data[p]));
-  for (int width = 4; width > 0; width /= 2) {
+  for (int width = count / 2; width > 0; width /= 2) {
     for (int j = 0; j < width; ++j) sum[j] = add(sum[j], sum[j + width]);
   }
   return sum[0];
@@ -85,9 +89,9 @@ inline A sum_in_eight(size_t lo, size_t hi, const T* data) {
 // The sum of data[lo .. hi), hi - lo <= kSumBlock.
 template <class T>
 inline wide_t<T> block_sum(size_t lo, size_t hi, const T* data) {
-  if (hi - lo > kFewValues) return sum_in_eight<wide_t<T>>(lo, hi, data);
+  if (hi - lo > kFewValues) return running_sums<wide_t<T>>(lo, hi, data);
   if (hi - lo >= 8) {
-    const acc_t<T> sum = sum_in_eight<acc_t<T>>(lo, hi, data);
+    const acc_t<T> sum = running_sums<acc_t<T>>(lo, hi, data);
     if constexpr (std::is_same_v<acc_t<T>, T>) return widen(sum);
     else return sum;
   }
