@@ -283,7 +283,7 @@ class _Products:
             return  # no handler runs in other threads
         for number in signal.valid_signals():
             handler = signal.getsignal(number)
-            if callable(handler) and not isinstance(handler, signal.Handlers):
+            if callable(handler):
                 self._handlers[number] = handler
                 signal.signal(number, self._on_signal)
 
