@@ -97,6 +97,9 @@ def svds(
     Residuals are near the rounding of the largest singular value s1; those of values near s are larger by s1 / s, as
     those of everything that squares A.
 
+    With "propack", Ctrl-C or an exception in a product reaches the caller when SciPy's routine has come to the end of
+    its restart, which cannot be stopped and takes some seconds where the basis is large.
+
     `u`, `s` and `vh` can be differentiated with respect to the values of `A`, as the results of `eigsh`, with "arpack".
 
     Examples
