@@ -174,8 +174,8 @@ def _at_once(A: Any, normed: bool, axis: int) -> tuple[Any, Any]:
     """The Laplacian of a coo array whose values are there, without a copy of its edges; and the degrees."""
     data, (row, col) = A._data, A._coords
     off = _dense.view(row) != _dense.view(col)
-    weights = data if off.all() else _dense.to_mlx(np.where(off, _dense.view(data), _dense.view(data).dtype.type(0)))
-    del off
+    weights = data if off.all() else _dense.to_mlx(np.where(off, _dense.view(data), 0))
+    del off  # of the size of the graph, as the weights without loops: not beside the Laplacian
     degrees = A._axis_sum(weights, axis, None)
     del weights
     factors, diagonal = _scaled(degrees) if normed else (None, degrees)
@@ -190,8 +190,11 @@ def _in_graph(A: Any, normed: bool, axis: int) -> tuple[Any, Any]:
     data, (row, col) = A._data, A._coords
     off = _dense.view(row) != _dense.view(col)
     if not off.all():
-        data = _values.take(data, _dense.to_mlx(np.flatnonzero(off)))
-        row, col = _native.keep([row, col], off)
+        if _dense.ready(data):
+            data, row, col = _native.keep([data, row, col], off)
+        else:
+            data = _values.take(data, _dense.to_mlx(np.flatnonzero(off)))
+            row, col = _native.keep([row, col], off)
     n = A.shape[0]
     wide = _dense.cast(data, _dtypes.sum_dtype(data.dtype))
     edges = type(A)._from_parts(wide, (row, col), A.shape)

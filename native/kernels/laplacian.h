@@ -22,7 +22,8 @@ void laplacian(const CooView<T, I>& a, const std::vector<size_t>& before, const 
   run_parts(parts, [=, &before](int p) {
     size_t slot = before[p];
     const size_t end = before[p + 1]; // another piece's memory begins here
-    for (size_t e = a.nnz * p / parts; slot < end; ++e) {
+    // Coordinates are read a second time: who has changed them meanwhile gets rubbish, but no more than was counted.
+    for (size_t e = a.nnz * p / parts, last = a.nnz * (p + 1) / parts; e < last && slot < end; ++e) {
       out.row[slot] = row[e];
       out.col[slot] = col[e];
       out.data[slot] = factor ? -data[e] / factor[row[e]] / factor[col[e]] : -data[e];

@@ -41,11 +41,11 @@ void join_in_pairs(State* states, size_t count, size_t k, Join&& join) {
   }
 }
 
-constexpr size_t kSumBlock = 256; // values that are added up in running sums
-constexpr size_t kFewValues = 64;  // so many make running sums in acc_t, which rounds no more often than pairs would
-// Running sums: as many as the additions that a processor has under way, where nothing but they takes time.
+constexpr size_t kSumBlock = 256; // values that are added up in partial sums
+constexpr size_t kFewValues = 64;  // so many make partial sums in acc_t, which rounds no more often than pairs would
+// Partial sums: as many as the additions that a processor has under way, where nothing but they takes time.
 template <class T>
-constexpr int kRunningSums = std::is_same_v<T, double> ? 16 : 8;
+constexpr int kPartialSums = std::is_same_v<T, double> ? 16 : 8;
 
 #ifdef SP_AVX2
 // sum[j] += x[p + j] for every whole group of eight, in the order of the plain loop.
@@ -61,10 +61,10 @@ SP_AVX2 inline size_t add_groups_avx2(size_t lo, size_t hi, const float* x, doub
 }
 #endif
 
-// The sum of data[lo .. hi) in running sums held in A.
+// The sum of data[lo .. hi) in partial sums held in A.
 template <class A, class T>
-inline A running_sums(size_t lo, size_t hi, const T* data) {
-  constexpr int count = kRunningSums<T>;
+inline A partial_sums(size_t lo, size_t hi, const T* data) {
+  constexpr int count = kPartialSums<T>;
   const auto held = [](T x) {
     if constexpr (std::is_same_v<A, wide_t<T>>) return widen(x);
     else return static_cast<A>(x);
@@ -89,9 +89,9 @@ inline A running_sums(size_t lo, size_t hi, const T* data) {
 // The sum of data[lo .. hi), hi - lo <= kSumBlock.
 template <class T>
 inline wide_t<T> block_sum(size_t lo, size_t hi, const T* data) {
-  if (hi - lo > kFewValues) return running_sums<wide_t<T>>(lo, hi, data);
+  if (hi - lo > kFewValues) return partial_sums<wide_t<T>>(lo, hi, data);
   if (hi - lo >= 8) {
-    const acc_t<T> sum = running_sums<acc_t<T>>(lo, hi, data);
+    const acc_t<T> sum = partial_sums<acc_t<T>>(lo, hi, data);
     if constexpr (std::is_same_v<acc_t<T>, T>) return widen(sum);
     else return sum;
   }

@@ -181,7 +181,7 @@ mx::array node_degrees(const Compressed& graph) {
 Arrays laplacian(const Arrays& coo, const std::optional<mx::array>& factors, const mx::array& diagonal) {
   const auto a = evaluated(coo);
   const auto ends = evaluated(diagonal), divisors = factors ? evaluated(*factors) : ends;
-  const size_t n = ends.size(), nnz = a[0].size();
+  const size_t n = ends.size(), nnz = a.empty() ? 0 : a[0].size();
   if (a.size() != 3 || a[1].size() != nnz || a[2].size() != nnz || a[1].dtype() != a[2].dtype() || divisors.size() != n ||
       ends.dtype() != a[0].dtype() || divisors.dtype() != a[0].dtype()) {
     throw std::invalid_argument("values, rows and columns of one length, and factors and a diagonal of their dtype");

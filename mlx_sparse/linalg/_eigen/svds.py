@@ -292,7 +292,8 @@ class _Products:
 
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
         for number, handler in self._handlers.items():
-            signal.signal(number, handler)
+            if signal.getsignal(number) == self._on_signal:  # a product or a handler may have put another there
+                signal.signal(number, handler)
         if self._error is not None:
             raise self._error from None
         self._handle()
