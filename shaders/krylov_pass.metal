@@ -6,10 +6,10 @@
 // elements no other thread reads or writes, but for the product's operand. Scalars are (slots, k).
 // The group that ends last adds up all groups' partial sums and runs the scalar instructions (phase 0); or a launch of its
 // own does (phase 1: vectors only; 2: scalars only, from the partial sums `before`). Parts and orders of sums are fixed, so
-// results do not depend on scheduling. Once state[0] is set nothing is done. Phase 3 brings `right` in as a vector, phase 4
-// takes one out, as `partial`.
+// results do not depend on scheduling. Once state[0] is set nothing is done. Phase 3 brings `right` in from a vector on,
+// phase 4 takes that out, as `partial`.
 // state: ended, tickets, tests done; from 8 on, by column: open, codes, steps. norms: the last ones, then those of tests,
-// of which a ring is kept.
+// or the numbers that a step gives to the host, of which a ring is kept.
 // Cost: a pass reads the matrix once, and each vector once for each operation that has it.
 //! in matrix: T, columns: I, starts: I, diagonal: T, right: T, code: C, bounds: F, before: T
 //! inout memory: T, scalars: T, state: C, norms: F
@@ -34,7 +34,7 @@ const int64_t n = code[7], span = int64_t(code[9]) * k;
 if (phase > 2) {
   const int64_t at = (phase == 3 ? code[3] : code[4]) * span;
   SP_THREADS(lid, thread_index_in_threadgroup) {
-    for (int64_t e = int64_t(threadgroup_position_in_grid.x) * GROUP + lid; e < span; e += int64_t(groups) * GROUP) {
+    for (int64_t e = int64_t(threadgroup_position_in_grid.x) * GROUP + lid; e < n * k; e += int64_t(groups) * GROUP) {
       if (phase == 3) SP_INPLACE(T, memory[at + e]) = right[e];
       else partial[e] = memory[at + e];
     }
@@ -298,6 +298,13 @@ for (int begin_column = 0; begin_column < k; begin_column += share) {
             kept = false;
             break;
           }
+          case 23: // numbers for the host: as many as `fourth` says
+            for (int g = 0; g < fourth; ++g) {
+              SP_INPLACE(F, norms[k + ((tests % ring) * k + j) * fourth + g]) = sp_real(held[out + g * width]);
+            }
+            found = found | 7;
+            kept = false;
+            break;
         }
         if ((found & 8) != 0 || (k == 1 && (found & 1) != 0 && (found & 6) != 6)) break;
         if (kept) held[out] = made;

@@ -28,12 +28,9 @@ def on_device() -> bool:
     return not _dtypes.on_cpu() or runtime.EXECUTOR == "shader"
 
 
-def recorded(method: Any, system: System, whole: bool = False) -> Recorded | None:
-    """The program of a method for `system`; None where a product needs Python, or work belongs on another device.
-
-    whole: it is replayed as a whole, which devices do in single precision.
-    """
-    if on_device() and not (whole and system.lazy and system.dtype in (mx.float32, mx.complex64)):
+def recorded(method: Any, system: System) -> Recorded | None:
+    """The program of a method for `system`; None where a product needs Python, or a device lacks its precision."""
+    if on_device() and not (system.lazy and system.dtype in (mx.float32, mx.complex64)):
         return None
     dtype = _dtypes.mlx_dtype(system.dtype)
     kinds, parts = [], []

@@ -167,7 +167,7 @@ def solve(
     try:
         fixed = system.constant() if system.lazy else system
     except ValueError:  # there are no values: inside mx.compile or mx.vmap
-        if callback or progress or isinstance(method, OwnLoop) or (program := recorded(method, system, True)) is None:
+        if callback or progress or isinstance(method, OwnLoop) or (program := recorded(method, system)) is None:
             raise
         return _pending(program, method, system, limits)
     others = [value for B in (system.M, system.M2) if B is not None for value in B.values]
@@ -188,7 +188,7 @@ def _iterate(
     if isinstance(method, OwnLoop):
         return method.iterate(system, limits, callback, progress)
     tolerance: Any = max(limits.atol, float(limits.rtol) * size) if b.ndim == 1 else limits.of_columns(size)
-    if callback is None and not progress and (program := recorded(method, system, True)) is not None:
+    if callback is None and not progress and (program := recorded(method, system)) is not None:
         return _replayed(program, method, system, size, tolerance, limits.maxiter)
     V = space(b, system.products(method.adjoint))
     settle, norm_of, done = V.settle, V.norm, V.done
@@ -265,7 +265,7 @@ def _pending(program: Recorded, method: Recurrence, system: System, limits: Limi
 
     def solved(g: mx.array, adjoint: bool) -> mx.array:
         same = replace(system, x=None) if method.hermitian or not adjoint else system.H
-        again = recorded(method, same, True)
+        again = recorded(method, same)
         assert again is not None
         return replay_lazily(again, g, None, relative, 0.0, maxiter)[0]
 

@@ -79,11 +79,58 @@ std::tuple<mx::array, std::vector<int>, py::array_t<float>> krylov_device(
   return {std::move(found.x), std::move(found.codes), std::move(norms)};
 }
 
-// A recording that is taken step by step, from the iterate x, which is written to, and its residual r.
+// A recording that is taken step by step, of which S knows how.
+template <class S>
 class Steps {
  public:
-  Steps(std::shared_ptr<Recording> recording, std::vector<KrylovOperator> operators, py::array x, py::array r)
-      : recording_(std::move(recording)), operators_(std::move(operators)), x_(std::move(x)), r_(std::move(r)) {
+  // The first `count` real scalars of the state, by column.
+  std::vector<std::vector<double>> start(int count) { return taken(count, [&] { return steps_->start(); }); }
+  std::vector<std::vector<double>> step(int count) { return taken(count, [&] { return steps_->step(); }); }
+
+  void freeze(const std::vector<bool>& closed) {
+    if (closed.size() != k_) throw std::invalid_argument("one truth value is needed for each column");
+    without_lock([&] {
+      const std::lock_guard alone(turn_);
+      for (size_t j = 0; j < k_; ++j) if (closed[j]) steps_->freeze(j);
+      return true;
+    });
+  }
+
+ protected:
+  explicit Steps(std::shared_ptr<Recording> recording) : recording_(std::move(recording)) {}
+
+  template <class F>
+  std::vector<std::vector<double>> taken(int count, F&& f) {
+    const int first = recording_->square;
+    if (count < 0 || count > recording_->scalars - first) throw std::invalid_argument("the state has fewer scalars");
+    std::vector<std::vector<double>> found(k_, std::vector<double>(count));
+    const bool goes_on = without_lock([&] {
+      const std::lock_guard alone(turn_);
+      const bool took = f();
+      for (size_t j = 0; j < k_; ++j) {
+        for (int i = 0; i < count; ++i) found[j][i] = steps_->number(first + i, j);
+      }
+      return took;
+    });
+    if (!goes_on) throw std::invalid_argument("the method has broken down, which ends its steps");
+    return found;
+  }
+
+  void check_slot(int slot) const {
+    if (slot < 0 || slot >= recording_->vectors) throw std::invalid_argument("no such vector");
+  }
+
+  std::shared_ptr<Recording> recording_;
+  size_t k_ = 1;
+  std::mutex turn_;
+  std::unique_ptr<S> steps_;
+};
+
+// From the iterate x, which is written to, and its residual r.
+class HostSteps : public Steps<KrylovHostSteps> {
+ public:
+  HostSteps(std::shared_ptr<Recording> recording, std::vector<KrylovOperator> operators, py::array x, py::array r)
+      : Steps(std::move(recording)), operators_(std::move(operators)), x_(std::move(x)), r_(std::move(r)) {
     const auto dtype = mlx_dtype(r_.dtype());
     single_ = r_.ndim() == 1;
     const auto& spaces = recording_->spaces;
@@ -102,57 +149,44 @@ class Steps {
       for (auto& a : operators_) {
         for (auto& part : a) part = host_ready(part);
       }
-      const auto k = static_cast<size_t>(k_);
-      return krylov_steps({*recording_, operators_, *dtype, n, k, single_, true, r_.data(), out, nullptr, 0, false});
+      return krylov_steps({*recording_, operators_, *dtype, n, k_, single_, true, r_.data(), out, nullptr, 0, false});
     });
   }
 
-  // The first `count` real scalars of the state, by column.
-  std::vector<std::vector<double>> start(int count) { return taken(count, [&] { return steps_->start(); }); }
-  std::vector<std::vector<double>> step(int count) { return taken(count, [&] { return steps_->step(); }); }
-
-  void freeze(const std::vector<bool>& closed) {
-    if (closed.size() != static_cast<size_t>(k_)) throw std::invalid_argument("one truth value is needed for each column");
-    const std::lock_guard alone(turn_);
-    for (size_t j = 0; j < closed.size(); ++j) if (closed[j]) steps_->freeze(j);
-  }
-
   py::array vector(int slot) {
-    if (slot < 0 || slot >= recording_->vectors) throw std::invalid_argument("no such vector");
+    check_slot(slot);
     const auto rows = recording_->spaces[slot] == recording_->spaces[0] ? x_.shape(0) : r_.shape(0);
-    py::array out(x_.dtype(), single_ ? std::vector<py::ssize_t>{rows} : std::vector<py::ssize_t>{rows, k_});
+    py::array out(x_.dtype(), single_ ? std::vector<py::ssize_t>{rows} : std::vector<py::ssize_t>{rows, static_cast<py::ssize_t>(k_)});
     const std::lock_guard alone(turn_);
     steps_->copy(slot, out.mutable_data());
     return out;
   }
 
  private:
-  template <class F>
-  std::vector<std::vector<double>> taken(int count, F&& f) {
-    const int first = recording_->square;
-    if (count < 0 || count > recording_->scalars - first) throw std::invalid_argument("the state has fewer scalars");
-    std::vector<std::vector<double>> found(k_, std::vector<double>(count));
-    const bool goes_on = without_lock([&] {
-      const std::lock_guard alone(turn_);
-      const bool took = f();
-      for (py::ssize_t j = 0; j < k_; ++j) {
-        for (int i = 0; i < count; ++i) found[j][i] = steps_->number(first + i, j);
-      }
-      return took;
-    });
-    if (!goes_on) throw std::invalid_argument("the method has broken down, which ends its steps");
-    return found;
-  }
-
-  std::shared_ptr<Recording> recording_;
   std::vector<KrylovOperator> operators_;
   py::array x_, r_;
   bool single_;
-  py::ssize_t k_;
-  std::mutex turn_;
-  std::unique_ptr<KrylovSteps> steps_;
 };
 
+class DeviceSteps : public Steps<KrylovDeviceSteps> {
+ public:
+  DeviceSteps(std::shared_ptr<Recording> recording, const std::vector<KrylovOperator>& operators, const mx::array& x,
+              const mx::array& r, int given, int64_t steps, mx::Stream s)
+      : Steps(std::move(recording)) {
+    k_ = r.ndim() == 1 ? 1 : r.shape(1);
+    auto held = operators; // Python can change what a handle of its refers to
+    const auto iterate = x, residual = r;
+    steps_ = without_lock([&] { return krylov_device_steps(*recording_, std::move(held), iterate, residual, given, steps, s); });
+  }
+
+  mx::array vector(int slot) {
+    check_slot(slot);
+    return without_lock([&] {
+      const std::lock_guard alone(turn_);
+      return steps_->vector(slot);
+    });
+  }
+};
 
 // ---- bases -----------------------------------------------------------------------------------------------------------
 
@@ -207,13 +241,18 @@ void bind_krylov(py::module_& m) {
   py::class_<Recording, std::shared_ptr<Recording>>(m, "Recording")
       .def(py::init(&recording), "counts"_a, "square"_a, "constants"_a, "segments"_a, "halves"_a, "tests_last"_a,
            "spaces"_a = std::vector<int>{});
-  py::class_<Steps>(m, "KrylovSteps")
-      .def(py::init<std::shared_ptr<Recording>, std::vector<KrylovOperator>, py::array, py::array>(), "recording"_a,
-           "operators"_a, "x"_a, "r"_a)
-      .def("start", &Steps::start, "count"_a)
-      .def("step", &Steps::step, "count"_a)
-      .def("freeze", &Steps::freeze, "closed"_a)
-      .def("vector", &Steps::vector, "slot"_a);
+  auto by_steps = [](auto c) {
+    using S = typename decltype(c)::type;
+    c.def("start", &S::start, "count"_a).def("step", &S::step, "count"_a).def("freeze", &S::freeze, "closed"_a);
+    c.def("vector", &S::vector, "slot"_a);
+  };
+  by_steps(py::class_<HostSteps>(m, "KrylovSteps")
+               .def(py::init<std::shared_ptr<Recording>, std::vector<KrylovOperator>, py::array, py::array>(), "recording"_a,
+                    "operators"_a, "x"_a, "r"_a));
+  by_steps(py::class_<DeviceSteps>(m, "KrylovDeviceSteps")
+               .def(py::init<std::shared_ptr<Recording>, const std::vector<KrylovOperator>&, const mx::array&, const mx::array&,
+                             int, int64_t, mx::Stream>(),
+                    "recording"_a, "operators"_a, "x"_a, "r"_a, "given"_a, "steps"_a, "stream"_a));
   m.def("krylov_numpy", &krylov_numpy, "recording"_a, "operators"_a, "b"_a, "x"_a, "guess"_a, "tolerance"_a, "maxiter"_a);
   m.def("krylov_device", &krylov_device, "recording"_a, "operators"_a, "b"_a, "x"_a, "tolerance"_a, "maxiter"_a, "stream"_a);
   m.def("basis_extend", &basis_extend, "rows"_a, "count"_a, "w"_a, "slack"_a);

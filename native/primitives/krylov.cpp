@@ -38,7 +38,7 @@ struct HostOperator {
 };
 
 template <class T>
-class Replay final : public KrylovSteps {
+class Replay final : public KrylovHostSteps {
   using S = scalar_t<T>;
   using W = wide_t<T>;
   static constexpr size_t kSums = 128;
@@ -530,10 +530,10 @@ KrylovResult krylov_host(const KrylovTask& task) {
   return dispatch_field(task.dtype, [&](auto t) { return Replay<typename decltype(t)::type>(task).solve(task); });
 }
 
-std::unique_ptr<KrylovSteps> krylov_steps(const KrylovTask& task) {
+std::unique_ptr<KrylovHostSteps> krylov_steps(const KrylovTask& task) {
   check(task);
   require(task.n[0] > 0 && task.n[1] > 0 && task.k > 0);
-  return dispatch_field(task.dtype, [&](auto t) -> std::unique_ptr<KrylovSteps> {
+  return dispatch_field(task.dtype, [&](auto t) -> std::unique_ptr<KrylovHostSteps> {
     return std::make_unique<Replay<typename decltype(t)::type>>(task);
   });
 }

@@ -81,8 +81,7 @@ struct KrylovTask {
 };
 KrylovResult krylov_host(const KrylovTask& task);
 
-// The same program step by step, for loops that decide in between, by its scalars. x holds the iterate; b is the first
-// residual. What the task refers to must outlive it.
+// The same program step by step, for loops that decide in between, by its scalars. What the task refers to must outlive it.
 class KrylovSteps {
  public:
   virtual ~KrylovSteps() = default;
@@ -90,9 +89,23 @@ class KrylovSteps {
   virtual bool step() = 0;
   virtual double number(int scalar, size_t j) const = 0; // the real part, of column j
   virtual void freeze(size_t j) = 0;                   // column j stays as it is
+};
+class KrylovHostSteps : public KrylovSteps {
+ public:
   virtual void copy(int vector, void* out) const = 0;
 };
-std::unique_ptr<KrylovSteps> krylov_steps(const KrylovTask& task);
+// x holds the iterate; b is the first residual.
+std::unique_ptr<KrylovHostSteps> krylov_steps(const KrylovTask& task);
+
+// On a device, in float32 or complex64; nothing in the recording may end it. x: the iterate; r: its residual, both (n,) or
+// (n, k); `given` scalars from `square` on are its numbers; it takes `steps` at the most.
+class KrylovDeviceSteps : public KrylovSteps {
+ public:
+  virtual mx::array vector(int slot) = 0;
+};
+std::unique_ptr<KrylovDeviceSteps> krylov_device_steps(const Recording& recording, std::vector<KrylovOperator> operators,
+                                                       const mx::array& x, const mx::array& r, int given, int64_t steps,
+                                                       mx::Stream s);
 
 // A solution as a node. Inputs: b, the tolerances by column, the guess if there is one, the arrays of each operator.
 // Results: x; by column int32 codes (as in KrylovResult), int32 numbers of steps, and the last norm of the residual.

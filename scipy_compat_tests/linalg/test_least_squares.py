@@ -323,7 +323,8 @@ def test_what_derivatives_need(name):
         mx.grad(lambda v: mx.sum(solve(Products(A.with_data(v)), b)[0]))(A.data)
     singular = A.toarray()
     singular = ours(scipy.sparse.csr_array(np.asarray(singular) * (np.arange(12) != 5)))
+    more = {"iter_lim" if name == "lsqr" else "maxiter": 24}  # rounding may make it one step more than the order
     with pytest.warns(UserWarning, match="full rank"):
-        mx.grad(lambda v: mx.sum(solve(singular.with_data(v), b)[0]))(singular.data)
+        mx.grad(lambda v: mx.sum(solve(singular.with_data(v), b, **more)[0]))(singular.data)
     found = mx.grad(lambda b: mx.sum(solve(Products(A), b, atol=1e-7, btol=1e-7)[0]))(b)
     close(found, np.linalg.solve(np.asarray(A.toarray()).T, np.ones(12, "f")), 1e-3)

@@ -4,11 +4,13 @@ import mlx.core as mx
 import numpy as np
 import pytest
 import scipy.sparse
+import scipy.sparse.linalg
 
 import mlx_sparse as sp
 from mlx_sparse import linalg
 from mlx_sparse.linalg import _recorded, _solve
 
+from . import systems
 from .systems import ours, residual, vector, vectors
 from .table import each, lost, recorded, tolerance
 
@@ -254,3 +256,116 @@ def test_operators_that_do_not_fit_are_refused():
         linalg.cg(A, mx.ones(5))
     with pytest.raises((TypeError, ValueError)):
         linalg.cg(A, mx.ones(4).astype(mx.complex64))
+
+
+# ---- steps that the host decides on: the device runs ahead of it -------------------------------------------------
+
+JUDGED = {  # name -> (the system, the solver)
+    "minres": ("hermitian", lambda A, b, **more: linalg.minres(A, b, return_info=True, **more)),
+    "minres shifted": ("hermitian", lambda A, b, **more: linalg.minres(A, b, shift=0.25, return_info=True, **more)),
+    "lsqr": ("tall", lambda A, b, **more: linalg.lsqr(A, b, return_info=True, **bounds("iter_lim", **more))),
+    "lsqr damped": (
+        "tall",
+        lambda A, b, **more: linalg.lsqr(A, b, 0.3, return_info=True, **bounds("iter_lim", **more)),
+    ),
+    "lsmr": ("wide", lambda A, b, **more: linalg.lsmr(A, b, return_info=True, **bounds("maxiter", **more))),
+}
+
+judged = pytest.mark.parametrize("name", JUDGED)
+
+
+def bounds(limit, rtol, maxiter=None, x0=None):
+    return {"atol": rtol, "btol": rtol, limit: 2 * LONG if maxiter is None else maxiter, "x0": x0}
+
+
+def judged_system(name, kind, n=N):
+    family, solve = JUDGED[name]
+    if family == "hermitian":
+        return scipy.sparse.csr_array(systems.hermitian(n, kind)), solve
+    S = systems.tall(n, kind)
+    return (S if family == "tall" else S.T.conj().tocsr()), solve
+
+
+@pytest.fixture
+def stepped(monkeypatch):
+    """The steppers that were made for devices."""
+    made = []
+
+    def spy(*args, by=sp._native.KrylovDeviceSteps):
+        made.append(by(*args))
+        return made[-1]
+
+    monkeypatch.setattr(sp._native, "KrylovDeviceSteps", spy)
+    return made
+
+
+@in_both_ways
+@single
+@pytest.mark.parametrize("columns", [None, 1, 3])
+@judged
+def test_judged_steps(name, columns, kind, stepped):
+    """At every limit, so that the device has to go back to any step of what it has done ahead."""
+    S, solve = judged_system(name, kind)
+    b = mx.array(vectors(S.shape[0], kind, columns))
+    for maxiter in (0, 1, 2, 7, 8, 9, 17, 40):
+        stepped.clear()
+        same(
+            solve(ours(S), b, rtol=1e-12, maxiter=maxiter),
+            natively(lambda m=maxiter: solve(ours(S), b, rtol=1e-12, maxiter=m)),
+            1e-2,
+        )
+        assert len(stepped) == 1
+
+
+@in_both_ways
+@judged
+def test_a_device_goes_back_to_the_last_step(name, stepped):
+    """x is that of the step that a judge has found good enough, as it is where this step is the limit."""
+    S, solve = judged_system(name, "f")
+    b = mx.array(vector(S.shape[0], "f"))
+    for rtol in (1e-1, 1e-2, 1e-3, 1e-4):
+        x, info = solve(ours(S), b, rtol=rtol)
+        last, told = solve(ours(S), b, rtol=rtol, maxiter=info.iterations)
+        np.testing.assert_array_equal(np.array(x), np.array(last))
+        np.testing.assert_array_equal(info.residual_norms, told.residual_norms)
+    assert len(stepped) == 8
+
+
+@in_both_ways
+@judged
+def test_judged_columns_end_by_themselves(name, stepped):
+    """What a column is when it is done it stays, while the others go on: the same to rounding as alone."""
+    S, solve = judged_system(name, "f")
+    near = S @ vectors(S.shape[1], "f", 1)[:, 0] * 1e-6
+    B = np.stack([vector(S.shape[0], "f"), near + np.eye(S.shape[0], dtype="f")[0], vector(S.shape[0], "f")[::-1]], 1)
+    x, info = solve(ours(S), mx.array(B), rtol=1e-4)
+    for j in range(3):
+        alone, told = solve(ours(S), mx.array(B[:, j]), rtol=1e-4)
+        norms = info.residual_norms[:, j]
+        steps = len(norms) - np.argmax(norms[::-1] != norms[-1]) if (norms != norms[-1]).any() else 1
+        assert abs(steps - len(told.residual_norms)) <= 1
+        np.testing.assert_allclose(np.array(x)[:, j], np.array(alone), rtol=0, atol=1e-3 * abs(np.array(alone)).max())
+    assert len(stepped) == 4
+
+
+@judged
+def test_judged_in_many_blocks(name):
+    """Twice the same bits, of more blocks than one; from a first guess."""
+    S, solve = judged_system(name, "f", LONG)
+    b, x0 = mx.array(vector(S.shape[0], "f")), mx.ones(S.shape[1])
+    runs = [solve(ours(S), b, rtol=1e-5, x0=x0) for _ in range(2)]
+    assert int(runs[0][1]) == 0
+    np.testing.assert_array_equal(np.array(runs[0][0]), np.array(runs[1][0]))
+    same(runs[0], natively(lambda: solve(ours(S), b, rtol=1e-5, x0=x0)), 1e-3)
+
+
+@pytest.mark.parametrize("solve", [linalg.cg, linalg.minres], ids=["cg", "minres"])
+def test_derivatives_take_many_launches(solve):
+    """More than are handed over at once, inside of a transformation."""
+    S = scipy.sparse.diags_array([-1.0, 2.2, -1.0], offsets=[-1, 0, 1], shape=(LONG, LONG)).tocsr().astype("f")
+    b = mx.array(vector(LONG, "f"))
+    w = mx.grad(lambda b: mx.sum(solve(ours(S), b, rtol=1e-5)[0]))(b)  # S w = 1, to rtol; minres: times norm(S) norm(w)
+    assert (
+        residual(S, np.array(w), np.ones(LONG))
+        < 1e-5 * scipy.sparse.linalg.norm(S) * np.linalg.norm(np.array(w)) / LONG**0.5
+    )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import mlx.core as mx
 import numpy as np
 
 from ... import _dense, _native
 from .._info import Course, progress_bar
-from .._recorded import Recorded
+from .._recorded import Recorded, on_device
 from .._solve import Recurrence
 
 
@@ -86,10 +87,17 @@ class InSpaces:
 
 
 class Stepped:
-    """The recurrence step by step by its native program."""
+    """The recurrence step by step, `most` of them, by its native program. A device runs ahead of the judges."""
 
-    def __init__(self, method: Method, program: Recorded, x: Any, r: Any) -> None:
+    def __init__(self, method: Method, program: Recorded, x: Any, r: Any, most: int) -> None:
         self._given, self._places, self._lazy = method.given, program.places, _dense.is_mlx(r)
+        self._x: Any = None  # a device's own
+        self._steps: Any
+        if on_device():
+            stream = mx.default_stream(mx.default_device())
+            given = x, r, method.given, max(0, most), stream
+            self._steps = _native.KrylovDeviceSteps(program.recording, program.operators, *given)
+            return
         if self._lazy:
             x, r = _dense.view(x), _dense.view(r)
         self._x = np.array(x, order="C")
@@ -106,7 +114,7 @@ class Stepped:
         self._steps.freeze(closed.tolist())
 
     def vector(self, i: int) -> Any:
-        v = self._steps.vector(self._places[i]) if i else self._x
+        v = self._steps.vector(self._places[i]) if i or self._x is None else self._x
         return _dense.to_mlx(v) if self._lazy else v
 
 

@@ -212,7 +212,7 @@ def _run(solver: Solver, system: System, given: Options) -> Found:
     method = solver.method(given.damp)
     with workers():
         program = recorded(method.recurrence, system)
-        run = Stepped(method, program, x, r) if program else _in_spaces(method, system, x, r)
+        run = Stepped(method, program, x, r, given.limit) if program else _in_spaces(method, system, x, r)
         history = judged(run, judges, None, given.progress, given.show)
     if given.show:
         print("\n".join(f"stopped after {judge.steps} steps: {_ENDS[judge.code or 0][0]}" for judge in judges))

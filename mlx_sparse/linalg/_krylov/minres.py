@@ -154,7 +154,7 @@ class _Minres(OwnLoop):
         with workers():
             program = None if callback else recorded(method.recurrence, system)
             if program:
-                run: Stepped | InSpaces = Stepped(method, program, x, r)
+                run: Stepped | InSpaces = Stepped(method, program, x, r, limits.maxiter)
             else:
                 V = _space(system)
                 run = InSpaces(method, (V,), V.vector(x), V.vector(r))
