@@ -113,6 +113,24 @@ mx::array gpu_node(const Shader& sh, const std::vector<mx::array>& inputs, const
                           start, false, s)[0];
 }
 
+// What the text and the launch of a node depend on: a key for the node's primitive, whose making takes longer than a launch.
+std::vector<int64_t> launch_key(const Shader& sh, const std::vector<mx::array>& inputs, const std::vector<mx::array>& outputs,
+                                const TemplateArgs& args, std::array<int, 3> groups, mx::Stream s, bool zeroed) {
+  std::vector<int64_t> key{reinterpret_cast<int64_t>(&sh), groups[0], groups[1], groups[2], s.index, zeroed};
+  for (auto* arrays : {&inputs, &outputs}) {
+    for (auto& a : *arrays) { // on Metal a few elements lie in another address space: see roomy()
+      key.push_back(static_cast<int64_t>(a.ndim()) * 512 + static_cast<int64_t>(a.dtype().val()) * 2 + (a.size() < 8));
+    }
+  }
+  for (auto& [name, value] : args) {
+    key.push_back(std::visit([](auto v) {
+      if constexpr (std::is_same_v<decltype(v), mx::Dtype>) return static_cast<int64_t>(v.val());
+      else return static_cast<int64_t>(v);
+    }, value));
+  }
+  return key;
+}
+
 void launch_gpu(const Shader& sh, const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs,
                 const TemplateArgs& args, std::array<int, 3> groups, mx::Stream s, bool zeroed) {
   std::vector<mx::array> all;
@@ -121,8 +139,15 @@ void launch_gpu(const Shader& sh, const std::vector<mx::array>& inputs, std::vec
     const bool like = std::string(name).ends_with("_like");
     all.push_back(like ? shape_only(output_named(sh, name, outputs), inputs.at(0)) : inputs[given++]);
   }
-  auto node = gpu_node(sh, all, outputs, args, groups, s, zeroed);
-  node.primitive().eval_gpu(node.inputs(), outputs);
+  constexpr size_t kKept = 256; // primitives
+  thread_local std::map<std::vector<int64_t>, std::shared_ptr<mx::Primitive>> made; // as streams are of their thread
+  const auto key = launch_key(sh, all, outputs, args, groups, s, zeroed);
+  auto found = made.find(key);
+  if (found == made.end()) {
+    if (made.size() >= kKept) made.clear();
+    found = made.emplace(key, gpu_node(sh, all, outputs, args, groups, s, zeroed).primitive_ptr()).first;
+  }
+  found->second->eval_gpu(all, outputs);
 }
 
 std::array<int, 3> groups_of(const Shader& sh, std::array<int, 3> grid) {

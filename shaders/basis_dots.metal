@@ -1,15 +1,17 @@
-// partial[k, c] = the sum of conj(rows[k, i]) * w[i] over the elements i of chunk c. A group takes ROWS rows of a chunk.
-// Cost: the rows once, and w once for each ROWS of them.
+// partial[k, c] = the sum of conj(rows[k, i]) * w[i] over the elements i of chunk c; with `own` also, behind the rows, that
+// of |w[i]|^2. A group takes ROWS rows of a chunk; those of one chunk follow each other, so that w stays in cache.
+// Cost: the rows and w once.
 //! in rows: T, w: T
 //! out partial: T
-//! with T: single, CHUNK: 2048
+//! with T: single, CHUNK: 512|2048, alone: bool, own: bool
 constexpr int GROUP = 256;
-constexpr int ROWS = 4;
+constexpr int ROWS = 8;
 SP_SHARED(T, sums, ROWS * GROUP);
-const int64_t count = rows_shape[0], n = w_shape[0];
-const int64_t c = int64_t(threadgroup_position_in_grid.x), chunks = (n + CHUNK - 1) / CHUNK;
-const int64_t from = c * CHUNK, first = int64_t(threadgroup_position_in_grid.y) * ROWS;
-const int mine = count - first < ROWS ? int(count - first) : ROWS;
+const int64_t count = alone ? 0 : rows_shape[0], n = rows_shape[1], all = own ? count + 1 : count;
+const int64_t chunks = (n + CHUNK - 1) / CHUNK, batches = (all + ROWS - 1) / ROWS;
+const int64_t c = int64_t(threadgroup_position_in_grid.x) / batches, from = c * CHUNK;
+const int64_t first = int64_t(threadgroup_position_in_grid.x) % batches * ROWS;
+const int mine = all - first < ROWS ? int(all - first) : ROWS;
 SP_THREADS(lid, thread_index_in_threadgroup) {
   T v[CHUNK / GROUP];
   SP_UNROLL for (int j = 0; j < CHUNK / GROUP; ++j) {
@@ -21,7 +23,7 @@ SP_THREADS(lid, thread_index_in_threadgroup) {
     T sum = T(0);
     SP_UNROLL for (int j = 0; j < CHUNK / GROUP; ++j) {
       const int64_t i = from + j * GROUP + lid;
-      if (i < n) sum = sp_add(sum, sp_mul(sp_conj(rows[row + i]), v[j]));
+      if (i < n) sum = sp_add(sum, sp_mul(sp_conj(first + k == count ? v[j] : T(rows[row + i])), v[j]));
     }
     sums[k * GROUP + lid] = sum;
   }

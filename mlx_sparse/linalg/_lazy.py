@@ -14,7 +14,8 @@ from .._reduce import totals_along
 from ._operator import constant, surely_traced
 from ._vectors import ONE, ZERO, Breakdown, Product, Products, Several, Single, by_column, same
 
-_AHEAD = 4  # vectors of a basis between two looks at numbers, each of which costs about as much as one of them
+# Vectors of a basis until the first look at numbers, which costs about as much as one of them, and between two looks.
+_FIRST_AHEAD, _AHEAD = 4, 8
 
 
 class _Minus:
@@ -43,10 +44,10 @@ class _LazyBasis:
             self._rows[self.count] = v
         self.keep(v)
 
-    def extended(self, w: mx.array) -> tuple[mx.array, mx.array]:
+    def extended(self, w: mx.array, always: bool = True) -> tuple[mx.array, mx.array]:
         """w made orthogonal and of norm 1 or 0, and its coefficients. To be followed by `keep`, of what was so made."""
         if self._vectors is None:
-            return _native.extend_rows(self._rows, self.count, w, True)
+            return _native.extend_rows(self._rows, self.count, w, True, always)
         rows = mx.stack(self._vectors[: self.count]) if self.count else w[None]
         return _native.extend_rows(rows, self.count, w, False)
 
@@ -176,15 +177,22 @@ class Lazy(Single):
         if not _dense.on_shaders(v) or basis.listed:
             yield from super().extensions(basis, product, v, count)
             return
-        for first in range(0, count, _AHEAD):
+        ahead = _FIRST_AHEAD
+        while count > 0:
             made: list[Any] = []
-            for _ in range(min(_AHEAD, count - first)):
-                v, h = basis.extended(product(v))
+            found: list[Any] = []
+            for _ in range(min(ahead, count)):
+                v, h = basis.extended(product(v), always=False)
                 basis.keep(v)
-                made.append((v, h))
-            self.settle([a for pair in made for a in pair])
-            for v, h in made:
-                yield v, _coefficients(h)
+                made.append(v)
+                found.append(h)
+            together = mx.concatenate(found)  # the host waits for memory that it reads as long as for a vector
+            self.settle([*made, together])
+            numbers: Any = together.tolist()
+            for v, h in zip(made, found, strict=True):
+                yield v, [*numbers[: h.size - 1], numbers[h.size - 1].real]
+                numbers = numbers[h.size :]
+            count, ahead = count - len(made), _AHEAD
 
     def combine(self, basis: _LazyBasis, y: np.ndarray, first: int = 0) -> mx.array:
         return basis.combined(_dense.to_mlx(y, self._b.dtype), first)

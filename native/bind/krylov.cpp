@@ -257,7 +257,7 @@ void bind_krylov(py::module_& m) {
   m.def("krylov_device", &krylov_device, "recording"_a, "operators"_a, "b"_a, "x"_a, "tolerance"_a, "maxiter"_a, "stream"_a);
   m.def("basis_extend", &basis_extend, "rows"_a, "count"_a, "w"_a, "slack"_a);
   m.def("basis_combine", &basis_combine, "rows"_a, "first"_a, "y"_a, "out"_a);
-  m.def("extend_rows", lazy(&extend_rows), "rows"_a, "count"_a, "w"_a, "keep"_a, "stream"_a = py::none());
+  m.def("extend_rows", lazy(&extend_rows), "rows"_a, "count"_a, "w"_a, "keep"_a, "always"_a = true, "stream"_a = py::none());
   m.def("combine_rows", lazy(&combine_rows), "rows"_a, "first"_a, "y"_a, "stream"_a = py::none());
   m.def("krylov", lazy(&krylov), "recording"_a, "operators"_a, "b"_a, "x"_a, "tolerance"_a, "maxiter"_a, "stream"_a,
         "[x, codes, steps, norms] as a node.");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "../launch.h"
 #include "../parallel.h"
@@ -113,7 +114,8 @@ SP_BASIS(WideComplex)
 
 namespace {
 
-constexpr int kChunk = 2048; // elements that one group of the shaders adds up
+// Elements that one group of the shaders adds up: few where there would be too few groups.
+int chunk_of(const mx::array& w) { return w.shape(0) < (1 << 20) ? 512 : 2048; }
 
 // Elements of `a` in its memory.
 mx::array part_of(const mx::array& a, mx::Shape shape, int64_t offset = 0) {
@@ -126,45 +128,44 @@ mx::array part_of(const mx::array& a, mx::Shape shape, int64_t offset = 0) {
 
 bool is_single(mx::Dtype dtype) { return dtype == mx::float32 || dtype == mx::complex64; }
 
-// Outputs (v, h); for shaders then passes of (sums over chunks, coefficients, what is left, squares over chunks), and the
-// square of the length.
+// Outputs (v, h), and for shaders scratch.
 class ExtendRows : public Node {
  public:
-  ExtendRows(mx::Stream s, int count, bool keep, mx::Dtype dtype)
-      : Node(s, true), count_(count), keep_(keep), single_(is_single(dtype)) {}
+  ExtendRows(mx::Stream s, int count, bool keep, bool always, mx::Dtype dtype)
+      : Node(s, true), count_(count), keep_(keep), always_(always), single_(is_single(dtype)) {}
   const char* name() const override { return "ExtendRows"; }
 
  private:
-  std::vector<int64_t> key() const override { return {count_, keep_}; }
+  std::vector<int64_t> key() const override { return {count_, keep_, always_}; }
   bool has_derivative(int) const override { return true; } // so that gradient() refuses, not the rule for structure
   std::vector<Output> results(const Arrays& in) const override {
     return {{in[1].shape(), in[1].dtype()}, {{count_ + 1}, in[1].dtype()}};
   }
   std::vector<Output> scratch(const Arrays& in) const override {
-    const auto dtype = in[1].dtype();
+    const auto& w = in[1];
     if (!shaders() || !single_) return {};
-    const int chunks = chunks_of(in[1]), rows = std::max(count_, 1);
-    const std::vector<Output> pass{{{rows, chunks}, dtype}, {{rows}, dtype}, {in[1].shape(), dtype}, {{1, chunks}, mx::float32}};
-    auto all = pass;
-    if (count_ > 0) all.insert(all.end(), pass.begin(), pass.end());
-    all.push_back({{1}, mx::float32});
-    return all;
+    const int chunks = parts(w.shape(0), chunk_of(w)), rows = std::max(count_, 1);
+    return {{{rows, chunks}, w.dtype()}, {{rows}, w.dtype()}, {w.shape(), w.dtype()}, // first coefficients, what is left
+            {{count_ + 1, chunks}, w.dtype()}, {{count_ + 1}, w.dtype()}, {w.shape(), w.dtype()}, // second ones
+            {{1, chunks}, mx::float32}, {{1}, mx::float32}};
   }
   bool has_shader() const override { return single_; }
   Arrays apply(const Arrays& in) override {
     if (keep_) throw std::invalid_argument("rows that are written to have no batches");
-    auto all = std::make_shared<ExtendRows>(stream(), count_, false, in[1].dtype())->make(in);
+    auto all = std::make_shared<ExtendRows>(stream(), count_, false, always_, in[1].dtype())->make(in);
     all.resize(2, all[0]);
     return all;
   }
-  static int chunks_of(const mx::array& w) { return (w.shape(0) + kChunk - 1) / kChunk; }
+  static int parts(int n, int chunk) { return (n + chunk - 1) / chunk; }
 
   void kernel(const Arrays& in, Arrays& out) const override {
     dispatch_field(in[1].dtype(), [&]<class T>(Tag<T>) {
       const size_t n = in[1].size(), m = static_cast<size_t>(count_);
       T* rows = const_cast<T*>(in[0].data<T>());
       T* v = out[0].data<T>();
-      const auto h = extend_basis(BasisView<T>{rows, m, n}, in[1].data<T>(), v, 0.0);
+      const double eps = in[1].dtype() == mx::float64 ? std::numeric_limits<double>::epsilon() : std::numeric_limits<float>::epsilon();
+      const double slack = always_ ? 0.0 : std::cbrt(eps * eps); // as basis_again.inc
+      const auto h = extend_basis(BasisView<T>{rows, m, n}, in[1].data<T>(), v, slack);
       std::transform(h.begin(), h.end(), out[1].data<T>(), [](const auto& x) { return rounded<T>(x); });
       if (keep_) std::copy_n(v, n, rows + m * n);
     });
@@ -173,34 +174,45 @@ class ExtendRows : public Node {
   void shader(const Arrays& in, Arrays& out) override {
     const auto &all = in[0], &w = in[1];
     const bool alone = count_ == 0;
-    const int chunks = chunks_of(w), n = w.shape(0);
+    const int n = w.shape(0), chunk = chunk_of(w), chunks = parts(n, chunk);
     const auto rows = part_of(all, {std::max(count_, 1), n});
-    const Shader &dots = sp::shader("basis_dots"), &totals = sp::shader("basis_totals"),
-                 &remove = sp::shader("basis_remove"), &unit = sp::shader("basis_unit");
-    const TemplateArgs args{{"CHUNK", kChunk}, {"alone", alone}, {"kept", keep_}};
-    const auto sum_up = [&](const mx::array& partial, Arrays total) {
-      launch(totals, {partial}, total, args, {partial.shape(0) * totals.group, 1, 1}, stream());
+    enum : size_t { v, h, dots, first, rest, partial, second, corrected, squares, square };
+    const auto run = [&](const char* name, const Arrays& from, const std::vector<size_t>& to, int groups, const TemplateArgs& args) {
+      Arrays made;
+      for (size_t i : to) made.push_back(out[i]);
+      const auto& shader = sp::shader(name);
+      launch(shader, from, made, args, {groups * shader.group, 1, 1}, stream());
+      for (size_t i = 0; i < to.size(); ++i) out[to[i]] = made[i];
     };
-    const auto* from = &w;
-    size_t at = 2;
-    for (; at + 4 < out.size(); at += 4) {
-      Arrays sums{out[at], out[at + 1]}, partial{sums[0]}, left{out[at + 2], out[at + 3]};
-      if (alone) {
-        allocate_all(sums);
-      } else {
-        launch(dots, {rows, *from}, partial, args, {chunks * dots.group, (count_ + 3) / 4, 1}, stream());
-        sum_up(partial[0], {sums[1]});
-      }
-      launch(remove, {rows, *from, sums[1]}, left, args, {chunks * remove.group, 1, 1}, stream());
-      from = &out[at + 2];
+    const auto sum_up = [&](size_t from, size_t to) { run("basis_totals", {out[from]}, {to}, out[from].shape(0), {}); };
+    const auto along = [&](const mx::array& w, size_t to, bool own) {
+      const TemplateArgs args{{"CHUNK", chunk}, {"alone", alone}, {"own", own}};
+      run("basis_dots", {rows, w}, {to}, chunks * parts(count_ + own, 8), args);
+    };
+    const auto remove = [&](const mx::array& w, size_t by, size_t to, bool again) {
+      const TemplateArgs args{{"CHUNK", chunk}, {"again", again}, {"always", always_}};
+      run("basis_remove", {rows, w, out[by]}, {to, squares}, chunks, args);
+    };
+    if (alone) {
+      for (size_t i : {dots, first, rest, corrected, squares, square}) out[i].set_data(allocate(out[i].nbytes()));
+    } else {
+      along(w, dots, false);
+      sum_up(dots, first);
+      remove(w, first, rest, false);
     }
-    sum_up(out[at - 1], {out[at]});
-    Arrays made{out[0], out[1]};
-    launch(unit, {*from, out[at], out[3], out[at - 3], roomy(all, all)}, made, args, {chunks * unit.group, 1, 1}, stream());
+    const auto& left = alone ? w : out[rest];
+    along(left, partial, true);
+    sum_up(partial, second);
+    if (!alone) {
+      remove(left, second, corrected, true);
+      sum_up(squares, square);
+    }
+    const TemplateArgs args{{"always", always_}, {"kept", keep_}};
+    run("basis_unit", {left, out[corrected], out[square], out[first], out[second], roomy(all, all)}, {v, h}, parts(n, 2048), args);
   }
 
   int count_;
-  bool keep_, single_;
+  bool keep_, always_, single_;
 };
 
 // Inputs (rows, y).
@@ -235,7 +247,8 @@ class CombineRows : public Node {
 
 } // namespace
 
-std::pair<mx::array, mx::array> extend_rows(const mx::array& rows, int count, const mx::array& w, bool keep, mx::Stream s) {
+std::pair<mx::array, mx::array> extend_rows(const mx::array& rows, int count, const mx::array& w, bool keep, bool always,
+                                            mx::Stream s) {
   if (rows.ndim() != 2 || w.ndim() != 1 || rows.shape(1) != w.shape(0) || rows.dtype() != w.dtype() || count < 0 ||
       count + keep > rows.shape(0)) {
     throw std::invalid_argument("rows (m, n) and w (n,) must have one dtype, and room for the vector");
@@ -243,7 +256,7 @@ std::pair<mx::array, mx::array> extend_rows(const mx::array& rows, int count, co
   if (keep && is_there(rows) && !rows.flags().row_contiguous) {
     throw std::invalid_argument("rows that are written to must be contiguous");
   }
-  auto all = std::make_shared<ExtendRows>(s, count, keep, w.dtype())->make({rows, w});
+  auto all = std::make_shared<ExtendRows>(s, count, keep, always, w.dtype())->make({rows, w});
   return {all[0], all[1]};
 }
 

@@ -19,10 +19,11 @@ Coefficients<T> extend_basis(BasisView<T> basis, const T* w, T* fresh, double sl
 template <class T>
 void combine_basis(BasisView<T> basis, const T* y, T* v);
 
-// As a node, always with two passes: [v, h], h the coefficients along the first `count` rows and along v. rows (m, n),
+// As a node, with a second pass where the first leaves more than rounding along the rows, or `always`: [v, h], h the coefficients along the first `count` rows and along v. rows (m, n),
 // w (n,) of float32, float64 or complex64. `keep` writes v into the row after them: whoever holds `rows` sees it once v is
-// computed. No derivative. Cost: the rows, four times.
-std::pair<mx::array, mx::array> extend_rows(const mx::array& rows, int count, const mx::array& w, bool keep, mx::Stream s);
+// computed. No derivative. Cost: the rows twice, and in a second pass once more.
+std::pair<mx::array, mx::array> extend_rows(const mx::array& rows, int count, const mx::array& w, bool keep, bool always,
+                                            mx::Stream s);
 
 // The sum of y[k] times the row first + k. No derivative. Cost: these rows, once.
 mx::array combine_rows(const mx::array& rows, int first, const mx::array& y, mx::Stream s);
