@@ -1,7 +1,6 @@
-// v = rest / length, or `corrected` / length where there was a second pass (basis_again.inc), or 0 where the length is 0;
+// v[i] = rest[i] / length, or corrected[i] / length where there was a second pass (basis_again.inc); 0 where the length is 0.
 // rows[count, i] = v[i] where it is `kept`. h = first, or first + second, then the length, whose square is second[count] or
-// square[0].
-// Cost: v, read once and written once or twice.
+// square[0]. Cost: v, read once and written once or twice.
 //! in rest: T, corrected: T, square: F, first: T, second: T
 //! inout rows: T
 //! out v: T, h: T
