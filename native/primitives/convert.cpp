@@ -166,7 +166,8 @@ mx::array places(const mx::array& indptr, const mx::array& start, int64_t nnz, m
 }
 
 Compressed take_entries(const Compressed& a, const mx::array& indptr, const mx::array& start, int64_t nnz, mx::Stream s) {
-  if (a.data.is_tracer()) {
+  // One node for both would have pending values computed as soon as the index arrays are.
+  if (a.data.is_tracer() || a.data.status() == mx::array::Status::unscheduled) {
     const auto place = places(indptr, start, nnz, s);
     return {gathered(a.data, place, s), mx::take(a.indices, place, 0, s), indptr};
   }
