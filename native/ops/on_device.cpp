@@ -86,13 +86,19 @@ Compressed slices_between(const Compressed& a, int64_t start, int64_t n, mx::Str
 
 namespace {
 
-// Slices `rows` of `lengths`, which have `entries` entries together.
-Compressed gathered_slices(const Compressed& a, const mx::array& rows, const mx::array& lengths, int64_t entries, mx::Stream s) {
+// Where the slices `rows` begin and how long they are, which reads no other slice.
+struct Bounds { mx::array starts, lengths; };
+Bounds bounds_of(const mx::array& indptr, const mx::array& rows, mx::Stream s) {
+  const int n = indptr.shape(0) - 1;
+  const auto starts = mx::take(mx::slice(indptr, {0}, {n}, s), rows, 0, s);
+  return {starts, mx::subtract(mx::take(mx::slice(indptr, {1}, {n + 1}, s), rows, 0, s), starts, s)};
+}
+
+// Slices of these bounds, which have `entries` entries together; before: the running sums of their lengths.
+Compressed gathered_slices(const Compressed& a, const Bounds& slices, const mx::array& before, int64_t entries, mx::Stream s) {
   const auto type = a.indptr.dtype();
   if (entries > kMost) room_for(static_cast<size_t>(entries), type); // which says so
-  const auto indptr = mx::astype(running(lengths, s), type, s);
-  const auto place = places(indptr, mx::take(a.indptr, rows, 0, s), entries, s);
-  return {gathered(a.data, place, s), mx::take(a.indices, place, 0, s), indptr};
+  return take_entries(a, mx::astype(before, type, s), slices.starts, entries, s);
 }
 
 mx::array lengths_of(const mx::array& indptr, mx::Stream s) {
@@ -105,16 +111,30 @@ mx::array total_of(const mx::array& lengths, mx::Stream s) { return mx::sum(mx::
 } // namespace
 
 Compressed take_slices(const Compressed& a, const mx::array& rows, mx::Stream s) {
-  const auto lengths = mx::take(lengths_of(a.indptr, s), rows, 0, s);
-  return gathered_slices(a, rows, lengths, read(total_of(lengths, s), s), s);
+  const auto slices = bounds_of(a.indptr, rows, s);
+  return gathered_slices(a, slices, running(slices.lengths, s), read(total_of(slices.lengths, s), s), s);
+}
+
+Compressed stepped_slices(const Compressed& a, int64_t start, int64_t n, int64_t step, mx::Stream s) {
+  const int64_t past = start + (n - 1) * step + (step > 0 ? 1 : -1), size = a.indptr.shape(0);
+  const int by = n == 1 ? 1 : to_dim(std::abs(step)) * (step > 0 ? 1 : -1);
+  auto every = [&](int64_t ahead) { // a step that leads past the front ends at -1, which MLX takes less the size
+    const int64_t stop = n == 1 ? start + 1 + ahead : past + ahead;
+    return mx::slice(a.indptr, {to_dim(start + ahead)}, {static_cast<int>(stop < 0 ? stop - size : stop)}, {by}, s);
+  };
+  const auto starts = every(0);
+  const Bounds slices{starts, mx::subtract(every(1), starts, s)};
+  const auto before = running(slices.lengths, s); // no more than the entries of a, as no slice is taken twice
+  return gathered_slices(a, slices, before, read(last_of(before, s), s), s);
 }
 
 Compressed masked_slices(const Compressed& a, const mx::array& mask, mx::Stream s) {
   const auto all = lengths_of(a.indptr, s);
   const auto before = running(mx::astype(mask, mx::int32, s), s);
-  const auto n = read_all({last_of(before, s), total_of(mx::where(mask, all, number(0, all.dtype()), s), s)}, s);
-  const auto rows = expand(before, n[0], s);
-  return gathered_slices(a, rows, mx::take(all, rows, 0, s), n[1], s);
+  const auto total = mx::sum(mx::where(mask, all, number(0, all.dtype()), s), s); // at most the entries of a
+  const auto n = read_all({last_of(before, s), total}, s);
+  const auto slices = bounds_of(a.indptr, expand(before, n[0], s), s);
+  return gathered_slices(a, slices, running(slices.lengths, s), n[1], s);
 }
 
 Compressed listed_slices(const Compressed& a, const mx::array& list, mx::Stream s) {
@@ -122,12 +142,12 @@ Compressed listed_slices(const Compressed& a, const mx::array& list, mx::Stream 
   const auto none = number(0, list.dtype()), slices = number(n, list.dtype());
   const auto wrapped = mx::where(mx::less(list, none, s), mx::add(list, slices, s), list, s);
   const auto rows = mx::clip(wrapped, none, number(n - 1, list.dtype()), s); // whatever is asked for, until it is checked
-  const auto lengths = mx::take(lengths_of(a.indptr, s), rows, 0, s);
-  const auto found = read_all({mx::min(list, s), mx::max(list, s), total_of(lengths, s)}, s);
+  const auto bounds = bounds_of(a.indptr, rows, s);
+  const auto found = read_all({mx::min(list, s), mx::max(list, s), total_of(bounds.lengths, s)}, s);
   for (const auto index : {found[1], found[0]}) {
     if (index >= n || index < -n) throw std::out_of_range("index (" + std::to_string(index) + ") out of range");
   }
-  return gathered_slices(a, rows, lengths, found[2], s);
+  return gathered_slices(a, bounds, running(bounds.lengths, s), found[2], s);
 }
 
 bool ascends(const mx::array& indices, const mx::array& indptr, bool strictly, mx::Stream s) {

@@ -20,6 +20,8 @@ std::optional<Compressed> nonzero_entries(const Compressed& a, mx::Stream s);
 Compressed slices_between(const Compressed& a, int64_t start, int64_t n, mx::Stream s);
 // Slices `rows` of a, in any order and number.
 Compressed take_slices(const Compressed& a, const mx::array& rows, mx::Stream s);
+// The n slices from start on, step apart, which is not 0.
+Compressed stepped_slices(const Compressed& a, int64_t start, int64_t n, int64_t step, mx::Stream s);
 // The same of a mask with one element for each slice, or of positions in -n .. n - 1; others are std::out_of_range.
 Compressed masked_slices(const Compressed& a, const mx::array& mask, mx::Stream s);
 Compressed listed_slices(const Compressed& a, const mx::array& list, mx::Stream s);

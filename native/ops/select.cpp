@@ -115,9 +115,7 @@ mx::array made(size_t n, mx::Dtype dtype, F&& f) {
 Compressed major_range(const Compressed& given, int64_t start, int64_t n, int64_t step, bool share) {
   if (const auto s = shader_stream(given.data.dtype()); s && n > 0) {
     if (step == 1 && share) return slices_between(given, start, n, *s);
-    const auto type = given.indptr.dtype();
-    const auto steps = mx::multiply(mx::arange(0, static_cast<double>(n), 1, type, *s), mx::array(step, type), *s);
-    return take_slices(given, mx::add(steps, mx::array(start, type), *s), *s);
+    return stepped_slices(given, start, n, step, *s);
   }
   return moved(given, [=](const Compressed& a) {
     if (n == 0 || step == 1) return neighbours(a, start, n, share);

@@ -44,6 +44,30 @@ class Expand : public Node {
   int64_t nnz_;
 };
 
+// Inputs: data, indices, the indptr of the slices taken, and where each begins in the first two.
+class Take : public Node {
+ public:
+  Take(mx::Stream s, int64_t nnz) : Node(s, true), nnz_(nnz) {}
+  const char* name() const override { return "SparseTake"; }
+
+ private:
+  std::vector<int64_t> key() const override { return {nnz_}; }
+  std::vector<Output> results(const Arrays& in) const override {
+    return {{{to_dim(nnz_)}, in[0].dtype()}, {{to_dim(nnz_)}, in[1].dtype()}};
+  }
+  bool has_derivative(int) const override { return false; }
+  Arrays apply(const Arrays& in) override { return std::make_shared<Take>(stream(), nnz_)->make(in); }
+  void shader(const Arrays& in, Arrays& out) override {
+    if (out[0].size() == 0) return allocate_all(out);
+    constexpr int64_t chunk = 2048; // of the shader
+    const Shader& sh = sp::shader("cs_take");
+    const int chunks = to_dim((nnz_ + chunk - 1) / chunk);
+    launch(sh, in, out, {}, {chunks * sh.group, 1, 1}, stream());
+  }
+
+  int64_t nnz_;
+};
+
 class Partition : public Node {
  public:
   Partition(mx::Stream s, int64_t chunks, int chunk) : Node(s), chunks_(chunks), chunk_(chunk) {}
@@ -139,6 +163,16 @@ mx::array expand(const mx::array& indptr, int64_t nnz, mx::Stream s) { return no
 
 mx::array places(const mx::array& indptr, const mx::array& start, int64_t nnz, mx::Stream s) {
   return node<Expand>({indptr, start}, s, nnz);
+}
+
+Compressed take_entries(const Compressed& a, const mx::array& indptr, const mx::array& start, int64_t nnz, mx::Stream s) {
+  // One node for both would have pending values computed as soon as the index arrays are.
+  if (a.data.is_tracer() || a.data.status() == mx::array::Status::unscheduled) {
+    const auto place = places(indptr, start, nnz, s);
+    return {gathered(a.data, place, s), mx::take(a.indices, place, 0, s), indptr};
+  }
+  auto taken = std::make_shared<Take>(s, nnz)->make({a.data, a.indices, indptr, start});
+  return {taken[0], taken[1], indptr};
 }
 
 mx::array permute(const mx::array& x, const mx::array& order, mx::Stream s) { return node<Permute>({x, order}, s); }

@@ -10,6 +10,9 @@ mx::array expand(const mx::array& indptr, int64_t nnz, mx::Stream s);
 // The same slices in other arrays, where slice m begins at start[m]: the place there of each of the nnz entries.
 mx::array places(const mx::array& indptr, const mx::array& start, int64_t nnz, mx::Stream s);
 
+// These entries themselves, in one pass; of values that are traced or pending, which stay so, in two. With shaders only.
+Compressed take_entries(const Compressed& a, const mx::array& indptr, const mx::array& start, int64_t nnz, mx::Stream s);
+
 // x[..., order] for a permutation; its gradient gathers too, where MLX's take would scatter (GPUs cannot for complex64).
 mx::array permute(const mx::array& x, const mx::array& order, mx::Stream s);
 

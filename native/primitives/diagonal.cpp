@@ -81,7 +81,7 @@ class Diagonal : public Node {
   int64_t k_;
 };
 
-// That of a compressed structure in order by a shader. Inputs: values, outer, inner, (first slice, k) in the dtype of these.
+// That of a compressed structure in order by a shader. Inputs: values, outer, inner, k in the dtype of these.
 class SlicesDiagonal : public Node {
  public:
   SlicesDiagonal(mx::Stream s, DiagonalRange d) : Node(s), range_(d) {}
@@ -141,8 +141,9 @@ mx::array diagonal(const Structure& a, const mx::array& data, int64_t k, bool so
   const DiagonalRange d(k, a.pattern.n_major, a.pattern.n_minor);
   // In any other order long slices have to be read, which sums share out evenly.
   if (a.pattern.layout != Layout::compressed || !sorted || d.count == 0 || a.entries() == 0) return diagonal_graph(a, data, k, s);
-  const auto at = mx::astype(mx::array({d.first, k}, mx::int64), a.inner.dtype(), s);
-  return node<SlicesDiagonal>({data, a.outer, a.inner, at}, s, d);
+  const auto number = static_cast<double>(k); // written where it is read: a device would have to fetch what the host wrote
+  const auto offset = mx::arange(number, number + 1, 1, a.inner.dtype(), s);
+  return node<SlicesDiagonal>({data, a.outer, a.inner, offset}, s, d);
 }
 
 } // namespace sp
