@@ -10,7 +10,7 @@ import mlx.core as mx
 import numpy as np
 import scipy.sparse as _scipy_sparse
 
-from . import _dense, _dtypes
+from . import _dense, _dtypes, _native
 
 
 @cache
@@ -93,7 +93,7 @@ class _interoperable(reflecting):
 
         def host(x: mx.array) -> np.ndarray:
             v = _dense.view(x.astype(mx.float32) if x.dtype in (mx.float16, mx.bfloat16) else x)
-            shared = not copy and not (_dense.exposed and _dense.is_exposed(x))  # no view of x writes to what is shared
+            shared = not copy and not _native.is_exposed(x)  # no view of x writes to what is shared
             v = v.view() if shared else v.copy()
             v.flags.writeable = copy
             return v
