@@ -335,9 +335,7 @@ class _data_array(_spbase):
     def _import(values: Any, current: mx.array | None, dtype: Any = None) -> mx.array:
         """`values` as a buffer; a view of the buffer that it would replace stands for that buffer itself."""
         if isinstance(values, np.ndarray) and current is not None and values.dtype != np.float16:
-            mine = _dense.view(current)
-            same = values.ctypes.data == mine.ctypes.data and values.size
-            if same and values.shape == mine.shape and values.dtype == mine.dtype and values.strides == mine.strides:
+            if _native.is_view_of(values, current):
                 return current
         made = _dense.to_mlx(values, dtype)
         _native.settle([], made)

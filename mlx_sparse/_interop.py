@@ -36,8 +36,9 @@ def to_read(A: Any) -> Any:
     """SciPy's form of a canonical csr or csc array over its buffers, for a call that only reads them; or None."""
     if A._format not in ("csr", "csc") or not A.has_canonical_format:
         return None
-    data, indices, indptr = _dense.view(A._data), _dense.view(A._indices), _dense.view(A._indptr)
-    data.flags.writeable = indices.flags.writeable = indptr.flags.writeable = False
+    data, indices, indptr = (_native.view(x, writable=False) for x in (A._data, A._indices, A._indptr))
+    if data is None:  # bfloat16
+        data = _dense.view(A._data)
     return unchecked(getattr(_scipy_sparse, f"{A._format}_{A._kind}"), A._shape, data, indices, indptr)
 
 

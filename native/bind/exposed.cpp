@@ -157,8 +157,10 @@ bool any_exposed(bool beside_kept) {
 }
 
 // Strides of an array without elements mean nothing, and it may have no memory.
-py::object ndarray_over(const mx::array& a, py::dtype dtype, bool expose) {
+enum class For { us, users, reading };
+py::object ndarray_over(const mx::array& a, py::dtype dtype, For whom) {
   static double nothing[2];
+  const bool expose = whom == For::users;
   constexpr size_t kMost = 64; // dimensions of NumPy
   if (a.ndim() > kMost) throw std::invalid_argument("NumPy has no arrays of " + std::to_string(a.ndim()) + " dimensions");
   std::array<Py_intptr_t, kMost> shape, strides;
@@ -186,7 +188,7 @@ py::object ndarray_over(const mx::array& a, py::dtype dtype, bool expose) {
   const auto& api = py::detail::npy_api::get();
   auto made = py::reinterpret_steal<py::object>(
       api.PyArray_NewFromDescr_(api.PyArray_Type_, dtype.release().ptr(), static_cast<int>(a.ndim()), shape.data(),
-                                a.size() ? strides.data() : nullptr, start, py::detail::npy_api::NPY_ARRAY_WRITEABLE_, nullptr));
+                                a.size() ? strides.data() : nullptr, start, whom == For::reading ? 0 : py::detail::npy_api::NPY_ARRAY_WRITEABLE_, nullptr));
   if (!made) throw py::error_already_set();
   if (expose) {
     all[key_of(a)].views.push_back(made.ptr());
@@ -196,14 +198,26 @@ py::object ndarray_over(const mx::array& a, py::dtype dtype, bool expose) {
   return made;
 }
 
-py::object view(const mx::array& given) {
+py::object view(const mx::array& given, bool writable) {
+  const auto whom = writable ? For::us : For::reading;
   auto dtype = numpy_dtype(given.dtype());
   if (!dtype) return py::none();
   refuse_traced(given);
-  if (given.status() == mx::array::Status::available) return ndarray_over(given, std::move(*dtype), false);
+  if (given.status() == mx::array::Status::available) return ndarray_over(given, std::move(*dtype), whom);
   const mx::array a = given; // Python can change what its handle refers to meanwhile
   wait_unlocked({a});
-  return ndarray_over(a, std::move(*dtype), false);
+  return ndarray_over(a, std::move(*dtype), whom);
+}
+
+// Whether an ndarray is what `view` gives.
+bool is_view_of(const py::array& v, const mx::array& a) {
+  refuse_traced(a);
+  if (!a.size() || !is_there(a) || v.data() != a.data<char>() || v.ndim() != static_cast<py::ssize_t>(a.ndim())) return false;
+  for (int d = 0; d < static_cast<int>(a.ndim()); ++d) {
+    if (v.shape(d) != a.shape(d) || v.strides(d) != static_cast<py::ssize_t>(a.strides(d) * a.itemsize())) return false;
+  }
+  const auto dtype = numpy_dtype(a.dtype());
+  return dtype && dtype->equal(v.dtype());
 }
 
 // A copy with memory of its own.
@@ -213,7 +227,7 @@ mx::array own(const mx::array& a) {
   const char* from = a.data<char>();
   py::array ordered;
   if (!a.flags().row_contiguous) {
-    ordered = py::array::ensure(ndarray_over(a, *numpy_dtype(a.dtype()), false), py::array::c_style);
+    ordered = py::array::ensure(ndarray_over(a, *numpy_dtype(a.dtype()), For::us), py::array::c_style);
     from = static_cast<const char*>(ordered.data());
   }
   std::memcpy(made.data<char>(), from, made.nbytes());
@@ -306,7 +320,7 @@ py::object hand_out(const py::object& owner, const py::str& name, int others, St
     wait_unlocked(std::move(pending));
   }
   if (half) {
-    return mapped(get(owner, name), [](const mx::array& a) { return view(mx::astype(a, mx::float32)); });
+    return mapped(get(owner, name), [](const mx::array& a) { return view(mx::astype(a, mx::float32), true); });
   }
   if (is_array) {
     if (Kept* kept = kept_of(owner.ptr())) give_up(kept, place); // of another buffer
@@ -328,7 +342,7 @@ py::object hand_out(const py::object& owner, const py::str& name, int others, St
     owner.attr("_structure") = std::move(unplanned);
   }
   const auto held = get(owner, name);
-  auto views = mapped(held, [](const mx::array& a) { return ndarray_over(a, *numpy_dtype(a.dtype()), true); });
+  auto views = mapped(held, [](const mx::array& a) { return ndarray_over(a, *numpy_dtype(a.dtype()), For::users); });
   if (is_array) keep(owner.ptr(), place, held, views);
   return views;
 }
@@ -386,7 +400,8 @@ PyTypeObject* made_type(const char* name, int size, destructor free) {
 void bind_exposed(py::module_& m) {
   memory_type = made_type("mlx_sparse._native.Memory", sizeof(Memory), &free_memory);
   kept_type = made_type("mlx_sparse._native.Kept", sizeof(Kept), &free_kept);
-  m.def("view", &view, "a"_a, "An ndarray over the memory of an array, which is waited for as by evaluate; None for bfloat16.");
+  m.def("view", &view, "a"_a, "writable"_a = true, "An ndarray over the memory of an array, which is waited for as by evaluate; None for bfloat16.");
+  m.def("is_view_of", &is_view_of, "v"_a, "a"_a);
   m.def("hand_out", &hand_out, "owner"_a, "name"_a, "others"_a, "structure"_a.none(true),
         "Writable views of a buffer, or of a tuple of them, which `owner` keeps.");
   m.def("reader", &reader, "name"_a, "A function for a property: the views that an array keeps, or what `_attribute` says.");
