@@ -156,7 +156,7 @@ class _spbase(_interoperable, _reduced):
         """Conjugate transpose. In numpy mode only matrices have it, as in SciPy."""
         if _dense.numpy_mode() and isinstance(self, sparray):
             raise AttributeError(f"{type(self).__name__} has no attribute H; use A.conj().T")
-        return self.transpose().conj(copy=_dense.numpy_mode() or bool(_dense.exposed))
+        return self.transpose().conj(copy=_dense.numpy_mode() or _native.any_exposed())
 
     @property
     def _shape_as_2d(self) -> tuple[int, int]:

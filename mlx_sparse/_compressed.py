@@ -90,8 +90,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         canonical: bool | None = None,
     ) -> Any:
         """An array over these buffers, unchecked; over copies of those that users can write to."""
-        if _dense.exposed:
-            data, indices, indptr = _dense.unexposed(data, indices, indptr)
+        data, indices, indptr = _native.unexposed(data, indices, indptr)
         indices, indptr = cls._narrowed((indices, indptr), shape)
         new = cls.__new__(cls)
         new._data, new._indices, new._indptr, new._shape = data, indices, indptr, shape

@@ -106,8 +106,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         cls, data: mx.array, coords: tuple[mx.array, ...], shape: tuple[int, ...], canonical: bool = False
     ) -> Any:
         """An array over these buffers, unchecked; over copies of those that users can write to."""
-        if _dense.exposed:
-            data, *coords = _dense.unexposed(data, *coords)  # type: ignore[assignment]
+        data, *coords = _native.unexposed(data, *coords)  # type: ignore[assignment]
         return cls._over(data, coords, shape, canonical)
 
     def _narrow(self) -> None:
@@ -267,7 +266,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
     @property
     def _structure(self) -> Any:
         made = _native.Structure.coordinate(*self._shape_as_2d, self._row, self._coords[-1])
-        return made.unplanned() if _dense.exposed else made
+        return made.unplanned() if _native.any_exposed() else made
 
     def _getnnz(self, axis: Any = None) -> Any:
         return int(self._data.size) if axis is None else self._count(axis, None)

@@ -83,30 +83,14 @@ def _unchecked(cls: Any) -> Any:
     return _UNCHECKED[cls]
 
 
-# Written out for each buffer: an attribute that the code names is read in half the time of one whose name is looked up.
-_GET = """
-def get(self):
-    if settings["dense_namespace"] == "numpy":
-        try:
-            held, views = self.{name}_view
-            if held is self.{name}:
-                return views
-        except (AttributeError, TypeError):
-            pass
-    return self._attribute("{name}")
-"""
-
-
 def handed_out(name: str, take: Callable[[Any, Any], None], doc: str) -> Any:
     """The attribute for the buffer `name`, or a tuple of them, which `take` assigns; kept views are found at once."""
-    made: dict[str, Any] = {"settings": _dense.settings}
-    exec(_GET.format(name=name), made)
 
     def put(self: Any, values: Any) -> None:
         take(self, values)
         self._settle_what_fits()
 
-    return property(made["get"], put, doc=doc)
+    return property(_native.reader(name), put, doc=doc)
 
 
 class _data_array(_spbase):
@@ -115,7 +99,8 @@ class _data_array(_spbase):
     Who sees a buffer: arrays share buffers freely, as long as nobody can write to them. In mlx mode nobody can, since
     attributes are handles of their own. In numpy mode `A.data` is a writable view, so
 
-    - an array that hands out a view of a buffer takes a copy first if anything else sees that buffer (`_attribute`);
+    - an array that hands out a view of a buffer takes a copy first if anything else sees that buffer
+      (`_native.hand_out`);
     - an array that is made over a buffer of which someone holds a view takes a copy (`_from_parts`); only transposes
       and reshaped arrays share it (`_over` of coo), as in SciPy.
 
@@ -136,8 +121,7 @@ class _data_array(_spbase):
     _checked: Any
     _pending: dict[str, Any] | None = None
     _restructured: dict[str, mx.Dtype] = {}  # the index arrays among `_pending` that were assigned, and of which dtype
-    # For each buffer it, and what is handed out again. Not among what is copied.
-    __slots__ = ("_data_view", "_indices_view", "_indptr_view", "_coords_view", "_offsets_view")
+    __slots__ = ("_kept",)  # the views that are handed out again; not among what is copied
     _kin: dict[int, Any] = {}  # weak references to arrays that SciPy would let share `data` with this one, and to this
 
     def _begin(self, arg1: Any, dtype: Any, maxprint: int | None, validate: bool | str = True) -> mx.Dtype | None:
@@ -194,10 +178,10 @@ class _data_array(_spbase):
         self._adopt(other if dtype is None else other.astype(dtype, copy=False))
         if not copy:
             other._share_with(self)
-        if copy and _dense.exposed:
+        if copy and _native.any_exposed():
             for name in self._buffers:
                 x = getattr(self, name)
-                setattr(self, name, _dense.unexposed(*x) if isinstance(x, tuple) else _dense.unexposed(x)[0])
+                setattr(self, name, _native.unexposed(*x) if isinstance(x, tuple) else _native.unexposed(x)[0])
         if copy:
             self._narrow()
 
@@ -219,34 +203,14 @@ class _data_array(_spbase):
         if not _dense.numpy_mode() and not (name == "_data" and _dense.is_wide(self._raw(name))):
             return _each(_native.handle, self._raw(name))
         with _dense.exposing:  # whoever asks at the same time sees the same view
-            self._separate(name)
-            held = self._raw(name)
-            views = _each(_dense.expose, held)
-            if self._pending is None:
-                _dense.retain(self, name, held, views)
-            return views
+            structure: Any = self._structure if self._bound and self._pending is None else None
+            if self._pending is not None:
+                return _native.hand_out(self._pending, name, 0, structure)
+            return _native.hand_out(self, name, self._sharing(name), structure)
 
     def _give_up_views(self) -> None:
         """Keep no views: something else is to see the buffers."""
-        for name in self._buffers:
-            setattr(self, name + "_view", None)
-
-    def _separate(self, name: str) -> None:
-        """Make a buffer (or a tuple of them) one that users may write to: a copy if anything but this array sees it."""
-        if _seen(self._raw(name)):  # which is not kept: what is held here, too, would not be seen by this array alone
-            return  # then this array handed it out, or has it by its transpose
-        pending = self._pending
-        structure: Any = self._structure if self._bound and pending is None else None
-        owner, kin = (self, self._sharing(name)) if pending is None else (pending, 0)
-        if not _native.sole(owner, name, kin, structure):
-            new = _each(_dense.own, self._raw(name))
-            if pending is not None:
-                pending[name] = new
-            else:
-                setattr(self, name, new)
-                self._bind()
-        if structure is not None and self._structure.planned:
-            self._structure = self._structure.unplanned()
+        _native.give_up_views(self)
 
     def _take_buffer(self, name: str, new: Any) -> None:
         """Another buffer `name`, which the user assigns: looked at when something next reads this array."""
@@ -371,9 +335,7 @@ class _data_array(_spbase):
     def _import(values: Any, current: mx.array | None, dtype: Any = None) -> mx.array:
         """`values` as a buffer; a view of the buffer that it would replace stands for that buffer itself."""
         if isinstance(values, np.ndarray) and current is not None and values.dtype != np.float16:
-            mine = _dense.view(current)
-            same = values.ctypes.data == mine.ctypes.data and values.size
-            if same and values.shape == mine.shape and values.dtype == mine.dtype and values.strides == mine.strides:
+            if _native.is_view_of(values, current):
                 return current
         made = _dense.to_mlx(values, dtype)
         _native.settle([], made)
@@ -575,16 +537,12 @@ class _data_array(_spbase):
 _COMPLEX_IN_MLX = {"sin", "tan", "sinh", "tanh", "sqrt"}
 
 
-def _seen(held: Any) -> bool:
-    """Whether users hold views of a buffer, or of each in a tuple of them; of an empty one nothing can be seen."""
-    if type(held) is tuple:
-        return all(map(_seen, held))
-    return held.size == 0 or _dense.is_exposed(held)
-
-
 def _each(f: Any, held: Any) -> Any:
     """`f` of a buffer, or of each in a tuple of them."""
     return tuple(map(f, held)) if type(held) is tuple else f(held)
+
+
+_native.keep_views_in(vars(_data_array)["_kept"])
 
 
 def traced(*arrays: mx.array) -> bool:

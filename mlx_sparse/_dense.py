@@ -11,7 +11,6 @@ import math
 import os
 import threading
 import warnings
-import weakref
 from collections.abc import Iterable
 from typing import Any
 
@@ -23,16 +22,9 @@ from . import _dtypes, _native, runtime
 _SHORT = 1 << 18
 _LARGE = 1 << 24  # bytes from which on memory is asked for before MLX is
 _PIECE = 1 << 16  # elements that NumPy computes at a time
-# Allocations that users can write to through ndarrays that they still hold, by address: those ndarrays. What is derived
-# from one of them, and an allocation itself, lives at least as long as it. See `_data._data_array`.
-exposed: dict[int, list[weakref.ref[np.ndarray]]] = {}
 exposing = threading.RLock()  # held while a view is handed out, or assigned buffers are taken
-# Allocations of which an array keeps the view, to hand it out again: that array, and the buffer's name. See `retain`.
-retained: dict[int, tuple[weakref.ref[Any], str]] = {}
-_RETAINED = 1 << 16  # elements; beside work with more, making a view costs nothing
 # A dict is read in a tenth of the time that a module of another class, which checks what is assigned, takes.
 settings = vars(runtime)
-_empty: weakref.WeakValueDictionary[int, np.ndarray] = weakref.WeakValueDictionary()  # without memory: by identity
 
 
 def _after_fork_in_child() -> None:
@@ -103,90 +95,6 @@ def in_namespace(a: mx.array) -> Any:
         return _native.handle(a)
     v = view(a)
     return v if v.ndim else v[()]
-
-
-def is_exposed(a: mx.array) -> bool:
-    """Whether a user holds an ndarray over the memory of `a`. Evaluates it, as `view` does."""
-    if not _native.is_available(a):
-        if _native.is_tracer(a):
-            return False
-        _native.evaluate(a)
-    return _is_held(_native.memory(a)[0])
-
-
-def _is_held(allocation: int) -> bool:
-    """Whether a user holds a view of this: of one that only an array keeps, nobody does, and it is given up."""
-    if allocation not in exposed:
-        return False
-    _give_up(allocation)
-    return allocation in exposed
-
-
-def _give_up(allocation: int) -> None:
-    found = retained.pop(allocation, None)
-    owner = found[0]() if found else None
-    if found and owner is not None:
-        setattr(owner, found[1] + "_view", None)
-
-
-def retain(owner: Any, name: str, held: Any, views: Any) -> None:
-    """Let `owner` hand out `views` of the buffer `name` again, unasked, until anything else is to see that buffer."""
-    buffers = held if type(held) is tuple else (held,)
-    allocations = []
-    for a in buffers:
-        if not 0 < a.size <= _RETAINED or a.dtype == mx.bfloat16:
-            return
-        allocation = _native.memory(a)[0]
-        known = retained.get(allocation)
-        if known is not None and known[0]() is not None and known[0]() is not owner:
-            return
-        allocations.append(allocation)
-    mark = weakref.ref(owner), name
-    for allocation in allocations:
-        retained[allocation] = mark
-    setattr(owner, name + "_view", (held, views))
-
-
-def unexposed(*arrays: mx.array) -> tuple[mx.array, ...]:
-    """`arrays`, a copy for each that users can write to. Evaluates what is pending: it may read such memory."""
-    if not exposed:
-        return arrays
-    return tuple([own(a) if is_exposed(a) else a for a in arrays])
-
-
-def expose(a: mx.array) -> np.ndarray:
-    """A writable ndarray over `a`, the same one while it is held."""
-    v = view(a)
-    if a.dtype == mx.bfloat16:  # a copy
-        return v
-    if a.size == 0:
-        known = _empty.get(id(a))
-        if known is None or known.shape != v.shape or known.dtype != v.dtype:
-            _empty[id(a)] = known = v
-        return known
-    allocation, address = _native.memory(a)
-    held = exposed.get(allocation)
-    if held is None:
-        held = exposed[allocation] = []
-    elif held:
-        for known in [ref() for ref in held]:
-            if known is not None and known.shape == v.shape and known.dtype == v.dtype:
-                if known.__array_interface__["data"][0] == address:
-                    return known
-
-    def forget(ref: Any) -> None:
-        held.remove(ref)
-        if not held and exposed.get(allocation) is held:
-            del exposed[allocation]
-            retained.pop(allocation, None)
-
-    held.append(weakref.ref(v, forget))
-    return v
-
-
-def own(a: mx.array) -> mx.array:
-    """A copy with memory of its own."""
-    return to_mlx(view(a), a.dtype)
 
 
 def ready(*arrays: mx.array) -> bool:
@@ -293,11 +201,8 @@ def settled(a: Any) -> Any:
     """`a`, evaluated if users hold views of buffers: what they write must not reach what was asked for before."""
     if is_wide(a):
         return view(a)
-    if exposed and not _native.is_tracer(a):
-        for allocation in list(retained):
-            _give_up(allocation)
-        if exposed:
-            _native.evaluate(a)
+    if not _native.is_tracer(a) and _native.any_exposed(beside_kept=True):
+        _native.evaluate(a)
     return a
 
 

@@ -99,8 +99,7 @@ class _dia_base(_data_array):
     @classmethod
     def _from_parts(cls, data: mx.array, offsets: mx.array, shape: tuple[int, ...]) -> Any:
         """An array over these buffers, unchecked; over copies of those that users can write to."""
-        if _dense.exposed:
-            data, offsets = _dense.unexposed(data, offsets)
+        data, offsets = _native.unexposed(data, offsets)
         new = cls.__new__(cls)
         new._data, new._offsets, new._shape = data, offsets, tuple(shape)
         new._bind()

@@ -10,7 +10,7 @@ import mlx.core as mx
 import numpy as np
 import scipy.sparse as _scipy_sparse
 
-from . import _dense, _dtypes
+from . import _dense, _dtypes, _native
 
 
 @cache
@@ -36,8 +36,9 @@ def to_read(A: Any) -> Any:
     """SciPy's form of a canonical csr or csc array over its buffers, for a call that only reads them; or None."""
     if A._format not in ("csr", "csc") or not A.has_canonical_format:
         return None
-    data, indices, indptr = _dense.view(A._data), _dense.view(A._indices), _dense.view(A._indptr)
-    data.flags.writeable = indices.flags.writeable = indptr.flags.writeable = False
+    data, indices, indptr = (_native.view(x, writable=False) for x in (A._data, A._indices, A._indptr))
+    if data is None:  # bfloat16
+        data = _dense.view(A._data)
     return unchecked(getattr(_scipy_sparse, f"{A._format}_{A._kind}"), A._shape, data, indices, indptr)
 
 
@@ -93,7 +94,7 @@ class _interoperable(reflecting):
 
         def host(x: mx.array) -> np.ndarray:
             v = _dense.view(x.astype(mx.float32) if x.dtype in (mx.float16, mx.bfloat16) else x)
-            shared = not copy and not (_dense.exposed and _dense.is_exposed(x))  # no view of x writes to what is shared
+            shared = not copy and not _native.is_exposed(x)  # no view of x writes to what is shared
             v = v.view() if shared else v.copy()
             v.flags.writeable = copy
             return v

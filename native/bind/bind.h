@@ -115,6 +115,7 @@ void bind_structure(py::module_& m);
 void bind_assemble(py::module_& m);
 void bind_blocks(py::module_& m);
 void bind_canonical(py::module_& m);
+void bind_exposed(py::module_& m);
 void bind_extrema(py::module_& m);
 void bind_factorisations(py::module_& m);
 void bind_general_factorisations(py::module_& m);

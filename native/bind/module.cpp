@@ -2,6 +2,7 @@
 #include <string_view>
 
 #include "bind/bind.h"
+#include "bind/exposed.h"
 #include "bind/mlx_array.h"
 #include "bind/numpy.h"
 #include "launch.h"
@@ -40,38 +41,6 @@ void set_reverse_lanes(bool on) { host_reverse_lanes() = on; }
 void set_separate_launches(bool on) { separate_launches() = on; }
 mx::array handle(const mx::array& a) { return a; }
 bool is_available(const mx::array& a) { return is_there(a); }
-
-// Where an evaluated array lies: the address of the allocation that its slices and reshaped forms share, and of its first
-// element. Zeros where there is none.
-std::pair<uintptr_t, uintptr_t> memory(const mx::array& a) {
-  if (!is_there(a) || a.size() == 0) return {0, 0};
-  return {reinterpret_cast<uintptr_t>(a.buffer().ptr()), reinterpret_cast<uintptr_t>(a.data<char>())};
-}
-
-// Whether nothing but attribute `name` of `owner` and as many `others` that hold the same object see this memory: no other
-// handle, slice, graph node or task. An attribute may be a tuple of arrays, a dict stands for its items; what the owner's
-// own `structure` holds does not count.
-bool sole(const py::object& owner, const py::str& name, int others, Structure* structure) {
-  const auto held = py::isinstance<py::dict>(owner) ? py::object(owner[name]) : py::object(owner.attr(name));
-  auto alone = [&](PyObject* x, Py_ssize_t references) {
-    const auto* a = as_array(x);
-    if (!a || Py_REFCNT(x) != references) return false;
-    static const mx::array nothing(0);
-    const bool outer = structure && structure->outer.id() == a->id(), inner = structure && structure->inner.id() == a->id();
-    if (outer) structure->outer = nothing;
-    if (inner) structure->inner = nothing;
-    const bool found = a->is_donatable();
-    if (outer) structure->outer = *a;
-    if (inner) structure->inner = *a;
-    return found;
-  };
-  if (!PyTuple_Check(held.ptr())) return alone(held.ptr(), 2 + others); // the owner's reference, and `held`
-  if (Py_REFCNT(held.ptr()) != 2) return false;
-  for (const auto& x : py::reinterpret_borrow<py::tuple>(held)) {
-    if (!alone(x.ptr(), 1)) return false;
-  }
-  return true;
-}
 
 bool is_tracer(const mx::array& a) { return a.is_tracer(); }
 
@@ -112,14 +81,6 @@ void refuse_traced_in(PyObject* x, int depth) {
 // Refuses lists and tuples with traced arrays in them, however deep: NumPy would take their values for constants.
 void refuse_traced_within(const py::object& x) { refuse_traced_in(x.ptr(), 1); }
 
-void wait_unlocked(Arrays pending) {
-  without_lock([&] {
-    for (auto& a : pending) expect_evaluation(a);
-    wait_for(std::move(pending));
-    return true;
-  });
-}
-
 // As mx.eval, but Ctrl-C ends it; for NumPy to look at, so that traced arrays are refused.
 void evaluate(const py::args& arrays) {
   Arrays pending;
@@ -131,20 +92,6 @@ void evaluate(const py::args& arrays) {
     pending.push_back(*a);
   }
   if (!pending.empty()) wait_unlocked(std::move(pending));
-}
-
-// An ndarray over the same memory, which the ndarray keeps, whatever becomes of the Python object that `given` is.
-py::object view(const mx::array& given) {
-  const auto dtype = numpy_dtype(given.dtype());
-  if (!dtype) return py::none();
-  refuse_traced(given);
-  const mx::array a = given;
-  if (a.status() != mx::array::Status::available) wait_unlocked({a});
-  std::vector<py::ssize_t> shape(a.shape().begin(), a.shape().end()), strides;
-  if (a.size() == 0) return py::array(*dtype, std::move(shape)); // a GPU back end may leave it without a buffer
-  for (auto step : a.strides()) strides.push_back(step * static_cast<py::ssize_t>(a.itemsize()));
-  const py::capsule kept(new mx::array(a), [](void* p) { delete static_cast<mx::array*>(p); });
-  return py::array(*dtype, std::move(shape), std::move(strides), a.data<char>(), kept);
 }
 
 py::dtype seen_dtype(const mx::array& a) { return *numpy_dtype(a.dtype() == mx::bfloat16 ? mx::float32 : a.dtype()); }
@@ -190,11 +137,8 @@ static void bind_runtime(py::module_& m) {
   m.def("uninitialized", &uninitialized, "shape"_a, "like"_a);
   m.def("handle", &handle, "a"_a, "The same array in a Python object of its own, which can be changed without the others.");
   m.def("is_available", &is_available, "a"_a);
-  m.def("memory", &memory, "a"_a);
-  m.def("sole", &sole, "owner"_a, "name"_a, "others"_a, "structure"_a.none(true));
   m.def("is_tracer", &is_tracer, "a"_a);
   m.def("evaluate", &evaluate, "Waits for these arrays, which are not traced, as mx.eval does, but Ctrl-C ends it.");
-  m.def("view", &view, "a"_a, "An ndarray over the memory of an array, which is waited for as by evaluate; None for bfloat16.");
   m.def("seen_dtype", &seen_dtype, "a"_a, "The dtype that NumPy sees an array in: for bfloat16 float32.");
   m.def("from_numpy", &from_numpy, "x"_a, "A copy of an ndarray; None where MLX lacks its dtype or it is not in C order.");
   m.def("before_fork", &before_fork);
@@ -236,6 +180,7 @@ PYBIND11_MODULE(_native, m) {
   sp::bind_graph(m);
   sp::bind_lists(m);
   sp::bind_runtime(m);
+  sp::bind_exposed(m);
   sp::bind_indexed_product(m);
   sp::bind_segment(m);
   sp::bind_triangular(m);

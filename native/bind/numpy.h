@@ -19,16 +19,14 @@ inline char numpy_kind(mx::Dtype dtype) {
 
 // NumPy's dtype of the same values; none for bfloat16, which NumPy lacks.
 inline std::optional<py::dtype> numpy_dtype(mx::Dtype dtype) {
-  using Table = std::vector<std::pair<mx::Dtype, py::dtype>>;
-  static const auto* const table = [] { // never destroyed: Python may be gone by then
-    auto* made = new Table;
-    for (auto known : shared_with_numpy) made->emplace_back(known, py::dtype(numpy_kind(known) + std::to_string(known.size())));
+  static const auto* const table = [] { // by the dtype's number; never destroyed: Python may be gone by then
+    auto* made = new std::vector<std::optional<py::dtype>>(static_cast<size_t>(complex128.val()) + 1);
+    for (auto known : shared_with_numpy) {
+      (*made)[static_cast<size_t>(known.val())] = py::dtype(numpy_kind(known) + std::to_string(known.size()));
+    }
     return made;
   }();
-  for (const auto& [known, found] : *table) {
-    if (known == dtype) return found;
-  }
-  return std::nullopt;
+  return (*table)[static_cast<size_t>(dtype.val())];
 }
 
 // MLX's dtype of the same values; none where it has none.

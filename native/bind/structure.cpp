@@ -1,5 +1,6 @@
 // Structures, and the operations whose results have sizes that their operands' shapes tell.
 #include "bind/bind.h"
+#include "bind/exposed.h"
 #include "bind/numpy.h"
 #include "primitives/convert.h"
 #include "primitives/dense.h"
@@ -14,11 +15,6 @@ namespace sp {
 
 namespace {
 
-// In numpy mode values are settled as index arrays are: NumPy looks at them, in whichever thread.
-bool& settles_values() {
-  static bool on = false;
-  return on;
-}
 void set_settles_values(bool on) { settles_values() = on; }
 
 // What every container begins with: index arrays that any thread may use. Only values of mlx mode may be pending. Most
