@@ -1,4 +1,5 @@
 // What NumPy sees of buffers: views, which of them users can write to, and which an array keeps to hand them out again.
+#include <algorithm>
 #include <array>
 #include <unordered_map>
 
@@ -33,10 +34,14 @@ namespace {
 
 struct Kept;
 
-// Of one allocation, the views that users can write to it by, and who keeps them. All are borrowed: a view leaves when its
-// memory does, and what is derived from a view, by NumPy or anything else, keeps it.
+struct Memory;
+
+// Of one allocation, the views that users can write to it by, and who keeps them. It is exposed as long as the memory of a
+// view lives, which may outlive the view itself (`A.data.base`); what is derived from a view, by NumPy or anything else,
+// keeps that.
 struct Exposure {
-  std::vector<PyObject*> views;
+  struct View { const Memory* memory; PyObject* weak; }; // a weak reference to the ndarray
+  std::vector<View> views;
   Kept* kept = nullptr;
 };
 using Exposures = std::unordered_map<const void*, Exposure>;
@@ -59,19 +64,26 @@ const void* key_of(const mx::array& a) {
 struct Memory {
   PyObject_HEAD
   mx::array array;
-  PyObject* view; // which stands among the exposures; null if it does not
+  bool exposed; // whether it stands among the exposures
 };
 PyTypeObject* memory_type = nullptr;
 
 void free_memory(PyObject* self) {
   auto* memory = reinterpret_cast<Memory*>(self);
-  if (memory->view) {
+  PyObject* weak = nullptr;
+  if (memory->exposed) {
     auto& all = memory->array.size() ? exposed() : exposed_empty();
     if (const auto found = all.find(key_of(memory->array)); found != all.end()) {
-      std::erase(found->second.views, memory->view);
-      if (found->second.views.empty()) all.erase(found);
+      auto& views = found->second.views;
+      const auto at = std::ranges::find(views, memory, &Exposure::View::memory);
+      if (at != views.end()) {
+        weak = at->weak;
+        views.erase(at);
+      }
+      if (views.empty()) all.erase(found);
     }
   }
+  Py_XDECREF(weak);
   memory->array.~array();
   PyTypeObject* type = Py_TYPE(self);
   type->tp_free(self);
@@ -171,9 +183,11 @@ py::object ndarray_over(const mx::array& a, py::dtype dtype, For whom) {
   auto& all = a.size() ? exposed() : exposed_empty();
   void* start = a.size() ? const_cast<char*>(a.data<char>()) : reinterpret_cast<char*>(nothing);
   if (const auto found = expose ? all.find(key_of(a)) : all.end(); found != all.end()) {
-    for (PyObject* known : found->second.views) {
+    for (const auto& one : found->second.views) {
+      PyObject* known = PyWeakref_GetObject(one.weak);
+      if (known == Py_None) continue;
       const auto* v = py::detail::array_proxy(known);
-      if (Py_REFCNT(known) && v->data == start && v->nd == static_cast<int>(a.ndim()) && v->descr == dtype.ptr() &&
+      if (v->data == start && v->nd == static_cast<int>(a.ndim()) && v->descr == dtype.ptr() &&
           std::equal(v->dimensions, v->dimensions + v->nd, shape.begin()) &&
           (!a.size() || std::equal(v->strides, v->strides + v->nd, strides.begin()))) {
         return py::reinterpret_borrow<py::object>(known);
@@ -183,7 +197,7 @@ py::object ndarray_over(const mx::array& a, py::dtype dtype, For whom) {
   auto* memory = PyObject_New(Memory, memory_type);
   if (!memory) throw py::error_already_set();
   new (&memory->array) mx::array(a);
-  memory->view = nullptr;
+  memory->exposed = false;
   auto base = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(memory));
   const auto& api = py::detail::npy_api::get();
   auto made = py::reinterpret_steal<py::object>(
@@ -191,8 +205,10 @@ py::object ndarray_over(const mx::array& a, py::dtype dtype, For whom) {
                                 a.size() ? strides.data() : nullptr, start, whom == For::reading ? 0 : py::detail::npy_api::NPY_ARRAY_WRITEABLE_, nullptr));
   if (!made) throw py::error_already_set();
   if (expose) {
-    all[key_of(a)].views.push_back(made.ptr());
-    memory->view = made.ptr();
+    PyObject* weak = PyWeakref_NewRef(made.ptr(), nullptr);
+    if (!weak) throw py::error_already_set();
+    all[key_of(a)].views.push_back({memory, weak});
+    memory->exposed = true;
   }
   if (api.PyArray_SetBaseObject_(made.ptr(), base.release().ptr())) throw py::error_already_set();
   return made;

@@ -406,3 +406,20 @@ def test_views_are_forgotten_with_their_arrays(fmt):
         assert others or not _native.any_exposed()
     finally:
         sp.runtime.dense_namespace = mode
+
+
+def test_the_memory_of_a_view_outlives_it():
+    """What a user may keep of a view besides itself; the next view is another one, and it reaches the array."""
+    with sp.runtime.context(dense_namespace="numpy"):
+        A = sp.csr_array(np.eye(4))
+        view = A.data
+        base = view.base
+        B = A.astype(np.float32)  # gives up what A keeps
+        del view
+        for _ in range(3):
+            again = A.data
+            again[0] = 7
+            assert A.toarray()[0, 0] == 7 and B.toarray()[0, 0] == 1
+            del again
+            A.copy()
+        del base
