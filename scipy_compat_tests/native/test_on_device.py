@@ -125,6 +125,27 @@ def test_reductions_and_diagonals(nnz, format):
     np.testing.assert_array_equal(np.asarray(A.trace()), S.trace())
 
 
+@pytest.mark.parametrize("start", [0, 96, 40, -1])
+@pytest.mark.parametrize("step", [2, 96, 97, 1000, -1, -3, -1000, 2**31 + 5, -(2**40)])
+def test_slices_by_steps(start, step):
+    S, A = random(2049, 3)
+    for stop in (None, 50, 0, -97, 96):
+        np.testing.assert_array_equal(A[start:stop:step].toarray(), S.toarray()[start:stop:step])
+
+
+def test_selections_of_pending_values_stay_pending(namespace, device):
+    """On the shader executor the values of a selection are no part of what is computed for its structure."""
+    if device not in ("shader", "shader-reversed") or namespace == "numpy":
+        pytest.skip("elsewhere selections move evaluated buffers")
+    S, A = random(2049, 4)
+    mask = np.arange(97) % 3 == 0
+    for way in (slice(None, None, 2), slice(None, None, -5), mask, np.array([4, 90, 4])):
+        values = mx.array(S.data) * 2
+        found = A.with_data(values)[way]
+        assert not sp._native.is_available(values) and not sp._native.is_available(found._data)
+        same(found, (2 * S).tocsr()[way])
+
+
 @pytest.mark.parametrize("of", [lambda A: A.tocsc(), lambda A: A + A, lambda A: A[3:70], lambda A: A.T.tocsr()])
 def test_results_never_share_what_can_be_written_to(of, namespace):
     S, A = random(2000, 12)
