@@ -1,4 +1,4 @@
-// What bindings share of waiting for arrays.
+// What other bindings need of exposed.cpp: how arrays are waited for that NumPy is to see.
 #pragma once
 
 #include <vector>

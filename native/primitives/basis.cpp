@@ -114,7 +114,8 @@ SP_BASIS(WideComplex)
 
 namespace {
 
-// Elements that one group of the shaders adds up: few where there would be too few groups.
+constexpr int kRowsOfGroup = 8, kUnitChunk = 2048; // as in basis_dots and basis_unit
+// Elements that one group of the others adds up: few where there would be too few groups.
 int chunk_of(const mx::array& w) { return w.shape(0) < (1 << 20) ? 512 : 2048; }
 
 // Elements of `a` in its memory.
@@ -187,7 +188,7 @@ class ExtendRows : public Node {
     const auto sum_up = [&](size_t from, size_t to) { run("basis_totals", {out[from]}, {to}, out[from].shape(0), {}); };
     const auto along = [&](const mx::array& w, size_t to, bool own) {
       const TemplateArgs args{{"CHUNK", chunk}, {"alone", alone}, {"own", own}};
-      run("basis_dots", {rows, w}, {to}, chunks * parts(count_ + own, 8), args);
+      run("basis_dots", {rows, w}, {to}, chunks * parts(count_ + own, kRowsOfGroup), args);
     };
     const auto remove = [&](const mx::array& w, size_t by, size_t to, bool again) {
       const TemplateArgs args{{"CHUNK", chunk}, {"again", again}, {"always", always_}};
@@ -208,7 +209,7 @@ class ExtendRows : public Node {
       sum_up(squares, square);
     }
     const TemplateArgs args{{"always", always_}, {"kept", keep_}};
-    run("basis_unit", {left, out[corrected], out[square], out[first], out[second], roomy(all, all)}, {v, h}, parts(n, 2048), args);
+    run("basis_unit", {left, out[corrected], out[square], out[first], out[second], roomy(all, all)}, {v, h}, parts(n, kUnitChunk), args);
   }
 
   int count_;

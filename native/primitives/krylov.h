@@ -5,6 +5,7 @@
 #include <array>
 #include <atomic>
 #include <memory>
+#include <stdexcept>
 #include <vector>
 
 #include "node.h"
@@ -54,6 +55,10 @@ struct Recording {
 
 // A checked recording: numbers are in range, so that replaying it stays within its memory.
 std::shared_ptr<Recording> make_recording(Recording r);
+
+inline void require_fit(bool fits) {
+  if (!fits) throw std::invalid_argument("operands of a recorded recurrence do not fit each other");
+}
 
 // What the steps multiply by: (data, indices, indptr) by rows, or a diagonal alone. What they solve with: a triangle as
 // triangular.h has it, (data, indices, indptr), and maybe its levels (order, starts).

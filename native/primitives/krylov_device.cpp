@@ -23,10 +23,6 @@ constexpr int kSolve = 5;                                                 // a l
 constexpr size_t kTriangle = 7;           // arrays of what is solved with: values, and those of triangular_arrays
 constexpr size_t kStarts = 3, kLevels = 6; // of these
 
-void require(bool holds) {
-  if (!holds) throw std::invalid_argument("operands of a recorded recurrence do not fit each other");
-}
-
 template <class V>
 mx::array filled(const std::vector<V>& values, mx::Dtype dtype) {
   auto made = fresh(roomy(static_cast<int64_t>(values.size() * sizeof(V) / dtype.size())), dtype);
@@ -69,8 +65,8 @@ void KrylovDevice::check() const {
     const auto& a = operators_[i];
     const auto arrays = static_cast<size_t>(r_.arrays[i]);
     const size_t wanted = arrays > 3 ? kTriangle : arrays; // any number of those that recordings have for the CPU
-    require(a.size() == 1 || a.size() == 3 || a.size() == kTriangle);
-    require(wanted == 0 || wanted == a.size());
+    require_fit(a.size() == 1 || a.size() == 3 || a.size() == kTriangle);
+    require_fit(wanted == 0 || wanted == a.size());
     if (a[0].dtype() != right_.dtype()) throw std::invalid_argument("the values of an operator have another dtype than b");
     const auto n = static_cast<size_t>(n_[r_.ends[i]]);
     const bool fits = a.size() == 1 ? a[0].size() == n
@@ -79,7 +75,7 @@ void KrylovDevice::check() const {
     if (!fits) throw std::invalid_argument("an operator has another order than b");
   }
   const auto matrix = std::ranges::find(operators_, size_t{3}, [](auto& a) { return a.size(); });
-  require(matrix != operators_.end());
+  require_fit(matrix != operators_.end());
   if (writer_.slots() > kSlots) throw std::invalid_argument("a recorded recurrence has too many scalars");
 }
 
@@ -156,7 +152,7 @@ const KrylovDevice::Solver& KrylovDevice::solver(int triangle, int form) {
       slices.push_back(levels[slices.size()]);
       entries.push_back(starts[slices.back()]);
     } while (slices.back() < n_[0] && slices.size() < a[kLevels].size());
-    require(slices.back() == n_[0]);
+    require_fit(slices.back() == n_[0]);
     return LevelSchedule(slices, entries, {false, (form & 2) != 0, false, (form & 8) != 0}, k_);
   });
   auto code = filled(schedule.code, mx::int32);
@@ -228,6 +224,14 @@ mx::array KrylovDevice::on_device(int64_t elements, mx::Dtype dtype, Launch& by)
   Arrays out{mx::array(roomy(elements), dtype, nullptr, {})};
   launch(by, out);
   return out[0];
+}
+
+void KrylovDevice::take_out(int place, mx::array& out) {
+  const auto v = on_device(static_cast<int64_t>(out.size()), out.dtype(), out_[place]);
+  mx::array::Flags flags{};
+  flags.contiguous = flags.row_contiguous = true;
+  flags.col_contiguous = k_ == 1;
+  out.copy_shared_buffer(v, out.strides(), flags, out.size());
 }
 
 void KrylovDevice::launch(Launch& l) {

@@ -52,6 +52,8 @@ class KrylovDevice {
   };
   // Memory that is the device's own, as the output of a launch is.
   mx::array on_device(int64_t elements, mx::Dtype dtype, Launch& by);
+  // The vector at a place becomes the output of a node: in memory of its own, so that the others' is not kept.
+  void take_out(int place, mx::array& out);
   void launch(Launch& l);
 
   // Hands over what is encoded, so that the device works while the rest is encoded. MLX does that behind a node, not

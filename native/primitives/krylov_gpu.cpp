@@ -14,16 +14,12 @@ namespace {
 constexpr int kFirstLook = 8;                   // steps until the first look; they double up to kLastLook
 constexpr int kFirstAhead = 8, kLastAhead = 32; // steps that are taken before the host has decided on them
 
-void require(bool holds) {
-  if (!holds) throw std::invalid_argument("operands of a recorded recurrence do not fit each other");
-}
-
 // A whole solution.
 class Solve : KrylovDevice {
  public:
   Solve(const KrylovKind& kind, const Arrays& in, std::vector<KrylovOperator> operators, mx::Stream s)
       : KrylovDevice(task(kind, in, std::move(operators), s)), history_(kind.history) {
-    require(square());
+    require_fit(square());
   }
 
   void run() {
@@ -44,11 +40,7 @@ class Solve : KrylovDevice {
   }
 
   void results(Arrays& out) {
-    mx::array::Flags flags{};
-    flags.contiguous = flags.row_contiguous = true;
-    flags.col_contiguous = k_ == 1;
-    const auto x = on_device(static_cast<int64_t>(rows_) * k_, right_.dtype(), out_[kX]); // alone: the others' memory is not kept
-    out[0].copy_shared_buffer(x, out[0].strides(), flags, out[0].size());
+    take_out(kX, out[0]);
     const auto* state = state_.data<int32_t>() + kState;
     for (int i : {1, 2, 3}) out[i].set_data(allocate(out[i].nbytes()));
     std::copy_n(state + k_, k_, out[1].data<int32_t>());
@@ -145,12 +137,7 @@ class Ahead final : public KrylovDeviceSteps, KrylovDevice {
     if (!single_) shape.push_back(k_);
     auto made = std::make_shared<Errand>(stream_, Output{shape, right_.dtype()}, [this, slot](mx::array& out) {
       take_back();
-      const int place = placed_[at_ % static_cast<int64_t>(placed_.size())][slot];
-      const auto v = on_device(static_cast<int64_t>(out.size()), out.dtype(), out_[place]);
-      mx::array::Flags flags{};
-      flags.contiguous = flags.row_contiguous = true;
-      flags.col_contiguous = k_ == 1;
-      out.copy_shared_buffer(v, out.strides(), flags, out.size());
+      take_out(placed_[at_ % static_cast<int64_t>(placed_.size())][slot], out);
       waited();
     })->make_first({});
     wait_for({made});
@@ -260,8 +247,8 @@ std::unique_ptr<KrylovDeviceSteps> krylov_device_steps(const Recording& recordin
       (!single && x.shape(1) != r.shape(1))) {
     throw std::invalid_argument("x and r must be arrays of float32 or complex64 and of matching shapes");
   }
-  require(static_cast<int>(operators.size()) == recording.operators);
-  require(given > 0 && given <= recording.scalars - recording.square && steps >= 0);
+  require_fit(static_cast<int>(operators.size()) == recording.operators);
+  require_fit(given > 0 && given <= recording.scalars - recording.square && steps >= 0);
   Arrays all{mx::contiguous(x, false, s), mx::contiguous(r, false, s)};
   for (auto& a : operators) {
     for (auto& part : a) all.push_back(part = mx::contiguous(part, false, s)); // launches would copy what is strided

@@ -5,14 +5,6 @@
 
 namespace sp {
 
-namespace {
-
-void require(bool holds) {
-  if (!holds) throw std::invalid_argument("operands of a recorded recurrence do not fit each other");
-}
-
-} // namespace
-
 std::vector<int64_t> Krylov::key() const {
   std::vector<int64_t> key{reinterpret_cast<int64_t>(kind_.recording.get()), kind_.guess, kind_.single, kind_.maxiter};
   key.insert(key.end(), kind_.sizes.begin(), kind_.sizes.end());
@@ -97,13 +89,13 @@ struct Described {
 Described described(const std::shared_ptr<Recording>& recording, const std::vector<KrylovOperator>& operators, const mx::array& b,
                   const std::optional<mx::array>& x, const mx::array& tolerance, int64_t maxiter, mx::Stream s) {
   const bool single = b.ndim() == 1;
-  require(static_cast<int>(operators.size()) == recording->operators && (single || b.ndim() == 2));
-  require(tolerance.ndim() == b.ndim() - 1 && (single || tolerance.size() == static_cast<size_t>(b.shape(1))));
-  require(tolerance.dtype() == mx::float32 || tolerance.dtype() == mx::float64);
+  require_fit(static_cast<int>(operators.size()) == recording->operators && (single || b.ndim() == 2));
+  require_fit(tolerance.ndim() == b.ndim() - 1 && (single || tolerance.size() == static_cast<size_t>(b.shape(1))));
+  require_fit(tolerance.dtype() == mx::float32 || tolerance.dtype() == mx::float64);
   const bool as_shaders = uses_shaders(s) && (b.dtype() == mx::float32 || b.dtype() == mx::complex64);
   Arrays inputs{b, as_shaders ? mx::astype(tolerance, mx::float32, s) : tolerance};
   if (x) {
-    require(x->shape() == b.shape() && x->dtype() == b.dtype());
+    require_fit(x->shape() == b.shape() && x->dtype() == b.dtype());
     inputs.push_back(*x);
   }
   std::vector<int> sizes;

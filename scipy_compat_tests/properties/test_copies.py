@@ -5,7 +5,6 @@ to, and the operands must be as they were; then the operands are written to, and
 changes all the same must change in SciPy too (a transpose of which a view was taken before).
 """
 
-import gc
 import operator
 import types
 
@@ -15,6 +14,7 @@ import pytest
 import scipy.sparse as scipy_sparse
 
 import mlx_sparse as sp
+from scipy_compat_tests.native.children import run
 
 FORMATS = ("coo", "csr", "csc", "bsr", "dia", "lil", "dok")
 ATTRIBUTES = ("data", "indices", "indptr", "row", "col", "coords", "offsets")
@@ -386,26 +386,25 @@ def test_what_shares_values_is_reached_from_either_side(fmt, kind):
 @pytest.mark.parametrize("fmt", ("csr", "csc", "coo", "bsr", "dia"))
 def test_views_are_forgotten_with_their_arrays(fmt):
     """What is kept of views ends with them: an array's own, a user's, and those of arrays without entries."""
-    from mlx_sparse import _native
-
-    mode, sp.runtime.dense_namespace = sp.runtime.dense_namespace, "numpy"
-    try:
-        gc.collect()
-        others = _native.any_exposed()
-        for dense in (MATRIX, np.zeros((4, 4))):
-            A = make(sp, fmt, dense=dense)
-            read = held(A)
-            assert all(x is y for x, y in zip(read, held(A), strict=True))  # kept
-            slices, B = [v[:0] for v in read], 2 * A  # which asks who holds views
-            again = held(A)
-            assert all(x is y or not x.size for x, y in zip(read, again, strict=True))
-            assert not any(np.shares_memory(x, y) for x, y in zip(again, held(B), strict=True))
-            del read, again, B, A
-            assert others or _native.any_exposed() == any(v.base is not None and v.base.size for v in slices)
-            del slices
-        assert others or not _native.any_exposed()
-    finally:
-        sp.runtime.dense_namespace = mode
+    names = {"coo": ["data", "row", "col"], "dia": ["data", "offsets"]}.get(fmt, ["data", "indices", "indptr"])
+    code = f"""
+def held(A):
+    return [getattr(A, name) for name in {names}]
+for dense in (np.array([[0, 2.0, 0, 1], [0, 0, 0, 0], [3, 0, 0, 4], [5, 0, 6, 0]]), np.zeros((4, 4))):
+    assert not sp._native.any_exposed()
+    A = sp.{fmt}_array(dense)
+    read = held(A)
+    assert all(x is y for x, y in zip(read, held(A), strict=True))  # kept
+    slices, B = [v[:0] for v in read], 2 * A  # which asks who holds views
+    again = held(A)
+    assert all(x is y or not x.size for x, y in zip(read, again, strict=True))
+    assert not any(np.shares_memory(x, y) for x, y in zip(again, held(B), strict=True))
+    del read, again, B, A
+    assert sp._native.any_exposed() == any(v.base is not None and v.base.size for v in slices)
+    del slices
+assert not sp._native.any_exposed()
+"""
+    run(code)  # where no other test holds views
 
 
 def test_the_memory_of_a_view_outlives_it():
