@@ -20,6 +20,7 @@ constexpr int RESIDENT = 5;
 constexpr int SLOTS = 2048;
 constexpr int DOTS = 4;
 constexpr int UNROLL = 4;
+constexpr int AHEAD = sizeof(T) > 4 ? 4 : 8; // entries of a row that are in flight at once
 constexpr int HEADER = 20;
 constexpr int WORDS = 512;
 // What a long program has beyond these is read where it lies.
@@ -53,30 +54,60 @@ if (phase != 2) {
   const int width = k - first < GROUP ? k - first : GROUP;
   const int rows = GROUP / width; // at a time
   const int lanes = code[12];     // that share a row of the product, of one column
-  const int64_t chunk = int64_t(code[2]) * rows;
+  // What follows a product are sums alone, of elements that the thread which makes a row has.
+  const bool sums_at_once = PRODUCT > 0 && lanes == 1 && operations == dots;
+  const int64_t chunk = sums_at_once ? n : int64_t(code[2]) * rows;
   SP_THREADS(lid, thread_index_in_threadgroup) {
     for (int d = 0; d < dots; ++d) sums[d * GROUP + lid] = T(0);
   }
   SP_BARRIER;
-  for (int64_t begin = int64_t(threadgroup_position_in_grid.x) * chunk; begin < n; begin += groups * chunk) {
+  const int64_t start = int64_t(threadgroup_position_in_grid.x) * (sums_at_once ? rows : chunk);
+  for (int64_t begin = start; begin < n; begin += groups * chunk) {
     const int64_t end = begin + chunk < n ? begin + chunk : n;
-    for (int64_t group_row = begin; PRODUCT > 0 && group_row < end; group_row += rows / lanes) {
+    for (int64_t group_row = begin; PRODUCT > 0 && group_row < end; group_row += lanes == 1 ? n : rows / lanes) {
       SP_THREADS(lid, thread_index_in_threadgroup) {
-        const int column = first + (lanes > 1 ? 0 : width == 1 ? 0 : lid % width);
-        const int64_t row = group_row + (width == 1 ? lid / lanes : lid / width);
-        if (row < end && lid < rows * width) {
-          const T a = PRODUCT > 1 ? T(scalars[code[18] * k + column]) : T(1);
-          const T b = PRODUCT > 1 ? T(scalars[code[19] * k + column]) : T(1);
+        const int column = first + (width == 1 ? 0 : lid % width);
+        const T a = PRODUCT > 1 ? T(scalars[code[18] * k + column]) : T(1);
+        const T b = PRODUCT > 1 ? T(scalars[code[19] * k + column]) : T(1);
+        const int64_t step = lanes > 1 ? n : sums_at_once ? int64_t(groups) * rows : int64_t(rows);
+        int64_t row = lid < rows * width ? group_row + (width == 1 ? lid / lanes : lid / width) : n;
+        for (; row < end; row += step) {
           const int64_t stop = int64_t(starts[row + 1]);
           T sum = T(0);
-          for (int64_t e = int64_t(starts[row]) + lid % lanes; e < stop; e += lanes) {
-            const int64_t j = int64_t(columns[e]) * k + column;
-            T x = memory[from + j];
-            if (PRODUCT > 1) x = sp_add(sp_mul(a, x), sp_mul(b, T(memory[other + j])));
-            sum = sp_add(sum, sp_mul(T(matrix[e]), x));
+          for (int64_t e = int64_t(starts[row]) + lid % lanes; e < stop; e += AHEAD * lanes) {
+            // The last entry that there is stands for others, as below.
+            T values[AHEAD], operands[AHEAD];
+            I places[AHEAD];
+            SP_UNROLL for (int u = 0; u < AHEAD; ++u) {
+              const int64_t entry = e + u * lanes < stop ? e + u * lanes : stop - 1;
+              values[u] = matrix[entry];
+              places[u] = columns[entry];
+            }
+            SP_UNROLL for (int u = 0; u < AHEAD; ++u) {
+              const int64_t j = int64_t(places[u]) * k + column;
+              operands[u] = memory[from + j];
+              if (PRODUCT > 1) operands[u] = sp_add(sp_mul(a, operands[u]), sp_mul(b, T(memory[other + j])));
+            }
+            SP_UNROLL for (int u = 0; u < AHEAD; ++u) {
+              if (e + u * lanes < stop) sum = sp_add(sum, sp_mul(values[u], operands[u]));
+            }
           }
+          const int64_t own = row * k + column;
           if (lanes > 1) held[lid] = sum;
-          else SP_INPLACE(T, memory[into + row * k + column]) = sum;
+          else SP_INPLACE(T, memory[into + own]) = sum;
+          if (sums_at_once) {
+            T operand = T(0);
+            if (PRODUCT > 1) {
+              operand = sp_add(sp_mul(a, T(memory[from + own])), sp_mul(b, T(memory[other + own])));
+              SP_INPLACE(T, memory[made + own]) = operand;
+            }
+            for (int d = 0; d < dots; ++d) {
+              const int64_t x = SP_WORD(HEADER + 6 * d + 2) * span, y = SP_WORD(HEADER + 6 * d + 3) * span;
+              const T left = x == into ? sum : PRODUCT > 1 && x == made ? operand : T(memory[x + own]);
+              const T right = y == into ? sum : PRODUCT > 1 && y == made ? operand : T(memory[y + own]);
+              sums[d * GROUP + lid] = sp_add(sums[d * GROUP + lid], sp_mul(sp_conj(left), right));
+            }
+          }
         }
       }
       if (lanes > 1) {
@@ -92,6 +123,7 @@ if (phase != 2) {
         SP_BARRIER;
       }
     }
+    if (sums_at_once) continue;
     if (PRODUCT > 0) SP_BARRIER_ALL;
     SP_THREADS(lid, thread_index_in_threadgroup) {
       const int column = first + (width == 1 ? 0 : lid % width);
@@ -110,48 +142,61 @@ if (phase != 2) {
             if (u < count) SP_INPLACE(T, memory[made + base + at[u]]) = x;
           }
         }
+        // Words: operation, out, vectors x and y (-1: none), scalars a and b. Operands are on their way while the
+        // operation before is done, or are its result.
+        T next_x[UNROLL], next_y[UNROLL], next_a = T(0), next_b = T(0);
         int dot = 0;
-        for (int i = 0; i < operations; ++i) {
-          // Words: operation, out, vectors x and y, scalars a and b.
-          const int word = HEADER + 6 * i, op = SP_WORD(word);
-          const int64_t x = SP_WORD(word + 2) * span + base, y = SP_WORD(word + 3) * span + base;
-          T result[UNROLL];
-          if (op == 15) { // combine
-            const T a = T(scalars[SP_WORD(word + 4) * k + column]), b = T(scalars[SP_WORD(word + 5) * k + column]);
-            SP_UNROLL for (int u = 0; u < UNROLL; ++u) {
-              result[u] = sp_add(sp_mul(a, T(memory[y + at[u]])), sp_mul(b, T(memory[x + at[u]])));
-            }
-          } else if (op == 14) { // plus
-            const T b = T(scalars[SP_WORD(word + 5) * k + column]);
-            SP_UNROLL for (int u = 0; u < UNROLL; ++u) {
-              result[u] = sp_add(T(memory[y + at[u]]), sp_mul(b, T(memory[x + at[u]])));
-            }
-          } else if (op == 17) { // dot
-            SP_UNROLL for (int u = 0; u < UNROLL; ++u) result[u] = sp_mul(sp_conj(T(memory[x + at[u]])), T(memory[y + at[u]]));
+        for (int i = -1; i < operations; ++i) {
+          const int word = HEADER + 6 * i, next = word + 6;
+          const int op = i < 0 ? 0 : SP_WORD(word);
+          const int out = i < 0 || op == 17 ? -1 : SP_WORD(word + 1);
+          const T a = next_a, b = next_b;
+          T x[UNROLL], y[UNROLL], result[UNROLL];
+          SP_UNROLL for (int u = 0; u < UNROLL; ++u) {
+            x[u] = next_x[u];
+            y[u] = next_y[u];
+          }
+          int from_x = -1, from_y = -1;
+          if (i + 1 < operations) {
+            from_x = SP_WORD(next + 2);
+            from_y = SP_WORD(next + 3);
+            next_a = scalars[SP_WORD(next + 4) * k + column];
+            next_b = scalars[SP_WORD(next + 5) * k + column];
+          }
+          if (from_x >= 0 && from_x != out) {
+            SP_UNROLL for (int u = 0; u < UNROLL; ++u) next_x[u] = memory[from_x * span + base + at[u]];
+          }
+          if (from_y >= 0 && from_y != out) {
+            SP_UNROLL for (int u = 0; u < UNROLL; ++u) next_y[u] = memory[from_y * span + base + at[u]];
+          }
+          if (i < 0) continue;
+          if (op == 17) { // dot
             T sum = sums[dot * GROUP + lid];
-            SP_UNROLL for (int u = 0; u < UNROLL; ++u) sum = u < count ? sp_add(sum, result[u]) : sum;
+            SP_UNROLL for (int u = 0; u < UNROLL; ++u) sum = u < count ? sp_add(sum, sp_mul(sp_conj(x[u]), y[u])) : sum;
             sums[dot * GROUP + lid] = sum;
             ++dot;
             continue;
+          }
+          if (op == 15) { // combine
+            SP_UNROLL for (int u = 0; u < UNROLL; ++u) result[u] = sp_add(sp_mul(a, y[u]), sp_mul(b, x[u]));
+          } else if (op == 14) { // plus
+            SP_UNROLL for (int u = 0; u < UNROLL; ++u) result[u] = sp_add(y[u], sp_mul(b, x[u]));
           } else if (op == 13) { // overwrite
-            const T b = T(scalars[SP_WORD(word + 5) * k + column]);
-            SP_UNROLL for (int u = 0; u < UNROLL; ++u) result[u] = sp_mul(b, T(memory[x + at[u]]));
+            SP_UNROLL for (int u = 0; u < UNROLL; ++u) result[u] = sp_mul(b, x[u]);
           } else if (op == 16) { // scale
             SP_UNROLL for (int u = 0; u < UNROLL; ++u) {
               const int64_t row = own + (u < count ? u : count - 1) * rows;
-              result[u] = sp_mul(T(diagonal[row]), T(memory[x + at[u]]));
+              result[u] = sp_mul(T(diagonal[row]), x[u]);
             }
           } else if (op == 18) { // squares
-            SP_UNROLL for (int u = 0; u < UNROLL; ++u) {
-              const T z = memory[x + at[u]];
-              result[u] = sp_mul(sp_conj(z), z);
-            }
+            SP_UNROLL for (int u = 0; u < UNROLL; ++u) result[u] = sp_mul(sp_conj(x[u]), x[u]);
           } else { // zero
             SP_UNROLL for (int u = 0; u < UNROLL; ++u) result[u] = T(0);
           }
-          const int64_t out = SP_WORD(word + 1) * span + base;
           SP_UNROLL for (int u = 0; u < UNROLL; ++u) {
-            if (u < count) SP_INPLACE(T, memory[out + at[u]]) = result[u];
+            if (u < count) SP_INPLACE(T, memory[out * span + base + at[u]]) = result[u];
+            if (from_x == out) next_x[u] = result[u];
+            if (from_y == out) next_y[u] = result[u];
           }
         }
       }

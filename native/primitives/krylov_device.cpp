@@ -17,7 +17,7 @@ constexpr int kJoined = 1 << 19;                  // elements of vectors at the 
 constexpr int kShort = 8, kLanes = 32;            // of a product: entries of a row that one thread takes; threads of a row at the most
 constexpr int kChunk = 8; // products that come before the operations on their rows, of a thread: caches still hold them
 constexpr int kSubmitted = 24;                    // launches that the device is handed at once
-constexpr int kBefore = 7;                        // which of the shader's inputs is `before`
+constexpr size_t kBefore = 7;                       // which of the shader's inputs is `before`
 constexpr int kAtOnce = 0, kVectors = 1, kScalars = 2, kIn = 3, kOut = 4; // phases
 constexpr int kSolve = 5;                                                 // a launch of cs_solve_triangular
 constexpr size_t kTriangle = 7;           // arrays of what is solved with: values, and those of triangular_arrays
@@ -193,7 +193,8 @@ KrylovDevice::Launch KrylovDevice::lay(KrylovPass p, int phase, std::vector<int3
   const auto up = [](int64_t a, int64_t b) { return (a + b - 1) / b; };
   const int64_t times = std::max<int64_t>(1, up(n, kGroup / std::min(k_, kGroup)));
   const int64_t most = std::max(1, kGroups / ((k_ + kGroup - 1) / kGroup));
-  const int64_t chunks = pass.matrix >= 0 ? up(times, most * kChunk) : 1, chunk = up(times, most * chunks);
+  const bool returns = pass.matrix >= 0 && (lanes > 1 || pass.dots < static_cast<int>(pass.vectors.size()));
+  const int64_t chunks = pass.matrix < 0 ? 1 : up(times, most * (returns ? kChunk : 1)), chunk = up(times, most * chunks);
   l.groups = static_cast<int>(up(times, chunk * chunks));
   l.offset = static_cast<int64_t>(words.size());
   const int share = std::min({k_, kGroup, kSlots / writer_.slots()});
@@ -255,7 +256,7 @@ void KrylovDevice::submit() {
 
 void KrylovDevice::launch(Launch& l, Arrays& out) {
   if (l.in.empty()) prepare(l, out);
-  l.in[l.phase == kSolve ? LevelInput::before : kBefore] = before_;
+  l.in[l.phase == kSolve ? size_t{LevelInput::before} : kBefore] = before_;
   l.prepared->run(l.in, out);
 }
 

@@ -15,7 +15,7 @@ namespace sp {
 // As in krylov_pass.metal.
 constexpr int kDots = 4, kWords = 6;
 constexpr int kCopy = 20, kStep = 21, kTest = 22, kGive = 23; // scalar instructions besides those of Op
-constexpr int kX = 0, kResidual = 1, kB = 2;                  // where these vectors begin
+constexpr int kX = 0, kResidual = 1, kB = 2, kNone = -1;      // where these vectors begin
 
 // What one launch does.
 struct KrylovPass {
@@ -49,9 +49,9 @@ class PassWriter {
     } else if (guess) {
       segment(r_.guess, false);
     } else {
-      vector({static_cast<int>(Op::zero), kX, kX, kX, one_, one_});
+      vector({static_cast<int>(Op::zero), kX, kNone, kNone, one_, one_});
       open(r_.spaces[kResidual]);
-      vector({static_cast<int>(Op::overwrite), places_[kResidual], kB, places_[kResidual], one_, one_});
+      vector({static_cast<int>(Op::overwrite), places_[kResidual], kB, kNone, one_, one_});
     }
     segment(r_.start, false);
     test(last, 0);
@@ -144,10 +144,11 @@ class PassWriter {
           break;
         case Op::scale:
           p.diagonal = i->a;
-          vector({op, places_[i->out], places_[i->b], kX, one_, one_});
+          vector({op, places_[i->out], places_[i->b], kNone, one_, one_});
           break;
-        case Op::squares: vector({op, places_[i->out], places_[i->a], kX, one_, one_}); break;
-        case Op::zero: vector({op, places_[i->out], kX, kX, one_, one_}); break;
+        case Op::squares: vector({op, places_[i->out], places_[i->a], kNone, one_, one_}); break;
+        case Op::zero: vector({op, places_[i->out], kNone, kNone, one_, one_}); break;
+        case Op::overwrite: vector({op, places_[i->out], places_[i->c], kNone, i->a, i->b}); break;
         default: vector({op, places_[i->out], places_[i->c], places_[i->out], i->a, i->b}); break;
       }
     }
