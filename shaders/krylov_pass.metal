@@ -20,7 +20,7 @@ constexpr int RESIDENT = 5;
 constexpr int SLOTS = 2048;
 constexpr int DOTS = 4;
 constexpr int UNROLL = 4;
-constexpr int AHEAD = sizeof(T) > 4 ? 4 : 8; // entries of a row that are in flight at once
+constexpr int AHEAD = 32 / sizeof(T); // entries of a row that are in flight at once
 constexpr int HEADER = 20;
 constexpr int WORDS = 512;
 // What a long program has beyond these is read where it lies.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,8 +15,8 @@ from .._reduce import totals_along
 from ._operator import constant, surely_traced
 from ._vectors import ONE, ZERO, Breakdown, Product, Products, Several, Single, by_column, same
 
-# Vectors of a basis until the first look at numbers, which costs about as much as one of them, and between two looks.
-_FIRST_AHEAD, _AHEAD = 4, 8
+# Vectors of a basis between two looks at numbers; the device goes on with as many while the host looks.
+_AHEAD = 4
 
 
 class _Minus:
@@ -177,22 +178,27 @@ class Lazy(Single):
         if not _dense.on_shaders(v) or basis.listed:
             yield from super().extensions(basis, product, v, count)
             return
-        ahead = _FIRST_AHEAD
-        while count > 0:
-            made: list[Any] = []
-            found: list[Any] = []
-            for _ in range(min(ahead, count)):
-                v, h = basis.extended(product(v), always=False)
-                basis.keep(v)
-                made.append(v)
-                found.append(h)
-            together = mx.concatenate(found)  # the host waits for memory that it reads as long as for a vector
+        blocks: deque[tuple[list[mx.array], list[mx.array], mx.array]] = deque()
+        while count > 0 or blocks:
+            while count > 0 and len(blocks) < 2:
+                made: list[mx.array] = []
+                found: list[mx.array] = []
+                for _ in range(min(_AHEAD, count)):
+                    v, h = basis.extended(product(v), always=False)
+                    basis.keep(v)
+                    made.append(v)
+                    found.append(h)
+                together = mx.concatenate(found)  # the host waits for memory that it reads as long as for a vector
+                if not _native.is_tracer(together):
+                    mx.async_eval(*made, together)
+                blocks.append((made, found, together))
+                count -= len(made)
+            made, found, together = blocks.popleft()
             self.settle([*made, together])
             numbers: Any = together.tolist()
-            for v, h in zip(made, found, strict=True):
-                yield v, [*numbers[: h.size - 1], numbers[h.size - 1].real]
+            for w, h in zip(made, found, strict=True):
+                yield w, [*numbers[: h.size - 1], numbers[h.size - 1].real]
                 numbers = numbers[h.size :]
-            count, ahead = count - len(made), _AHEAD
 
     def combine(self, basis: _LazyBasis, y: np.ndarray, first: int = 0) -> mx.array:
         return basis.combined(_dense.to_mlx(y, self._b.dtype), first)

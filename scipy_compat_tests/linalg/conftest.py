@@ -2,6 +2,8 @@
 
 import pytest
 
+from mlx_sparse import _native
+
 from .systems import dtypes
 
 
@@ -18,3 +20,11 @@ def double(device):
     """For tests of what float64 alone can show: skipped where MLX's default device has none."""
     if device == "gpu":
         pytest.skip("MLX has no float64 on a GPU")
+
+
+@pytest.fixture(params=["one launch", "separate"])
+def launches(request):
+    """Both ways to run shaders whose groups would depend on each other: in one launch, and as on Metal in several."""
+    _native.set_separate_launches(request.param == "separate")
+    yield
+    _native.set_separate_launches(False)

@@ -439,7 +439,7 @@ def test_products_with_a_linear_operator_have_no_derivative():
         mx.grad(lambda b: mx.sum(expm_multiply(L, b, traceA=1.0)))(mx.ones(N))
 
 
-def test_cgs_leaves_derivatives_that_it_cannot_find_to_gmres(recwarn):
+def test_cgs_leaves_derivatives_that_it_cannot_find_to_gmres(recwarn, double):
     """It solves with a diagonal, and breaks down in a skew-symmetric block, where cotangent and tangent lead."""
     blocks = np.diag([1.0, 2.0, 2.0]), [[0.0, 1.0], [-1.0, 0.0]]
     turn = scipy.sparse.block_diag([scipy.sparse.coo_array(x) for x in blocks], format="csr")

@@ -29,14 +29,6 @@ def on_shaders(device):
         yield
 
 
-@pytest.fixture(params=["one launch", "separate"])
-def launches(request):
-    """Both ways to run a pass: with its scalar instructions in the same launch, and as on Metal in another one."""
-    sp._native.set_separate_launches(request.param == "separate")
-    yield
-    sp._native.set_separate_launches(False)
-
-
 in_both_ways = pytest.mark.usefixtures("launches")
 
 

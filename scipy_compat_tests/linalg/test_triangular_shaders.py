@@ -26,14 +26,6 @@ def on_shaders():
         yield
 
 
-@pytest.fixture(params=["one launch", "separate"])
-def launches(request):
-    """One launch whose groups wait for each other, and as on Metal one for each batch of levels."""
-    _native.set_separate_launches(request.param == "separate")
-    yield
-    _native.set_separate_launches(False)
-
-
 in_both_ways = pytest.mark.usefixtures("launches")
 
 

@@ -66,7 +66,7 @@ def test_only_what_three_compilers_share(path):
 def test_threadgroup_memory_fits(path):
     # Metal allows 32 kB; 8-byte values and the largest chunk are the worst case.
     shader = embed_shaders.parse(path)
-    sizes = {"GROUP": shader.group}
+    sizes: dict = {"GROUP": shader.group, "sizeof": lambda kind: 8, "T": "T"}
     for name, what in shader.params.items():
         if re.fullmatch(r"[\d|]+", what):
             sizes[name] = max(map(int, what.split("|")))
