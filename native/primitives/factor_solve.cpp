@@ -42,10 +42,14 @@ mx::array solve_by_factor(const SharedHeldFactor& factor, const InverseForm& op,
   if (s.device == mx::Device::gpu) s = mx::default_stream(mx::Device::cpu);
   const bool fits = b.ndim() >= 1 && b.ndim() <= 2 && b.shape(0) == factor->n() && a.indptr.size() > 0 &&
       static_cast<int64_t>(a.n_major()) == factor->n() && a.data.size() == a.indices.size();
-  if (!fits || b.dtype() != factor->dtype() || a.data.dtype() != factor->dtype()) {
+  const bool narrow = factor->dtype() == mx::float64 && b.dtype() == mx::float32; // as a GPU has it
+  const auto dtype = narrow ? mx::Dtype(mx::float32) : factor->dtype();
+  if (!fits || b.dtype() != dtype || a.data.dtype() != dtype) {
     throw std::invalid_argument("the factors, the values and the right-hand sides do not fit each other");
   }
-  return node<FactorSolve>({a.data, a.indices, a.indptr, b}, s, op, factor);
+  if (!narrow) return node<FactorSolve>({a.data, a.indices, a.indptr, b}, s, op, factor);
+  const auto wide = [&](const mx::array& x) { return mx::astype(x, factor->dtype(), s); };
+  return mx::astype(node<FactorSolve>({wide(a.data), a.indices, a.indptr, wide(b)}, s, op, factor), dtype, s);
 }
 
 } // namespace sp

@@ -19,7 +19,8 @@ class HeldFactor {
 using SharedHeldFactor = std::shared_ptr<const HeldFactor>;
 
 // op(B)^-1 b for the rows B of `a`, the columns of the matrix that was factored: B^T is that matrix, and so is conj(B).
-// Lazy and differentiable in b and the values, all of which count as independent. On the CPU only.
+// Lazy and differentiable in b and the values, all of which count as independent. On the CPU only; of float32 by a factor of
+// float64, as a GPU has no such arrays, in float64.
 mx::array solve_by_factor(const SharedHeldFactor& factor, const InverseForm& op, const Compressed& a, const mx::array& b,
                           mx::Stream s);
 
