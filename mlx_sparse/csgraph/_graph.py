@@ -132,14 +132,19 @@ def compressed(graph: Any, directed: bool) -> tuple[np.ndarray, np.ndarray, np.n
     """
     A = by_rows(graph, directed)
     if A is not None:
-        weights, indices, indptr = map(_dense.view, (A._entries(), A._indices, A._indptr))
-        if indices.dtype != np.int32:
-            if max(A.shape[0], weights.size) > _dtypes.INT32_MAX:
-                raise ValueError(f"a graph of shape {A.shape} with {A.nnz} entries is too large for int32 indices")
-            indices, indptr = indices.astype(np.int32), indptr.astype(np.int32)
-        return weights.astype(np.float64, copy=False), indices, indptr
+        return entries(A)
     made = from_dense(graph)
     return made.data, made.indices, made.indptr
+
+
+def entries(A: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(values as float64, indices, indptr of int32) of a csr array, as ndarrays to be read; see `compressed`."""
+    values, indices, indptr = map(_dense.view, (A._entries(), A._indices, A._indptr))
+    if indices.dtype != np.int32:
+        if max(*A.shape, values.size) > _dtypes.INT32_MAX:
+            raise ValueError(f"a graph of shape {A.shape} with {A.nnz} entries is too large for int32 indices")
+        indices, indptr = indices.astype(np.int32), indptr.astype(np.int32)
+    return values.astype(np.float64, copy=False), indices, indptr
 
 
 def from_dense(graph: Any) -> Any:
