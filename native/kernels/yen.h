@@ -7,6 +7,7 @@
 #include <iterator>
 #include <limits>
 #include <map>
+#include <memory>
 #include <queue>
 #include <utility>
 #include <vector>
@@ -141,13 +142,14 @@ std::vector<Route> yen(const std::vector<CsView<double, I>>& graphs, const std::
   constexpr double kFar = std::numeric_limits<double>::infinity();
   const size_t n = graphs[0].n_major;
   const auto from = static_cast<int32_t>(source), to = static_cast<int32_t>(sink);
-  std::vector<double> length(n);
+  const std::unique_ptr<double[]> length(new double[n]);
   if (count > 1) {
-    Dijkstra<double, I>(back, unweighted).run(&sink, &sink + 1, kFar, {length.data(), nullptr, nullptr});
-    return Yen<I>(graphs, unweighted, to, length.data()).run(from, count);
+    Dijkstra<double, I>(back, unweighted).run(&sink, &sink + 1, kFar, {length.get(), nullptr, nullptr});
+    if (length[from] == kFar) return {};
+    return Yen<I>(graphs, unweighted, to, length.get()).run(from, count);
   }
   std::vector<int32_t> before(n);
-  if (count == 1) Dijkstra<double, I>(graphs, unweighted).run(&source, &source + 1, kFar, {length.data(), before.data(), nullptr}, to);
+  if (count == 1) Dijkstra<double, I>(graphs, unweighted).run(&source, &source + 1, kFar, {length.get(), before.data(), nullptr}, to);
   if (count == 0 || length[to] == kFar) return {};
   Route found{{to}, {length[to]}, 0, {}};
   for (int32_t v = to; v != from;) found.nodes.push_back(v = before[v]);

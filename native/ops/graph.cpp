@@ -130,14 +130,14 @@ std::tuple<mx::array, std::optional<mx::array>> yen(CsView<double, int32_t> grap
                                                     int64_t sink, int64_t count, bool before) {
   const size_t n = graph.n_major, nnz = graph.nnz();
   std::vector<CsView<double, int32_t>> graphs{graph}, back;
-  std::vector<int32_t> indptr, indices;
-  std::vector<double> data;
+  std::unique_ptr<int32_t[]> indptr, indices;
+  std::unique_ptr<double[]> data;
   if (!directed || count > 1) {
-    indptr.resize(n + 1);
-    indices.resize(nnz);
-    data.resize(nnz);
-    cs_transpose(graph, CsOut<double, int32_t>{indptr.data(), indices.data(), data.data()});
-    back.push_back({{n, n, indptr.data(), indices.data()}, data.data()});
+    indptr.reset(new int32_t[n + 1]);
+    indices.reset(new int32_t[nnz]);
+    data.reset(new double[nnz]);
+    cs_transpose(graph, CsOut<double, int32_t>{indptr.get(), indices.get(), data.get()});
+    back.push_back({{n, n, indptr.get(), indices.get()}, data.get()});
     if (!directed) back = graphs = {graph, back[0]};
   }
   const auto found = yen(graphs, back, unweighted, source, sink, static_cast<size_t>(count));
