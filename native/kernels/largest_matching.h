@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <vector>
 
 #include "../interrupt.h"
@@ -20,8 +21,8 @@ class LargestMatching {
  public:
   // minor_of[m], major_of[j]: what each is matched with, -1 for none.
   LargestMatching(CsPattern<I> a, int32_t* minor_of, int32_t* major_of)
-      : a_(a), minor_of_(minor_of), major_of_(major_of), level_(a.n_major), queue_(a.n_major), at_(a.n_major),
-        path_(a.n_major), met_(a.n_minor, 0), from_(a.n_minor) {}
+      : a_(a), minor_of_(minor_of), major_of_(major_of), level_(new int32_t[a.n_major]), queue_(new int32_t[a.n_major]),
+        at_(new I[a.n_major]), from_(new int32_t[a.n_minor]), met_(a.n_minor, 0) {}
 
   void run() {
     std::fill_n(minor_of_, a_.n_major, -1);
@@ -45,7 +46,7 @@ class LargestMatching {
         return true;
       });
       if (free_.empty() || !find_levels()) break;
-      std::copy_n(a_.indptr, a_.n_major, at_.begin());
+      std::copy_n(a_.indptr, a_.n_major, at_.get());
       std::erase_if(free_, [this](int32_t m) { return augment(m); });
     }
   }
@@ -91,9 +92,9 @@ class LargestMatching {
 
   // How far slices are from those that are free; false where no path leads on to a free minor index.
   bool find_levels() {
-    std::fill(level_.begin(), level_.end(), kFar);
+    std::fill_n(level_.get(), a_.n_major, kFar);
     for (int32_t m : free_) level_[m] = 0;
-    std::copy(free_.begin(), free_.end(), queue_.begin());
+    std::copy(free_.begin(), free_.end(), queue_.get());
     deepest_ = kFar;
     for (size_t first = 0, end = free_.size(); first < end; ++first) {
       const int32_t m = queue_[first];
@@ -117,9 +118,10 @@ class LargestMatching {
   // Whether a path from the slice leads to a free minor index by levels; it is taken. No edge is followed twice a round.
   bool augment(int32_t start) {
     size_t depth = 0;
-    path_[0] = start;
+    int32_t* const path = queue_.get();
+    path[0] = start;
     for (;;) {
-      const int32_t m = path_[depth];
+      const int32_t m = path[depth];
       int32_t next = kFar;
       I e = at_[m];
       for (const I end = a_.indptr[m + 1]; e < end; ++e) {
@@ -133,11 +135,11 @@ class LargestMatching {
       at_[m] = e;
       if (next == kFar) {
         if (depth == 0) return false;
-        ++at_[path_[--depth]];
+        ++at_[path[--depth]];
       } else if (next >= 0) {
-        path_[++depth] = next;
+        path[++depth] = next;
       } else {
-        for (size_t d = 0; d <= depth; ++d) match(path_[d], static_cast<int32_t>(a_.indices[at_[path_[d]]++]));
+        for (size_t d = 0; d <= depth; ++d) match(path[d], static_cast<int32_t>(a_.indices[at_[path[d]]++]));
         return true;
       }
     }
@@ -145,11 +147,11 @@ class LargestMatching {
 
   CsPattern<I> a_;
   int32_t *minor_of_, *major_of_;
-  std::vector<int32_t> level_, queue_, free_; // free: slices without a partner
-  std::vector<I> at_; // of each slice, the edge that is next
-  std::vector<int32_t> path_;
+  std::unique_ptr<int32_t[]> level_, queue_; // of slices; memory that is not needed is not touched
+  std::unique_ptr<I[]> at_; // of each slice, the edge that is next
+  std::unique_ptr<int32_t[]> from_; // of each minor index, the slice that a search came from
   std::vector<uint8_t> met_; // minor indices from which no path leads on
-  std::vector<int32_t> from_, reached_;
+  std::vector<int32_t> free_, reached_; // slices without a partner; what a search has met
   int32_t deepest_ = kFar; // level from which free minor indices are reached
   Watch watch_;
 };

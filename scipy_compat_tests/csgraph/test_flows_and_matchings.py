@@ -56,7 +56,7 @@ def test_largest_matchings(shape, per_row, format, namespace):
 @pytest.mark.parametrize("seed", range(3))
 def test_largest_matchings_that_take_rounds(seed):
     """Sizes at which searches one by one find no more than some, and many nodes are left out for good."""
-    A = random_sides((20_000, 20_000), 2, seed)
+    A = random_sides((20_000, 20_000), 3, seed)
     columns = host(sp.csgraph.maximum_bipartite_matching(ours(A), "column"))
     (matched,) = np.nonzero(columns >= 0)
     assert is_matching(A, matched, columns[matched])

@@ -82,7 +82,7 @@ def test_as_scipys(case, K, options, namespace):
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("seed", range(6))
 def test_all_paths_of_small_graphs(seed, options):
-    """Which SciPy does not find where more than K candidates are near: so by enumeration."""
+    """By enumeration: what SciPy's does with parallel edges is its own."""
     A = random_graph(9, 30, seed, integers=seed % 2 == 1)
     for B in (A, with_duplicates(A)):
         expected = all_lengths(weights_of(B, **options), 0, 6)
