@@ -25,7 +25,8 @@ class LeastMatching {
   // sign: -1 for the greatest sum; minor_of[m]: what each slice is matched with.
   LeastMatching(CsView<double, I> a, double sign, int32_t* minor_of)
       : a_(a), sign_(sign), minor_of_(minor_of), major_of_(a.n_minor, -1), part_of_(a.n_major), price_(a.n_minor, 0),
-        length_(a.n_minor, kFar), from_(a.n_minor), edge_(a.n_minor), done_(a.n_minor, 0) {}
+        length_(a.n_minor, kFar), from_(a.n_minor), edge_(a.n_minor), done_(a.n_minor, 0),
+        dense_(4 * a.nnz() > a.n_major * a.n_minor) {}
 
   // False where there is no such matching.
   bool run() {
@@ -100,7 +101,7 @@ class LeastMatching {
   bool augment(int32_t start) {
     using Entry = std::pair<double, int32_t>;
     std::priority_queue<Entry, std::vector<Entry>, std::greater<>> queue;
-    double best = kFar;
+    double best = kFar, reach = -kFar; // the way to the nearest that is free; how far all nearer ones are known
     int32_t last = -1;
     auto follow = [&](int32_t m, double base) {
       watch_(4 * (a_.end(m) - a_.begin(m)) + 8);
@@ -112,22 +113,43 @@ class LeastMatching {
         length_[j] = next;
         from_[j] = m;
         edge_[j] = static_cast<I>(e);
-        if (major_of_[j] >= 0) {
-          queue.emplace(next, j);
-        } else {
+        if (major_of_[j] < 0) {
           best = next;
           last = j;
+        } else if (next <= reach) {
+          near_.push_back(j);
+        } else if (!dense_) {
+          queue.emplace(next, j);
         }
       }
     };
+    auto find_next = [&] {
+      if (!dense_) {
+        if (queue.empty() || !(queue.top().first < best)) return;
+        reach = queue.top().first;
+        near_.push_back(queue.top().second);
+        return queue.pop();
+      }
+      double least = best;
+      for (int32_t j : touched_) {
+        if (done_[j] || !(length_[j] <= least) || major_of_[j] < 0) continue;
+        if (length_[j] < least) near_.clear();
+        least = length_[j];
+        near_.push_back(j);
+      }
+      if (least < best) reach = least; else near_.clear();
+    };
+    near_.clear();
     follow(start, 0);
-    for (; !queue.empty() && queue.top().first < best; ) {
-      const auto [key, j] = queue.top();
-      queue.pop();
-      if (done_[j]) continue;
-      done_[j] = 1;
-      const int32_t m = major_of_[j];
-      follow(m, key - (part_of_[m] - price_[j]));
+    for (find_next(); !near_.empty() && reach < best;) {
+      const int32_t j = near_.back();
+      near_.pop_back();
+      if (!done_[j]) {
+        done_[j] = 1;
+        const int32_t m = major_of_[j];
+        follow(m, length_[j] - (part_of_[m] - price_[j]));
+      }
+      if (near_.empty()) find_next();
     }
     for (int32_t j : touched_) {
       if (done_[j] && last >= 0) price_[j] += length_[j] - best;
@@ -153,7 +175,8 @@ class LeastMatching {
   std::vector<int32_t> from_;
   std::vector<I> edge_;
   std::vector<uint8_t> done_;
-  std::vector<int32_t> touched_; // minor indices that have a length
+  std::vector<int32_t> touched_, near_; // minor indices that have a length, and those as near as the search has come
+  bool dense_; // whether to look through all of them for the nearest, as few slices have less than that many entries
   Watch watch_;
 };
 
