@@ -53,7 +53,7 @@ class LeastMatching {
   // all others, if there is no next one. Who had it before comes then. Returns those that are left without.
   std::vector<int32_t> bid(std::vector<int32_t> free) {
     std::vector<int32_t> left;
-    size_t steps = 8 * free.size(); // so that a price does not rise forever by almost nothing
+    size_t steps = 4 * free.size(); // so that a price does not rise forever by almost nothing
     for (size_t i = 0; i < free.size();) {
       const int32_t m = free[i++];
       watch_(4 * (a_.end(m) - a_.begin(m)) + 8);
