@@ -101,11 +101,10 @@ def min_weight_full_bipartite_matching(biadjacency: Any, maximize: bool = False)
     found = _native.least_matching(edges, max(A.shape), sign)
     if found is None:
         raise ValueError("no full matching exists")
-    if wide:
-        return _dense.in_namespace(mx.arange(A.shape[0], dtype=mx.int64)), _dense.in_namespace(found)
-    rows = _dense.view(found)
-    order = np.argsort(rows)
-    return tuple(_dense.in_namespace(_dense.to_mlx(x)) for x in (rows[order], order))
+    partners = _dense.view(found)
+    order = np.arange(len(partners)) if wide else np.argsort(partners)
+    ends = (order, partners) if wide else (partners[order], order)
+    return tuple(_dense.in_namespace(_dense.to_mlx(x)) for x in ends)
 
 
 def structural_rank(graph: Any) -> int:
