@@ -93,9 +93,10 @@ class _interoperable(reflecting):
         copy = copy or A._format in ("csr", "csc", "bsr") and not A.has_canonical_format
 
         def host(x: mx.array) -> np.ndarray:
-            v = _dense.view(x.astype(mx.float32) if x.dtype in (mx.float16, mx.bfloat16) else x)
-            shared = not copy and not _native.is_exposed(x)  # no view of x writes to what is shared
-            v = v.view() if shared else v.copy()
+            x = x.astype(mx.float32) if x.dtype in (mx.float16, mx.bfloat16) else x
+            if not copy and not _native.is_exposed(x):  # no view of x writes to what is shared
+                return _native.view(x, writable=False)
+            v = _dense.view(x).copy()
             v.flags.writeable = copy
             return v
 

@@ -36,10 +36,8 @@ class NegativeCycleError(_scipy.NegativeCycleError):
         Exception.__init__(self, message)
 
 
-def host(graph: Any, copy: bool = False) -> Any:
+def host(graph: Any) -> Any:
     """`graph` as SciPy's routines take it: SciPy's sparse form, or an ndarray. It shares what memory it can.
-
-    copy: with buffers of its own, for routines that refuse memory that cannot be written to.
 
     Raises
     ------
@@ -53,10 +51,10 @@ def host(graph: Any, copy: bool = False) -> Any:
         if isinstance(x, np.ndarray) and x.ndim == 2 and not x.flags.c_contiguous:
             return x.copy("C")  # SciPy's floyd_warshall gives nonsense for any other order
         return x
-    made = None if copy else to_read(graph)
+    made = to_read(graph)
     if made is not None:
         return made
-    made = graph.to_scipy(copy=copy)
+    made = graph.to_scipy()
     if made.format in ("csr", "csc", "bsr") and made.indices.dtype != np.int32:
         made = type(made)((made.data, *_narrowed(made)), shape=made.shape, copy=False)
     return made
@@ -101,9 +99,9 @@ def written(shape: tuple[int, ...], graph: Any, write: Callable[[np.ndarray], An
     return made, write(_dense.view(made))
 
 
-def delegate(f: Callable[..., Any], graph: Any, *args: Any, copy: bool = False, **options: Any) -> Any:
+def delegate(f: Callable[..., Any], graph: Any, *args: Any, **options: Any) -> Any:
     """What SciPy's routine `f` gives for `graph`; its other arguments may be dense arrays."""
-    given = _in_float64(graph, copy)
+    given = _in_float64(graph)
     try:
         found = f(given, *map(host_array, args), **{name: host_array(x) for name, x in options.items()})
     except _scipy.NegativeCycleError as error:
@@ -111,11 +109,11 @@ def delegate(f: Callable[..., Any], graph: Any, *args: Any, copy: bool = False, 
     return result(found, graph)
 
 
-def _in_float64(graph: Any, copy: bool = False) -> Any:
-    """`host(graph, copy)`, its weights in the dtype that SciPy's routines compute in: what they must cast they add up,
+def _in_float64(graph: Any) -> Any:
+    """`host(graph)`, its weights in the dtype that SciPy's routines compute in: what they must cast they add up,
     parallel edges.
     """
-    given = host(graph, copy)
+    given = host(graph)
     if isinstance(graph, _spbase) and given.format in ("csr", "csc"):
         if given.data.dtype != np.float64 and given.data.dtype.kind in "biuf":
             given.data = given.data.astype(np.float64)
@@ -132,14 +130,19 @@ def compressed(graph: Any, directed: bool) -> tuple[np.ndarray, np.ndarray, np.n
     """
     A = by_rows(graph, directed)
     if A is not None:
-        weights, indices, indptr = map(_dense.view, (A._entries(), A._indices, A._indptr))
-        if indices.dtype != np.int32:
-            if max(A.shape[0], weights.size) > _dtypes.INT32_MAX:
-                raise ValueError(f"a graph of shape {A.shape} with {A.nnz} entries is too large for int32 indices")
-            indices, indptr = indices.astype(np.int32), indptr.astype(np.int32)
-        return weights.astype(np.float64, copy=False), indices, indptr
+        return entries(A)
     made = from_dense(graph)
     return made.data, made.indices, made.indptr
+
+
+def entries(A: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(values as float64, indices, indptr of int32) of a csr array, as ndarrays to be read; see `compressed`."""
+    values, indices, indptr = map(_dense.view, (A._entries(), A._indices, A._indptr))
+    if indices.dtype != np.int32:
+        if max(*A.shape, values.size) > _dtypes.INT32_MAX:
+            raise ValueError(f"a graph of shape {A.shape} with {A.nnz} entries is too large for int32 indices")
+        indices, indptr = indices.astype(np.int32), indptr.astype(np.int32)
+    return values.astype(np.float64, copy=False), indices, indptr
 
 
 def from_dense(graph: Any) -> Any:

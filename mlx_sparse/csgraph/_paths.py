@@ -13,9 +13,9 @@ from .. import _dense, _dtypes, _native
 from .._base import issparse
 from .._classes import from_scipy
 from ._docstrings import documented
-from ._graph import NegativeCycleError, both_ways, by_rows, delegate, host, host_array, numbered, weighted, whole
+from ._graph import both_ways, by_rows, delegate, entries, host, host_array, numbered, weighted, whole
 from ._lengths import constant, summed
-from ._signed_paths import bellman_ford, floyd_warshall
+from ._signed_paths import any_negative, bellman_ford, floyd_warshall, heights_of, lifted
 
 _BLOCK = 1 << 22  # lengths that are held as a dense array on the way to a sparse one
 
@@ -226,17 +226,12 @@ def johnson(
     if A is None:
         return delegate(_scipy.johnson, csgraph, directed, whole(indices), return_predecessors, unweighted)
     trio, weights = weighted(A, mx.float64)
-    if unweighted or not _any_negative(weights):
+    if unweighted or not any_negative(weights):
         return dijkstra(csgraph, directed, indices, return_predecessors, unweighted)
-    graph = host(A)
     if not directed:
-        return delegate(_scipy.johnson, graph, directed, whole(indices), return_predecessors, unweighted)
-    heights = _heights(graph)
-    if heights is None:
-        raise NegativeCycleError("Negative cycle detected")
+        return delegate(_scipy.johnson, host(A), directed, whole(indices), return_predecessors, unweighted)
+    above, heights = lifted(entries(A))
     sources, shape = numbered(indices, A.shape[0])
-    count = graph.indptr[-1]
-    above = weights[:count] + np.repeat(heights, np.diff(graph.indptr)) - heights[graph.indices[:count]]
     edges = _dense.to_mlx(above), *trio[1:]
     lengths, before, _ = _native.dijkstra([edges], sources, False, np.inf, False, bool(return_predecessors))
     lengths = _dense.to_mlx(_dense.view(lengths) + heights - heights[sources, None])
@@ -251,8 +246,8 @@ def _search(A: Any, directed: bool, unweighted: bool, limit: float, nearest: boo
         raise ValueError(f"dtype must be float32 or float64; got {dtype}")
     B, n, limit = constant(A), A.shape[0], float(limit)
     trio, weights = weighted(B, target)
-    if not unweighted and _any_negative(weights):
-        if directed and _heights(host(B)) is not None:
+    if not unweighted and any_negative(weights):
+        if directed and heights_of(entries(B)) is not None:
             return None  # SciPy's comes back to nodes that it was done with, and so to the right lengths: or never ends
         warn(
             "Graph has negative weights: dijkstra will give inaccurate results if the graph contains negative cycles. "
@@ -308,30 +303,9 @@ def _is_negative(graph: Any) -> bool:
     if issparse(graph):
         return False
     x = np.ma.asarray(host_array(graph))
-    return x.ndim == 2 and x.dtype.kind in "if" and _any_negative(x.filled(0))
+    return x.ndim == 2 and x.dtype.kind in "if" and any_negative(x.filled(0))
 
 
 def _with_edges(graph: Any) -> Any:
     """A dense graph as a csr array."""
     return from_scipy(_scipy.csgraph_from_dense(host_array(graph)))
-
-
-def _heights(graph: Any) -> np.ndarray | None:
-    """The length of the shortest path that ends at each node of a sparse graph of SciPy's form, at most 0.
-
-    None if there is a way round that is shorter than nothing.
-    """
-    n, entries = graph.shape[0], graph.indptr[-1]
-    parts = (  # and edges of no length from one more node to all others
-        np.concatenate([graph.data[:entries], np.zeros(n)]),
-        np.concatenate([graph.indices[:entries], np.arange(n, dtype=np.int32)]),
-        np.concatenate([graph.indptr, [entries + n]]).astype(np.int32),
-    )
-    lengths = np.empty((1, n + 1))
-    met = _native.bellman_ford(parts, np.array([n]), True, False, lengths, None)
-    return lengths[0, :n] if met < 0 else None
-
-
-def _any_negative(weights: np.ndarray) -> bool:
-    least = weights.min(initial=0)
-    return bool(least < 0) or bool(np.isnan(least) and (weights < 0).any())

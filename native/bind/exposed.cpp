@@ -64,9 +64,17 @@ const void* key_of(const mx::array& a) {
 struct Memory {
   PyObject_HEAD
   mx::array array;
-  bool exposed; // whether it stands among the exposures
+  bool writable, exposed; // exposed: whether it stands among the exposures
 };
 PyTypeObject* memory_type = nullptr;
+
+// What NumPy asks before it marks an ndarray as writable (again): the memory that it is over, as bytes.
+int buffer_of_memory(PyObject* self, Py_buffer* buffer, int flags) {
+  auto* memory = reinterpret_cast<Memory*>(self);
+  auto& a = memory->array;
+  void* start = a.size() ? a.data<char>() : reinterpret_cast<char*>(memory);
+  return PyBuffer_FillInfo(buffer, self, start, static_cast<Py_ssize_t>(a.nbytes()), !memory->writable, flags);
+}
 
 void free_memory(PyObject* self) {
   auto* memory = reinterpret_cast<Memory*>(self);
@@ -197,6 +205,7 @@ py::object ndarray_over(const mx::array& a, py::dtype dtype, For whom) {
   auto* memory = PyObject_New(Memory, memory_type);
   if (!memory) throw py::error_already_set();
   new (&memory->array) mx::array(a);
+  memory->writable = whom != For::reading;
   memory->exposed = false;
   auto base = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(memory));
   const auto& api = py::detail::npy_api::get();
@@ -403,8 +412,9 @@ void give_up_views(const py::object& owner) {
   Py_XDECREF(std::exchange(kept_of(owner.ptr()), nullptr));
 }
 
-PyTypeObject* made_type(const char* name, int size, destructor free) {
-  PyType_Slot slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(free)}, {0, nullptr}};
+PyTypeObject* made_type(const char* name, int size, destructor free, getbufferproc buffer = nullptr) {
+  PyType_Slot slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(free)},
+                         {buffer ? Py_bf_getbuffer : 0, reinterpret_cast<void*>(buffer)}, {0, nullptr}};
   PyType_Spec spec{name, size, 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
   PyObject* made = PyType_FromSpec(&spec);
   if (!made) throw py::error_already_set();
@@ -414,7 +424,7 @@ PyTypeObject* made_type(const char* name, int size, destructor free) {
 } // namespace
 
 void bind_exposed(py::module_& m) {
-  memory_type = made_type("mlx_sparse._native.Memory", sizeof(Memory), &free_memory);
+  memory_type = made_type("mlx_sparse._native.Memory", sizeof(Memory), &free_memory, &buffer_of_memory);
   kept_type = made_type("mlx_sparse._native.Kept", sizeof(Kept), &free_kept);
   m.def("view", &view, "a"_a, "writable"_a = true, "An ndarray over the memory of an array, which is waited for as by evaluate; None for bfloat16.");
   m.def("is_view_of", &is_view_of, "v"_a, "a"_a);

@@ -15,10 +15,21 @@ int32_t* numbers(std::optional<Values<int32_t>>& a) { return a ? a->mutable_data
 
 using Edges = std::tuple<Values<double>, Values<int32_t>, Values<int32_t>>; // data, indices, indptr
 
-CsView<double, int32_t> edges_of(const Edges& graph) {
+CsView<double, int32_t> edges_of(const Edges& graph, std::optional<size_t> n_minor = std::nullopt) {
   const auto& [data, indices, indptr] = graph;
   const auto n = static_cast<size_t>(indptr.size() - 1);
-  return {{n, n, indptr.data(), indices.data()}, data.data()};
+  return {{n, n_minor.value_or(n), indptr.data(), indices.data()}, data.data()};
+}
+
+std::tuple<mx::array, std::optional<mx::array>> find_by_yen(const Edges& graph, bool directed, bool unweighted, int64_t source,
+                                                            int64_t sink, int64_t count, bool before) {
+  const auto edges = edges_of(graph);
+  return without_lock([&] { return yen(edges, directed, unweighted, source, sink, count, before); });
+}
+
+std::optional<mx::array> find_least_matching(const Edges& graph, size_t n_minor, double sign) {
+  const auto edges = edges_of(graph, n_minor);
+  return without_lock([&] { return least_matching(edges, sign); });
 }
 
 int64_t find_by_bellman_ford(const Edges& graph, const Values<int64_t>& sources, bool directed, bool unweighted,
@@ -64,6 +75,10 @@ void bind_graph(py::module_& m) {
   m.def("dense_edges", &write_dense_edges, "graph"_a.noconvert(), "no_edge"_a, "out"_a.noconvert(), "Writes to out.");
   m.def("path_lengths", &find_path_lengths, "weights"_a.noconvert(), "before"_a.noconvert(), "no_path"_a,
         "distance"_a.noconvert(), "Writes to distance; source * n + target of a path that is a circle, or -1.");
+  m.def("yen", &find_by_yen, "graph"_a.noconvert(), "directed"_a, "unweighted"_a, "source"_a, "sink"_a, "count"_a, "before"_a);
+  m.def("maximum_flow", unlocked(&maximum_flow, 64), "capacities"_a, "source"_a, "sink"_a, "one_way"_a);
+  m.def("largest_matching", unlocked(&largest_matching, 64), "graph"_a, "n_minor"_a);
+  m.def("least_matching", &find_least_matching, "graph"_a.noconvert(), "n_minor"_a, "sign"_a);
   m.def("spanning_forest", unlocked(&spanning_forest, 16), "graph"_a);
   m.def("is_symmetric", unlocked(&is_symmetric), "graph"_a, "weights"_a);
   m.def("node_degrees", unlocked(&node_degrees), "graph"_a);

@@ -35,8 +35,9 @@ class Dijkstra {
   Dijkstra(const std::vector<CsView<D, I>>& graphs, bool unweighted)
       : graphs_(graphs), unweighted_(unweighted), n_(graphs[0].n_major), place_(kWithin ? nullptr : new int32_t[n_]) {}
 
-  // From several nodes at once: to each node from the nearest of them.
-  void run(const int64_t* first, const int64_t* last, D limit, PathsOut<D> out) {
+  // From several nodes at once: to each node from the nearest of them. It ends early when it is done with `target`, and has
+  // the lengths of nearer nodes only.
+  void run(const int64_t* first, const int64_t* last, D limit, PathsOut<D> out, int32_t target = -1) {
     constexpr int32_t none = -9999;
     distance_ = out.distance;
     std::fill_n(distance_, n_, kFar);
@@ -51,6 +52,7 @@ class Dijkstra {
     Watch watch;
     while (!heap_.empty()) {
       const auto [key, v] = pop();
+      if (v == target) return heap_.clear();
       for (const auto& g : graphs_) {
         watch(8 * (g.end(v) - g.begin(v)) + 16);
         for (size_t e = g.begin(v), end = g.end(v); e < end; ++e) {

@@ -1,14 +1,19 @@
 #include "ops/graph.h"
 
 #include "kernels/breadth_first_both_ways.h"
+#include "kernels/convert.h"
 #include "kernels/cuthill_mckee.h"
 #include "kernels/depth_first.h"
 #include "kernels/dijkstra.h"
 #include "kernels/laplacian.h"
+#include "kernels/largest_matching.h"
+#include "kernels/least_matching.h"
+#include "kernels/maximum_flow.h"
 #include "kernels/scan.h"
 #include "kernels/spanning_tree.h"
 #include "kernels/strong_components.h"
 #include "kernels/symmetry.h"
+#include "kernels/yen.h"
 
 namespace sp {
 
@@ -119,6 +124,86 @@ std::tuple<mx::array, std::optional<mx::array>, std::optional<mx::array>> dijkst
     });
   });
   return {distance, previous, source};
+}
+
+std::tuple<mx::array, std::optional<mx::array>> yen(CsView<double, int32_t> graph, bool directed, bool unweighted, int64_t source,
+                                                    int64_t sink, int64_t count, bool before) {
+  const size_t n = graph.n_major, nnz = graph.nnz();
+  std::vector<CsView<double, int32_t>> graphs{graph}, back;
+  std::unique_ptr<int32_t[]> indptr, indices;
+  std::unique_ptr<double[]> data;
+  if (!directed || count > 1) {
+    indptr.reset(new int32_t[n + 1]);
+    indices.reset(new int32_t[nnz]);
+    data.reset(new double[nnz]);
+    cs_transpose(graph, CsOut<double, int32_t>{indptr.get(), indices.get(), data.get()});
+    back.push_back({{n, n, indptr.get(), indices.get()}, data.get()});
+    if (!directed) back = graphs = {graph, back[0]};
+  }
+  const auto found = yen(graphs, back, unweighted, source, sink, static_cast<size_t>(count));
+  const int rows = count_of(static_cast<int64_t>(found.size()));
+  auto lengths = fresh({rows}, mx::float64);
+  std::optional<mx::array> previous;
+  if (before) {
+    previous = fresh({rows, count_of(static_cast<int64_t>(n))}, mx::int32);
+    std::fill_n(out_ptr<int32_t>(*previous), found.size() * n, -9999);
+  }
+  for (size_t k = 0; k < found.size(); ++k) {
+    const auto& nodes = found[k].nodes;
+    out_ptr<double>(lengths)[k] = found[k].lengths.back();
+    for (size_t i = 1; before && i < nodes.size(); ++i) out_ptr<int32_t>(*previous)[k * n + nodes[i]] = nodes[i - 1];
+  }
+  return {lengths, previous};
+}
+
+Compressed maximum_flow(const Compressed& capacities, int64_t source, int64_t sink, bool one_way) {
+  const auto a = evaluated(capacities);
+  if (a.data.dtype() != mx::int32) throw std::invalid_argument("capacities must be of int32");
+  return with_index(a.indices, [&](auto i) {
+    using I = typename decltype(i)::type;
+    const auto g = graph_of<I>(a);
+    const size_t n = g.n_major;
+    auto indptr = fresh({static_cast<int>(n) + 1}, a.indices.dtype());
+    I* const rows = out_ptr<I>(indptr);
+    std::unique_ptr<I[]> starts(new I[n + 1]), heads(new I[g.nnz()]);
+    transpose_entries(g, 1, starts.get(), [&](size_t slot, size_t, size_t u) { heads[slot] = static_cast<I>(u); });
+    const CsPattern<I> transpose{n, n, starts.get(), heads.get()};
+    std::fill_n(rows, n + 1, I{0});
+    edges_both_ways(g, transpose, [=](size_t u, I, ptrdiff_t) { ++rows[u + 1]; });
+    const size_t total = lengths_to_indptr(n, rows);
+    auto indices = fresh({count_of(static_cast<int64_t>(total))}, a.indices.dtype()), flow = fresh(indices.shape(), mx::int32);
+    std::unique_ptr<int32_t[]> capacity(new int32_t[total]);
+    I* to = out_ptr<I>(indices);
+    int32_t* most = capacity.get();
+    edges_both_ways(g, transpose, [&](size_t, I v, ptrdiff_t e) {
+      *to++ = v;
+      *most++ = e < 0 ? 0 : ptr<int32_t>(a.data)[e];
+    });
+    heads.reset();
+    const CsPattern<I> edges{n, n, rows, out_ptr<I>(indices)};
+    std::unique_ptr<I[]> back(new I[total]);
+    edges_back(edges, back.get());
+    std::fill_n(out_ptr<int32_t>(flow), total, 0);
+    MaximumFlow<I>(edges, back.get(), capacity.get(), out_ptr<int32_t>(flow))
+        .run(static_cast<int32_t>(source), static_cast<int32_t>(sink), one_way);
+    return Compressed{flow, indices, indptr};
+  });
+}
+
+std::tuple<mx::array, mx::array> largest_matching(const Compressed& graph, int64_t n_minor) {
+  const auto a = evaluated(graph);
+  auto of_major = fresh({count_of(static_cast<int64_t>(a.n_major()))}, mx::int32), of_minor = fresh({count_of(n_minor)}, mx::int32);
+  with_index(a.indices, [&](auto i) {
+    const auto g = pattern_of<typename decltype(i)::type>(pattern(a), static_cast<size_t>(n_minor));
+    LargestMatching(g, out_ptr<int32_t>(of_major), out_ptr<int32_t>(of_minor)).run();
+  });
+  return {of_major, of_minor};
+}
+
+std::optional<mx::array> least_matching(CsView<double, int32_t> graph, double sign) {
+  auto found = fresh({count_of(static_cast<int64_t>(graph.n_major))}, mx::int32);
+  if (!LeastMatching(graph, sign, out_ptr<int32_t>(found)).run()) return std::nullopt;
+  return found;
 }
 
 Compressed spanning_forest(const Compressed& graph) {

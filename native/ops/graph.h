@@ -6,6 +6,7 @@
 #include <tuple>
 #include <vector>
 
+#include "kernels/view.h"
 #include "ops/sized.h"
 #include "ops/spans.h"
 
@@ -23,6 +24,22 @@ std::tuple<mx::array, mx::array> depth_first(const std::vector<Compressed>& grap
 std::tuple<mx::array, std::optional<mx::array>, std::optional<mx::array>> dijkstra(const std::vector<Compressed>& graphs,
                                                                                    Places sources, bool unweighted,
                                                                                    double limit, bool nearest, bool before);
+
+// (lengths in float64, rows of previous nodes where they are asked for) of the `count` shortest paths without loops, or as many
+// as there are. No edge is of negative length.
+std::tuple<mx::array, std::optional<mx::array>> yen(CsView<double, int32_t> graph, bool directed, bool unweighted, int64_t source,
+                                                    int64_t sink, int64_t count, bool before);
+
+// A maximum flow, negative against it, with an entry for each edge and its way back; one_way: by Edmonds and Karp's method,
+// not Dinic's. Capacities of int32, in order and without duplicates.
+Compressed maximum_flow(const Compressed& capacities, int64_t source, int64_t sink, bool one_way);
+
+// What slices and minor indices are matched with, -1 for none: as many as possible.
+std::tuple<mx::array, mx::array> largest_matching(const Compressed& graph, int64_t n_minor);
+
+// What slices are matched with, all of them, by weights whose sum is least (sign: 1) or greatest (-1); none if there is no such
+// matching. Zeros are no edges. No duplicates; not more slices than minor indices.
+std::optional<mx::array> least_matching(CsView<double, int32_t> graph, double sign);
 
 // The entries of the minimum spanning forest of a graph whose edges go both ways, less those of weight zero.
 Compressed spanning_forest(const Compressed& graph);

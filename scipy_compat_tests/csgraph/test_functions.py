@@ -203,73 +203,6 @@ def test_conversions(namespace):
         sp.csgraph.csgraph_to_dense(D)
 
 
-def test_matching(namespace):
-    A = random_graph(30, 200, 11)
-    A.data[A.data == 0] = 0.5
-    for kind in ("row", "column"):
-        found = sp.csgraph.maximum_bipartite_matching(ours(A), kind)
-        check_class(found, namespace)
-        same(found, theirs.maximum_bipartite_matching(A, kind))
-    assert sp.csgraph.structural_rank(ours(A)) == theirs.structural_rank(A)
-    full = scipy.sparse.csr_array(A + scipy.sparse.eye_array(30))
-    for largest in (False, True):
-        same(
-            sp.csgraph.min_weight_full_bipartite_matching(ours(full), largest),
-            theirs.min_weight_full_bipartite_matching(full, largest),
-        )
-    with pytest.raises(ValueError):
-        sp.csgraph.min_weight_full_bipartite_matching(ours(A))
-    with pytest.raises(ValueError):
-        sp.csgraph.maximum_bipartite_matching(ours(A), "diagonal")
-    with pytest.raises(TypeError):
-        sp.csgraph.maximum_bipartite_matching(A.toarray())
-
-
-def test_matching_of_parallel_edges(namespace):
-    """SciPy's routine writes past the end of its queue for them."""
-    full = scipy.sparse.csr_array(random_graph(30, 200, 11) + scipy.sparse.eye_array(30))
-    full.eliminate_zeros()
-    data, indices = np.repeat(full.data / 8, 8), np.repeat(full.indices, 8)
-    A = sp.csr_array((data, indices, full.indptr * 8), shape=full.shape)
-    assert sp.csgraph.structural_rank(A) == theirs.structural_rank(full)
-    same(sp.csgraph.maximum_bipartite_matching(A), theirs.maximum_bipartite_matching(full))
-    row, col = sp.csgraph.min_weight_full_bipartite_matching(A)
-    expected = full[theirs.min_weight_full_bipartite_matching(full)].sum()
-    np.testing.assert_allclose(full[host(row), host(col)].sum(), expected)
-
-
-def test_maximum_flow(namespace):
-    A = random_graph(30, 200, 12, integers=True, dtype=np.int32)
-    for method in ("dinic", "edmonds_karp"):
-        found, expected = (m.maximum_flow(B, 0, 9, method=method) for m, B in ((sp.csgraph, ours(A)), (theirs, A)))
-        assert found.flow_value == expected.flow_value and repr(found) == repr(expected)
-        flow = host(found.flow)
-        assert isinstance(found.flow, sp.csr_array) and (flow <= np.maximum(A.toarray(), 0)).all()
-        assert (flow == -flow.T).all()
-        net = flow.sum(1)
-        assert net[0] == found.flow_value == -net[9] and not np.delete(net, [0, 9]).any()
-    for bad in ((0, 0), (0, 99), (-1, 3)):
-        with pytest.raises(ValueError):
-            sp.csgraph.maximum_flow(ours(A), *bad)
-    with pytest.raises(TypeError):
-        sp.csgraph.maximum_flow(A.toarray(), 0, 1)
-
-
-def test_yen(namespace):
-    A = random_graph(20, 80, 13)
-    for options in ({}, {"directed": False}, {"return_predecessors": True}, {"unweighted": True}):
-        found = sp.csgraph.yen(ours(A), 0, 5, 4, **options)
-        check_class(found, namespace)
-        same(found, theirs.yen(A, 0, 5, 4, **options))
-    same(sp.csgraph.yen(ours(A, np.int64), 0, 5, 4), theirs.yen(A, 0, 5, 4))
-    with pytest.raises(ValueError):
-        sp.csgraph.yen(ours(A), 0, 99, 4)
-    with pytest.raises(ValueError):
-        sp.csgraph.yen(ours(A), 0, 5, -1)
-    lengths, before = sp.csgraph.yen(ours(A), 0, 5, 0, return_predecessors=True)
-    assert tuple(lengths.shape) == (0,) and tuple(before.shape) == (0, 20)
-
-
 @pytest.mark.parametrize("directed", [True, False])
 def test_paths_from_predecessors(directed, namespace):
     A = random_graph(25, 90, 14)
@@ -418,12 +351,3 @@ def test_of_parallel_edges_the_shortest_counts(format, dtype, namespace):
     for name in ("bellman_ford", "johnson"):
         lengths = host(getattr(sp.csgraph, name)(A, indices=order[0]))
         assert lengths[order].tolist() == ([0, -2, -1] if format == "csr" else [0, 1, -1])
-
-
-def test_flow_through_unordered_entries_and_duplicates():
-    parts = np.array([2, 3, 1, 4], np.int32), np.array([2, 1, 1, 2], np.int32), np.array([0, 3, 4, 4], np.int32)
-    A = sp.csr_array(parts, shape=(3, 3))
-    assert sp.csgraph.maximum_flow(A, 0, 2).flow_value == 6
-    assert np.asarray(A.indices).tolist() == [2, 1, 1, 2]
-    with pytest.raises(ValueError, match="square"):
-        sp.csgraph.maximum_flow(sp.csr_array(np.array([0, 3, 2], np.int32)), 0, 2)

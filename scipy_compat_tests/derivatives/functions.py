@@ -527,6 +527,7 @@ EXEMPT = {
 ZERO_FUNCTIONS = {
     *("csgraph.breadth_first_order", "csgraph.connected_components"),
     *("csgraph.depth_first_order", "csgraph.reverse_cuthill_mckee"),
+    *("csgraph.maximum_bipartite_matching", "csgraph.structural_rank"),
     *("get_index_dtype", "safely_cast_index_arrays", "linalg.is_sptriangular", "linalg.spbandwidth", "io.mminfo"),
     *(
         "indexed.segment_argmax",

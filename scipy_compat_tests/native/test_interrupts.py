@@ -73,6 +73,13 @@ WORK = {
     "bellman_ford": ("A = abs(random_csr(60000, 40))", "sp.csgraph.bellman_ford(A, indices=np.arange(300))"),
     "johnson": ("A = abs(random_csr(60000, 40))", "sp.csgraph.johnson(A, indices=np.arange(300))"),
     "floyd_warshall": ("A = abs(random_csr(3000, 40))", "sp.csgraph.floyd_warshall(A, return_predecessors=True)"),
+    "yen": ("A = abs(random_csr(60000, 8))", "sp.csgraph.yen(A, 0, 1, 300)"),
+    "maximum_flow": ("A = (9 * abs(random_csr(60000, 20))).astype(np.int32)", "sp.csgraph.maximum_flow(A, 0, 1)"),
+    "maximum_bipartite_matching": ("A = random_csr(300000, 3)", "sp.csgraph.maximum_bipartite_matching(A)"),
+    "min_weight_full_bipartite_matching": (
+        "A = abs(random_csr(20000, 9)) + sp.eye_array(20000)",
+        "sp.csgraph.min_weight_full_bipartite_matching(A)",
+    ),
     "minimum_spanning_tree": ("A = random_csr(200000, 40)", "sp.csgraph.minimum_spanning_tree(A)"),
     "connected_components": (
         "A = random_csr(200000, 40); f = sp.csgraph.connected_components",

@@ -79,6 +79,23 @@ def test_to_scipy_shares_what_cannot_be_written_to(fmt):
     np.testing.assert_array_equal(A.toarray(), DENSE)
 
 
+def test_views_in_numpy_mode_are_marked_as_writable_again():
+    """Which SciPy does with positions, and NumPy refuses where nobody vouches for the memory."""
+    with sp.runtime.context(dense_namespace="numpy"):
+        A = sp.csr_array(np.diag([1.0, 2, 3]))
+        positions = sp.csgraph.maximum_bipartite_matching(A)
+        S = A.to_scipy()
+        np.testing.assert_array_equal(S[positions, positions], [1, 2, 3])
+        for x in (positions, A.data, A.diagonal(), np.empty(0)):
+            x.flags.writeable = True
+            assert np.asarray(memoryview(x)).shape == x.shape
+        for x in (S.data, S.indices, sp.csr_array((3, 3)).to_scipy().data):
+            with pytest.raises(ValueError, match="WRITEABLE"):
+                x.flags.writeable = True
+        raw = np.frombuffer(A.data.base, np.float64)
+        assert np.shares_memory(raw, A.data) and raw.flags.writeable
+
+
 @pytest.mark.parametrize("fmt", ["bsr", "csc", "csr"])
 def test_to_scipy_of_unsorted_indices_can_be_sorted_by_scipy(fmt):
     if fmt == "bsr":
