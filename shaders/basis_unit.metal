@@ -1,10 +1,10 @@
 // v[i] = rest[i] / length, or corrected[i] / length where there was a second pass (basis_again.inc); 0 where the length is 0.
 // rows[count, i] = v[i] where it is `kept`. h = first, or first + second, then the length, whose square is second[count] or
 // square[0]. Cost: v, read once and written once or twice.
-//! in rest: T, corrected: T, square: T, first: T, second: T
+//! in rest: T, corrected: T, square: F, first: T, second: T
 //! inout rows: T
 //! out v: T, h: T
-//! with T: single, always: bool, kept: bool
+//! with T: single, F: float32, always: bool, kept: bool
 constexpr int GROUP = 256;
 constexpr int EACH = 8;
 SP_SHARED(int, goes, 1);
@@ -17,7 +17,7 @@ SP_THREADS(lid, thread_index_in_threadgroup) {
 }
 SP_BARRIER;
 const bool twice = goes[0] != 0;
-const float length = sp_root(sp_real(twice ? T(square[0]) : T(second[count])));
+const F length = sp_root(twice ? F(square[0]) : sp_real(second[count]));
 const T inverse = sp_made(T(0), length > 0 ? 1 / length : 0, 0);
 SP_THREADS(lid, thread_index_in_threadgroup) {
   const int64_t from = int64_t(threadgroup_position_in_grid.x) * GROUP * EACH + lid;

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,8 +14,9 @@ from .._reduce import totals_along
 from ._operator import constant, surely_traced
 from ._vectors import ONE, ZERO, Breakdown, Product, Products, Several, Single, by_column, same
 
-# Vectors of a basis between two looks at numbers; the device goes on with as many while the host looks.
-_AHEAD = 4
+# Vectors of a basis between two looks at numbers, each of which takes a GPU as long as some vectors: few while a method may
+# end soon, more and more as it goes on. And those that are handed to the device together, before it is waited for.
+_FIRST_AHEAD, _MOST_AHEAD, _TOGETHER = 4, 16, 2
 
 
 class _Minus:
@@ -86,6 +86,7 @@ class Lazy(Single):
         for word, product in products.items():
             setattr(self, word, same if product is None else self._bound(product, word))
         self._product: Any = products["A"]
+        self._ahead = _FIRST_AHEAD
 
     def _bound(self, product: Product, word: str) -> Product:
         return product if word.startswith("A") else lambda r: constant(product(r))
@@ -178,27 +179,24 @@ class Lazy(Single):
         if not _dense.on_shaders(v) or basis.listed:
             yield from super().extensions(basis, product, v, count)
             return
-        blocks: deque[tuple[list[mx.array], list[mx.array], mx.array]] = deque()
-        while count > 0 or blocks:
-            while count > 0 and len(blocks) < 2:
-                made: list[mx.array] = []
-                found: list[mx.array] = []
-                for _ in range(min(_AHEAD, count)):
-                    v, h = basis.extended(product(v), always=False)
-                    basis.keep(v)
-                    made.append(v)
-                    found.append(h)
-                together = mx.concatenate(found)  # the host waits for memory that it reads as long as for a vector
-                if not _native.is_tracer(together):
-                    mx.async_eval(*made, together)
-                blocks.append((made, found, together))
-                count -= len(made)
-            made, found, together = blocks.popleft()
+        while count > 0:
+            made: list[Any] = []
+            found: list[Any] = []
+            for i in range(min(self._ahead, count)):
+                v, h = basis.extended(product(v), always=False)
+                basis.keep(v)
+                made.append(v)
+                found.append(h)
+                if i % _TOGETHER and not _native.is_tracer(v):
+                    mx.async_eval(v)
+            together = mx.concatenate(found)  # the host waits for memory that it reads as long as for a vector
             self.settle([*made, together])
             numbers: Any = together.tolist()
-            for w, h in zip(made, found, strict=True):
-                yield w, [*numbers[: h.size - 1], numbers[h.size - 1].real]
+            for v, h in zip(made, found, strict=True):
+                yield v, [*numbers[: h.size - 1], numbers[h.size - 1].real]
                 numbers = numbers[h.size :]
+            count -= len(made)
+            self._ahead = min(2 * self._ahead, _MOST_AHEAD)
 
     def combine(self, basis: _LazyBasis, y: np.ndarray, first: int = 0) -> mx.array:
         return basis.combined(_dense.to_mlx(y, self._b.dtype), first)

@@ -2,9 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
-#include <map>
 
 #include "../launch.h"
 #include "../parallel.h"
@@ -129,18 +127,6 @@ mx::array part_of(const mx::array& a, mx::Shape shape, int64_t offset = 0) {
   return made;
 }
 
-// Zeros, which every launch leaves as zeros: of a stream, whose launches follow each other.
-mx::array tickets(mx::Stream s, int count) {
-  thread_local std::map<int, mx::array> made;
-  auto found = made.find(s.index);
-  if (found == made.end() || found->second.size() < static_cast<size_t>(count)) {
-    auto zeros = fresh(roomy(2 * int64_t{count}), mx::int32);
-    std::memset(zeros.data<char>(), 0, zeros.nbytes());
-    found = made.insert_or_assign(s.index, zeros).first;
-  }
-  return found->second;
-}
-
 bool is_single(mx::Dtype dtype) { return dtype == mx::float32 || dtype == mx::complex64; }
 
 // Outputs (v, h), and for shaders scratch.
@@ -162,7 +148,7 @@ class ExtendRows : public Node {
     const int chunks = parts(w.shape(0), chunk_of(w)), rows = std::max(count_, 1);
     return {{{rows, chunks}, w.dtype()}, {{rows}, w.dtype()}, {w.shape(), w.dtype()}, // first coefficients, what is left
             {{count_ + 1, chunks}, w.dtype()}, {{count_ + 1}, w.dtype()}, {w.shape(), w.dtype()}, // second ones
-            {{chunks}, w.dtype()}, {{1}, w.dtype()}};
+            {{1, chunks}, mx::float32}, {{1}, mx::float32}};
   }
   bool has_shader() const override { return single_; }
   Arrays apply(const Arrays& in) override {
@@ -199,32 +185,29 @@ class ExtendRows : public Node {
       launch(shader, from, made, args, {groups * shader.group, 1, 1}, stream());
       for (size_t i = 0; i < to.size(); ++i) out[to[i]] = made[i];
     };
-    // The launch that makes sums of chunks adds these up too, or another one does.
-    const bool joined = !launches_separately(stream());
-    const auto along = [&](const mx::array& w, size_t sums, size_t to, bool own) {
-      const int batches = parts(count_ + own, kRowsOfGroup);
-      for (int part : joined ? std::vector{0} : std::vector{1, 2}) {
-        const TemplateArgs args{{"CHUNK", chunk}, {"alone", alone}, {"own", own}, {"PART", part}};
-        const auto& before = part == 2 ? out[sums] : w;
-        run("basis_dots", {rows, w, before, tickets(stream(), batches)}, {sums, to}, part == 2 ? batches : chunks * batches, args);
-      }
+    const auto sum_up = [&](size_t from, size_t to) { run("basis_totals", {out[from]}, {to}, out[from].shape(0), {}); };
+    const auto along = [&](const mx::array& w, size_t to, bool own) {
+      const TemplateArgs args{{"CHUNK", chunk}, {"alone", alone}, {"own", own}};
+      run("basis_dots", {rows, w}, {to}, chunks * parts(count_ + own, kRowsOfGroup), args);
     };
     const auto remove = [&](const mx::array& w, size_t by, size_t to, bool again) {
-      const TemplateArgs args{{"CHUNK", chunk}, {"again", again}, {"always", always_}, {"joined", joined}};
-      run("basis_remove", {rows, w, out[by], tickets(stream(), 1)}, {to, squares, square}, chunks, args);
-      if (joined || !again) return;
-      const TemplateArgs sum{{"CHUNK", chunk}, {"alone", true}, {"own", true}, {"PART", 2}};
-      run("basis_dots", {rows, w, out[squares], tickets(stream(), 1)}, {squares, square}, 1, sum);
+      const TemplateArgs args{{"CHUNK", chunk}, {"again", again}, {"always", always_}};
+      run("basis_remove", {rows, w, out[by]}, {to, squares}, chunks, args);
     };
     if (alone) {
       for (size_t i : {dots, first, rest, corrected, squares, square}) out[i].set_data(allocate(out[i].nbytes()));
     } else {
-      along(w, dots, first, false);
+      along(w, dots, false);
+      sum_up(dots, first);
       remove(w, first, rest, false);
     }
     const auto& left = alone ? w : out[rest];
-    along(left, partial, second, true);
-    if (!alone) remove(left, second, corrected, true);
+    along(left, partial, true);
+    sum_up(partial, second);
+    if (!alone) {
+      remove(left, second, corrected, true);
+      sum_up(squares, square);
+    }
     const TemplateArgs args{{"always", always_}, {"kept", keep_}};
     run("basis_unit", {left, out[corrected], out[square], out[first], out[second], roomy(all, all)}, {v, h}, parts(n, kUnitChunk), args);
   }

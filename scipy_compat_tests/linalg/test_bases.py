@@ -62,7 +62,6 @@ def test_bad_input():
         _native.basis_extend(rows.astype(int), 0, v.astype(int), 0.0)
 
 
-@pytest.mark.usefixtures("launches")
 @pytest.mark.parametrize("always", [False, True])
 @pytest.mark.parametrize("kind", KINDS[:3])
 @pytest.mark.parametrize(("n", "m"), [(1, 1), (5, 5), (300, 7), (5000, 45), (40_000, 3)])
