@@ -232,6 +232,8 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         new = _dense.to_index(self._import(values, self._raw(name)), _dense.index_dtype_of([values]), name[1:])
         if new.ndim != 1:
             raise ValueError(f"{name[1:]} must be 1-D; got shape {tuple(new.shape)}")
+        if self._pending is None and self._fits_at_once(name, new):
+            return
         self._take_buffer(name, new)
         self._sorted = self._canonical_format = None
         # Kernels need both of one dtype: the wider, until the other one has been assigned too.
@@ -239,6 +241,20 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         now = {n: parts[n].dtype for n in ("_indices", "_indptr")}
         index = _dtypes.index_dtype((now | self._restructured).values())
         parts["_indices"], parts["_indptr"] = parts["_indices"].astype(index), parts["_indptr"].astype(index)
+
+    def _fits_at_once(self, name: str, new: mx.array) -> bool:
+        """Take an index buffer that is in order beside the others; False where it is not, or takes a closer look."""
+        indices, indptr = (new if n == name else getattr(self, n) for n in ("_indices", "_indptr"))
+        if indices.dtype != indptr.dtype or not self._is_wide_enough(indices) or traced(indices, indptr):
+            return False
+        if indptr.size != self._indptr.size or indices.size != self._data.shape[0]:
+            return False
+        if _dense.view(indptr)[-1] != indices.size or _native.check_indices(indices, indptr, self._minor):
+            return False
+        with _dense.exposing:
+            self._rebind(self._data, indices, indptr)
+            self._sorted = self._canonical_format = None
+        return True
 
     def _fits(self, pending: dict[str, Any]) -> bool:
         data, indices, indptr = pending.values()

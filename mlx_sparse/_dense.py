@@ -193,8 +193,11 @@ def count_nonzero(v: np.ndarray) -> int:
 
 
 def like(a: mx.array, operand: Any) -> Any:
-    """Dense result `a` in the namespace of the dense operand that it came from."""
-    return settled(a) if is_mlx(operand) else view(a)
+    """Dense result `a`, which nobody else has yet, in the namespace of the dense operand that it came from."""
+    if is_mlx(operand):
+        return settled(a)
+    _native.settle([a])
+    return view(a)
 
 
 def settled(a: Any) -> Any:
@@ -334,6 +337,8 @@ def cast(x: Any, dtype: Any, stream: Any = None) -> Any:
             "Casting complex values to real discards the imaginary part", np.exceptions.ComplexWarning, stacklevel=3
         )
         x = mx.real(x, stream=stream)
+    if stream is None and dtype != mx.bfloat16 and numpy_is_quicker(x):
+        return to_mlx(view(x), dtype)
     return x.astype(dtype, stream=stream)
 
 

@@ -32,7 +32,8 @@ bool numpy_is_quicker(const py::args& arrays) {
     if (!a || !is_there(*a) || a->is_tracer() || a->dtype() == mx::bfloat16) return false;
     work += a->size();
   }
-  return work < kSerialWork / 4 && mx::default_device() == mx::Device::cpu && !shaders_on_host();
+  const size_t most = settles_values() ? size_t{1} << 16 : kSerialWork / 4; // what is read at once anyway waits for a stream
+  return work < most && mx::default_device() == mx::Device::cpu && !shaders_on_host();
 }
 
 void set_spgemm_threads(int n) { spgemm_threads() = n; }
