@@ -321,9 +321,9 @@ class _spbase(_interoperable, _reduced):
                     f"out array must be same dtype and shape as sparse array, {_dtypes.numpy_dtype(self._data.dtype)} "
                     f"and {self.shape}; got {out.dtype} and {out.shape}"
                 )
-            out[...] = _dense.view(self._todense(None))
+            out[...] = _dense.view_of_new(self._todense(None))
             return out
-        v = _dense.view(self._todense(None))
+        v = _dense.view_of_new(self._todense(None))
         if order != "F" and v.flags.c_contiguous:
             return v
         return np.array(v, order=order or "C")  # type: ignore[call-overload]

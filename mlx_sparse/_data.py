@@ -330,16 +330,18 @@ class _data_array(_spbase):
 
     data = handed_out("_data", _take_data, "Stored values, an `mx.array`, or in numpy mode a writable view.")
 
-    @property
-    def dtype(self) -> Any:
-        """Value dtype, an MLX dtype, or NumPy's in numpy mode. Setting it reinterprets the bytes, as for an ndarray."""
-        held = self._data if self._pending is None else self._pending["_data"]
-        return _native.seen_dtype(held) if _dense.numpy_mode() else _dense.out_dtype(held.dtype)
+    def _seen_dtype(self) -> Any:
+        return _dense.out_dtype(self._raw("_data").dtype)
 
-    @dtype.setter
-    def dtype(self, dtype: Any) -> None:
+    def _take_dtype(self, dtype: Any) -> None:
         target = _dtypes.numpy_dtype(_dtypes.mlx_dtype(dtype))
         self._data = _dense.to_mlx(_dense.view(self._data).view(target))
+
+    dtype = property(
+        _native.dtype_reader(),
+        _take_dtype,
+        doc="Value dtype, an MLX dtype, or NumPy's in numpy mode. Setting it reinterprets the bytes, as of an ndarray.",
+    )
 
     @staticmethod
     def _import(values: Any, current: mx.array | None, dtype: Any = None) -> mx.array:
