@@ -402,10 +402,10 @@ def _pairs(ufunc: Any, x: Any, y: Any, dtype: mx.Dtype, scale: int = 1) -> Any:
     """`ufunc` of every element of `x`, `scale` times, with every one of `y`, as `dtype`, flat. By NumPy where few."""
     few = x.size * y.size < _FEW_PAIRS and dtype != mx.bfloat16 and _dense.ready(x, y)
     if not few:
-        x, y = _dense.cast(x, dtype)[:, None], _dense.cast(y, dtype)[None, :]
+        x, y = _dense.cast(x, dtype)[:, None], _values.reshape(_dense.cast(y, dtype), (1, -1))
         return _values.reshape(x * y if ufunc is np.multiply else x * scale + y, (-1,))
     made = _dense.uninitialized(x.size * y.size, dtype)
-    x, y = (_dense.view(v).astype(_dtypes.numpy_dtype(dtype), copy=False) for v in (x, y))
+    x, y = (_dense.view(v).astype(_dtypes.numpy_dtype(dtype), copy=False).ravel() for v in (x, y))
     with np.errstate(all="ignore"):  # as MLX
         ufunc.outer(x * scale if scale > 1 else x, y, out=_dense.view(made).reshape(x.size, y.size))
     return made
@@ -424,7 +424,7 @@ def _kron_blocks(A: Any, B: Any) -> Any:
     """The bsr form: one dense block B for every entry of A."""
     dtype = _dtypes.result_type(A._data.dtype, B._data.dtype)
     _dense.expect((A.nnz, *B.shape), dtype)
-    data = _dense.cast(A._data, dtype)[:, None, None] * _dense.cast(B._todense(None), dtype)[None]
+    data = _values.reshape(_pairs(np.multiply, A._data, B._todense(None), dtype), (A.nnz, *B.shape))
     shape = (A.shape[0] * B.shape[0], A.shape[1] * B.shape[1])
     return container("bsr")((data, A._indices, A._indptr), shape=shape)
 
