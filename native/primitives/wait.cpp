@@ -111,10 +111,10 @@ bool is_view(const mx::array& a) {
   return name == "Broadcast" || name == "BroadcastAxes" || name == "AsStrided";
 }
 
-// What MLX makes without a look at the elements.
+// What MLX makes of what is there without a look at the elements.
 bool moves_nothing(const mx::array& a) {
   const std::string_view name = a.primitive().name();
-  if (name == "Reshape") return a.inputs()[0].flags().row_contiguous; // else it is a copy
+  if (name == "Reshape") return is_there(a.inputs()[0]) && a.inputs()[0].flags().row_contiguous; // else it is a copy
   return name == "Slice" || name == "Squeeze" || name == "ExpandDims" || name == "Transpose";
 }
 
