@@ -388,9 +388,12 @@ def kron(A: Any, B: Any, format: str | None = None) -> Any:
     _dense.expect((a.nnz * b.nnz,), dtype)
 
     def spread(x: mx.array, y: mx.array, scale: int) -> mx.array:
-        return _pairs(np.add, x, y, index, scale)
+        x, y = _dense.as_index(x, index), _dense.as_index(y, index)
+        if _dense.ready(x, y):
+            return _native.pair_sums(x, scale, y)
+        return mx.reshape(x[:, None] * scale + y[None, :], (-1,))
 
-    data = _pairs(np.multiply, a._data, b._data, dtype)
+    data = _products(a._data, b._data, dtype)
     a_coords, b_coords = ((_dense.full(x.nnz, 0, index),) * (ndim - x.ndim) + x._coords for x in (a, b))
     coords = tuple(spread(x, y, n) for x, y, n in zip(a_coords, b_coords, b_shape, strict=True))
     new = coo_array._from_parts(data, coords, shape)
@@ -398,16 +401,14 @@ def kron(A: Any, B: Any, format: str | None = None) -> Any:
     return array_if(array, _assembled(new, unique, format or "coo"))
 
 
-def _pairs(ufunc: Any, x: Any, y: Any, dtype: mx.Dtype, scale: int = 1) -> Any:
-    """`ufunc` of every element of `x`, `scale` times, with every one of `y`, as `dtype`, flat. By NumPy where few."""
-    few = x.size * y.size < _FEW_PAIRS and dtype != mx.bfloat16 and _dense.ready(x, y)
-    if not few:
-        x, y = _dense.cast(x, dtype)[:, None], _values.reshape(_dense.cast(y, dtype), (1, -1))
-        return _values.reshape(x * y if ufunc is np.multiply else x * scale + y, (-1,))
+def _products(x: Any, y: Any, dtype: mx.Dtype) -> Any:
+    """Every element of `x` times every one of `y`, as `dtype`, flat. By NumPy where few."""
+    if x.size * y.size >= _FEW_PAIRS or dtype == mx.bfloat16 or not _dense.ready(x, y):
+        return _values.reshape(_dense.cast(x, dtype)[:, None] * _values.reshape(_dense.cast(y, dtype), (1, -1)), (-1,))
     made = _dense.uninitialized(x.size * y.size, dtype)
     x, y = (_dense.view(v).astype(_dtypes.numpy_dtype(dtype), copy=False).ravel() for v in (x, y))
     with np.errstate(all="ignore"):  # as MLX
-        ufunc.outer(x * scale if scale > 1 else x, y, out=_dense.view(made).reshape(x.size, y.size))
+        np.multiply.outer(x, y, out=_dense.view(made).reshape(x.size, y.size))
     return made
 
 
@@ -424,7 +425,7 @@ def _kron_blocks(A: Any, B: Any) -> Any:
     """The bsr form: one dense block B for every entry of A."""
     dtype = _dtypes.result_type(A._data.dtype, B._data.dtype)
     _dense.expect((A.nnz, *B.shape), dtype)
-    data = _values.reshape(_pairs(np.multiply, A._data, B._todense(None), dtype), (A.nnz, *B.shape))
+    data = _values.reshape(_products(A._data, B._todense(None), dtype), (A.nnz, *B.shape))
     shape = (A.shape[0] * B.shape[0], A.shape[1] * B.shape[1])
     return container("bsr")((data, A._indices, A._indptr), shape=shape)
 
