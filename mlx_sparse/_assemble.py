@@ -19,6 +19,8 @@ from ._csr import csr_array
 from ._kinds import array_if, as_array, is_array
 from ._shape import check_shape
 
+_FEW_PAIRS = 1 << 16  # which NumPy makes before MLX's stream has begun
+
 __all__ = ["block_array", "block_diag", "bmat", "hstack", "kron", "kronsum", "vstack"]
 
 _ONE_BLOCK = "blocks must be a sequence of arrays, as in hstack([A, B]); got one sparse array"
@@ -200,7 +202,7 @@ def _along_major(cls: Any, blocks: list[Any], dtype: mx.Dtype) -> Any:
         starts = [0, *np.cumsum(counts).tolist()]
         parts = (
             _values.concatenate([_dense.cast(b._data, dtype) for b in blocks]),
-            mx.concatenate([b._indices.astype(index) for b in blocks]),
+            mx.concatenate([_dense.as_index(b._indices, index) for b in blocks]),
             mx.concatenate([_shifted(b._indptr[int(k > 0) :], starts[k], index) for k, b in enumerate(blocks)]),
         )
     shape = check_shape(cls._swap((major, minor)))
@@ -234,7 +236,7 @@ def _ready(blocks: list[Any]) -> bool:
 
 def _joined_now(blocks: list[Any], dtype: mx.Dtype, along_major: bool, index: mx.Dtype) -> Any:
     one = _dtypes.index_dtype({b._indices.dtype for b in blocks})
-    trios = [(_dense.cast(b._data, dtype), b._indices.astype(one), b._indptr.astype(one)) for b in blocks]
+    trios = [b._trio_as(dtype, one) for b in blocks]
     return _native.stack(trios, [b._minor for b in blocks], along_major, index == mx.int64)
 
 
@@ -385,18 +387,29 @@ def kron(A: Any, B: Any, format: str | None = None) -> Any:
     index = mx.int64 if ndim > 2 else index
     _dense.expect((a.nnz * b.nnz,), dtype)
 
-    def spread(x: mx.array | None, y: mx.array | None, scale: int) -> mx.array:
-        left = mx.zeros((a.nnz, 1), dtype=index) if x is None else (x.astype(index) * scale)[:, None]
-        right = mx.zeros((1, b.nnz), dtype=index) if y is None else y.astype(index)[None, :]
-        return mx.reshape(left + right, (-1,))
+    def spread(x: mx.array, y: mx.array, scale: int) -> mx.array:
+        x, y = _dense.as_index(x, index), _dense.as_index(y, index)
+        if _dense.ready(x, y):
+            return _native.pair_sums(x, scale, y)
+        return mx.reshape(x[:, None] * scale + y[None, :], (-1,))
 
-    left, right = _dense.cast(a._data, dtype), _dense.cast(b._data, dtype)
-    data = _values.reshape(left[:, None] * right[None, :], (-1,))
-    a_coords, b_coords = ((None,) * (ndim - x.ndim) + x._coords for x in (a, b))
+    data = _products(a._data, b._data, dtype)
+    a_coords, b_coords = ((_dense.full(x.nnz, 0, index),) * (ndim - x.ndim) + x._coords for x in (a, b))
     coords = tuple(spread(x, y, n) for x, y, n in zip(a_coords, b_coords, b_shape, strict=True))
     new = coo_array._from_parts(data, coords, shape)
     unique = bool(A.has_canonical_format and B.has_canonical_format)
     return array_if(array, _assembled(new, unique, format or "coo"))
+
+
+def _products(x: Any, y: Any, dtype: mx.Dtype) -> Any:
+    """Every element of `x` times every one of `y`, as `dtype`, flat. By NumPy where few."""
+    if x.size * y.size >= _FEW_PAIRS or dtype == mx.bfloat16 or not _dense.ready(x, y):
+        return _values.reshape(_dense.cast(x, dtype)[:, None] * _values.reshape(_dense.cast(y, dtype), (1, -1)), (-1,))
+    made = _dense.uninitialized(x.size * y.size, dtype)
+    x, y = (_dense.view(v).astype(_dtypes.numpy_dtype(dtype), copy=False).ravel() for v in (x, y))
+    with np.errstate(all="ignore"):  # as MLX
+        np.multiply.outer(x, y, out=_dense.view(made).reshape(x.size, y.size))
+    return made
 
 
 def _factor(x: Any, array: bool) -> Any:
@@ -412,7 +425,7 @@ def _kron_blocks(A: Any, B: Any) -> Any:
     """The bsr form: one dense block B for every entry of A."""
     dtype = _dtypes.result_type(A._data.dtype, B._data.dtype)
     _dense.expect((A.nnz, *B.shape), dtype)
-    data = _dense.cast(A._data, dtype)[:, None, None] * _dense.cast(B._todense(None), dtype)[None]
+    data = _values.reshape(_products(A._data, B._todense(None), dtype), (A.nnz, *B.shape))
     shape = (A.shape[0] * B.shape[0], A.shape[1] * B.shape[1])
     return container("bsr")((data, A._indices, A._indptr), shape=shape)
 

@@ -321,9 +321,9 @@ class _spbase(_interoperable, _reduced):
                     f"out array must be same dtype and shape as sparse array, {_dtypes.numpy_dtype(self._data.dtype)} "
                     f"and {self.shape}; got {out.dtype} and {out.shape}"
                 )
-            out[...] = _dense.view(self._todense(None))
+            out[...] = _dense.view_of_new(self._todense(None))
             return out
-        v = _dense.view(self._todense(None))
+        v = _dense.view_of_new(self._todense(None))
         if order != "F" and v.flags.c_contiguous:
             return v
         return np.array(v, order=order or "C")  # type: ignore[call-overload]
@@ -427,7 +427,9 @@ class _spbase(_interoperable, _reduced):
         dtype = _dtypes.result_type(self._data.dtype, x.dtype)
         if x.size == 0:
             return self._empty_product(x, transposed, dtype)
-        return self._product(_dense.cast(self._data, dtype), _dense.to_mlx(x, dtype), transposed)
+        y = self._product(_dense.cast(self._data, dtype), _dense.to_mlx(x, dtype), transposed)
+        _native.settle([y])  # it is to be read
+        return y
 
     def _empty_product(self, x: Any, transposed: bool, dtype: mx.Dtype) -> mx.array:
         """Of an operand without elements: zeros, if there is anything."""

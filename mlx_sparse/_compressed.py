@@ -52,13 +52,13 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         if arg1 is None and 1 not in self._allow_nd:
             raise ValueError(f"{self.format.upper()} arrays don't support 0D input; got None")
         target = self._begin(arg1, dtype, maxprint, validate)
-        if issparse(arg1):
+        if isinstance(arg1, tuple) and len(arg1) == 3:
+            self._from_buffers(arg1, shape, target, validate)
+            shape = None
+        elif issparse(arg1):
             self._take_over(as_sparse(arg1).asformat(self.format), copy, target)
         elif is_shape(arg1, self._allow_nd):
             self._from_shape(check_shape(arg1, self._allow_nd), target)
-        elif isinstance(arg1, tuple) and len(arg1) == 3:
-            self._from_buffers(arg1, shape, target, validate)
-            shape = None
         elif isinstance(arg1, tuple) and len(arg1) != 2 or _all_integers(arg1):
             if arg1:
                 check_shape(arg1, self._allow_nd)  # says what is wrong with a shape
@@ -226,19 +226,39 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
 
     def _trio_as(self, dtype: mx.Dtype, index: mx.Dtype) -> tuple[mx.array, mx.array, mx.array]:
         """The buffers, cast."""
-        return _dense.cast(self._data, dtype), self._indices.astype(index), self._indptr.astype(index)
+        return (
+            _dense.cast(self._data, dtype),
+            _dense.as_index(self._indices, index),
+            _dense.as_index(self._indptr, index),
+        )
 
     def _take_index(self, name: str, values: Any) -> None:
         new = _dense.to_index(self._import(values, self._raw(name)), _dense.index_dtype_of([values]), name[1:])
         if new.ndim != 1:
             raise ValueError(f"{name[1:]} must be 1-D; got shape {tuple(new.shape)}")
+        if self._pending is None and self._fits_at_once(name, new):
+            return
         self._take_buffer(name, new)
         self._sorted = self._canonical_format = None
         # Kernels need both of one dtype: the wider, until the other one has been assigned too.
         parts: Any = self._pending
         now = {n: parts[n].dtype for n in ("_indices", "_indptr")}
         index = _dtypes.index_dtype((now | self._restructured).values())
-        parts["_indices"], parts["_indptr"] = parts["_indices"].astype(index), parts["_indptr"].astype(index)
+        parts.update({n: _dense.as_index(parts[n], index) for n in now})
+
+    def _fits_at_once(self, name: str, new: mx.array) -> bool:
+        """Take an index buffer that is in order beside the others; False where it is not, or takes a closer look."""
+        indices, indptr = (new if n == name else getattr(self, n) for n in ("_indices", "_indptr"))
+        if indices.dtype != indptr.dtype or not self._is_wide_enough(indices) or traced(indices, indptr):
+            return False
+        if indptr.size != self._indptr.size or indices.size != self._data.shape[0]:
+            return False
+        if _dense.view(indptr)[-1] != indices.size or _native.check_indices(indices, indptr, self._minor):
+            return False
+        with _dense.exposing:
+            self._rebind(self._data, indices, indptr)
+            self._sorted = self._canonical_format = None
+        return True
 
     def _fits(self, pending: dict[str, Any]) -> bool:
         data, indices, indptr = pending.values()
@@ -575,7 +595,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
             trio = self._data, self._indices, _dense.to_index(p, index, "indptr")
             self._data, self._indices, p = _native.band(trio, -most, most, new_minor)
         index = _dtypes.index_dtype([self._indices.dtype], max(target))
-        self._indptr, self._indices = _dense.to_index(p, index, "indptr"), self._indices.astype(index)
+        self._indptr, self._indices = _dense.to_index(p, index, "indptr"), _dense.as_index(self._indices, index)
         self._shape = target
         self._bind()
 

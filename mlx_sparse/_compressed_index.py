@@ -228,7 +228,9 @@ class _cs_indexed(_indexed):
         warned of unless `quiet`.
         """
         x: Any = values
-        if _dense.is_mlx(values) or self._data.dtype == mx.bfloat16:
+        if _dense.is_mlx(values):
+            x = _dense.cast(values, self._data.dtype)
+        elif self._data.dtype == mx.bfloat16:
             x = _dense.to_mlx(values, self._data.dtype)
         else:  # read where it stands
             x = np.ascontiguousarray(values, _dtypes.numpy_dtype(self._data.dtype))

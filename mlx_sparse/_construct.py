@@ -215,7 +215,8 @@ def diags_array(
         width = max((count + max(k, 0) for count, k in zip(counts, offsets, strict=True)), default=0)
         ready = target != mx.bfloat16 and all(_dense.numpy_is_quicker(v) if _dense.is_mlx(v) else True for v in values)
         dense = (_filled if ready else _stacked)(values, offsets, counts, width, target)
-        held = _dense.to_index(np.array(offsets, np.int64), _dtypes.index_dtype(maxval=max(m, n)), "offsets")
+        index = _dtypes.index_dtype(maxval=max(m, n))
+        held = _dense.to_index(np.array(offsets, _dtypes.numpy_dtype(index)), index, "offsets")
         return container("dia")._from_parts(dense, held, (m, n))
     if format in ("csr", "csc", None):
         new = _compressed_diagonals(container(format or "csr"), values, offsets, counts, (m, n), target)

@@ -116,7 +116,7 @@ class _nd_array(_data_array):
             coords: tuple[mx.array, ...] = ()
             for c, size, shape in zip((major, minor), sizes, shapes, strict=True):
                 coords += (c,) if len(shape) == 1 else unravelled((c,), (size,), shape, True) if shape else ()
-            return tuple(c.astype(self._coords[0].dtype) for c in coords)
+            return tuple(_dense.as_index(c, self._coords[0].dtype) for c in coords)
 
         return major, minor, count, back
 

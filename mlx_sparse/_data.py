@@ -305,11 +305,21 @@ class _data_array(_spbase):
         super().__setstate__(state)
         self._bind()
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        self._settle()
-        memo[id(self)] = new = type(self).__new__(type(self))
+    def copy(self) -> Any:
+        """A copy whose buffers are its own."""
+        if type(self) is not self._classes[self._format]:  # a subclass may have a constructor of its own
+            return super().copy()
+        return self._copied()
+
+    def _copied(self) -> Any:
+        new = object.__new__(type(self))
         new._take_over(self, True, None)
         new._bind()
+        return new
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        self._settle()
+        memo[id(self)] = new = self._copied()
         for name, x in self.__dict__.items():  # what users keep in it
             if name not in new.__dict__ and name != "_kin":
                 setattr(new, name, deepcopy(x, memo))
@@ -320,16 +330,18 @@ class _data_array(_spbase):
 
     data = handed_out("_data", _take_data, "Stored values, an `mx.array`, or in numpy mode a writable view.")
 
-    @property
-    def dtype(self) -> Any:
-        """Value dtype, an MLX dtype, or NumPy's in numpy mode. Setting it reinterprets the bytes, as for an ndarray."""
-        held = self._data if self._pending is None else self._pending["_data"]
-        return _native.seen_dtype(held) if _dense.numpy_mode() else _dense.out_dtype(held.dtype)
+    def _seen_dtype(self) -> Any:
+        return _dense.out_dtype(self._raw("_data").dtype)
 
-    @dtype.setter
-    def dtype(self, dtype: Any) -> None:
+    def _take_dtype(self, dtype: Any) -> None:
         target = _dtypes.numpy_dtype(_dtypes.mlx_dtype(dtype))
         self._data = _dense.to_mlx(_dense.view(self._data).view(target))
+
+    dtype = property(
+        _native.dtype_reader(),
+        _take_dtype,
+        doc="Value dtype, an MLX dtype, or NumPy's in numpy mode. Setting it reinterprets the bytes, as of an ndarray.",
+    )
 
     @staticmethod
     def _import(values: Any, current: mx.array | None, dtype: Any = None) -> mx.array:
@@ -376,8 +388,6 @@ class _data_array(_spbase):
             raise TypeError(f"Cannot cast array data from {source!r} to {host!r} according to the rule {casting!r}")
         if copy and _dense.numpy_mode():  # SciPy sums duplicates then
             return self._unique_as(target, stream)
-        if stream is None and target != mx.bfloat16 and _dense.numpy_is_quicker(self._data):
-            return self._with_data(_dense.to_mlx(_dense.view(self._data), target))
         return self._with_data(_dense.cast(self._data, target, stream))
 
     def _unique_as(self, dtype: mx.Dtype, stream: Any) -> Any:

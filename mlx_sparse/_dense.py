@@ -21,6 +21,7 @@ from . import _dtypes, _native, runtime
 
 _SHORT = 1 << 18
 _LARGE = 1 << 24  # bytes from which on memory is asked for before MLX is
+_INT32 = np.dtype(np.int32)
 _PIECE = 1 << 16  # elements that NumPy computes at a time
 exposing = threading.RLock()  # held while a view is handed out, or assigned buffers are taken
 # A dict is read in a tenth of the time that a module of another class, which checks what is assigned, takes.
@@ -89,11 +90,17 @@ def view(a: mx.array) -> np.ndarray:
     return _native.view(a.astype(mx.float32)) if v is None else v
 
 
+def view_of_new(a: mx.array) -> np.ndarray:
+    """`view` of an array that nobody else has yet, which is quicker where it is pending."""
+    v = _native.view_of_new(a)
+    return view(a) if v is None else v
+
+
 def in_namespace(a: mx.array) -> Any:
     """What the user gets for a dense result that no dense operand decides: see `runtime.dense_namespace`."""
     if settings["dense_namespace"] == "mlx" and not is_wide(a):
         return _native.handle(a)
-    v = view(a)
+    v = view_of_new(a)
     return v if v.ndim else v[()]
 
 
@@ -193,8 +200,8 @@ def count_nonzero(v: np.ndarray) -> int:
 
 
 def like(a: mx.array, operand: Any) -> Any:
-    """Dense result `a` in the namespace of the dense operand that it came from."""
-    return settled(a) if is_mlx(operand) else view(a)
+    """Dense result `a`, which nobody else has yet, in the namespace of the dense operand that it came from."""
+    return settled(a) if is_mlx(operand) else view_of_new(a)
 
 
 def settled(a: Any) -> Any:
@@ -276,7 +283,7 @@ def to_mlx(x: Any, dtype: Any = None, stream: Any = None) -> mx.array:
     An `mx.array` is held by a handle of its own, and cast lazily to another dtype; everything else is copied.
     """
     if type(x) is np.ndarray:
-        if _dtypes.is_shared(x.dtype) and (dtype is None or dtype == _dtypes.mlx_dtype(x.dtype)):
+        if dtype is None or x.dtype == _dtypes.numpy_dtype(dtype) and dtype != mx.bfloat16:
             copied = _native.from_numpy(x)
             if copied is not None:
                 return copied
@@ -334,6 +341,8 @@ def cast(x: Any, dtype: Any, stream: Any = None) -> Any:
             "Casting complex values to real discards the imaginary part", np.exceptions.ComplexWarning, stacklevel=3
         )
         x = mx.real(x, stream=stream)
+    if stream is None and dtype != mx.bfloat16 and numpy_is_quicker(x):
+        return to_mlx(view(x), dtype)
     return x.astype(dtype, stream=stream)
 
 
@@ -379,10 +388,12 @@ def index_dtype_of(arrays: Any, maxval: int | None = None, contents: bool = Fals
 
     With `contents` an array whose values fit int32 asks for no more, whatever its dtype.
     """
-    return _dtypes.index_dtype((_index_dtype(x, contents) for x in arrays), maxval)
+    return _dtypes.index_dtype([_index_dtype(x, contents) for x in arrays], maxval)
 
 
 def _index_dtype(x: Any, contents: bool) -> Any:
+    if type(x) is np.ndarray and (not contents or x.dtype == _INT32):
+        return x.dtype
     x = imported(x)
     if contents and not (is_mlx(x) and _native.is_tracer(x)) and _dtypes.fits_int32(x if is_mlx(x) else np.asarray(x)):
         return np.dtype(np.int32)
@@ -409,7 +420,7 @@ def to_index(x: Any, dtype: mx.Dtype, name: str) -> mx.array:
         if x.dtype == dtype:
             return _native.handle(x)
         if dtype == mx.int64 or x.dtype.size < 4:
-            return x.astype(dtype)
+            return as_index(x, dtype)
         x = view(x)
     a = np.asarray(x)
     if a.size == 0:
@@ -420,14 +431,23 @@ def to_index(x: Any, dtype: mx.Dtype, name: str) -> mx.array:
             raise ValueError(f"{name} must hold integers; got dtype {a.dtype}")
         a = whole
     if a.dtype != host:
-        if a.size and not np.can_cast(a.dtype, host):
-            info = np.iinfo(host)
-            if a.max() > info.max or a.min() < info.min:
-                raise OverflowError(f"{name} does not fit {host}")
-        a = a.astype(host)
+        given, a = a, a.astype(host)
+        if not np.can_cast(given.dtype, host) and np.not_equal(given, a).any():
+            raise OverflowError(f"{name} does not fit {host}")
     if a.nbytes >= _LARGE:
         expect(a.shape, dtype)
     return mx.array(_contiguous(a))
+
+
+def as_index(x: mx.array, dtype: mx.Dtype) -> mx.array:
+    """An index array as `dtype`, which holds it; at once where it can be, as structure does not stay in the graph."""
+    if x.dtype == dtype:
+        return x
+    if not ready(x):
+        return x.astype(dtype)
+    made = uninitialized(tuple(x.shape), dtype)
+    view(made)[...] = view(x)
+    return made
 
 
 def _contiguous(a: np.ndarray) -> np.ndarray:

@@ -172,7 +172,7 @@ class _dia_base(_data_array):
         index = self._restructured.get("_offsets")
         super()._settle()
         if index is not None:  # which the constructor decides from the shape
-            self._offsets = self._offsets.astype(index)
+            self._offsets = _dense.as_index(self._offsets, index)
             self._bind()
 
     @property
@@ -266,8 +266,8 @@ class _dia_base(_data_array):
                 _dense.cast(self._entries(), dtype), _dense.cast(other._entries(), dtype), ka, kb, offsets, length
             )
         else:
-            left = (a, self._offsets.astype(index), self._shape_as_2d)
-            right = (b, other._offsets.astype(index), other._shape_as_2d)
+            left = (a, _dense.as_index(self._offsets, index), self._shape_as_2d)
+            right = (b, _dense.as_index(other._offsets, index), other._shape_as_2d)
             data = _native.matmul_diagonals(left, right, k, length)
         return self._from_parts(data, k, (M, N))
 
@@ -424,7 +424,7 @@ class _dia_base(_data_array):
             return self._stored().tocsr(stream=stream)
         self._check()
         M, N = self._shape
-        offsets = self._offsets.astype(_dtypes.index_dtype([self._offsets.dtype], max(M, N, self.nnz)))
+        offsets = _dense.as_index(self._offsets, _dtypes.index_dtype([self._offsets.dtype], max(M, N, self.nnz)))
         parts = _native.dia_to_cs((self._data, offsets, self._shape_as_2d))
         return self._classes["csr"]._from_parts(*parts, self._shape, canonical=True)
 

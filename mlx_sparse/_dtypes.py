@@ -156,6 +156,8 @@ def index_dtype(dtypes: Any = (), maxval: int | None = None) -> mx.Dtype:
     if maxval is not None and maxval > INT32_MAX:
         return mx.int64
     for dt in dtypes:
+        if dt is _INT32:
+            continue
         host = numpy_dtype(dt)
         if host != _INT32 and not np.can_cast(host, _INT32):
             return mx.int64
@@ -193,5 +195,5 @@ def fits_int32(x: Any) -> bool:
         return True
     if host.kind not in "iu":
         return False
-    a, narrow = np.asarray(x), np.iinfo(np.int32)
-    return bool(a.min() >= narrow.min and a.max() <= narrow.max)
+    a = np.asarray(x)
+    return bool(np.minimum.reduce(a, axis=None) >= -INT32_MAX - 1 and np.maximum.reduce(a, axis=None) <= INT32_MAX)

@@ -218,6 +218,8 @@ class _Mask:
 
 def _read(item: Any) -> Any:
     """One item of a key as None, Ellipsis, a slice, an int, an ndarray or a mask."""
+    if type(item) is np.ndarray and item.ndim:
+        return item
     if item is None or item is Ellipsis or isinstance(item, (slice, int)):
         return int(item) if isinstance(item, bool) else item
     if isinstance(item, np.integer):

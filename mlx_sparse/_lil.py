@@ -179,7 +179,10 @@ class _lil_base(_entrywise):
             if not is_mesh(*index.raw):
                 return self._pick_pairs(*np.atleast_2d(row, col))
             row, col = index.raw
-        taken = np.array([row] if isinstance(row, int) else row, dtype=np.int64).ravel()
+        if isinstance(row, range):
+            taken = np.arange(row.start, row.stop, row.step)
+        else:
+            taken = np.array(row, dtype=np.int64).ravel()
         if isinstance(col, np.ndarray):
             columns, values = _native.list_take(self.rows, self.data, taken, col.ravel(), self._shape[1])
         else:

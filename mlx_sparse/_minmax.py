@@ -305,7 +305,7 @@ def _folded(coo: Any, axes: tuple[int, ...]) -> Any:
     shape = tuple(math.prod(coo.shape[a] for a in part) for part in (kept, axes))
     flat = tuple(_position(coo, part) for part in (kept, axes))
     wide = _dtypes.index_dtype(maxval=max(shape))
-    return coo._from_parts(coo._data, tuple(c.astype(wide) for c in flat), shape)
+    return coo._from_parts(coo._data, tuple(_dense.as_index(c, wide) for c in flat), shape)
 
 
 def _position(coo: Any, axes: tuple[int, ...]) -> mx.array:

@@ -46,7 +46,7 @@ def check_input(arg1: Any, validate: bool | str) -> None:
     """
     if arg1 is None:
         raise TypeError("arg1 must be an array, a tuple of arrays or a shape; got None")
-    if np.isscalar(arg1):
+    if type(arg1) is not tuple and np.isscalar(arg1):
         raise ValueError(f"scipy sparse array classes do not support instantiation from a scalar; got {arg1!r}")
     if validate not in (True, False, "metadata", "full"):
         raise ValueError(f"validate must be True, False, 'metadata' or 'full'; got {validate!r}")
@@ -69,6 +69,10 @@ def check_shape(shape: Any, allow_nd: tuple[int, ...] = (2,), who: str = "shape"
     OverflowError
         A dimension that int64 does not hold.
     """
+    if type(shape) is tuple and len(shape) == 2 and 2 in allow_nd:  # most often there is nothing to do
+        m, n = shape
+        if type(m) is type(n) is int and 0 <= m <= _INT64_MAX and 0 <= n <= _INT64_MAX:
+            return shape
     if not hasattr(shape, "__len__") or len(shape) == 0:
         raise TypeError(f"{who} must be a sequence of integers; got {shape!r}")
     try:

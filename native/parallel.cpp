@@ -44,7 +44,7 @@ inline void relax() {
 // One job at a time, whose state is one word: its number, how many workers may take part, whether it is open to them,
 // and how many are in it. A worker that comes late, as on a busy machine, finds it closed and is not waited for. Workers
 // spin for some microseconds before they sleep, because products arrive in trains (solver iterations) and a futex wake
-// costs more than a small product.
+// costs more than a small product; where they come one by one, each spins for less than before the last.
 class Pool {
  public:
   // True when the job ran; false when another thread holds the pool.
@@ -115,14 +115,19 @@ class Pool {
   uint64_t number() const { return job_.load(std::memory_order_acquire) >> kNumber; }
 
   void loop(uint64_t seen, int self) {
-    for (;;) {
-      for (int spin = 0; number() == seen && spin < 2000; ++spin) relax();
+    using Clock = std::chrono::steady_clock;
+    constexpr std::chrono::microseconds kTrain{100}; // between one job and the next
+    constexpr int kPatience = 2000;
+    for (int patience = kPatience;;) {
+      const auto idle = Clock::now();
+      for (int spin = 0; number() == seen && spin < patience; ++spin) relax();
       if (number() == seen) {
         std::unique_lock<std::mutex> lock(mutex_);
         sleeping_.fetch_add(1);
         wake_.wait(lock, [&] { return number() != seen; });
         sleeping_.fetch_sub(1);
       }
+      patience = Clock::now() - idle < kTrain ? kPatience : patience / 2;
       uint64_t job = job_.load(std::memory_order_acquire);
       bool inside = false;
       while (!inside && (job & kOpen) && self < static_cast<int>(job >> kHelpers & kMost)) {

@@ -3,9 +3,45 @@
 #pragma once
 
 #include "bind/mlx_array.h"
-#include "primitives/structure.h"
+#include "primitives/product.h"
 
 namespace pybind11::detail {
+
+// Of a class that this module registers: looked up once, where pybind11 does so for every argument of every call.
+template <class T>
+struct own_caster : type_caster_generic {
+  static constexpr auto name = type_caster_base<T>::name;
+  template <class U> using cast_op_type = detail::cast_op_type<U>;
+
+  own_caster() : type_caster_generic(registered()) {}
+
+  bool load(handle src, bool convert) {
+    if (Py_TYPE(src.ptr()) != typeinfo->type) return type_caster_generic::load(src, convert);
+    value = reinterpret_cast<instance*>(src.ptr())->get_value_and_holder().value_ptr();
+    return true;
+  }
+  operator T*() { return static_cast<T*>(value); }
+  operator T&() {
+    if (!value) throw reference_cast_error();
+    return *static_cast<T*>(value);
+  }
+
+  template <class U>
+  static handle cast(U&& src, return_value_policy policy, handle parent) {
+    return type_caster_base<T>::cast(std::forward<U>(src), policy, parent);
+  }
+
+ private:
+  static const type_info* registered() {
+    static const auto* found = get_type_info(typeid(T), true);
+    return found;
+  }
+};
+
+template <>
+struct type_caster<sp::Structure> : own_caster<sp::Structure> {};
+template <>
+struct type_caster<sp::ProductKind> : own_caster<sp::ProductKind> {};
 
 template <>
 struct type_caster<mlx::core::Stream> {

@@ -234,6 +234,18 @@ py::object view(const mx::array& given, bool writable) {
   return ndarray_over(a, std::move(*dtype), whom);
 }
 
+// The same of a new array, which nobody else has yet: this thread computes what it can of it, which is quicker than MLX's.
+py::object view_of_new(const mx::array& a) {
+  if (!is_there(a) && !a.is_tracer()) {
+    without_lock([&] {
+      expect_evaluation(a);
+      settle({a});
+      return true;
+    });
+  }
+  return view(a, true);
+}
+
 // Whether an ndarray is what `view` gives.
 bool is_view_of(const py::array& v, const mx::array& a) {
   refuse_traced(a);
@@ -274,11 +286,9 @@ py::object get(const py::object& owner, const py::str& name) {
   return PyDict_Check(owner.ptr()) ? py::object(owner[name]) : py::object(owner.attr(name));
 }
 
-// Whether nothing but attribute `name` of `owner` and as many `others` that hold the same object see this memory: no other
-// handle, slice, graph node or task. An attribute may be a tuple of arrays, a dict stands for its items; what the owner's
-// own `structure` holds does not count.
-bool sole(const py::object& owner, const py::str& name, int others, Structure* structure) {
-  const auto held = get(owner, name);
+// Whether nothing but the owner of `held` and as many `others` that have the same object see this memory: no other
+// handle, slice, graph node or task. It may be a tuple of arrays; what the owner's own `structure` holds does not count.
+bool only_held(const py::object& held, int others, Structure* structure) {
   bool found = !PyTuple_Check(held.ptr()) || Py_REFCNT(held.ptr()) == 2;
   const Py_ssize_t references = PyTuple_Check(held.ptr()) ? 1 : 2 + others; // the owner's, and `held`
   static const mx::array nothing(0);
@@ -291,6 +301,11 @@ bool sole(const py::object& owner, const py::str& name, int others, Structure* s
     if (inner) structure->inner = a;
   });
   return found;
+}
+
+// The same of attribute `name` of `owner`, or an item where that is a dict.
+bool sole(const py::object& owner, const py::str& name, int others, Structure* structure) {
+  return only_held(get(owner, name), others, structure);
 }
 
 template <class F>
@@ -327,6 +342,18 @@ void keep(PyObject* owner, int place, const py::object& held, const py::object& 
   });
 }
 
+py::object views_for_users(const py::object& held) {
+  return mapped(held, [](const mx::array& a) { return ndarray_over(a, *numpy_dtype(a.dtype()), For::users); });
+}
+
+// What is derived from buffers is not kept while users may write to them.
+void drop_plan(const py::object& owner, const Structure& structure) {
+  if (!structure.pattern.plan) return;
+  auto unplanned = structure;
+  unplanned.pattern.plan = nullptr;
+  owner.attr("_structure") = std::move(unplanned);
+}
+
 // Views of a buffer of `owner` (an array, or the dict of those that were assigned to it), or of a tuple of them, by which
 // users may write: of a copy, which `owner` gets, if anything but this array sees it. bfloat16 is copied to float32.
 py::object hand_out(const py::object& owner, const py::str& name, int others, Structure* structure) {
@@ -361,13 +388,9 @@ py::object hand_out(const py::object& owner, const py::str& name, int others, St
     if (is_array && place) owner.attr("_bind")();
     if (structure) structure = owner.attr("_structure").cast<Structure*>();
   }
-  if (structure && structure->pattern.plan) {
-    auto unplanned = *structure;
-    unplanned.pattern.plan = nullptr;
-    owner.attr("_structure") = std::move(unplanned);
-  }
+  if (structure) drop_plan(owner, *structure);
   const auto held = get(owner, name);
-  auto views = mapped(held, [](const mx::array& a) { return ndarray_over(a, *numpy_dtype(a.dtype()), For::users); });
+  auto views = views_for_users(held);
   if (is_array) keep(owner.ptr(), place, held, views);
   return views;
 }
@@ -377,6 +400,37 @@ struct Reader {
   PyObject* name;
   int place;
 };
+
+// What hand_out gives, where there is nothing to wait for, to copy or to ask Python for; else null. Until it ends no other
+// thread runs, so that no lock is needed.
+py::object first_read(const py::object& owner, const Reader& reader) {
+  static PyObject *const pending = PyUnicode_InternFromString("_pending"), *const kin = PyUnicode_InternFromString("_kin"),
+                  *const bound = PyUnicode_InternFromString("_bound"), *const described = PyUnicode_InternFromString("_structure");
+  const auto of_owner = [&](PyObject* name) {
+    auto found = py::reinterpret_steal<py::object>(PyObject_GetAttr(owner.ptr(), name));
+    if (!found) throw py::error_already_set();
+    return found;
+  };
+  if (Kept* kept = kept_of(owner.ptr())) give_up(kept, reader.place); // of another buffer; which may run anything
+  if (!of_owner(pending).is_none() || (reader.place == 0 && py::len(of_owner(kin)))) return {};
+  const auto held = of_owner(reader.name);
+  bool plain = true, seen = true;
+  each_buffer(held.ptr(), [&](PyObject*, const mx::array& a) {
+    plain = plain && is_there(a) && !a.is_tracer() && a.dtype() != mx::bfloat16;
+    if (!plain || !a.size()) return;
+    const auto found = exposed().find(key_of(a));
+    plain = found == exposed().end() || !found->second.kept;
+    seen = seen && found != exposed().end();
+  });
+  if (!plain) return {};
+  const auto structure = of_owner(bound).ptr() == Py_True ? of_owner(described) : py::none();
+  auto* known = structure.is_none() ? nullptr : structure.cast<Structure*>();
+  if (!seen && !only_held(held, 0, known)) return {};
+  if (known) drop_plan(owner, *known);
+  auto views = views_for_users(held);
+  keep(owner.ptr(), reader.place, held, views);
+  return views;
+}
 
 PyObject* read(PyObject* self, PyObject* owner) {
   static PyObject* const otherwise = PyUnicode_InternFromString("_attribute");
@@ -390,8 +444,41 @@ PyObject* read(PyObject* self, PyObject* owner) {
       kept = kept_of(owner);
       if (kept && kept->held[reader->place] == now) return Py_NewRef(kept->views[reader->place]);
     }
+    try {
+      if (auto views = first_read(py::reinterpret_borrow<py::object>(owner), *reader)) return views.release().ptr();
+    } catch (py::error_already_set& error) {
+      error.restore();
+      return nullptr;
+    } catch (const std::exception&) { // which `_attribute` meets again, in Python's terms
+    }
   }
   return PyObject_CallMethodOneArg(owner, otherwise, reader->name);
+}
+
+// The dtype of an array's values as numpy mode has it; else what its `_seen_dtype` says.
+PyObject* read_dtype(PyObject*, PyObject* owner) {
+  static PyObject *const pending = PyUnicode_InternFromString("_pending"), *const data = PyUnicode_InternFromString("_data"),
+                  *const otherwise = PyUnicode_InternFromString("_seen_dtype");
+  if (settles_values()) {
+    PyObject* assigned = PyObject_GetAttr(owner, pending);
+    if (!assigned) return nullptr;
+    Py_DECREF(assigned);
+    if (assigned == Py_None) {
+      PyObject* held = PyObject_GetAttr(owner, data);
+      if (!held) return nullptr;
+      const auto* a = as_array(held);
+      const auto* dtype = a ? &numpy_dtype(a->dtype()) : nullptr;
+      PyObject* found = dtype && *dtype ? (*dtype)->inc_ref().ptr() : nullptr;
+      Py_DECREF(held);
+      if (found) return found;
+    }
+  }
+  return PyObject_CallMethodNoArgs(owner, otherwise);
+}
+
+py::object dtype_reader() {
+  static PyMethodDef method{"dtype", &read_dtype, METH_O, nullptr};
+  return py::reinterpret_steal<py::object>(PyCFunction_New(&method, nullptr));
 }
 
 py::object reader(const std::string& name) {
@@ -427,10 +514,12 @@ void bind_exposed(py::module_& m) {
   memory_type = made_type("mlx_sparse._native.Memory", sizeof(Memory), &free_memory, &buffer_of_memory);
   kept_type = made_type("mlx_sparse._native.Kept", sizeof(Kept), &free_kept);
   m.def("view", &view, "a"_a, "writable"_a = true, "An ndarray over the memory of an array, which is waited for as by evaluate; None for bfloat16.");
+  m.def("view_of_new", &view_of_new, "a"_a, "The same of an array that nobody else has yet.");
   m.def("is_view_of", &is_view_of, "v"_a, "a"_a);
   m.def("hand_out", &hand_out, "owner"_a, "name"_a, "others"_a, "structure"_a.none(true),
         "Writable views of a buffer, or of a tuple of them, which `owner` keeps.");
   m.def("reader", &reader, "name"_a, "A function for a property: the views that an array keeps, or what `_attribute` says.");
+  m.def("dtype_reader", &dtype_reader, "A function for a property: the dtype of values in numpy mode, or what `_seen_dtype` says.");
   m.def("keep_views_in", &keep_views_in, "slot"_a, "In which slot of arrays the views stand that they keep.");
   m.def("give_up_views", &give_up_views, "owner"_a, "Keep no views: something else is to see the buffers.");
   m.def("is_exposed", &is_exposed, "a"_a, "Whether a user holds an ndarray over the memory of `a`, which is evaluated.");

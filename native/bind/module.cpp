@@ -32,7 +32,8 @@ bool numpy_is_quicker(const py::args& arrays) {
     if (!a || !is_there(*a) || a->is_tracer() || a->dtype() == mx::bfloat16) return false;
     work += a->size();
   }
-  return work < kSerialWork / 4 && mx::default_device() == mx::Device::cpu && !shaders_on_host();
+  const size_t most = settles_values() ? size_t{1} << 16 : kSerialWork / 4; // what is read at once anyway waits for a stream
+  return work < most && mx::default_device() == mx::Device::cpu && !shaders_on_host();
 }
 
 void set_spgemm_threads(int n) { spgemm_threads() = n; }
@@ -94,12 +95,11 @@ void evaluate(const py::args& arrays) {
   if (!pending.empty()) wait_unlocked(std::move(pending));
 }
 
-py::dtype seen_dtype(const mx::array& a) { return *numpy_dtype(a.dtype() == mx::bfloat16 ? mx::float32 : a.dtype()); }
-
-// A copy of an ndarray, in its dtype; None unless MLX has that and the elements are in C order.
+// A copy of an ndarray, in its dtype; None unless arrays of the default device have that and the elements are in C order.
 py::object from_numpy(const py::array& x) {
   const auto dtype = mlx_dtype(x.dtype());
   if (!dtype || !(x.flags() & py::array::c_style)) return py::none();
+  if (is_on_cpu_only(*dtype) && mx::default_device() != mx::Device::cpu) return py::none();
   mx::Shape shape;
   for (py::ssize_t d = 0; d < x.ndim(); ++d) shape.push_back(to_dim(x.shape(d)));
   auto made = fresh(std::move(shape), *dtype);
@@ -139,7 +139,6 @@ static void bind_runtime(py::module_& m) {
   m.def("is_available", &is_available, "a"_a);
   m.def("is_tracer", &is_tracer, "a"_a);
   m.def("evaluate", &evaluate, "Waits for these arrays, which are not traced, as mx.eval does, but Ctrl-C ends it.");
-  m.def("seen_dtype", &seen_dtype, "a"_a, "The dtype that NumPy sees an array in: for bfloat16 float32.");
   m.def("from_numpy", &from_numpy, "x"_a, "A copy of an ndarray; None where MLX lacks its dtype or it is not in C order.");
   m.def("before_fork", &before_fork);
   m.def("after_fork_in_child", &prepare_child);

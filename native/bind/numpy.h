@@ -18,7 +18,7 @@ inline char numpy_kind(mx::Dtype dtype) {
 }
 
 // NumPy's dtype of the same values; none for bfloat16, which NumPy lacks.
-inline std::optional<py::dtype> numpy_dtype(mx::Dtype dtype) {
+inline const std::optional<py::dtype>& numpy_dtype(mx::Dtype dtype) {
   static const auto* const table = [] { // by the dtype's number; never destroyed: Python may be gone by then
     auto* made = new std::vector<std::optional<py::dtype>>(static_cast<size_t>(complex128.val()) + 1);
     for (auto known : shared_with_numpy) {
@@ -31,6 +31,9 @@ inline std::optional<py::dtype> numpy_dtype(mx::Dtype dtype) {
 
 // MLX's dtype of the same values; none where it has none.
 inline std::optional<mx::Dtype> mlx_dtype(const py::dtype& dtype) {
+  for (auto known : shared_with_numpy) {
+    if (dtype.ptr() == numpy_dtype(known)->ptr()) return known; // of each NumPy has one object that nearly all arrays share
+  }
   if (dtype.byteorder() != '=' && dtype.byteorder() != '|') return std::nullopt;
   const char kind = dtype.kind();
   for (auto known : shared_with_numpy) {

@@ -166,6 +166,7 @@ void bind_blocks(py::module_& m) {
 
 void bind_assemble(py::module_& m) {
   m.def("coo_reshape", unlocked(&coo_reshape), "coords"_a, "strides"_a, "dims"_a, "total"_a, "wide"_a);
+  m.def("pair_sums", unlocked(&pair_sums, 64), "x"_a, "scale"_a, "y"_a);
   m.def("keep", unlocked(&keep), "arrays"_a, "mask"_a);
   m.def("extent", unlocked(&extent), "index"_a);
   m.def("stack", unlocked(&stack), "blocks"_a, "minors"_a, "along_major"_a, "wide"_a);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "../parallel.h"
@@ -57,6 +58,12 @@ void offsets_of_sorted(size_t count, size_t n, const I* keys, bool sorted, I* of
 // The last part's counts stand in out_indptr + 1, so that when its slots have been used up out_indptr is complete.
 template <class I>
 void counts_to_slots(size_t n_keys, int parts, I* scratch, I* out_indptr) {
+  if (parts == 1) { // most often, where keys are many more than entries
+    I slot = 0;
+    for (size_t k = 1; k <= n_keys; ++k) slot += std::exchange(out_indptr[k], slot);
+    out_indptr[0] = 0;
+    return;
+  }
   auto counts = [&](int p) { return p + 1 < parts ? scratch + size_t(p) * n_keys : out_indptr + 1; };
   std::vector<size_t> first(parts + 1, 0);
   run_parts(parts - 1, [&](int b) { // where the last piece ends nobody asks

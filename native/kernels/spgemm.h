@@ -301,6 +301,10 @@ void spgemm_symbolic(const SpgemmInput<T, I>& in, I* lengths) {
     Watch watch;
     const size_t each = products_each(in);
     for (size_t i = lo; i < hi; ++i) {
+      if (in.a.indptr[i + 1] == in.a.indptr[i]) { // most slices of tall arrays
+        lengths[i] = 0;
+        continue;
+      }
       watch(1 + each * static_cast<size_t>(in.a.indptr[i + 1] - in.a.indptr[i]));
       if (in.b_steps && i > lo && result_step(in, i) < 2) {
         lengths[i] = lengths[i - 1];
@@ -378,6 +382,11 @@ size_t spgemm_numeric(const SpgemmInput<T, I>& in, CsOut<T, I> out) {
     Watch watch;
     const size_t each = products_each(in);
     for (size_t i = lo; i < hi; ++i) {
+      if (in.a.indptr[i + 1] == in.a.indptr[i]) {
+        kept[i] = 0;
+        repeats = 0;
+        continue;
+      }
       watch(1 + each * static_cast<size_t>(in.a.indptr[i + 1] - in.a.indptr[i]));
       const size_t at = static_cast<size_t>(out_indptr[i]);
       I* index = out_indices + at;

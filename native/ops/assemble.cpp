@@ -12,6 +12,13 @@ namespace {
 
 mx::Dtype index_dtype(bool wide) { return wide ? mx::int64 : mx::int32; }
 
+#if defined(__GNUC__) && !defined(__clang__)
+__attribute__((optimize("O3"))) // which makes vectors of it
+#endif
+void add_to_each(size_t n, auto x, const decltype(x)* y, decltype(x)* out) {
+  for (size_t k = 0; k < n; ++k) out[k] = x + y[k];
+}
+
 } // namespace
 
 Arrays coo_reshape(const Arrays& coords, const std::vector<int64_t>& strides, const std::vector<int64_t>& dims,
@@ -38,6 +45,21 @@ Arrays coo_reshape(const Arrays& coords, const std::vector<int64_t>& strides, co
                   });
                 });
               }});
+}
+
+mx::array pair_sums(const mx::array& x, int64_t scale, const mx::array& y) {
+  if (x.dtype() != y.dtype()) throw std::invalid_argument("x and y of one dtype");
+  const size_t m = x.size(), n = y.size();
+  return run({{x, y}, {room_for(m * n, x.dtype())}, [&](const Arrays& in, Arrays& out) {
+                with_index(in[0], [&](auto i) {
+                  using I = typename decltype(i)::type;
+                  const I *left = ptr<I>(in[0]), *right = ptr<I>(in[1]);
+                  I* to = out_ptr<I>(out[0]);
+                  parallel_for(m, plan_parts(m * n / 8), [&](size_t lo, size_t hi) {
+                    for (size_t k = lo; k < hi; ++k) add_to_each(n, static_cast<I>(left[k] * scale), right, to + k * n);
+                  });
+                });
+              }})[0];
 }
 
 Arrays keep(const Arrays& arrays, Mask mask) {

@@ -15,6 +15,8 @@ Arrays coo_reshape(const Arrays& coords, const std::vector<int64_t>& strides, co
                    int64_t total, bool wide);
 // The elements (along the first axis) of arrays of one length that `mask` keeps, in order; of traced ones in the graph.
 Arrays keep(const Arrays& arrays, Mask mask);
+// x[i] * scale + y[j] of all pairs, row by row: coordinates of a Kronecker product. Two index arrays of one dtype.
+mx::array pair_sums(const mx::array& x, int64_t scale, const mx::array& y);
 // (least, largest) element.
 std::pair<int64_t, int64_t> extent(const mx::array& index);
 

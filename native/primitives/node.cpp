@@ -44,27 +44,30 @@ std::vector<Output> Node::outputs(const Arrays& inputs) const {
   return all;
 }
 
-std::vector<Output> Node::expected(const Arrays& inputs) {
+void Node::expect(const Output& out) {
+  if (stream().device == mx::Device::cpu) expect_memory(bytes_of(out.shape, out.dtype));
+}
+
+mx::array Node::make_only(Arrays inputs, Output out) {
   for (auto& in : inputs) is_there(in); // lets go of a past event before threads evaluate
-  auto all = outputs(inputs);
-  if (stream().device == mx::Device::cpu) {
-    for (auto& out : all) expect_memory(bytes_of(out.shape, out.dtype));
-  }
-  return all;
+  expect(out);
+  return mx::array(std::move(out.shape), out.dtype, shared_from_this(), std::move(inputs));
 }
 
 mx::array Node::make_first(Arrays inputs) {
   if (siblings_) return make(std::move(inputs))[0];
-  auto out = std::move(expected(inputs)[0]);
-  return mx::array(std::move(out.shape), out.dtype, shared_from_this(), std::move(inputs));
+  auto out = std::move(results(inputs)[0]);
+  return make_only(std::move(inputs), std::move(out));
 }
 
 Arrays Node::make(Arrays inputs) {
   if (!siblings_) return {make_first(std::move(inputs))};
-  auto outputs = expected(inputs);
+  for (auto& in : inputs) is_there(in);
+  auto all = outputs(inputs);
   std::vector<mx::Shape> shapes;
   std::vector<mx::Dtype> dtypes;
-  for (auto& out : outputs) {
+  for (auto& out : all) {
+    expect(out);
     shapes.push_back(std::move(out.shape));
     dtypes.push_back(out.dtype);
   }

@@ -20,6 +20,8 @@ class Node : public mx::Primitive, public std::enable_shared_from_this<Node> {
   Arrays make(Arrays inputs);
   // The first of them, which a node without siblings makes without lists.
   mx::array make_first(Arrays inputs);
+  // The same of a node that has one output, where the caller knows what it is.
+  mx::array make_only(Arrays inputs, Output out);
 
   void eval_cpu(const Arrays& inputs, Arrays& outputs) final;
   void eval_gpu(const Arrays& inputs, Arrays& outputs) final;
@@ -72,7 +74,7 @@ class Node : public mx::Primitive, public std::enable_shared_from_this<Node> {
 
  private:
   std::vector<Output> outputs(const Arrays& inputs) const;
-  std::vector<Output> expected(const Arrays& inputs); // outputs that there is memory for
+  void expect(const Output& out); // that there is memory for it
   void refuse_structure(int input) const;
   void answer_the_rest(Arrays& all, const Arrays& inputs);
   Arrays over_slices(const Arrays& inputs, const Axes& axes);

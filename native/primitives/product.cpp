@@ -57,7 +57,9 @@ mx::array product(ProductKind kind, const Structure& a, const mx::array& data, c
   Arrays inputs; // not from a list, which would copy each handle twice
   inputs.reserve(4);
   for (const auto* in : {&data, &a.outer, &a.inner, &x}) inputs.push_back(*in);
-  return node<Product>(std::move(inputs), s, kind, a.pattern);
+  const auto made = std::make_shared<Product>(s, kind, a.pattern);
+  auto y = made->result(inputs);
+  return made->make_only(std::move(inputs), std::move(y));
 }
 
 mx::array sddmm(const Structure& a, const mx::array& u, const mx::array& v, bool per_batch, mx::Stream s) {
@@ -75,12 +77,12 @@ mx::array sddmm(const Structure& a, const mx::array& u, const mx::array& v, bool
   return node<Product>({major, a.inner, u, v}, s, ProductKind::sddmm, coordinates, per_batch);
 }
 
-std::vector<Output> Product::results(const Arrays& in) const {
+Output Product::result(const Arrays& in) const {
   if (sampled()) {
     const auto &u = in[2], &v = in[3];
     auto shape = pattern_.values_shape(static_cast<int64_t>(in[1].size()));
     if (per_batch_) shape.insert(shape.begin(), u.ndim() == 3 ? u.shape(0) : v.shape(0));
-    return {{shape, u.dtype()}};
+    return {std::move(shape), u.dtype()};
   }
   const auto &data = in[0], &x = in[3];
   const int m = to_dim(kind_ == ProductKind::matmul ? pattern_.n_major : pattern_.n_minor);
@@ -88,11 +90,11 @@ std::vector<Output> Product::results(const Arrays& in) const {
   if (x.ndim() > 1) shape.push_back(x.shape(-1));
   if (x.ndim() == 3) shape.insert(shape.begin(), x.shape(0));
   else if (x.ndim() == 2 && batched_values(pattern_, data)) shape.insert(shape.begin(), data.shape(0));
-  return {{shape, data.dtype()}};
+  return {std::move(shape), data.dtype()};
 }
 
 std::vector<Output> Product::scratch(const Arrays& in) const {
-  const auto y = results(in)[0].shape;
+  const auto y = result(in).shape;
   const int64_t k = y.size() == 1 ? 1 : y.back(), batch = y.size() == 3 ? y[0] : 1;
   return segment_scratch({static_cast<int64_t>(in[2].size()), pattern_.n_major, batch, k, in.size() == 5, long_slices_},
                          in[1].dtype(), in[0].dtype());

@@ -82,8 +82,11 @@ void wait_for_stream(mx::Stream s) {
   while (!passed->wait()) check_interrupt();
 }
 
-// Most waits are short: a little patience costs less than to be woken.
+// Most waits are short: a little patience costs less than to be woken. Not where many elements are to be made.
 bool soon_there(const std::vector<mx::array>& arrays) {
+  size_t elements = 0;
+  for (auto& a : arrays) elements += a.size();
+  if (elements > size_t{1} << 17) return false;
   for (int patience = 50; patience > 0; --patience) {
     {
       const std::lock_guard<std::mutex> lock(*graph);
@@ -106,6 +109,13 @@ void forget_error(mx::Stream s) {
 bool is_view(const mx::array& a) {
   const std::string_view name = a.primitive().name();
   return name == "Broadcast" || name == "BroadcastAxes" || name == "AsStrided";
+}
+
+// What MLX makes of what is there without a look at the elements.
+bool moves_nothing(const mx::array& a) {
+  const std::string_view name = a.primitive().name();
+  if (name == "Reshape") return is_there(a.inputs()[0]) && a.inputs()[0].flags().row_contiguous; // else it is a copy
+  return name == "Slice" || name == "Squeeze" || name == "ExpandDims" || name == "Transpose";
 }
 
 } // namespace
@@ -163,7 +173,7 @@ void settle(const std::vector<mx::array>& arrays) {
   std::vector<mx::array> pending;
   for (auto& a : arrays) {
     if (is_there(a) || a.is_tracer()) continue;
-    if (a.has_primitive() && dynamic_cast<const Node*>(&a.primitive())) {
+    if (a.has_primitive() && (dynamic_cast<const Node*>(&a.primitive()) || moves_nothing(a))) {
       evaluated_at_once(a, std::numeric_limits<size_t>::max());
     }
     if (!is_there(a)) pending.push_back(a);
