@@ -84,8 +84,8 @@ def gmres(
     Algorithm 6.9 of Y. Saad, Iterative Methods for Sparse Linear Systems, 2nd ed., SIAM 2003, with the preconditioner
     of section 9.3.1. The basis of a cycle is made orthogonal by two passes of classical Gram-Schmidt, each a product
     with a matrix; of long ndarrays, and on a GPU, the second is left out where the first turns out to have done. With
-    an `mx.array` `b` every inner iteration is evaluated once, on a GPU up to sixteen together. As for `cg`, an `mx.array`
-    x is differentiable with respect to `b` and the values of `A`.
+    an `mx.array` `b` every inner iteration is evaluated once, on a GPU up to sixteen together. As for `cg`, an
+    `mx.array` x is differentiable with respect to `b` and the values of `A`.
 
     Examples
     --------
