@@ -187,7 +187,7 @@ class Lazy(Single):
                 basis.keep(v)
                 made.append(v)
                 found.append(h)
-                if i % _TOGETHER and not _native.is_tracer(v):
+                if (i + 1) % _TOGETHER == 0 and not _native.is_tracer(v):
                     mx.async_eval(v)
             together = mx.concatenate(found)  # the host waits for memory that it reads as long as for a vector
             self.settle([*made, together])
