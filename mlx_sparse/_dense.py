@@ -283,7 +283,8 @@ def to_mlx(x: Any, dtype: Any = None, stream: Any = None) -> mx.array:
     An `mx.array` is held by a handle of its own, and cast lazily to another dtype; everything else is copied.
     """
     if type(x) is np.ndarray:
-        if dtype is None or x.dtype == _dtypes.numpy_dtype(dtype) and dtype != mx.bfloat16:
+        as_is = dtype is None or x.dtype == _dtypes.numpy_dtype(dtype) and dtype != mx.bfloat16
+        if as_is and _dtypes.is_shared(x.dtype):
             copied = _native.from_numpy(x)
             if copied is not None:
                 return copied
