@@ -95,11 +95,10 @@ void evaluate(const py::args& arrays) {
   if (!pending.empty()) wait_unlocked(std::move(pending));
 }
 
-// A copy of an ndarray, in its dtype; None unless arrays of the default device have that and the elements are in C order.
+// A copy of an ndarray, in its dtype; None unless MLX has that and the elements are in C order.
 py::object from_numpy(const py::array& x) {
   const auto dtype = mlx_dtype(x.dtype());
   if (!dtype || !(x.flags() & py::array::c_style)) return py::none();
-  if (is_on_cpu_only(*dtype) && mx::default_device() != mx::Device::cpu) return py::none();
   mx::Shape shape;
   for (py::ssize_t d = 0; d < x.ndim(); ++d) shape.push_back(to_dim(x.shape(d)));
   auto made = fresh(std::move(shape), *dtype);
