@@ -105,15 +105,6 @@ decltype(auto) dispatch_unsigned(mx::Dtype dtype, F&& f) {
   return dispatch_value(dtype, [&](auto t) { return f(Tag<typename Unsigned<typename decltype(t)::type>::type>{}); });
 }
 
-// As dispatch_value, with bytes for bools, which are ordered alike.
-template <class F>
-decltype(auto) dispatch_ordered(mx::Dtype dtype, F&& f) {
-  return dispatch_value(dtype, [&](auto t) {
-    using T = typename decltype(t)::type;
-    return f(Tag<std::conditional_t<std::is_same_v<T, bool>, uint8_t, T>>{});
-  });
-}
-
 // f(Tag<I>{}) for the index type of `dtype`.
 template <class F>
 decltype(auto) dispatch_index(mx::Dtype dtype, F&& f) {

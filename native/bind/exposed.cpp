@@ -354,22 +354,32 @@ void drop_plan(const py::object& owner, const Structure& structure) {
   owner.attr("_structure") = std::move(unplanned);
 }
 
+// A GPU holds on to what its last work has read for some time after its end: waits until it does not. False where none is.
+bool release_by_gpu() {
+  const auto s = mx::peek_default_stream(mx::Device::gpu);
+  if (s) without_lock([&] { return mx::synchronize(*s), true; });
+  return s.has_value();
+}
+
 // Views of a buffer of `owner` (an array, or the dict of those that were assigned to it), or of a tuple of them, by which
 // users may write: of a copy, which `owner` gets, if anything but this array sees it. bfloat16 is copied to float32.
 py::object hand_out(const py::object& owner, const py::str& name, int others, Structure* structure) {
   const int place = place_of(name);
   const bool is_array = Py_TYPE(owner.ptr()) != &PyDict_Type;
   bool seen = true, half = false;
-  for (;;) { // other threads run while it waits; from the last look on none does
+  for (bool waited = false;;) { // other threads run while it waits; from the last look on none does
     const auto held = get(owner, name);
     Arrays pending;
+    bool busy = false;
     each_buffer(held.ptr(), [&](PyObject*, const mx::array& a) {
       refuse_traced(a);
       if (!is_there(a)) pending.push_back(a);
+      else busy |= !a.is_donatable();
       half |= a.dtype() == mx::bfloat16;
     });
-    if (pending.empty()) break;
-    wait_unlocked(std::move(pending));
+    if (!pending.empty()) wait_unlocked(std::move(pending));
+    else if (busy && !waited && release_by_gpu()) waited = true;
+    else break;
   }
   if (half) {
     return mapped(get(owner, name), [](const mx::array& a) { return view(mx::astype(a, mx::float32), true); });

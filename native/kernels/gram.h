@@ -17,7 +17,7 @@ void cs_gram(CsView<T, I> a, const T* x, T* y) {
   std::vector<Started<T>> rows(static_cast<size_t>(copies));
   run_parts(copies, [&](int p) {
     T* mine = y;
-    if (p > 0) mine = (rows[p] = started<Adding<T, T>>(n)).get();
+    if (p > 0) mine = (rows[p] = started<Adding<T>>(n)).get();
     else std::fill_n(mine, n, T{});
     in_pieces(a.indptr, bounds[p], bounds[p + 1], 2, [&](size_t first, size_t last) {
       for (size_t m = first, lo = a.begin(m); m < last; ++m) {

@@ -26,7 +26,7 @@ template <class T, class I>
 void cs_minor_sum(size_t nnz, size_t n_minor, const I* indices, const T* data, T* out) {
   if (n_minor == 0) return;
   const ScatterPlan<I> plan{nnz, n_minor, 1, indices, plan_parts(nnz + n_minor), nnz * (sizeof(T) + sizeof(I))};
-  scatter<T, Adding<T, wide_t<T>>>(plan, out, [=](size_t lo, size_t hi, size_t, size_t, auto sink) {
+  scatter<T, Adding<wide_t<T>>>(plan, out, [=](size_t lo, size_t hi, size_t, size_t, auto sink) {
     for (size_t p = lo; p < hi; ++p) {
       auto* sum = sink.at(static_cast<size_t>(indices[p]), 1);
       *sum = add(*sum, widen(data[p]));

@@ -16,7 +16,7 @@ namespace sp {
 
 // What entries do where they meet: products are held in acc_t, values alone in wide_t. Other reductions of the same
 // members can stand in its place.
-template <class T, class State = acc_t<T>>
+template <class State>
 struct Adding {
   using A = State;
   static A start() { return A{}; }
@@ -196,8 +196,18 @@ void scatter_columns(const ScatterPlan<I>& plan, Columns<A> to, RangeAdder<A> ra
   else scatter_in_order<Op>(plan, to, local, range);
 }
 
+// Sums are compiled once, in primitives/scatter.cpp.
+#define SP_SCATTER_SUM(WORD, A)                                                                             \
+  WORD template void scatter_columns<Adding<A>>(const ScatterPlan<int32_t>&, Columns<A>, RangeAdder<A>); \
+  WORD template void scatter_columns<Adding<A>>(const ScatterPlan<int64_t>&, Columns<A>, RangeAdder<A>);
+#define SP_SCATTER_SUMS(WORD)                                                                        \
+  SP_SCATTER_SUM(WORD, bool) SP_SCATTER_SUM(WORD, uint8_t) SP_SCATTER_SUM(WORD, uint16_t)           \
+  SP_SCATTER_SUM(WORD, uint32_t) SP_SCATTER_SUM(WORD, uint64_t) SP_SCATTER_SUM(WORD, float)         \
+  SP_SCATTER_SUM(WORD, double) SP_SCATTER_SUM(WORD, complex64_t) SP_SCATTER_SUM(WORD, WideComplex)
+SP_SCATTER_SUMS(extern)
+
 // As scatter_columns for any T. What is held in another type than T goes through a copy of some columns of y at a time.
-template <class T, class Op = Adding<T>, class I>
+template <class T, class Op = Adding<acc_t<T>>, class I>
 void scatter(ScatterPlan<I> plan, T* y, RangeAdder<typename Op::A> range) {
   using A = typename Op::A;
   const size_t n_out = plan.n_out, k = plan.k;

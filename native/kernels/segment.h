@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "order.h"
 #include "partition.h"
 #include "scatter.h"
 #include "view.h"
@@ -13,16 +14,17 @@ namespace sp {
 
 // What a reduction carries for one output: fold takes values in any order, join merges two states, write ends it.
 template <class Op>
-inline void write(typename Op::Out* out, size_t m, size_t j, size_t k, const typename Op::State& s, size_t n) {
+inline void write(Op op, typename Op::Out* out, size_t m, size_t j, size_t k, const typename Op::State& s, size_t n) {
   if constexpr (requires { s.weight; }) { // of log-sum-exp: two rows
     out[2 * m * k + j] = s.value;
     out[(2 * m + 1) * k + j] = static_cast<typename Op::Out>(std::log(s.weight));
   } else {
-    out[m * k + j] = Op::finish(s, n);
+    out[m * k + j] = op.finish(s, n);
   }
 }
 template <class T>
-struct SegmentSum : Adding<T, wide_t<T>> {
+struct SegmentSum : Adding<wide_t<T>> {
+  using Joining = Adding<wide_t<T>>;
   using State = wide_t<T>;
   using Out = T;
   static void fold(State& s, T x, size_t) { s = add(s, widen(x)); }
@@ -49,28 +51,28 @@ struct SegmentProd {
 };
 
 // Whether x takes the place of best; the first NaN stays.
-template <bool greatest, class A>
+template <class Order, class A>
 inline bool wins(A x, A best) {
-  if constexpr (std::is_floating_point_v<A>) return (greatest ? best < x : x < best) || (x != x && best == best);
-  else return greatest ? best < x : x < best;
+  if constexpr (std::is_floating_point_v<A>) return Order::before(best, x) || (x != x && best == best);
+  else return Order::before(best, x);
 }
 
-template <bool greatest, class A>
-constexpr A no_extreme() {
-  using L = std::numeric_limits<A>;
-  if constexpr (L::has_infinity) return greatest ? -L::infinity() : L::infinity();
-  else return greatest ? L::lowest() : L::max();
-}
+template <class Order, class State>
+struct Last {
+  using A = State;
+  static A start() { return Order::template first<A>(); }
+  static void join(A& s, const A& o) { s = wins<Order>(o, s) ? o : s; }
+};
 
-template <class T, bool greatest>
-struct SegmentExtreme {
-  using A = acc_t<T>;
-  using State = A;
+template <class T, class Order>
+struct SegmentExtreme : Last<Order, acc_t<T>> {
+  using Joining = Last<Order, acc_t<T>>;
+  using State = acc_t<T>;
   using Out = T;
-  static State start() { return no_extreme<greatest, A>(); }
-  static void fold(State& s, T x, size_t) { join(s, static_cast<A>(x)); }
-  static void join(State& s, const State& o) { s = wins<greatest>(o, s) ? o : s; }
-  static Out finish(const State& s, size_t) { return static_cast<T>(s); }
+  Order order;
+  explicit SegmentExtreme(Order order) : order(order) {}
+  void fold(State& s, T x, size_t) const { Joining::join(s, static_cast<State>(order(x))); }
+  Out finish(const State& s, size_t) const { return order(static_cast<T>(s)); }
 };
 
 // The sum of exp(x - value) for the greatest value so far: one exponential a value, and none of them overflows. The
@@ -80,7 +82,7 @@ struct SegmentLogSumExp {
   using A = acc_t<T>;
   struct State { A value; double weight; };
   using Out = A;
-  static State start() { return {no_extreme<true, A>(), 0}; }
+  static State start() { return {-std::numeric_limits<A>::infinity(), 0}; }
   static void fold(State& s, T x, size_t) { merge(s, static_cast<A>(x), 1); }
   static void join(State& s, const State& o) { if (o.weight != 0) merge(s, o.value, o.weight); }
 
@@ -98,32 +100,41 @@ struct SegmentLogSumExp {
 };
 
 // The first row that holds the extreme; -1 for an empty segment.
-template <class T, bool greatest>
+template <class T, class Order>
 struct SegmentArg {
   using A = acc_t<T>;
   struct State { A value; int64_t at; };
   using Out = int32_t;
+  Order order;
   static State start() { return {A{}, -1}; }
-  static void fold(State& s, T x, size_t row) { join(s, {static_cast<A>(x), static_cast<int64_t>(row)}); }
+  void fold(State& s, T x, size_t row) const { join(s, {static_cast<A>(order(x)), static_cast<int64_t>(row)}); }
   static void join(State& s, const State& o) {
     if (o.at < 0) return;
-    if (s.at < 0 || wins<greatest>(o.value, s.value) || (o.at < s.at && !wins<greatest>(s.value, o.value))) s = o;
+    if (s.at < 0 || wins<Order>(o.value, s.value) || (o.at < s.at && !wins<Order>(s.value, o.value))) s = o;
   }
   static Out finish(const State& s, size_t) { return static_cast<int32_t>(s.at); }
 };
 
-// Folds `width` columns of the rows lo .. hi, of rows of k from x on, into `states`.
+// Rows of k from x on; with `order` (may be null) row r is the one of that number.
+template <class T, class I>
+struct Rows {
+  const T* x;
+  size_t k;
+  const I* order;
+};
+
+// Folds `width` columns of the rows lo .. hi into `states`.
 template <class Op, class T, class I>
-inline void fold_rows(size_t lo, size_t hi, const I* order, const T* x, size_t k, size_t width,
-                      typename Op::State* __restrict states) {
+inline void fold_rows(Op op, size_t lo, size_t hi, Rows<T, I> from, size_t width, typename Op::State* __restrict states) {
   constexpr size_t ahead = 1024, later = 8;
+  const auto [x, k, order] = from;
   for (size_t r = lo; r < hi; ++r) {
     const size_t row = order ? static_cast<size_t>(order[r]) : r;
     const T* __restrict v = x + row * k;
     const char* next = order ? reinterpret_cast<const char*>(x + static_cast<size_t>(order[std::min(r + later, hi - 1)]) * k)
                              : reinterpret_cast<const char*>(v) + ahead;
     for (size_t b = 0; b < width * sizeof(T); b += 64) prefetch(next + b);
-    for (size_t j = 0; j < width; ++j) Op::fold(states[j], v[j], row);
+    for (size_t j = 0; j < width; ++j) op.fold(states[j], v[j], row);
   }
 }
 
@@ -132,7 +143,7 @@ constexpr size_t kSegmentColumns = 256; // states that stay in the first-level c
 // As fold_rows for all of k < 16 columns of consecutive rows: several rows at once, so that loops are long and the
 // states of one column are independent.
 template <class Op, class T>
-inline void fold_narrow(size_t lo, size_t hi, const T* x, size_t k, typename Op::State* states) {
+inline void fold_narrow(Op op, size_t lo, size_t hi, const T* x, size_t k, typename Op::State* states) {
   const size_t team = 32 / k, width = team * k;
   typename Op::State wide[32];
   std::fill_n(wide, width, Op::start());
@@ -141,24 +152,23 @@ inline void fold_narrow(size_t lo, size_t hi, const T* x, size_t k, typename Op:
     const T* v = x + r * k;
     prefetch(reinterpret_cast<const char*>(v) + 1024);
     if constexpr (sizeof(T) > 2) prefetch(reinterpret_cast<const char*>(v) + 1088);
-    if (k == 1) for (size_t j = 0; j < 32; ++j) Op::fold(wide[j], v[j], r + j);
-    else for (size_t j = 0; j < width; ++j) Op::fold(wide[j], v[j], r + j / k);
+    if (k == 1) for (size_t j = 0; j < 32; ++j) op.fold(wide[j], v[j], r + j);
+    else for (size_t j = 0; j < width; ++j) op.fold(wide[j], v[j], r + j / k);
   }
   for (size_t j = 0; j < width; ++j) Op::join(states[j % k], wide[j]);
-  for (; r < hi; ++r) for (size_t j = 0; j < k; ++j) Op::fold(states[j], x[r * k + j], r);
+  for (; r < hi; ++r) for (size_t j = 0; j < k; ++j) op.fold(states[j], x[r * k + j], r);
 }
 
 template <class Op, class T, class I>
-inline void fold_segment(size_t lo, size_t hi, const I* order, const T* x, size_t k, size_t width,
-                         typename Op::State* states) {
-  if (!order && k < 16 && hi - lo >= 64 / k) return fold_narrow<Op>(lo, hi, x, k, states);
-  fold_rows<Op>(lo, hi, order, x, k, width, states);
+inline void fold_segment(Op op, size_t lo, size_t hi, Rows<T, I> from, size_t width, typename Op::State* states) {
+  if (!from.order && from.k < 16 && hi - lo >= 64 / from.k) return fold_narrow(op, lo, hi, from.x, from.k, states);
+  fold_rows(op, lo, hi, from, width, states);
 }
 
 // out[m, :] = Op over the rows of segment m (log-sum-exp: two rows of out, see there); out is overwritten. One pass over x;
 // workers split the rows evenly, inside segments above kWholeSlice too.
 template <class Op, class T, class I>
-void segment_reduce(SegmentPattern<I> segments, const T* x, size_t k, typename Op::Out* out) {
+void segment_reduce(Op op, SegmentPattern<I> segments, const T* x, size_t k, typename Op::Out* out) {
   using State = typename Op::State;
   const size_t count = segments.count;
   if (count == 0 || k == 0) return;
@@ -166,11 +176,11 @@ void segment_reduce(SegmentPattern<I> segments, const T* x, size_t k, typename O
   const auto join = [](State& s, const State& later) { Op::join(s, later); };
   const auto finish = [=](size_t m, const State* states) {
     const size_t n = static_cast<size_t>(offsets[m + 1] - offsets[m]);
-    for (size_t j = 0; j < k; ++j) write<Op>(out, m, j, k, states[j], n);
+    for (size_t j = 0; j < k; ++j) write(op, out, m, j, k, states[j], n);
   };
   const auto piece = [=](size_t lo, size_t hi, State* states) {
     for (size_t j0 = 0; j0 < k; j0 += kSegmentColumns) {
-      fold_segment<Op>(lo, hi, order, x + j0, k, std::min(kSegmentColumns, k - j0), states + j0);
+      fold_segment(op, lo, hi, Rows<T, I>{x + j0, k, order}, std::min(kSegmentColumns, k - j0), states + j0);
     }
   };
   const auto whole = [=](size_t first, size_t last) {
@@ -183,15 +193,15 @@ void segment_reduce(SegmentPattern<I> segments, const T* x, size_t k, typename O
       }
       if (k == 1 && !order && hi - lo < 64) {
         State state = Op::start();
-        for (size_t r = lo; r < hi; ++r) Op::fold(state, x[r], r);
-        write<Op>(out, m, 0, 1, state, hi - lo);
+        for (size_t r = lo; r < hi; ++r) op.fold(state, x[r], r);
+        write(op, out, m, 0, 1, state, hi - lo);
         continue;
       }
       for (size_t j0 = 0; j0 < k; j0 += kSegmentColumns) {
         const size_t width = std::min(kSegmentColumns, k - j0);
         std::fill_n(states, width, Op::start());
-        fold_segment<Op>(lo, hi, order, x + j0, k, width, states);
-        for (size_t j = 0; j < width; ++j) write<Op>(out, m, j0 + j, k, states[j], hi - lo);
+        fold_segment(op, lo, hi, Rows<T, I>{x + j0, k, order}, width, states);
+        for (size_t j = 0; j < width; ++j) write(op, out, m, j0 + j, k, states[j], hi - lo);
       }
     }
   };
@@ -205,18 +215,18 @@ void segment_reduce(SegmentPattern<I> segments, const T* x, size_t k, typename O
 // out[m, :] = Op (a sum, maximum or minimum) over the rows t of x with ids[t] == m, in any order of ids below count; out is
 // overwritten. One pass over x for most results; extra memory about a quarter of the operands (scatter.h).
 template <class Op, class T, class I>
-void segment_reduce_by_ids(SegmentPattern<I> segments, const T* x, size_t k, T* out) {
+void segment_reduce_by_ids(Op op, SegmentPattern<I> segments, const T* x, size_t k, T* out) {
   using A = typename Op::A;
   const size_t n = segments.rows, count = segments.count;
   const I* ids = segments.ids;
   const ScatterPlan<I> plan{n, count, k, ids, plan_parts((n + count) * (1 + k / 8)), n * (k * sizeof(T) + sizeof(I))};
-  scatter<T, Op>(plan, out, [=](size_t lo, size_t hi, size_t j0, size_t j1, auto sink) {
+  scatter<T, typename Op::Joining>(plan, out, [=](size_t lo, size_t hi, size_t j0, size_t j1, auto sink) {
     for (size_t t = lo; t < hi; ++t) {
       const T* __restrict row = x + t * k;
       A* __restrict state = sink.at(static_cast<size_t>(ids[t]), k);
       if (sink.partial && !state) continue;
       for (size_t b = j0 * sizeof(T); b < j1 * sizeof(T); b += 64) prefetch(reinterpret_cast<const char*>(row) + 1024 + b);
-      for (size_t j = j0; j < j1; ++j) Op::fold(state[j], row[j], t);
+      for (size_t j = j0; j < j1; ++j) op.fold(state[j], row[j], t);
     }
   });
 }
@@ -267,7 +277,7 @@ void segment_exp(SegmentPattern<I> segments, const T* x, const acc_t<T>* y, size
   each_row(segments, y, k, 2 * k, [=](size_t at, const A* row) {
     for (size_t j = 0; j < k; ++j) {
       const A v = static_cast<A>(x[at + j]);
-      out[at + j] = static_cast<T>(row && v != no_extreme<true, A>() ? std::exp(v - row[j] - row[j + k]) : A(0));
+      out[at + j] = static_cast<T>(row && v != -std::numeric_limits<A>::infinity() ? std::exp(v - row[j] - row[j + k]) : A(0));
     }
   });
 }

@@ -20,41 +20,47 @@ bool is_ring(SegmentKind kind) { return kind == SegmentKind::sum || kind == Segm
 // Signed integers wrap as unsigned ones do, so that no kernel is compiled for both.
 template <class T>
 void ring_on_cpu(SegmentKind kind, SegmentPattern<int32_t> segments, const mx::array& x, mx::array& out) {
-  auto run = [&]<class Op>(Tag<Op>) { segment_reduce<Op>(segments, x.data<T>(), x.shape(1), out.data<T>()); };
-  if (kind == SegmentKind::sum) run(Tag<SegmentSum<T>>{});
-  else run(Tag<SegmentProd<T>>{});
+  auto run = [&]<class Op>(Op op) { segment_reduce(op, segments, x.data<T>(), x.shape(1), out.data<T>()); };
+  if (kind == SegmentKind::sum) run(SegmentSum<T>{}); else run(SegmentProd<T>{});
 }
 
 template <class T>
-void order_on_cpu(SegmentKind kind, SegmentPattern<int32_t> segments, const mx::array& x, mx::array& out) {
-  auto run = [&]<class Op>(Tag<Op>) {
-    segment_reduce<Op>(segments, x.data<T>(), x.shape(1), out.data<typename Op::Out>());
+void mean_on_cpu(SegmentKind kind, SegmentPattern<int32_t> segments, const mx::array& x, mx::array& out) {
+  auto run = [&]<class Op>(Op op) {
+    segment_reduce(op, segments, x.data<T>(), x.shape(1), out.data<typename Op::Out>());
   };
-  constexpr bool ordered = !is_complex_v<T>, floating = ordered && !std::is_integral_v<T>;
-  if constexpr (floating || !ordered) if (kind == SegmentKind::mean) return run(Tag<SegmentMean<T>>{});
-  if constexpr (floating) if (kind == SegmentKind::logsumexp) return run(Tag<SegmentLogSumExp<T>>{});
-  if constexpr (ordered) {
-    if (kind == SegmentKind::max) return run(Tag<SegmentExtreme<T, true>>{});
-    if (kind == SegmentKind::min) return run(Tag<SegmentExtreme<T, false>>{});
-    if (kind == SegmentKind::argmax) return run(Tag<SegmentArg<T, true>>{});
-    if (kind == SegmentKind::argmin) return run(Tag<SegmentArg<T, false>>{});
+  if constexpr (!std::is_integral_v<T>) if (kind == SegmentKind::mean) return run(SegmentMean<T>{});
+  if constexpr (!std::is_integral_v<T> && !is_complex_v<T>) {
+    if (kind == SegmentKind::logsumexp) return run(SegmentLogSumExp<T>{});
   }
   throw std::invalid_argument("this reduction has no meaning for the dtype of x");
 }
 
-template <class T>
-void ring_by_ids_on_cpu(SegmentPattern<int32_t> segments, const mx::array& x, mx::array& out) {
-  segment_reduce_by_ids<SegmentSum<T>>(segments, x.data<T>(), x.shape(1), out.data<T>());
+// Maxima and minima, and where they stand.
+template <class T, class Order>
+void order_on_cpu(Order order, bool where, SegmentPattern<int32_t> segments, const mx::array& x, mx::array& out) {
+  if constexpr (!is_complex_v<T>) {
+    if (where) segment_reduce(SegmentArg<T, Order>{order}, segments, x.data<T>(), x.shape(1), out.data<int32_t>());
+    else segment_reduce(SegmentExtreme<T, Order>(order), segments, x.data<T>(), x.shape(1), out.data<T>());
+  } else throw std::invalid_argument("complex numbers have no order");
 }
 
 template <class T>
-void order_by_ids_on_cpu(SegmentKind kind, SegmentPattern<int32_t> segments, const mx::array& x, mx::array& out) {
-  auto run = [&]<class Op>(Tag<Op>) { segment_reduce_by_ids<Op>(segments, x.data<T>(), x.shape(1), out.data<T>()); };
+void ring_by_ids_on_cpu(SegmentPattern<int32_t> segments, const mx::array& x, mx::array& out) {
+  segment_reduce_by_ids(SegmentSum<T>{}, segments, x.data<T>(), x.shape(1), out.data<T>());
+}
+
+template <class T, class Order>
+void order_by_ids_on_cpu(Order order, SegmentPattern<int32_t> segments, const mx::array& x, mx::array& out) {
   if constexpr (!is_complex_v<T>) {
-    if (kind == SegmentKind::max) return run(Tag<SegmentExtreme<T, true>>{});
-    if (kind == SegmentKind::min) return run(Tag<SegmentExtreme<T, false>>{});
-  }
-  throw std::invalid_argument("this reduction has no meaning for the dtype of x, or needs offsets");
+    T* y = out.data<T>();
+    segment_reduce_by_ids(SegmentExtreme<T, Order>(order), segments, x.data<T>(), x.shape(1), y);
+    if constexpr (std::is_integral_v<T>) {
+      parallel_for(out.size(), plan_parts(out.size()), [=](size_t lo, size_t hi) {
+        std::transform(y + lo, y + hi, y + lo, order);
+      });
+    }
+  } else throw std::invalid_argument("complex numbers have no order");
 }
 
 // f(Tag<T>) for floats; integers and complex numbers have no weights.
@@ -84,8 +90,16 @@ void SegmentReduce::kernel(const Arrays& in, Arrays& out) const {
   if (!by_ids_ && is_ring(kind_)) {
     return dispatch_unsigned(in[0].dtype(), [&]<class T>(Tag<T>) { ring_on_cpu<T>(kind_, segments, in[0], out[0]); });
   }
-  dispatch_ordered(in[0].dtype(), [&]<class T>(Tag<T>) {
-    (by_ids_ ? order_by_ids_on_cpu<T> : order_on_cpu<T>)(kind_, segments, in[0], out[0]);
+  if (kind_ == SegmentKind::mean || kind_ == SegmentKind::logsumexp) {
+    if (by_ids_) throw std::invalid_argument("this reduction needs offsets");
+    return dispatch_value(in[0].dtype(), [&]<class T>(Tag<T>) { mean_on_cpu<T>(kind_, segments, in[0], out[0]); });
+  }
+  const bool max = kind_ == SegmentKind::max || kind_ == SegmentKind::argmax;
+  const bool where = kind_ == SegmentKind::argmax || kind_ == SegmentKind::argmin;
+  if (by_ids_ && (where || kind_ == SegmentKind::prod)) throw std::invalid_argument("this reduction needs offsets");
+  dispatch_order(in[0].dtype(), max, [&]<class T>(Tag<T>, auto order) {
+    if (by_ids_) order_by_ids_on_cpu<T>(order, segments, in[0], out[0]);
+    else order_on_cpu<T>(order, where, segments, in[0], out[0]);
   });
 }
 
