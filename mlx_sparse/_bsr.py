@@ -136,7 +136,7 @@ class _bsr_base(_cs_array):
         if self._indptr.size == 0 or self._indices.size == 0:
             raise ValueError("unable to infer matrix dimensions from empty indices or indptr; give shape")
         R, C = self.blocksize
-        return (self._indptr.size - 1) * R, (int(_dense.view(mx.max(self._indices))) + 1) * C
+        return (self._indptr.size - 1) * R, (_native.extent(self._indices)[1] + 1) * C
 
     def _check_lengths(self) -> None:
         rows = self._shape[0] // self.blocksize[0]
@@ -223,9 +223,9 @@ class _bsr_base(_cs_array):
 
     def eliminate_zeros(self) -> None:
         """Drop blocks that hold nothing but zeros, rebinding this array's buffers. Refuses traced values."""
-        kept = (_dense.view(self._data) != 0).any(axis=(1, 2))
-        if not kept.all():
-            self._keep(kept)
+        kept = _native.without_zero_blocks(self._trio)
+        if kept is not None:
+            self._rebind(*kept)
 
     def _keep(self, kept: np.ndarray) -> None:
         """Keep these blocks (a mask) only."""
@@ -283,11 +283,8 @@ class _bsr_base(_cs_array):
         a, b = self._canonical(), other.tobsr(blocksize=self.blocksize)._canonical()
         dtype = _dtypes.result_type(a._data.dtype, b._data.dtype)
         index = _dtypes.index_dtype([a._indices.dtype, b._indices.dtype], max(self.shape))
-        parts, zeros = _native.merge_blocks(MERGE_OPS[op], a._trio_as(dtype, index), b._trio_as(dtype, index))
-        new = self._from_parts(*parts, self._shape, canonical=True)
-        if zeros:
-            new.eliminate_zeros()
-        return new
+        parts = _native.merge_blocks(MERGE_OPS[op], a._trio_as(dtype, index), b._trio_as(dtype, index))
+        return self._from_parts(*parts, self._shape, canonical=True)
 
     # ---- reductions and dense parts ---------------------------------------------------------------------------
 

@@ -243,7 +243,7 @@ class _data_array(_spbase):
             if self._pending is None:
                 return
             try:
-                new = ARRAYS[self._format](tuple(self._pending.values()), shape=self._shape)
+                new = self._of_assigned(self._pending)
             except (ValueError, OverflowError) as error:
                 raise ValueError(f"the buffers assigned to this {self._format} array do not agree: {error}") from error
             if not self._restructured:
@@ -253,6 +253,10 @@ class _data_array(_spbase):
             self.__dict__.update({n: getattr(new, n) for n in (*_described(self), *self._known)})
             self.__class__ = self._checked  # last: other threads read on
             del self._pending, self._restructured
+
+    def _of_assigned(self, pending: dict[str, Any]) -> Any:
+        """An array over assigned buffers, checked."""
+        return ARRAYS[self._format](tuple(pending.values()), shape=self._shape)
 
     def _settle_what_fits(self) -> None:
         """Settle buffers that look as if no other was still to be assigned: clients compare `type(A)` with a class."""

@@ -263,6 +263,50 @@ size_t bsr_merge(BsrView<T, I> lhs, BsrView<T, I> rhs, bool both, CsOut<T, I> ou
   return total.load();
 }
 
+// Whether the block that begins at `block` holds a value that is not zero.
+template <class W>
+bool any_nonzero(const W* block, size_t area, Nonzero<W> nonzero) { return std::any_of(block, block + area, nonzero); }
+
+// Whether each block holds such a value.
+template <class W, class I>
+bool bsr_all_nonzero(BsrView<W, I> a, Nonzero<W> nonzero) {
+  const size_t area = a.area();
+  for (size_t e = 0; e < a.nnz(); ++e) {
+    if (!any_nonzero(a.data + e * area, area, nonzero)) return false;
+  }
+  return true;
+}
+
+// How many such blocks each block row has, in out_indptr + 1. Any order.
+template <class W, class I>
+void bsr_nonzero_count(BsrView<W, I> a, Nonzero<W> nonzero, I* out_indptr) {
+  const size_t area = a.area();
+  parallel_for(a.n_major, plan_parts(a.nnz() * area + a.n_major), [&](size_t lo, size_t hi) {
+    for (size_t m = lo; m < hi; ++m) {
+      I n = 0;
+      for (size_t e = a.begin(m); e < a.end(m); ++e) n += any_nonzero(a.data + e * area, area, nonzero);
+      out_indptr[m + 1] = n;
+    }
+  });
+}
+
+// These blocks, in the order that they had.
+template <class W, class I>
+void bsr_nonzero(BsrView<W, I> a, Nonzero<W> nonzero, CsOut<W, I> out) {
+  const size_t area = a.area();
+  parallel_for(a.n_major, plan_parts(2 * a.nnz() * area + a.n_major), [&](size_t lo, size_t hi) {
+    for (size_t m = lo; m < hi; ++m) {
+      auto at = static_cast<size_t>(out.indptr[m]);
+      for (size_t e = a.begin(m); e < a.end(m); ++e) {
+        const W* block = a.data + e * area;
+        if (!any_nonzero(block, area, nonzero)) continue;
+        out.indices[at] = a.indices[e];
+        std::copy_n(block, area, out.data + at++ * area);
+      }
+    }
+  });
+}
+
 // c += a b for row-major blocks of R x n and n x C values; sizes that are template arguments go before the others.
 template <int R0, int n0, int C0, class T, class A>
 inline void multiply_blocks(size_t R_, size_t n_, size_t C_, const T* __restrict a, const T* __restrict b, A* __restrict c) {
