@@ -11,6 +11,7 @@ from . import _dense, _dtypes, _native, _scipy_release, _values
 from ._base import as_sparse, issparse, sparray
 from ._compressed import MERGE_OPS, _cs_array
 from ._data import traced
+from ._reduce import sums_by_product
 from ._shape import check_shape, given_shape, is_shape
 
 _BLOCK_OPS = ("plus", "minus", "multiply")
@@ -291,8 +292,7 @@ class _bsr_base(_cs_array):
     def _axis_sum(self, data: mx.array, axis: int, stream: Any) -> mx.array:
         n, (R, C) = data.shape[0], self.blocksize
         if n * max(R, C) <= _FEW_SUMMANDS or axis == 1 and self._has_short_rows(stream):
-            ones = _dense.full(self._shape[axis], 1, data.dtype)
-            return self._product(data, ones, axis == 0, stream)
+            return sums_by_product(self, data, axis, stream)
         count = self._shape[1 - axis] // (R if axis else C)
         if axis:
             segments = _native.Segments(count, self._indptr.astype(mx.int32, stream=stream))

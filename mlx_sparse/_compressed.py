@@ -178,7 +178,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         if self._indptr.size == 0 or self._indices.size == 0:
             raise ValueError("unable to infer matrix dimensions from empty indices or indptr; give shape")
         minor = _native.extent(self._indices)[1] + 1
-        return check_shape(self._swap((self._indptr.size - 1, minor)), self._allow_nd)
+        return self._swap((self._indptr.size - 1, minor))
 
     def _reshape_in_place(self, shape: tuple[int, ...]) -> None:
         """Adopt a declared shape: the major length must agree, the minor one must hold every index."""
@@ -544,7 +544,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         return _native.major_sum(data, self._indptr, stream)
 
     def _diagonal(self, k: int) -> mx.array:
-        M, N = self.shape
+        M, N = self._shape
         if k <= -M or k >= N:
             return _values.zeros(0, self._data.dtype)
         return _native.diagonal(self._structure, self._data, self._swap((k, -k))[0], self._sorted is True, None)
@@ -558,7 +558,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         d = _native.todense(self._structure, self._data, stream)
         if self._swap((0, 1))[0] == 1:
             d = _values.transpose(d, stream=stream)
-        return _values.reshape(d, self.shape, stream=stream) if self.ndim == 1 else d
+        return _values.reshape(d, self._shape, stream=stream) if len(self._shape) == 1 else d
 
     # ---- formats ----------------------------------------------------------------------------------------------
 

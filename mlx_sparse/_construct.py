@@ -15,6 +15,8 @@ from ._classes import container, from_scipy
 from ._coo import coo_array
 from ._kinds import as_matrix
 
+_SHORT = 1 << 14  # entries up to which one call of the native layer costs less than nodes of a graph
+
 
 def fromdense(array: Any, *, threshold: float = 0.0, dtype: Any = None, format: str = "csr") -> Any:
     """Sparse form of a dense array: the entries with ``abs(value) > threshold``. Synchronises.
@@ -109,19 +111,22 @@ def eye_array(
     count = min(m + k, n - k, m, n)
     if count < 0:
         raise ValueError(f"Offset {k} (index 0) out of bounds")
-    if _is_dia(format):
-        return diags_array([_dense.full(1, 1, dtype, stream)], offsets=[k], shape=(m, n), dtype=dtype)
     index = _dtypes.index_dtype(maxval=max(m, n))
+    if _is_dia(format):
+        if k > 0 or count == 0:
+            return diags_array([_dense.full(1, 1, dtype, stream)], offsets=[k], shape=(m, n), dtype=dtype)
+        return container("dia")._from_parts(_dense.full((1, count), 1, dtype, stream), _dense.full(1, k, index), (m, n))
     if count == 0:
         return container(format or "csr")((m, n), dtype=dtype)
-    if stream is None and format in ("csr", "csc", None):
+    square = m == n and k == 0
+    if stream is None and format in ("csr", "csc", None) and not (square and count > _SHORT):
         cls, one = container(format or "csr"), _dense.full(1, 1, dtype)
         new = _compressed_diagonals(cls, [one], [k], [count], (m, n), dtype)
         if new is not None:
             return new
     _dense.expect((count,), mx.int64)
     first = mx.arange(count, dtype=index, stream=stream)
-    if m == n and k == 0 and format in ("csr", "csc", None):
+    if square and format in ("csr", "csc", None):
         pointers = mx.arange(n + 1, dtype=index, stream=stream)
         ones = _values.ones(n, dtype, stream)
         return container(format or "csr")._from_parts(ones, first, pointers, (n, n), canonical=True)

@@ -511,13 +511,14 @@ class _data_array(_spbase):
         base = self._unique()
         base = base if dtype is None else base.astype(dtype)
         host = _dtypes.numpy_dtype(base._data.dtype)
-        target = base._data.dtype
-        if target != mx.bfloat16:
-            target = _dtypes.mlx_dtype((np.ones(min(1, base._data.size), host) ** _dense.python_scalar(n)).dtype)
+        target, exponent = base._data.dtype, _dense.python_scalar(n)
+        short = target == mx.bfloat16
         if _dense.numpy_mode() or _dense.numpy_is_quicker(base._data):  # to the last bit what SciPy gives
-            exponent = _dense.python_scalar(n)
-            return base._with_data(_dense.mapped(lambda v: v**exponent, base._data, target, base is not self))
-        if _dense.python_scalar(n) == 2:  # several times quicker than a power of any kind
+            as_found = target if short else None
+            return base._with_data(_dense.mapped(lambda v: v**exponent, base._data, as_found, base is not self))
+        if not short:
+            target = _dtypes.mlx_dtype((np.ones(min(1, base._data.size), host) ** exponent).dtype)
+        if exponent == 2:  # several times quicker than a power of any kind
             return base._with_data(_values.square(_dense.cast(base._data, target)))
         return base._with_data(_values.power(_dense.cast(base._data, target), _dense.to_mlx(n, target)))
 
