@@ -695,7 +695,7 @@ def _warn_dense_comparison(other: Any, op: Any, what: str) -> None:
     warn(
         f"Comparing {detail} using {_SYMBOLS[op]} is inefficient. Try using {better} instead.",
         SparseEfficiencyWarning,
-        stacklevel=4,
+        stacklevel=5,
     )
 
 

@@ -82,6 +82,7 @@ class _bsr_base(_cs_array):
             self._from_shape_and_blocks(check_shape(arg1), target, (1, 1) if blocksize is None else blocksize)
         elif isinstance(arg1, tuple) and len(arg1) == 3:
             self._from_blocks(arg1, shape, target, blocksize, validate)
+            shape = None
         elif isinstance(arg1, tuple) and len(arg1) != 2:
             raise ValueError(
                 f"unrecognized bsr_array constructor usage: a tuple of {len(arg1)}; "

@@ -45,6 +45,7 @@ _UNARY: dict[str, Any] = {
 
 
 _UNCHECKED: dict[type, type] = {}
+_FEW = 1 << 12  # entries of which a copy costs less than to ask later who sees them
 
 
 def _described(cls: Any) -> tuple[str, ...]:
@@ -178,7 +179,10 @@ class _data_array(_spbase):
         self._adopt(other if dtype is None else other.astype(dtype, copy=False))
         if not copy:
             other._share_with(self)
-        if copy and _native.any_exposed():
+        if copy and _dense.numpy_mode() and self._data.size < _FEW and _dense.numpy_is_quicker(self._data):
+            for name in self._buffers:  # whose views are often asked for next, which would copy them one by one
+                setattr(self, name, _each(_own, getattr(self, name)))
+        elif copy and _native.any_exposed():
             for name in self._buffers:
                 x = getattr(self, name)
                 setattr(self, name, _native.unexposed(*x) if isinstance(x, tuple) else _native.unexposed(x)[0])
@@ -550,6 +554,12 @@ class _data_array(_spbase):
 
 # MLX has no complex kernel for the others: NumPy computes them on the host.
 _COMPLEX_IN_MLX = {"sin", "tan", "sinh", "tanh", "sqrt"}
+
+
+def _own(x: mx.array) -> mx.array:
+    v = _native.view(x)
+    made = _native.from_numpy(v)
+    return _dense.to_mlx(v) if made is None else made
 
 
 def _each(f: Any, held: Any) -> Any:
