@@ -19,7 +19,7 @@ import numpy as np
 
 from . import _dtypes, _native, runtime
 
-_SHORT = 1 << 18
+_SHORT = 1 << 21
 _LARGE = 1 << 24  # bytes from which on memory is asked for before MLX is
 _INT32 = np.dtype(np.int32)
 _PIECE = 1 << 16  # elements that NumPy computes at a time
