@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "../dispatch.h"
@@ -321,7 +322,8 @@ inline void multiply_blocks(size_t R_, size_t n_, size_t C_, const T* __restrict
   }
 }
 
-// f(m, add) for every block row m of a @ b, where add(column) is to be called once for each block column that it reaches.
+// f(m, each, reached) for every block row m of a @ b: each(add) calls add(column) once for each block column that the row
+// reaches, and reached(column) says afterwards whether it does.
 template <class I, class F>
 void bsr_matmul_rows(CsPattern<I> a, CsPattern<I> b, F&& f) {
   const I *ap = a.indptr, *ai = a.indices, *bp = b.indptr, *bi = b.indices;
@@ -340,7 +342,7 @@ void bsr_matmul_rows(CsPattern<I> a, CsPattern<I> b, F&& f) {
             add(bi[q]);
           }
         }
-      });
+      }, [&](size_t column) { return seen[column] == m; });
     }
   });
 }
@@ -348,20 +350,25 @@ void bsr_matmul_rows(CsPattern<I> a, CsPattern<I> b, F&& f) {
 // Number of blocks of a @ b in each block row, in out_indptr + 1.
 template <class I>
 void bsr_matmul_count(CsPattern<I> a, CsPattern<I> b, I* out_indptr) {
-  bsr_matmul_rows(a, b, [=](size_t m, auto&& each) {
+  bsr_matmul_rows(a, b, [=](size_t m, auto&& each, auto&&) {
     I count = 0;
     each([&](I) { ++count; });
     out_indptr[m + 1] = count;
   });
 }
 
-// Their block columns, in order.
+// Their block columns, in order: many of them by a look at each column, few are sorted.
 template <class I>
 void bsr_matmul_structure(CsPattern<I> a, CsPattern<I> b, const I* out_indptr, I* out_indices) {
-  bsr_matmul_rows(a, b, [=](size_t m, auto&& each) {
+  bsr_matmul_rows(a, b, [=, columns = b.n_minor](size_t m, auto&& each, auto&& reached) {
     I *const first = out_indices + out_indptr[m], *next = first;
     each([&](I column) { *next++ = column; });
-    std::sort(first, next);
+    if (static_cast<size_t>(next - first) * 16 < columns) return std::sort(first, next);
+    I *const last = std::exchange(next, first);
+    for (size_t column = 0; next < last; ++column) {
+      *next = static_cast<I>(column);
+      next += reached(column);
+    }
   });
 }
 
