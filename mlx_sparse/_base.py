@@ -353,7 +353,7 @@ class _spbase(_interoperable, _reduced):
         y = self._matmul_direct(other)  # the common cases in one native call
         if y is not None:
             return y
-        if _dense.is_scalar(other):
+        if not isinstance(other, _spbase) and _dense.is_scalar(other):
             raise ValueError("Scalar operands are not allowed, use '*' instead")
         return self._matmul_dispatch(other)
 
@@ -695,7 +695,7 @@ def _warn_dense_comparison(other: Any, op: Any, what: str) -> None:
     warn(
         f"Comparing {detail} using {_SYMBOLS[op]} is inefficient. Try using {better} instead.",
         SparseEfficiencyWarning,
-        stacklevel=4,
+        stacklevel=5,
     )
 
 

@@ -11,6 +11,7 @@ from . import _dense, _dtypes, _native, _scipy_release, _values
 from ._base import as_sparse, issparse, sparray
 from ._compressed import MERGE_OPS, _cs_array
 from ._data import traced
+from ._reduce import sums_by_product
 from ._shape import check_shape, given_shape, is_shape
 
 _BLOCK_OPS = ("plus", "minus", "multiply")
@@ -81,6 +82,7 @@ class _bsr_base(_cs_array):
             self._from_shape_and_blocks(check_shape(arg1), target, (1, 1) if blocksize is None else blocksize)
         elif isinstance(arg1, tuple) and len(arg1) == 3:
             self._from_blocks(arg1, shape, target, blocksize, validate)
+            shape = None
         elif isinstance(arg1, tuple) and len(arg1) != 2:
             raise ValueError(
                 f"unrecognized bsr_array constructor usage: a tuple of {len(arg1)}; "
@@ -136,7 +138,7 @@ class _bsr_base(_cs_array):
         if self._indptr.size == 0 or self._indices.size == 0:
             raise ValueError("unable to infer matrix dimensions from empty indices or indptr; give shape")
         R, C = self.blocksize
-        return (self._indptr.size - 1) * R, (int(_dense.view(mx.max(self._indices))) + 1) * C
+        return (self._indptr.size - 1) * R, (_native.extent(self._indices)[1] + 1) * C
 
     def _check_lengths(self) -> None:
         rows = self._shape[0] // self.blocksize[0]
@@ -223,9 +225,9 @@ class _bsr_base(_cs_array):
 
     def eliminate_zeros(self) -> None:
         """Drop blocks that hold nothing but zeros, rebinding this array's buffers. Refuses traced values."""
-        kept = (_dense.view(self._data) != 0).any(axis=(1, 2))
-        if not kept.all():
-            self._keep(kept)
+        kept = _native.without_zero_blocks(self._trio)
+        if kept is not None:
+            self._rebind(*kept)
 
     def _keep(self, kept: np.ndarray) -> None:
         """Keep these blocks (a mask) only."""
@@ -283,19 +285,15 @@ class _bsr_base(_cs_array):
         a, b = self._canonical(), other.tobsr(blocksize=self.blocksize)._canonical()
         dtype = _dtypes.result_type(a._data.dtype, b._data.dtype)
         index = _dtypes.index_dtype([a._indices.dtype, b._indices.dtype], max(self.shape))
-        parts, zeros = _native.merge_blocks(MERGE_OPS[op], a._trio_as(dtype, index), b._trio_as(dtype, index))
-        new = self._from_parts(*parts, self._shape, canonical=True)
-        if zeros:
-            new.eliminate_zeros()
-        return new
+        parts = _native.merge_blocks(MERGE_OPS[op], a._trio_as(dtype, index), b._trio_as(dtype, index))
+        return self._from_parts(*parts, self._shape, canonical=True)
 
     # ---- reductions and dense parts ---------------------------------------------------------------------------
 
     def _axis_sum(self, data: mx.array, axis: int, stream: Any) -> mx.array:
         n, (R, C) = data.shape[0], self.blocksize
         if n * max(R, C) <= _FEW_SUMMANDS or axis == 1 and self._has_short_rows(stream):
-            ones = _dense.full(self._shape[axis], 1, data.dtype)
-            return self._product(data, ones, axis == 0, stream)
+            return sums_by_product(self, data, axis, stream)
         count = self._shape[1 - axis] // (R if axis else C)
         if axis:
             segments = _native.Segments(count, self._indptr.astype(mx.int32, stream=stream))

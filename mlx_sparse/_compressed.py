@@ -18,7 +18,6 @@ from ._shape import all_integers as _all_integers
 from ._shape import check_shape, given_shape, is_shape
 
 _PIECE = 1 << 14  # entries that are put in order at a time
-_FEW = 1 << 12  # entries of which a copy costs nothing worth saving
 MERGE_OPS = dict(_native.MergeOp.__members__)  # by the names that element-wise operations have in Python
 
 
@@ -178,8 +177,8 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
     def _infer_shape(self) -> tuple[int, ...]:
         if self._indptr.size == 0 or self._indices.size == 0:
             raise ValueError("unable to infer matrix dimensions from empty indices or indptr; give shape")
-        minor = int(_dense.view(mx.max(self._indices))) + 1
-        return check_shape(self._swap((self._indptr.size - 1, minor)), self._allow_nd)
+        minor = _native.extent(self._indices)[1] + 1
+        return self._swap((self._indptr.size - 1, minor))
 
     def _reshape_in_place(self, shape: tuple[int, ...]) -> None:
         """Adopt a declared shape: the major length must agree, the minor one must hold every index."""
@@ -370,11 +369,9 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
 
     def eliminate_zeros(self) -> None:
         """Drop stored entries whose value is zero, rebinding this array's buffers. Refuses traced values."""
-        few = self._data.size < _FEW  # then looking first, which spares room for a copy, costs more than that
-        if few or _dense.on_shaders(self._data) or _dense.count_nonzero(_dense.view(self._data)) < self._data.size:
-            kept = _native.eliminate_zeros(self._trio)
-            if kept is not None:
-                self._rebind(*kept)
+        kept = _native.eliminate_zeros(self._trio)
+        if kept is not None:
+            self._rebind(*kept)
 
     def _canonical(self) -> Any:
         """This array if it is canonical, else a canonical copy: operators never change their operands."""
@@ -547,7 +544,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         return _native.major_sum(data, self._indptr, stream)
 
     def _diagonal(self, k: int) -> mx.array:
-        M, N = self.shape
+        M, N = self._shape
         if k <= -M or k >= N:
             return _values.zeros(0, self._data.dtype)
         return _native.diagonal(self._structure, self._data, self._swap((k, -k))[0], self._sorted is True, None)
@@ -561,7 +558,7 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         d = _native.todense(self._structure, self._data, stream)
         if self._swap((0, 1))[0] == 1:
             d = _values.transpose(d, stream=stream)
-        return _values.reshape(d, self.shape, stream=stream) if self.ndim == 1 else d
+        return _values.reshape(d, self._shape, stream=stream) if len(self._shape) == 1 else d
 
     # ---- formats ----------------------------------------------------------------------------------------------
 

@@ -109,22 +109,29 @@ def eye_array(
     count = min(m + k, n - k, m, n)
     if count < 0:
         raise ValueError(f"Offset {k} (index 0) out of bounds")
-    if _is_dia(format):
-        return diags_array([_dense.full(1, 1, dtype, stream)], offsets=[k], shape=(m, n), dtype=dtype)
     index = _dtypes.index_dtype(maxval=max(m, n))
+    if _is_dia(format):
+        if k > 0 or count == 0:
+            return diags_array([_dense.full(1, 1, dtype, stream)], offsets=[k], shape=(m, n), dtype=dtype)
+        return container("dia")._from_parts(_dense.full((1, count), 1, dtype, stream), _dense.full(1, k, index), (m, n))
     if count == 0:
         return container(format or "csr")((m, n), dtype=dtype)
-    if stream is None and format in ("csr", "csc", None):
+    _dense.expect((count,), mx.int64)
+    compressed = format in ("csr", "csc", None)
+    if compressed and m == n and k == 0:
+        if stream is None and _dtypes.on_cpu():
+            steps = np.arange(n + 1, dtype=_dtypes.numpy_dtype(index))
+            first, pointers = (_dense.to_index(x, index, "indptr") for x in (steps[:-1], steps))
+        else:
+            first, pointers = (mx.arange(size, dtype=index, stream=stream) for size in (n, n + 1))
+        ones = _dense.full(n, 1, dtype, stream)
+        return container(format or "csr")._from_parts(ones, first, pointers, (n, n), canonical=True)
+    if compressed and stream is None:
         cls, one = container(format or "csr"), _dense.full(1, 1, dtype)
         new = _compressed_diagonals(cls, [one], [k], [count], (m, n), dtype)
         if new is not None:
             return new
-    _dense.expect((count,), mx.int64)
     first = mx.arange(count, dtype=index, stream=stream)
-    if m == n and k == 0 and format in ("csr", "csc", None):
-        pointers = mx.arange(n + 1, dtype=index, stream=stream)
-        ones = _values.ones(n, dtype, stream)
-        return container(format or "csr")._from_parts(ones, first, pointers, (n, n), canonical=True)
     coords = (first + max(-k, 0), first + max(k, 0))
     coo = coo_array._from_parts(_values.ones(count, dtype, stream), coords, (m, n), canonical=True)
     return coo.asformat(format or "csr")

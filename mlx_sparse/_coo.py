@@ -11,6 +11,7 @@ import numpy as np
 
 from . import _dense, _dtypes, _native, _values, runtime
 from ._base import as_sparse, issparse, sparray
+from ._classes import ARRAYS
 from ._coo_index import _coo_indexed
 from ._coo_nd import _nd_array, unravelled
 from ._data import handed_out, traced
@@ -227,6 +228,27 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
         self._take_buffer("_coords", new)
         self.has_canonical_format = False
 
+    def _take_axis(self, axis: int, values: Any) -> None:
+        """One of the index arrays, which the user assigns."""
+        coords = self._raw("_coords")
+        if type(values) is np.ndarray and values.ndim == 1 and values.dtype == _dtypes.numpy_dtype(coords[axis].dtype):
+            new = list(coords)
+            new[axis] = self._import(values, coords[axis])
+            self._take_buffer("_coords", tuple(new))
+            self.has_canonical_format = False
+            self._settle_what_fits()
+        else:
+            self.coords = tuple(values if k == axis % self.ndim else c for k, c in enumerate(coords))
+
+    def _of_assigned(self, pending: dict[str, Any]) -> Any:
+        data, coords = pending.values()
+        index = mx.int64 if self.ndim > 2 else _dtypes.index_dtype([c.dtype for c in coords], max(self._shape))
+        if not self._fits(pending) or any(c.dtype != index for c in coords):
+            return super()._of_assigned(pending)
+        new = ARRAYS["coo"]._over(data, coords, self._shape)
+        new._check_bounds()
+        return new
+
     def _fits(self, pending: dict[str, Any]) -> bool:
         coords = pending["_coords"]
         return self._is_wide_enough(coords[0]) and {c.shape for c in coords} == {pending["_data"].shape}
@@ -247,8 +269,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
     def row(self, values: Any) -> None:
         if self.ndim < 2:
             raise ValueError("cannot set row attribute of a 1-dimensional sparse array")
-        *others, _, col = self._raw("_coords")
-        self.coords = (*others, values, col)
+        self._take_axis(-2, values)
 
     @property
     def col(self) -> Any:
@@ -257,7 +278,7 @@ class _coo_base(_coo_indexed, _minmax, _nd_array):
 
     @col.setter
     def col(self, values: Any) -> None:
-        self.coords = (*self._raw("_coords")[:-1], values)
+        self._take_axis(-1, values)
 
     @property
     def _row(self) -> mx.array:

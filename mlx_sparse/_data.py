@@ -45,6 +45,7 @@ _UNARY: dict[str, Any] = {
 
 
 _UNCHECKED: dict[type, type] = {}
+_FEW = 1 << 12  # entries of which a copy costs less than to ask later who sees them
 
 
 def _described(cls: Any) -> tuple[str, ...]:
@@ -178,7 +179,10 @@ class _data_array(_spbase):
         self._adopt(other if dtype is None else other.astype(dtype, copy=False))
         if not copy:
             other._share_with(self)
-        if copy and _native.any_exposed():
+        if copy and _dense.numpy_mode() and self._data.size < _FEW and _dense.numpy_is_quicker(self._data):
+            for name in self._buffers:  # whose views are often asked for next, which would copy them one by one
+                setattr(self, name, _each(_own, getattr(self, name)))
+        elif copy and _native.any_exposed():
             for name in self._buffers:
                 x = getattr(self, name)
                 setattr(self, name, _native.unexposed(*x) if isinstance(x, tuple) else _native.unexposed(x)[0])
@@ -243,7 +247,7 @@ class _data_array(_spbase):
             if self._pending is None:
                 return
             try:
-                new = ARRAYS[self._format](tuple(self._pending.values()), shape=self._shape)
+                new = self._of_assigned(self._pending)
             except (ValueError, OverflowError) as error:
                 raise ValueError(f"the buffers assigned to this {self._format} array do not agree: {error}") from error
             if not self._restructured:
@@ -253,6 +257,10 @@ class _data_array(_spbase):
             self.__dict__.update({n: getattr(new, n) for n in (*_described(self), *self._known)})
             self.__class__ = self._checked  # last: other threads read on
             del self._pending, self._restructured
+
+    def _of_assigned(self, pending: dict[str, Any]) -> Any:
+        """An array over assigned buffers, checked."""
+        return ARRAYS[self._format](tuple(pending.values()), shape=self._shape)
 
     def _settle_what_fits(self) -> None:
         """Settle buffers that look as if no other was still to be assigned: clients compare `type(A)` with a class."""
@@ -507,13 +515,14 @@ class _data_array(_spbase):
         base = self._unique()
         base = base if dtype is None else base.astype(dtype)
         host = _dtypes.numpy_dtype(base._data.dtype)
-        target = base._data.dtype
-        if target != mx.bfloat16:
-            target = _dtypes.mlx_dtype((np.ones(min(1, base._data.size), host) ** _dense.python_scalar(n)).dtype)
+        target, exponent = base._data.dtype, _dense.python_scalar(n)
+        short = target == mx.bfloat16
         if _dense.numpy_mode() or _dense.numpy_is_quicker(base._data):  # to the last bit what SciPy gives
-            exponent = _dense.python_scalar(n)
-            return base._with_data(_dense.mapped(lambda v: v**exponent, base._data, target, base is not self))
-        if _dense.python_scalar(n) == 2:  # several times quicker than a power of any kind
+            as_found = target if short else None
+            return base._with_data(_dense.mapped(lambda v: v**exponent, base._data, as_found, base is not self))
+        if not short:
+            target = _dtypes.mlx_dtype((np.ones(min(1, base._data.size), host) ** exponent).dtype)
+        if exponent == 2:  # several times quicker than a power of any kind
             return base._with_data(_values.square(_dense.cast(base._data, target)))
         return base._with_data(_values.power(_dense.cast(base._data, target), _dense.to_mlx(n, target)))
 
@@ -545,6 +554,12 @@ class _data_array(_spbase):
 
 # MLX has no complex kernel for the others: NumPy computes them on the host.
 _COMPLEX_IN_MLX = {"sin", "tan", "sinh", "tanh", "sqrt"}
+
+
+def _own(x: mx.array) -> mx.array:
+    v = _native.view(x)
+    made = _native.from_numpy(v)
+    return _dense.to_mlx(v) if made is None else made
 
 
 def _each(f: Any, held: Any) -> Any:

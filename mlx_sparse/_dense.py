@@ -19,7 +19,7 @@ import numpy as np
 
 from . import _dtypes, _native, runtime
 
-_SHORT = 1 << 18
+_SHORT = 1 << 21
 _LARGE = 1 << 24  # bytes from which on memory is asked for before MLX is
 _INT32 = np.dtype(np.int32)
 _PIECE = 1 << 16  # elements that NumPy computes at a time
@@ -100,7 +100,8 @@ def in_namespace(a: mx.array) -> Any:
     """What the user gets for a dense result that no dense operand decides: see `runtime.dense_namespace`."""
     if settings["dense_namespace"] == "mlx" and not is_wide(a):
         return _native.handle(a)
-    v = view_of_new(a)
+    v = _native.view_of_new(a)
+    v = view(a) if v is None else v  # bfloat16
     return v if v.ndim else v[()]
 
 
@@ -322,7 +323,7 @@ def to_mlx(x: Any, dtype: Any = None, stream: Any = None) -> mx.array:
 
 def scalar(x: Any, dtype: Any) -> Any:
     """A number of NumPy's as a 0-d buffer."""
-    return to_mlx(x, dtype) if _dtypes.is_wide(dtype) else mx.array(np.asarray(x), dtype=dtype)
+    return to_mlx(np.asarray(x), dtype)
 
 
 def cast(x: Any, dtype: Any, stream: Any = None) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 from . import _dense, _dtypes, _native, _values
 from ._base import SparseEfficiencyWarning, _as_operand, as_sparse, issparse, sparray
 from ._data import _data_array, handed_out, traced
-from ._reduce import total_of
+from ._reduce import sums_by_product, total_of
 from ._shape import check_shape, given_shape, is_shape
 
 _IN_NUMPY = {operator.add: np.add, operator.sub: np.subtract, operator.or_: np.logical_or}
@@ -179,6 +179,11 @@ class _dia_base(_data_array):
     def _k(self) -> np.ndarray:
         return _dense.view(self._offsets).astype(np.int64)
 
+    def _offsets_at(self, k: Any) -> mx.array:
+        """Offsets of diagonals that this shape has, of the dtype of this array's."""
+        index = self._offsets.dtype
+        return _dense.to_index(np.array(k, _dtypes.numpy_dtype(index)), index, "offsets")
+
     @property
     def _details(self) -> str:
         return f" ({self._data.shape[0]} diagonals)"
@@ -250,7 +255,7 @@ class _dia_base(_data_array):
         (M, _), N = self._shape, other.shape[1]
         dtype = _dtypes.result_type(self._data.dtype, other._data.dtype)
         ka, kb = self._k, other._k
-        sums = np.add.outer(ka, kb)
+        sums = ka[:, None] + kb
         index = _dtypes.index_dtype([self._offsets.dtype, other._offsets.dtype])
         length = min(other._data.shape[1], N)
         offsets = np.unique(sums[(sums > -M) & (sums < length)])
@@ -259,7 +264,7 @@ class _dia_base(_data_array):
         a, b, k = (
             _dense.cast(self._data, dtype),
             _dense.cast(other._data, dtype),
-            _dense.to_index(offsets, index, "offsets"),
+            _dense.to_index(offsets.astype(_dtypes.numpy_dtype(index)), index, "offsets"),
         )
         if traced(a, b):
             data = _meet_lazy(
@@ -290,17 +295,17 @@ class _dia_base(_data_array):
                 return self._from_parts(join(a, b), self._offsets, self._shape)
             same: list[tuple[Any, Any]] = [(d, d) for d in range(len(ka))]
             return self._from_parts(_joined(a, b, same, a.shape[1], _IN_NUMPY[join]), self._offsets, self._shape)
-        k = np.union1d(ka, kb)
+        left, right = ({v: d for d, v in enumerate(have.tolist())} for have in (ka, kb))
+        k = sorted(left.keys() | right.keys())
         length = a.shape[1]
         if b.shape[1] != length or len(k) not in (len(ka), len(kb)):
-            length = max(0, min(self._shape[0] + int(k[-1]), self._shape[1])) if len(k) else 0
-        left, right = ({int(v): d for d, v in enumerate(have)} for have in (ka, kb))
+            length = max(0, min(self._shape[0] + k[-1], self._shape[1])) if k else 0
         if _dense.ready(a, b):
-            pairs: list[tuple[Any, Any]] = [(left.get(v), right.get(v)) for v in k.tolist()]
+            pairs: list[tuple[Any, Any]] = [(left.get(v), right.get(v)) for v in k]
             data = _joined(a, b, pairs, length, _IN_NUMPY[join])
-            return self._from_parts(data, _dense.to_index(k, self._offsets.dtype, "offsets"), self._shape)
+            return self._from_parts(data, self._offsets_at(k), self._shape)
         rows = []
-        for v in k.tolist():
+        for v in k:
             if v in left:
                 row = _fitted(a[left[v]], length)
                 rows.append(join(row, _fitted(b[right[v]], length)) if v in right else row)
@@ -308,7 +313,7 @@ class _dia_base(_data_array):
                 row = _fitted(b[right[v]], length)
                 rows.append(-row if op == "minus" else row)
         data = _values.stack(rows) if rows else _values.zeros((0, length), dtype)
-        return self._from_parts(data, _dense.to_index(k, self._offsets.dtype, "offsets"), self._shape)
+        return self._from_parts(data, self._offsets_at(k), self._shape)
 
     def multiply(self, other: Any) -> Any:
         """Element-wise product with a scalar, a dense or a sparse array, with broadcasting. The result is sparse."""
@@ -318,17 +323,19 @@ class _dia_base(_data_array):
             other = as_sparse(other)
             if other.format != "dia" or other.shape != self.shape:
                 return self.tocsr().multiply(other)
-            k, mine, theirs = np.intersect1d(self._k, other._k, assume_unique=True, return_indices=True)
+            left, right = ({v: d for d, v in enumerate(A._k.tolist())} for A in (self, other))
+            both = sorted(left.keys() & right.keys())
             length = min(self._data.shape[1], other._data.shape[1])
             dtype = _dtypes.result_type(self._data.dtype, other._data.dtype)
-            offsets = _dense.to_index(k, self._offsets.dtype, "offsets")
+            offsets = self._offsets_at(both)
             if _dense.ready(self._data, other._data) and dtype == self._data.dtype == other._data.dtype:
-                pairs = list(zip(mine.tolist(), theirs.tolist(), strict=True))
+                pairs = [(left[v], right[v]) for v in both]
                 return self._from_parts(
                     _joined(self._data, other._data, pairs, length, np.multiply), offsets, self._shape
                 )
-            a = _dense.cast(_values.take(self._data[:, :length], mx.array(mine), axis=0), dtype)
-            b = _dense.cast(_values.take(other._data[:, :length], mx.array(theirs), axis=0), dtype)
+            mine, theirs = (_dense.to_mlx(np.array([where[v] for v in both], np.int64)) for where in (left, right))
+            a = _dense.cast(_values.take(self._data[:, :length], mine, axis=0), dtype)
+            b = _dense.cast(_values.take(other._data[:, :length], theirs, axis=0), dtype)
             return self._from_parts(a * b if dtype != mx.bool_ else a & b, offsets, self._shape)
         x = _as_operand(other) if _dense.is_dense(other) else NotImplemented
         if x is NotImplemented or x.ndim > 2 or 0 in self._shape or 1 in self._shape or 0 in x.shape:
@@ -368,8 +375,7 @@ class _dia_base(_data_array):
             return self.tocsr()._sum(axes, dtype, stream)
         wide = _dtypes.sum_dtype(self._data.dtype)
         data = _dense.cast(self._data, _dtypes.accumulator(wide), stream)
-        ones = _dense.full(self._shape[0 if axes == (0,) else 1], 1, data.dtype)
-        total = self._product(data, ones, axes == (0,), stream)  # the product knows what lies outside
+        total = sums_by_product(self, data, 0 if axes == (0,) else 1, stream)  # which knows what lies outside
         if len(axes) == 2:
             total = total_of(total, stream)
         dtype = wide if dtype is None else dtype
@@ -445,7 +451,7 @@ class _dia_base(_data_array):
             )
         M, N = self._shape
         if _dense.ready(self._data):
-            return self._from_parts(self._moved(), _dense.to_index(-self._k, self._offsets.dtype, "offsets"), (N, M))
+            return self._from_parts(self._moved(), self._offsets_at(-self._k), (N, M))
         width = max(M, N, self._data.shape[1])
         _dense.expect((self._offsets.size, width), self._data.dtype)
         data, pieces = self._data, []

@@ -100,7 +100,11 @@ class _reduced:
     def trace(self, offset: int = 0) -> Any:
         """Sum of the diagonal `offset`. Lazy."""
         d = self._diagonal(offset)
-        return _dense.in_namespace(total_of(_dense.cast(d, _dtypes.sum_dtype(d.dtype)), None))
+        target = _dtypes.sum_dtype(d.dtype)
+        if _dense.numpy_is_quicker(d):
+            total = np.add.reduce(_dense.view(d), dtype=_dtypes.numpy_dtype(target))
+            return total if _dense.numpy_mode() or _dtypes.is_wide(target) else _dense.scalar(total, target)
+        return _dense.in_namespace(total_of(_dense.cast(d, target), None))
 
     def diagonal(self, k: int = 0) -> Any:
         """The `k`-th diagonal (k > 0 above the main one), duplicates summed. Lazy."""
@@ -131,6 +135,17 @@ def total_of(data: mx.array, stream: Any) -> mx.array:
         total = np.add.reduce(_dense.view(data), axis=None, dtype=_dtypes.numpy_dtype(data.dtype))
         return _dense.scalar(total, data.dtype)
     return _native.total(data, stream)
+
+
+def sums_by_product(A: Any, data: mx.array, axis: int, stream: Any) -> mx.array:
+    """Sums over `axis` of the values `data` on A's structure, as products with ones."""
+    n = A._shape[axis]
+    if stream is None and _dense.numpy_is_quicker(data):
+        kind = _native.ProductKind.matmul if axis else _native.ProductKind.rmatmul
+        y = _native.product_direct(kind, A._structure, data, np.ones(n, _dtypes.numpy_dtype(data.dtype)))
+        if y is not None:
+            return _dense.to_mlx(y)
+    return A._product(data, _dense.full(n, 1, data.dtype), axis == 0, stream)
 
 
 def totals_along(x: mx.array, axis: int) -> mx.array:
@@ -169,12 +184,12 @@ def diagonal_values(shape: tuple[int, ...], values: Any, k: Any, dtype: mx.Dtype
     k = int(k) if k == int(k) else operator.index(k)
     count = diagonal_length(shape, k)
     _native.refuse_traced_within(values)
-    x = _dense.to_mlx(values if _dense.is_mlx(values) else np.asarray(values), dtype)
+    x = values if _dense.is_mlx(values) else np.asarray(values)
     if x.ndim == 0:
-        return _values.broadcast_to(x, (count,)), k
-    x = x[:count]
+        return _values.broadcast_to(_dense.to_mlx(x, dtype), (count,)), k
     if x.size != x.shape[0]:
         raise ValueError(f"values must be a scalar, 1-D or a column; got shape {np.shape(values)}")
+    x = _dense.to_mlx(x if x.size <= count else x[:count], dtype)
     return (x if x.ndim == 1 else _values.reshape(x, (-1,))), k
 
 

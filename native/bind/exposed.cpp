@@ -32,6 +32,15 @@ void wait_unlocked(Arrays pending) {
 
 namespace {
 
+// Evaluates an array that nobody else has yet: this thread computes what it can of it, which is quicker than MLX's.
+void settle_unlocked(const mx::array& a) {
+  without_lock([&] {
+    expect_evaluation(a);
+    settle({a});
+    return true;
+  });
+}
+
 struct Kept;
 
 struct Memory;
@@ -159,7 +168,8 @@ bool is_held(const void* allocation) {
 bool is_exposed(const mx::array& a) {
   if (!is_there(a)) {
     if (a.is_tracer()) return false;
-    wait_unlocked({a});
+    if (settles_values()) settle_unlocked(a); // in numpy mode nothing is pending but what this call has made
+    else wait_unlocked({a});
   }
   return a.size() && is_held(key_of(a));
 }
@@ -234,15 +244,9 @@ py::object view(const mx::array& given, bool writable) {
   return ndarray_over(a, std::move(*dtype), whom);
 }
 
-// The same of a new array, which nobody else has yet: this thread computes what it can of it, which is quicker than MLX's.
+// The same of a new array, which nobody else has yet.
 py::object view_of_new(const mx::array& a) {
-  if (!is_there(a) && !a.is_tracer()) {
-    without_lock([&] {
-      expect_evaluation(a);
-      settle({a});
-      return true;
-    });
-  }
+  if (!is_there(a) && !a.is_tracer()) settle_unlocked(a);
   return view(a, true);
 }
 

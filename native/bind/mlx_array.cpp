@@ -161,7 +161,7 @@ void bind_wide_array(py::module_& m) {
         mx::Shape dims;
         for (auto n : shape) dims.push_back(n == -1 ? -1 : to_dim(n));
         auto shaped = mx::reshape(a.array, std::move(dims), mx::Device::cpu);
-        if (is_there(a.array)) wait_for({shaped});
+        if (is_there(a.array)) settle({shaped});
         return shaped;
       }, py::arg("shape"));
   mlx_python().wide_type = reinterpret_cast<PyTypeObject*>(bound.ptr());

@@ -158,6 +158,7 @@ void bind_blocks(py::module_& m) {
   m.def("cs_to_blocks", unlocked(&cs_to_blocks), "a"_a, "n_minor"_a, "r"_a, "c"_a);
   m.def("blocks_to_cs", unlocked(&blocks_to_cs), "a"_a);
   m.def("transpose_blocks", unlocked(&transpose_blocks), "a"_a, "n_block_columns"_a);
+  m.def("without_zero_blocks", unlocked(&without_zero_blocks), "a"_a);
   m.def("merge_blocks", unlocked(&merge_blocks), "op"_a, "a"_a, "b"_a);
   m.def("matmul_blocks", unlocked(&matmul_blocks, 16), "a"_a, "b"_a, "n_block_columns"_a);
   m.def("dia_to_cs", unlocked(&dia_to_cs), "a"_a);

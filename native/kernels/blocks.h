@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "../dispatch.h"
@@ -263,6 +264,50 @@ size_t bsr_merge(BsrView<T, I> lhs, BsrView<T, I> rhs, bool both, CsOut<T, I> ou
   return total.load();
 }
 
+// Whether the block that begins at `block` holds a value that is not zero.
+template <class W>
+bool any_nonzero(const W* block, size_t area, Nonzero<W> nonzero) { return std::any_of(block, block + area, nonzero); }
+
+// Whether each block holds such a value.
+template <class W, class I>
+bool bsr_all_nonzero(BsrView<W, I> a, Nonzero<W> nonzero) {
+  const size_t area = a.area();
+  for (size_t e = 0; e < a.nnz(); ++e) {
+    if (!any_nonzero(a.data + e * area, area, nonzero)) return false;
+  }
+  return true;
+}
+
+// How many such blocks each block row has, in out_indptr + 1. Any order.
+template <class W, class I>
+void bsr_nonzero_count(BsrView<W, I> a, Nonzero<W> nonzero, I* out_indptr) {
+  const size_t area = a.area();
+  parallel_for(a.n_major, plan_parts(a.nnz() * area + a.n_major), [&](size_t lo, size_t hi) {
+    for (size_t m = lo; m < hi; ++m) {
+      I n = 0;
+      for (size_t e = a.begin(m); e < a.end(m); ++e) n += any_nonzero(a.data + e * area, area, nonzero);
+      out_indptr[m + 1] = n;
+    }
+  });
+}
+
+// These blocks, in the order that they had.
+template <class W, class I>
+void bsr_nonzero(BsrView<W, I> a, Nonzero<W> nonzero, CsOut<W, I> out) {
+  const size_t area = a.area();
+  parallel_for(a.n_major, plan_parts(2 * a.nnz() * area + a.n_major), [&](size_t lo, size_t hi) {
+    for (size_t m = lo; m < hi; ++m) {
+      auto at = static_cast<size_t>(out.indptr[m]);
+      for (size_t e = a.begin(m); e < a.end(m); ++e) {
+        const W* block = a.data + e * area;
+        if (!any_nonzero(block, area, nonzero)) continue;
+        out.indices[at] = a.indices[e];
+        std::copy_n(block, area, out.data + at++ * area);
+      }
+    }
+  });
+}
+
 // c += a b for row-major blocks of R x n and n x C values; sizes that are template arguments go before the others.
 template <int R0, int n0, int C0, class T, class A>
 inline void multiply_blocks(size_t R_, size_t n_, size_t C_, const T* __restrict a, const T* __restrict b, A* __restrict c) {
@@ -277,7 +322,8 @@ inline void multiply_blocks(size_t R_, size_t n_, size_t C_, const T* __restrict
   }
 }
 
-// f(m, add) for every block row m of a @ b, where add(column) is to be called once for each block column that it reaches.
+// f(m, each, reached) for every block row m of a @ b: each(add) calls add(column) once for each block column that the row
+// reaches, and reached(column) says afterwards whether it does.
 template <class I, class F>
 void bsr_matmul_rows(CsPattern<I> a, CsPattern<I> b, F&& f) {
   const I *ap = a.indptr, *ai = a.indices, *bp = b.indptr, *bi = b.indices;
@@ -296,7 +342,7 @@ void bsr_matmul_rows(CsPattern<I> a, CsPattern<I> b, F&& f) {
             add(bi[q]);
           }
         }
-      });
+      }, [&](size_t column) { return seen[column] == m; });
     }
   });
 }
@@ -304,20 +350,25 @@ void bsr_matmul_rows(CsPattern<I> a, CsPattern<I> b, F&& f) {
 // Number of blocks of a @ b in each block row, in out_indptr + 1.
 template <class I>
 void bsr_matmul_count(CsPattern<I> a, CsPattern<I> b, I* out_indptr) {
-  bsr_matmul_rows(a, b, [=](size_t m, auto&& each) {
+  bsr_matmul_rows(a, b, [=](size_t m, auto&& each, auto&&) {
     I count = 0;
     each([&](I) { ++count; });
     out_indptr[m + 1] = count;
   });
 }
 
-// Their block columns, in order.
+// Their block columns, in order: many of them by a look at each column, few are sorted.
 template <class I>
 void bsr_matmul_structure(CsPattern<I> a, CsPattern<I> b, const I* out_indptr, I* out_indices) {
-  bsr_matmul_rows(a, b, [=](size_t m, auto&& each) {
+  bsr_matmul_rows(a, b, [=, columns = b.n_minor](size_t m, auto&& each, auto&& reached) {
     I *const first = out_indices + out_indptr[m], *next = first;
     each([&](I column) { *next++ = column; });
-    std::sort(first, next);
+    if (static_cast<size_t>(next - first) * 16 < columns) return std::sort(first, next);
+    I *const last = std::exchange(next, first);
+    for (size_t column = 0; next < last; ++column) {
+      *next = static_cast<I>(column);
+      next += reached(column);
+    }
   });
 }
 

@@ -121,8 +121,26 @@ void with_block_op(MergeOp op, F&& f) {
 
 } // namespace
 
-std::pair<Compressed, bool> merge_blocks(MergeOp op, const Compressed& a, const Compressed& b) {
-  if (a.data.is_tracer() || b.data.is_tracer()) return {merge_traced(op, a, b), false};
+std::optional<Compressed> without_zero_blocks(const Compressed& given) {
+  const auto a = evaluated(given);
+  return with_width(a, [&](auto i, auto w) -> std::optional<Compressed> {
+    using I = typename decltype(i)::type;
+    using W = typename decltype(w)::type;
+    const auto nonzero = nonzero_of<W>(a.data.dtype());
+    if (bsr_all_nonzero(blocks_of<W, I>(parts(a)), nonzero)) return std::nullopt;
+    const Pass count{parts(a), {indptr_for(a.n_major(), a.indptr.dtype())}, [=](const Arrays& in, Arrays& out) {
+                       bsr_nonzero_count(blocks_of<W, I>(in), nonzero, out_ptr<I>(out[0]));
+                     }};
+    const auto values = blocks_for(kEntries, a.data.shape(1), a.data.shape(2), a.data.dtype());
+    const Pass fill{parts(a), {{{kEntries}, a.indices.dtype()}, values}, [=](const Arrays& in, Arrays& out) {
+                      bsr_nonzero(blocks_of<W, I>(in), nonzero, out_of<W, I>(out));
+                    }};
+    return compressed(sized(count, fill));
+  });
+}
+
+Compressed merge_blocks(MergeOp op, const Compressed& a, const Compressed& b) {
+  if (a.data.is_tracer() || b.data.is_tracer()) return merge_traced(op, a, b);
   const bool both = op == MergeOp::multiply;
   const int64_t R = a.data.shape(1), C = a.data.shape(2);
   const Pass count{joined(pattern(a), pattern(b)), {indptr_for(a.n_major(), a.indptr.dtype())},
@@ -157,7 +175,7 @@ std::pair<Compressed, bool> merge_blocks(MergeOp op, const Compressed& a, const 
     });
   };
   auto merged = compressed(sized(count, fill));
-  return {std::move(merged), zeros};
+  return zeros ? without_zero_blocks(merged).value_or(merged) : merged;
 }
 
 Compressed matmul_blocks(const Compressed& a, const Compressed& b, int64_t n_block_columns) {

@@ -2,7 +2,7 @@
 // values of shape (blocks, R, C).
 #pragma once
 
-#include <utility>
+#include <optional>
 
 #include "ops/merge.h"
 
@@ -22,8 +22,10 @@ Compressed cs_to_blocks(const Compressed& a, int64_t n_minor, int64_t R, int64_t
 Compressed blocks_to_cs(const Compressed& a);
 Compressed transpose_blocks(const Compressed& a, int64_t n_block_columns);
 
-// Element-wise sum, difference or product of canonical block arrays, and whether some block of it is all zeros.
-std::pair<Compressed, bool> merge_blocks(MergeOp op, const Compressed& a, const Compressed& b);
+// Without the blocks that hold nothing but zeros; none where there are none of those.
+std::optional<Compressed> without_zero_blocks(const Compressed& a);
+// Element-wise sum, difference or product of canonical block arrays, without blocks of zeros unless values are traced.
+Compressed merge_blocks(MergeOp op, const Compressed& a, const Compressed& b);
 // a @ b.
 Compressed matmul_blocks(const Compressed& a, const Compressed& b, int64_t n_block_columns);
 

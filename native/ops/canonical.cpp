@@ -1,5 +1,7 @@
 #include "ops/canonical.h"
 
+#include <algorithm>
+
 #include "kernels/canonical.h"
 #include "kernels/convert.h"
 #include "kernels/duplicates.h"
@@ -165,10 +167,12 @@ Compressed triplets_to_canonical(const Triplets& coo, int64_t n_major) {
 
 std::optional<Compressed> eliminate_zeros(const Compressed& a) {
   if (const auto s = shader_stream(a.data.dtype()); s && a.data.ndim() == 1) return nonzero_entries(a, *s);
-  return with_width(a, [&](auto i, auto w) {
+  return with_width(a, [&](auto i, auto w) -> std::optional<Compressed> {
     using I = typename decltype(i)::type;
     using W = typename decltype(w)::type;
     const auto nonzero = nonzero_of<W>(a.data.dtype());
+    const auto data = evaluated(a.data);
+    if (std::all_of(ptr<W>(data), ptr<W>(data) + data.size(), nonzero)) return std::nullopt;
     return filtered<W, I>(a, {}, [=](const Arrays& in) { return NonzeroEntries<W, I>{view_of<W, I>(in), nonzero}; });
   });
 }

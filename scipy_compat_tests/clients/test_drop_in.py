@@ -77,6 +77,67 @@ SCRIPTS = {
         print(linprog(np.ones(5), A_ub=-sp.eye_array(5, format="csc"), b_ub=-np.ones(5)).x)
         print(solve_ivp(lambda t, y: -(B @ y), (0, 1), np.ones(5), method="BDF", jac=-B).y[:, -1].round(6))
         print(KDTree(np.eye(3)).sparse_distance_matrix(KDTree(np.eye(3)), 2.0).toarray().round(6))
+        from scipy.optimize import Bounds, LinearConstraint, least_squares, milp, minimize
+        from scipy.integrate import solve_bvp
+        def residuals(x):
+            return B @ x - 1 + 0.1 * x**2
+        def jacobian(x):
+            return B + sp.diags_array([0.2 * x], offsets=[0], format="csc")
+        for jac, options in ((jacobian, {}), ("2-point", {"jac_sparsity": B})):
+            found = least_squares(residuals, np.zeros(5), jac=jac, tr_solver="lsmr", **options)
+            print(found.x.round(5), found.status > 0, type(found.jac).__name__)
+        rows = LinearConstraint(sp.eye_array(3, format="csc") - sp.eye_array(3, k=1, format="csc"), -1, 1)
+        print(milp(-np.ones(3), constraints=rows, bounds=Bounds(0, 4), integrality=np.ones(3)).x)
+        derivatives = {"jac": lambda x: 2 * (B @ x) - 1, "hess": lambda x: 2 * B}
+        found = minimize(lambda x: x @ (B @ x) - x.sum(), np.zeros(5), method="trust-constr", **derivatives)
+        print(found.x.round(4))
+    """,
+    "a finite-element script": """
+        n = 12
+        T = sp.diags_array([-1.0, 2.0, -1.0], offsets=[-1, 0, 1], shape=(n, n))
+        L = (sp.kron(T, sp.eye_array(n)) + sp.kron(sp.eye_array(n), T)).tocsc()
+        u = linalg.spsolve(L, np.full(n * n, 1 / (n + 1) ** 2)).reshape(n, n)
+        print(u.max().round(10), np.abs(u - u.T).max() < 1e-12, linalg.norm(L).round(8))
+        row, col, value = sp.find(L[: n, : n])
+        print(row[:5], col[:5], value[:5], row.dtype)
+        S = sp.lil_array((n * n, n * n))
+        S.setdiag(4.0)
+        S[0, 1:4] = [1, 2, 3]
+        S = S.tocsr()
+        inside = np.ones(n * n, bool)
+        inside[:: n] = False
+        K = (L.tocsr() + S)[inside][:, inside]
+        M = linalg.LinearOperator(K.shape, linalg.spilu(K.tocsc()).solve)
+        x, info = linalg.gmres(K, np.ones(K.shape[0]), rtol=1e-10, M=M)
+        print(K.shape, K.nnz, info, np.abs(K @ x - 1).max() < 1e-8, K.sum(axis=0)[:3], K.diagonal()[:3])
+        for k, i in enumerate(range(3)):
+            start, end = K.indptr[i], K.indptr[i + 1]
+            print(K.indices[start:end], K.data[start:end])
+        K.data[:] *= 2
+        K.data = np.where(K.data > 8, 0, K.data)
+        K.eliminate_zeros()
+        print(K.nnz, K.has_canonical_format, K.tocoo().row[:4], K.tobsr(blocksize=(1, 1)).nnz)
+    """,
+    "a graph script": """
+        rng = np.random.default_rng(0)
+        i, j = rng.integers(0, 60, (2, 240))
+        G = sp.coo_array((np.ones(240), (i, j)), shape=(60, 60)).tocsr()
+        G = G + G.T
+        G.setdiag(0)
+        G.eliminate_zeros()
+        G.data[:] = 1
+        degrees = np.asarray(G.sum(axis=1)).ravel()
+        L = csgraph.laplacian(G, normed=True)
+        w, v = linalg.eigsh(L, k=4, which="SM")
+        print(G.nnz, degrees[:6], abs(w).round(6), v.shape, np.abs(L @ v - v * w).max() < 1e-6)
+        P = sp.diags_array(1 / np.maximum(degrees, 1)) @ G
+        r = np.full(60, 1 / 60)
+        for _ in range(50):
+            r = 0.85 * (P.T @ r) + 0.15 / 60
+        print(r.sum().round(8), np.argsort(-r, kind="stable")[:5], type(P).__name__, P.format)
+        print(csgraph.shortest_path(G, unweighted=True, indices=[0, 7])[:, :8])
+        print(csgraph.breadth_first_order(G, 0)[0][:6])
+        print((G @ G).max(), G.astype(bool).sum(), G.argmax(axis=1)[:5], (G > 0).nnz, G.mean().round(8))
     """,
     "long doubles": """
         L = sp.csr_matrix(np.eye(3, dtype=np.longdouble))
@@ -138,6 +199,82 @@ def run(*arguments, folder, code=0):
 def test_a_script_prints_what_it_prints_on_scipy(name, tmp_path):
     (tmp_path / "script.py").write_text(HEAD + textwrap.dedent(SCRIPTS[name]))
     assert run("-m", "mlx_sparse", "script.py", folder=tmp_path).stdout == run("script.py", folder=tmp_path).stdout
+
+
+# With packages that may be missing: what both print.
+WITH_PACKAGES = {
+    "sklearn": """
+        from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.utils import check_array
+        from sklearn.utils.extmath import safe_sparse_dot
+        texts = ["one fish two fish", "red fish blue fish", "this one has a star", "this one has a car"] * 3
+        X = TfidfVectorizer().fit_transform(texts)
+        print(type(X).__name__, X.shape, X.nnz, X.sum().round(10), X[1].toarray().round(6), X.dtype)
+        print(CountVectorizer(binary=True).fit_transform(texts).toarray()[0])
+        print(LogisticRegression().fit(X, [0, 0, 1, 1] * 3).coef_.round(5))
+        for f in ("csr", "csc", "coo"):
+            B = check_array(A.asformat(f), accept_sparse=("csr", "csc"), dtype="float32")
+            print(B.format, B.dtype, sp.issparse(B), safe_sparse_dot(B, np.ones(30))[:3])
+    """,
+    "pandas": """
+        import pandas
+        frame = pandas.DataFrame.sparse.from_spmatrix(A[:3, :3].tocsc())
+        print(frame, frame.sparse.to_coo().toarray(), frame.sparse.density)
+        series = pandas.Series([0, 1, 0, 2], dtype="Sparse[int]")
+        series.index = pandas.MultiIndex.from_product([["a", "b"], [0, 1]])
+        print(series.sparse.to_coo(row_levels=[0], column_levels=[1])[0].toarray())
+        print(pandas.Series.sparse.from_coo(sp.coo_matrix(np.eye(2))))
+    """,
+    "anndata": """
+        import anndata
+        data = anndata.AnnData(A.tocsr())
+        print(data.X[:2, :3].toarray(), data[[1, 3]].X.sum())
+    """,
+    "sparse": """
+        import sparse
+        B = sparse.COO.from_scipy_sparse(A)
+        print(sparse.as_coo(A).todense()[:2, :3], B.nnz, abs(B.to_scipy_sparse() - A).sum())
+    """,
+    "networkx": """
+        import networkx
+        graph = networkx.from_scipy_sparse_array(A[:5, :5])
+        print(sorted(graph.edges(data="weight")), networkx.pagerank(networkx.path_graph(4)))
+        print(networkx.laplacian_matrix(networkx.path_graph(4)).toarray())
+    """,
+    "jax": """
+        import jax.numpy
+        B = sp.csr_array((jax.numpy.ones(2), jax.numpy.arange(2), jax.numpy.arange(3)), shape=(2, 2))
+        print(B.toarray(), sp.csr_array(jax.numpy.eye(2)).nnz, np.asarray(B @ np.ones(2)))
+    """,
+    "torch": """
+        import torch
+        B = sp.csr_array((torch.ones(2).numpy(), [0, 1], [0, 1, 2]), shape=(2, 2))
+        print(B.toarray(), torch.from_numpy(B.data))
+    """,
+}
+
+
+@pytest.mark.parametrize("name", WITH_PACKAGES)
+def test_a_script_with_another_package_prints_the_same(name, tmp_path):
+    pytest.importorskip(name)
+    (tmp_path / "script.py").write_text(HEAD + textwrap.dedent(WITH_PACKAGES[name]))
+    assert run("-m", "mlx_sparse", "script.py", folder=tmp_path).stdout == run("script.py", folder=tmp_path).stdout
+
+
+def test_the_extension_of_notebooks(tmp_path):
+    pytest.importorskip("IPython")
+    text = """
+        from IPython.core.interactiveshell import InteractiveShell
+        import scipy.sparse
+        shell = InteractiveShell.instance()
+        for line in ("%load_ext mlx_sparse", "from scipy.sparse import eye_array", "print(type(eye_array(2)).__mro__)",
+                     "%unload_ext mlx_sparse", "import scipy.sparse as s", "print(s.eye_array is not eye_array)"):
+            shell.run_cell(line).raise_error()
+    """
+    (tmp_path / "script.py").write_text(textwrap.dedent(text))
+    first, last = run("script.py", folder=tmp_path).stdout.splitlines()[-2:]
+    assert "mlx_sparse._dia._dia_base" in first and last == "True"
 
 
 def test_arguments_modules_and_exit_codes(tmp_path):

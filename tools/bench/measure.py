@@ -68,10 +68,7 @@ def paired(ours: Side, theirs: Side, repeats: int = 7, least: float = 2e-2) -> T
 
 
 def paired_by_processor(ours: Side, theirs: Side, samples: int = 15, least: float = 4e-3) -> Timing:
-    """The least processor time of a run, over samples in turn: what tells on a machine that others use as well.
-
-    `prepare` is not called: sides are to need none.
-    """
+    """The least processor time of a run, over samples in turn: what tells on a machine that others use as well."""
     sides, best = (ours, theirs), [float("inf")] * 2
     counts = [max(1, int(least / max(_processor(side, 3), 1e-7))) for side in sides]
     gc.collect()
@@ -82,9 +79,10 @@ def paired_by_processor(ours: Side, theirs: Side, samples: int = 15, least: floa
 
 
 def _processor(side: Side, count: int) -> float:
+    arguments = [side.prepare() for _ in range(count)]
     start = time.process_time()
-    for _ in range(count):
-        finish(side.run(None))
+    for argument in arguments:
+        finish(side.run(argument))
     return (time.process_time() - start) / count
 
 

@@ -1,12 +1,13 @@
 """Compare this package with SciPy on the CPU, operation by operation.
 
-    python tools/bench/run.py [--only NAME] [--json FILE] [--no-memory]
+    python tools/bench/run.py [--only NAME] [--json FILE] [--no-memory] [--processor]
 
 Every row: both medians over interleaved rounds in one process, how many times faster than SciPy (median over the
 rounds), for products the bytes that must move at least once over the time, as a share of a triad's bandwidth on the
 same threads, and the ratio of peak memory growth, each side in a process of its own. A row is "below" when it misses
 its floor in cases.py; the exit status is 0 all the same unless --strict is given. lazy-node is compared with mx.add.
-The triad is measured next to every product, since other work on the machine slows both.
+The triad is measured next to every product, since other work on the machine slows both. With --processor both times are
+the least processor time of one worker over many samples, for machines that others use as well.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import mlx.core as mx  # noqa: E402
 import numpy as np  # noqa: E402
 import scipy  # noqa: E402
 from cases import CASES, FLOORS, Case  # noqa: E402
-from measure import paired, peak_growth  # noqa: E402
+from measure import paired, paired_by_processor, peak_growth  # noqa: E402
 
 import mlx_sparse as sp  # noqa: E402
 
@@ -56,11 +57,11 @@ def triad_bandwidth() -> float:
     return statistics.median(sp._native.triad(TRIAD_ELEMENTS) for _ in range(5))
 
 
-def measure(name: str, case: Case, memory: bool, repeats: int) -> dict[str, Any]:
+def measure(name: str, case: Case, memory: bool, repeats: int, processor: bool) -> dict[str, Any]:
     floor = FLOORS[name]
     mx.clear_cache()  # of what earlier rows freed: MLX's cache evicts nothing by itself
-    before = triad_bandwidth() if case.traffic else None
-    timing = paired(case.ours, case.theirs, repeats)
+    before = triad_bandwidth() if case.traffic and not processor else None
+    timing = (paired_by_processor if processor else paired)(case.ours, case.theirs, repeats)
     share = None
     if case.traffic and before:
         share = case.traffic / timing.ours / statistics.mean((before, triad_bandwidth()))
@@ -113,12 +114,15 @@ def main() -> int:
     parser.add_argument("--only", metavar="NAME", help="rows whose name contains NAME")
     parser.add_argument("--json", metavar="FILE", type=Path)
     parser.add_argument("--no-memory", action="store_true", help="skip the memory column")
+    parser.add_argument("--processor", action="store_true", help="processor time of one worker")
     parser.add_argument("--repeats", type=int, default=9, help="rounds, at least 7")
     parser.add_argument("--strict", action="store_true", help="exit status 1 when a row is below its floor")
     parser.add_argument("--memory-of", nargs=2, metavar=("NAME", "SIDE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
 
     sp.use_cpu()
+    if options.processor:
+        sp.runtime.N_THREADS = 1
     if options.memory_of:
         name, side = options.memory_of
         print(json.dumps(peak_growth(getattr(CASES[name](), side))))
@@ -131,7 +135,7 @@ def main() -> int:
     print(f"{'':<26}{'ours ms':>12}{'SciPy ms':>12}{'faster':>8}{'triad':>8}{'memory':>8}")
     rows = []
     for name in names:
-        rows.append(measure(name, CASES[name](), not options.no_memory, options.repeats))
+        rows.append(measure(name, CASES[name](), not options.no_memory, options.repeats, options.processor))
         print(show(rows[-1]), flush=True)
     if options.json:
         options.json.write_text(json.dumps({"environment": environment(triad), "rows": rows}, indent=2) + "\n")
