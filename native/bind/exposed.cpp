@@ -360,6 +360,7 @@ void drop_plan(const py::object& owner, const Structure& structure) {
 
 // A GPU holds on to what its last work has read for some time after its end: waits until it does not. False where none is.
 bool release_by_gpu() {
+  if (!mx::is_available(mx::Device::gpu)) return false;
   const auto s = mx::peek_default_stream(mx::Device::gpu);
   if (s) without_lock([&] { return mx::synchronize(*s), true; });
   return s.has_value();
