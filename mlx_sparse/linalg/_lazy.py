@@ -16,7 +16,7 @@ from ._vectors import ONE, ZERO, Breakdown, Product, Products, Several, Single, 
 
 # Vectors of a basis between two looks at numbers, each of which takes a GPU as long as some vectors: few while a method
 # may end soon, more and more as it goes on. And those that are handed to the device together, before it is waited for.
-_FIRST_AHEAD, _MOST_AHEAD, _TOGETHER = 4, 16, 2
+_FIRST_AHEAD, _MOST_AHEAD, _TOGETHER = 4, 32, 2
 
 
 class _Minus:

@@ -15,6 +15,9 @@ from ._problem import System
 _GAIN = 1e-4
 # Relative residuals that single precision comes to by itself.
 _ENOUGH = 1e-6
+# How many times as long as the longest before it a solve may take, and at least so many iterations: one that is still
+# going has been thrown off its way by rounding, and does better from the residual that it has come to.
+_PATIENCE, _FEW = 4, 100
 
 
 class Refined(NamedTuple):
@@ -104,7 +107,7 @@ def refine_solution(
     right, x = TwoParts(columns), TwoParts(np.zeros_like(columns) if x0 is None else x0.reshape(len(b), -1).T)
     size = np.linalg.norm(columns, axis=1)
     tolerance = np.maximum(limits.atol, limits.rtol * size)
-    spent, history, before, earlier = 0, [], np.full(len(columns), np.inf), x.parts
+    spent, longest, history, before, earlier = 0, 0, [], np.full(len(columns), np.inf), x.parts
     while True:
         r = _native.residual(A._structure, A._data, x.parts, right.parts, None)
         greatest = _dense.view(mx.max(mx.abs(r), axis=1)) if r.size else np.zeros(len(columns), np.float32)
@@ -120,7 +123,12 @@ def refine_solution(
         before, earlier = np.where(going, norms, before), x.parts
         scaled = mx.where(mx.array(going)[:, None], scaled, 0)
         gain = max(_GAIN, 0.5 * float(np.min(tolerance[going] / norms[going])))
-        d, taken = solve(mx.reshape(scaled.T, b.shape), gain, limits.maxiter - spent)
+        most = limits.maxiter - spent
+        if longest:
+            most = min(most, max(_PATIENCE * longest, _FEW))
+        d, taken = solve(mx.reshape(scaled.T, b.shape), gain, most)
+        if taken < most:
+            longest = max(longest, taken)
         spent += max(taken, 1)
         x.add(mx.reshape(d, (len(b), -1)).T * mx.array(scale)[:, None])
         if callback:

@@ -1,12 +1,16 @@
 """Answers in float64 from solves in float32."""
 
+from types import SimpleNamespace
+
 import mlx.core as mx
 import numpy as np
 import pytest
 import scipy.sparse
+import scipy.sparse.linalg
 
 import mlx_sparse as sp
 from mlx_sparse.linalg import _problem
+from mlx_sparse.linalg._refine import refine_solution
 
 from .systems import as_namespace, line
 
@@ -85,6 +89,22 @@ def test_a_correction_that_makes_it_worse_is_taken_back():
     x, info = sp.linalg.bicgstab(sp.csr_array(S), mx.array(b), rtol=1e-12, refine=True, maxiter=200)
     assert info > 0
     assert left(S, x, b) <= 1
+
+
+def test_a_solve_that_is_thrown_off_does_not_take_all_iterations():
+    S = problem(64, True)
+    b, given = np.random.default_rng(0).standard_normal(64), []
+
+    def solve(r, rtol, maxiter):
+        given.append(maxiter)
+        d = scipy.sparse.linalg.spsolve(S.astype(np.float64).tocsc(), np.asarray(r, np.float64))
+        lost = len(given) == 2
+        return mx.array((0.9 if lost else 1) * d, dtype=mx.float32), maxiter if lost else 20
+
+    limits = SimpleNamespace(rtol=1e-12, atol=0.0, maxiter=10_000)
+    found = refine_solution(solve, sp.csr_array(S), b, None, limits)
+    assert found.info == 0 and left(S, found.x, b) <= 1.01e-12
+    assert given[0] == 10_000 and given[1] < 200
 
 
 def test_no_right_hand_side_to_speak_of():

@@ -274,8 +274,9 @@ class LazyBasis(Basis):
         return mx.where(length > 0, 1 / length, 0)
 
     def _numbers(self, pairs: list[Any], state: list[Any]) -> list[tuple[float, float]]:
-        mx.eval(pairs, [x for x in state if _dense.is_mlx(x)])
-        return [(alpha.item(), beta.item()) for alpha, beta in pairs]
+        together = mx.stack([number for pair in pairs for number in pair])
+        mx.eval(together, [x for x in state if _dense.is_mlx(x)])
+        return [(alpha, beta) for alpha, beta in _dense.view(together).reshape(-1, 2).tolist()]
 
     def _pass(self, j: int, w: Any, z: Any) -> tuple[Any, Any, Any]:
         if self.inner is not None or j == 0:
@@ -306,31 +307,34 @@ class LazyBasis(Basis):
 
     def _expand(self, j: int, stop: int) -> tuple[int, bool]:
         """The number of columns there are, and whether a vector has vanished."""
-        columns: list[tuple[Any, Any]] = []
+        columns: list[Any] = []  # coefficients, the length last
         v = self.V[j]
         for c in range(j, stop):
             self.products += 1
             if self.inner is None:
                 v, h = _native.extend_rows(self.V, c + 1, self.apply(v, v), True)
-                columns.append((h[:-1], mx.real(h[-1])))
+                columns.append(h)
                 continue
             w = self.apply(self.V[c], self.BV[c])
             h, w, z = self._pass(c + 1, w, self.inner(w))
             more, w, z = self._pass(c + 1, w, self.inner(w))
             length = self._length(w, z)
-            columns.append((h + more, length))
+            columns.append(mx.concatenate([h + more, length[None].astype(h.dtype)]))
             self._set(c + 1, w, z, mx.where(length > 0, length, 1))
-        mx.eval(columns, v, self.V, self.BV)
-        if surely_traced(columns[-1][1]):
+        together = mx.concatenate(columns)  # a GPU's memory takes the host as long to read as some vectors, each time
+        mx.eval(together, v, self.V, self.BV)
+        if surely_traced(together):
             raise ValueError(
                 "the products of the operator depend on traced arrays that it closes over, and eigenvalues have no "
                 "derivative with respect to them: give a sparse array (`with_data` takes traced values) or an mx.array"
             )
-        for c, (h, length) in enumerate(columns, j):
-            size = float(length.item())
-            if not math.isfinite(size):
+        numbers = _dense.view(together)
+        for c, h in enumerate(columns, j):
+            *_, size = column = numbers[: h.size]
+            numbers = numbers[h.size :]
+            if not math.isfinite(size.real):
                 raise ValueError("the operator gave values that are not finite")
-            if not self._note(c, _dense.view(h), size):
+            if not self._note(c, column[:-1], float(size.real)):
                 return c + 1, True
         return stop, False
 
