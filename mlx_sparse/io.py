@@ -1,4 +1,4 @@
-"""Files: Matrix Market, and safetensors beside the dense parameters of an MLX model."""
+"""Files: Matrix Market, and safetensors beside the dense parameters of an MLX model. And what other libraries have."""
 
 from __future__ import annotations
 
@@ -15,11 +15,24 @@ import scipy.sparse as _scipy_sparse
 from . import _dense, _dtypes, _native
 from ._base import as_sparse, issparse
 from ._classes import container, from_scipy
+from ._exchange import from_jax, from_torch, to_jax, to_torch
 from ._kinds import is_array
 from ._npz import load_npz, save_npz
 from ._safe_files import check_entries, check_safetensors, plain_text, reading
 
-__all__ = ["load_npz", "load_safetensors", "mminfo", "mmread", "mmwrite", "save_npz", "save_safetensors"]
+__all__ = [
+    "from_jax",
+    "from_torch",
+    "load_npz",
+    "load_safetensors",
+    "mminfo",
+    "mmread",
+    "mmwrite",
+    "save_npz",
+    "save_safetensors",
+    "to_jax",
+    "to_torch",
+]
 
 _BUFFERS = {
     "csr": ("data", "indices", "indptr"),

@@ -37,7 +37,7 @@ LAYERS = {
         {"_coo", "_csr", "_csc", "_dia", "_bsr", "_dok", "_lil"},
         {"_matrix"},
         {"_kinds"},
-        {"_construct", "_extract", "_function_forms", "_axes", "_random", "_npz"},
+        {"_construct", "_extract", "_function_forms", "_axes", "_random", "_npz", "_exchange"},
         {"_assemble", "io"},
         {"linalg", "indexed"},
         {"csgraph"},
