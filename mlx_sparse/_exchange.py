@@ -26,8 +26,7 @@ def _of_bits(bits: np.ndarray) -> mx.array:
 def _canonical(A: Any, formats: tuple[str, ...]) -> Any:
     """In one of these formats, the first if it has another; indices in order and none twice."""
     A = as_sparse(A)
-    if A.format not in formats:
-        A = A.tocsr() if A.ndim == 2 and formats[0] == "csr" else A.tocoo()
+    A = A if A.format in formats else A.asformat(formats[0])
     if A.has_canonical_format:
         return A
     A = A.copy()
@@ -161,11 +160,13 @@ def to_jax(A: Any) -> Any:
     host = _host(A._data)
     if A._data.dtype == mx.bfloat16:
         host = host.view(jnp.bfloat16)
-    if host.dtype.itemsize > jax.dtypes.canonicalize_dtype(host.dtype).itemsize:
-        raise ValueError(f"JAX would cut {host.dtype} to fewer bits: switch jax_enable_x64 on, or cast with astype")
-    values, index = jnp.asarray(host), np.int32 if max((0, *A.shape)) <= np.iinfo(np.int32).max else np.int64
+    index = np.dtype(np.int32 if max((A.nnz, *A.shape)) <= np.iinfo(np.int32).max else np.int64)
+    for dtype in (host.dtype, index):
+        if dtype.itemsize > jax.dtypes.canonicalize_dtype(dtype).itemsize:
+            raise ValueError(f"JAX would cut {dtype} to fewer bits: switch jax_enable_x64 on, or cast with astype")
+    values = jnp.asarray(host)
     if A.format == "csr":
-        indices, indptr = (jnp.asarray(_dense.view(x)) for x in (A._indices, A._indptr))
+        indices, indptr = (jnp.asarray(_dense.view(x).astype(index)) for x in (A._indices, A._indptr))
         return sparse.BCSR((values, indices, indptr), shape=A.shape, indices_sorted=True, unique_indices=True)
     at = np.stack([_dense.view(c) for c in A._coords], axis=1).astype(index)
     return sparse.BCOO((values, jnp.asarray(at)), shape=A.shape, indices_sorted=True, unique_indices=True)

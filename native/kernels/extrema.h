@@ -37,8 +37,8 @@ inline T extreme(bool ignore_nan, T x, T y) {
   else return beyond<Order>(y, x) || (ignore_nan ? is_nan(x) : is_nan(y) && !is_nan(x)) ? y : x;
 }
 
-// The extreme of data[0 .. n), turned, n > 0. Numbers and NaNs are told apart in separate lanes, without a branch, so that the
-// inner loop becomes one vector operation for each.
+// The extreme of data[0 .. n), turned, n > 0. Numbers and NaNs are told apart in separate lanes, without a branch, so that
+// the inner loop becomes one vector operation for each.
 template <class T, class Order>
 T slice_extreme(bool ignore_nan, Order order, const T* data, size_t n) {
   constexpr size_t LANES = 64 / sizeof(T);
