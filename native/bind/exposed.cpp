@@ -371,32 +371,34 @@ bool release_by_gpu() {
 py::object hand_out(const py::object& owner, const py::str& name, int others, Structure* structure) {
   const int place = place_of(name);
   const bool is_array = Py_TYPE(owner.ptr()) != &PyDict_Type;
-  bool seen = true, half = false;
+  bool ours = false, half = false; // ours: this array handed it out, or nothing else has it but by its transpose
   for (bool waited = false;;) { // other threads run while it waits; from the last look on none does
-    const auto held = get(owner, name);
+    if (is_array) {
+      if (Kept* kept = kept_of(owner.ptr())) give_up(kept, place); // of another buffer
+    }
     Arrays pending;
-    bool busy = false;
-    each_buffer(held.ptr(), [&](PyObject*, const mx::array& a) {
-      refuse_traced(a);
-      if (!is_there(a)) pending.push_back(a);
-      else busy |= !a.is_donatable();
-      half |= a.dtype() == mx::bfloat16;
-    });
-    if (!pending.empty()) wait_unlocked(std::move(pending));
-    else if (busy && !waited && release_by_gpu()) waited = true;
-    else break;
+    ours = true;
+    {
+      const auto held = get(owner, name);
+      each_buffer(held.ptr(), [&](PyObject*, const mx::array& a) {
+        refuse_traced(a);
+        if (!is_there(a)) pending.push_back(a);
+        else ours = ours && (!a.size() || is_held(key_of(a)));
+        half |= a.dtype() == mx::bfloat16;
+      });
+    }
+    if (!pending.empty()) {
+      wait_unlocked(std::move(pending));
+      continue;
+    }
+    ours = ours || half || sole(owner, name, others, structure);
+    if (ours || waited || !release_by_gpu()) break;
+    waited = true;
   }
   if (half) {
     return mapped(get(owner, name), [](const mx::array& a) { return view(mx::astype(a, mx::float32), true); });
   }
-  if (is_array) {
-    if (Kept* kept = kept_of(owner.ptr())) give_up(kept, place); // of another buffer
-  }
-  {
-    const auto held = get(owner, name);
-    each_buffer(held.ptr(), [&](PyObject*, const mx::array& a) { seen = (!a.size() || is_held(key_of(a))) && seen; });
-  }
-  if (!seen && !sole(owner, name, others, structure)) { // else this array handed it out, or has it by its transpose
+  if (!ours) {
     const auto made = mapped(get(owner, name), [](const mx::array& a) { return to_python(own(a)); });
     if (!is_array) owner[name] = made;
     else owner.attr(name) = made;

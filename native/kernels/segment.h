@@ -5,8 +5,8 @@
 #include <cmath>
 #include <limits>
 
-#include "order.h"
 #include "partition.h"
+#include "ranking.h"
 #include "scatter.h"
 #include "view.h"
 
@@ -51,28 +51,28 @@ struct SegmentProd {
 };
 
 // Whether x takes the place of best; the first NaN stays.
-template <class Order, class A>
+template <class Ranking, class A>
 inline bool wins(A x, A best) {
-  if constexpr (std::is_floating_point_v<A>) return Order::before(best, x) || (x != x && best == best);
-  else return Order::before(best, x);
+  if constexpr (std::is_floating_point_v<A>) return Ranking::before(best, x) || (x != x && best == best);
+  else return Ranking::before(best, x);
 }
 
-template <class Order, class State>
+template <class Ranking, class State>
 struct Last {
   using A = State;
-  static A start() { return Order::template first<A>(); }
-  static void join(A& s, const A& o) { s = wins<Order>(o, s) ? o : s; }
+  static A start() { return Ranking::template first<A>(); }
+  static void join(A& s, const A& o) { s = wins<Ranking>(o, s) ? o : s; }
 };
 
-template <class T, class Order>
-struct SegmentExtreme : Last<Order, acc_t<T>> {
-  using Joining = Last<Order, acc_t<T>>;
+template <class T, class Ranking>
+struct SegmentExtreme : Last<Ranking, acc_t<T>> {
+  using Joining = Last<Ranking, acc_t<T>>;
   using State = acc_t<T>;
   using Out = T;
-  Order order;
-  explicit SegmentExtreme(Order order) : order(order) {}
-  void fold(State& s, T x, size_t) const { Joining::join(s, static_cast<State>(order(x))); }
-  Out finish(const State& s, size_t) const { return order(static_cast<T>(s)); }
+  Ranking ranking;
+  explicit SegmentExtreme(Ranking ranking) : ranking(ranking) {}
+  void fold(State& s, T x, size_t) const { Joining::join(s, static_cast<State>(ranking(x))); }
+  Out finish(const State& s, size_t) const { return ranking(static_cast<T>(s)); }
 };
 
 // The sum of exp(x - value) for the greatest value so far: one exponential a value, and none of them overflows. The
@@ -100,17 +100,17 @@ struct SegmentLogSumExp {
 };
 
 // The first row that holds the extreme; -1 for an empty segment.
-template <class T, class Order>
+template <class T, class Ranking>
 struct SegmentArg {
   using A = acc_t<T>;
   struct State { A value; int64_t at; };
   using Out = int32_t;
-  Order order;
+  Ranking ranking;
   static State start() { return {A{}, -1}; }
-  void fold(State& s, T x, size_t row) const { join(s, {static_cast<A>(order(x)), static_cast<int64_t>(row)}); }
+  void fold(State& s, T x, size_t row) const { join(s, {static_cast<A>(ranking(x)), static_cast<int64_t>(row)}); }
   static void join(State& s, const State& o) {
     if (o.at < 0) return;
-    if (s.at < 0 || wins<Order>(o.value, s.value) || (o.at < s.at && !wins<Order>(s.value, o.value))) s = o;
+    if (s.at < 0 || wins<Ranking>(o.value, s.value) || (o.at < s.at && !wins<Ranking>(s.value, o.value))) s = o;
   }
   static Out finish(const State& s, size_t) { return static_cast<int32_t>(s.at); }
 };

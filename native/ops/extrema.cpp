@@ -9,11 +9,11 @@ namespace sp {
 
 namespace {
 
-// f(Tag<I>, Tag<T>, order) over the types of an index array and of values.
+// f(Tag<I>, Tag<T>, ranking) over the types of an index array and of values.
 template <class F>
-mx::array over_orders(const mx::array& index, const mx::array& data, bool max, F&& f) {
+mx::array over_rankings(const mx::array& index, const mx::array& data, bool max, F&& f) {
   return with_index(index, [&](auto i) {
-    return dispatch_order(data.dtype(), max, [&](auto t, auto order) { return f(i, t, order); });
+    return dispatch_ranking(data.dtype(), max, [&](auto t, auto ranking) { return f(i, t, ranking); });
   });
 }
 
@@ -24,11 +24,11 @@ mx::array major_extreme(const mx::array& data, const mx::array& indptr, int64_t 
   if (const auto s = shader_stream(data.dtype()); s && !is_complex(data.dtype())) {
     return major_extreme_on_device({data, indptr, indptr}, n_minor, max, ignore_nan, explicit_only, *s);
   }
-  return over_orders(indptr, data, max, [&]<class I, class T>(Tag<I>, Tag<T>, auto order) {
+  return over_rankings(indptr, data, max, [&]<class I, class T>(Tag<I>, Tag<T>, auto ranking) {
     return run({{indptr, data}, {room_for(indptr.size() - 1, data.dtype())}, [=](const Arrays& in, Arrays& out) {
                   const CsPattern<I> slices{in[0].size() - 1, static_cast<size_t>(n_minor), ptr<I>(in[0]), nullptr};
                   const CsView<T, I> a{slices, ptr<T>(in[1])};
-                  cs_major_extreme(a, order, ignore_nan, explicit_only, out_ptr<T>(out[0]));
+                  cs_major_extreme(a, ranking, ignore_nan, explicit_only, out_ptr<T>(out[0]));
                 }})[0];
   });
 }
@@ -40,11 +40,11 @@ mx::array minor_extreme(const mx::array& data, const mx::array& indices, int64_t
     const Compressed slices{permute(data, sorted.order, *s), sorted.order, sorted.offsets};
     return major_extreme_on_device(slices, length, max, ignore_nan, explicit_only, *s);
   }
-  return over_orders(indices, data, max, [&]<class I, class T>(Tag<I>, Tag<T>, auto order) {
+  return over_rankings(indices, data, max, [&]<class I, class T>(Tag<I>, Tag<T>, auto ranking) {
     return run({{indices, data}, {room_for(n_minor, data.dtype())}, [=](const Arrays& in, Arrays& out) {
                   const MinorEntries<T, I> a{in[1].size(), static_cast<size_t>(n_minor), static_cast<size_t>(length),
                                              ptr<I>(in[0]), ptr<T>(in[1])};
-                  cs_minor_extreme(a, order, ignore_nan, explicit_only, out_ptr<T>(out[0]));
+                  cs_minor_extreme(a, ranking, ignore_nan, explicit_only, out_ptr<T>(out[0]));
                 }})[0];
   });
 }

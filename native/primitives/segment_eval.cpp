@@ -24,8 +24,9 @@ void ring_on_cpu(SegmentKind kind, SegmentPattern<int32_t> segments, const mx::a
   if (kind == SegmentKind::sum) run(SegmentSum<T>{}); else run(SegmentProd<T>{});
 }
 
+// What integers do not have.
 template <class T>
-void mean_on_cpu(SegmentKind kind, SegmentPattern<int32_t> segments, const mx::array& x, mx::array& out) {
+void inexact_on_cpu(SegmentKind kind, SegmentPattern<int32_t> segments, const mx::array& x, mx::array& out) {
   auto run = [&]<class Op>(Op op) {
     segment_reduce(op, segments, x.data<T>(), x.shape(1), out.data<typename Op::Out>());
   };
@@ -37,11 +38,11 @@ void mean_on_cpu(SegmentKind kind, SegmentPattern<int32_t> segments, const mx::a
 }
 
 // Maxima and minima, and where they stand.
-template <class T, class Order>
-void order_on_cpu(Order order, bool where, SegmentPattern<int32_t> segments, const mx::array& x, mx::array& out) {
+template <class T, class Ranking>
+void extreme_on_cpu(Ranking ranking, bool where, SegmentPattern<int32_t> segments, const mx::array& x, mx::array& out) {
   if constexpr (!is_complex_v<T>) {
-    if (where) segment_reduce(SegmentArg<T, Order>{order}, segments, x.data<T>(), x.shape(1), out.data<int32_t>());
-    else segment_reduce(SegmentExtreme<T, Order>(order), segments, x.data<T>(), x.shape(1), out.data<T>());
+    if (where) segment_reduce(SegmentArg<T, Ranking>{ranking}, segments, x.data<T>(), x.shape(1), out.data<int32_t>());
+    else segment_reduce(SegmentExtreme<T, Ranking>(ranking), segments, x.data<T>(), x.shape(1), out.data<T>());
   } else throw std::invalid_argument("complex numbers have no order");
 }
 
@@ -50,14 +51,14 @@ void ring_by_ids_on_cpu(SegmentPattern<int32_t> segments, const mx::array& x, mx
   segment_reduce_by_ids(SegmentSum<T>{}, segments, x.data<T>(), x.shape(1), out.data<T>());
 }
 
-template <class T, class Order>
-void order_by_ids_on_cpu(Order order, SegmentPattern<int32_t> segments, const mx::array& x, mx::array& out) {
+template <class T, class Ranking>
+void extreme_by_ids_on_cpu(Ranking ranking, SegmentPattern<int32_t> segments, const mx::array& x, mx::array& out) {
   if constexpr (!is_complex_v<T>) {
     T* y = out.data<T>();
-    segment_reduce_by_ids(SegmentExtreme<T, Order>(order), segments, x.data<T>(), x.shape(1), y);
+    segment_reduce_by_ids(SegmentExtreme<T, Ranking>(ranking), segments, x.data<T>(), x.shape(1), y);
     if constexpr (std::is_integral_v<T>) {
       parallel_for(out.size(), plan_parts(out.size()), [=](size_t lo, size_t hi) {
-        std::transform(y + lo, y + hi, y + lo, order);
+        std::transform(y + lo, y + hi, y + lo, ranking);
       });
     }
   } else throw std::invalid_argument("complex numbers have no order");
@@ -84,6 +85,8 @@ SegmentPattern<int32_t> SegmentNode::pattern(const Arrays& in, int rows) const {
 
 void SegmentReduce::kernel(const Arrays& in, Arrays& out) const {
   const auto segments = pattern(in, in[0].shape(0));
+  const bool extreme = kind_ == SegmentKind::max || kind_ == SegmentKind::min;
+  if (by_ids_ && kind_ != SegmentKind::sum && !extreme) throw std::invalid_argument("this reduction needs offsets");
   if (by_ids_ && kind_ == SegmentKind::sum) {
     return dispatch_unsigned(in[0].dtype(), [&]<class T>(Tag<T>) { ring_by_ids_on_cpu<T>(segments, in[0], out[0]); });
   }
@@ -91,15 +94,12 @@ void SegmentReduce::kernel(const Arrays& in, Arrays& out) const {
     return dispatch_unsigned(in[0].dtype(), [&]<class T>(Tag<T>) { ring_on_cpu<T>(kind_, segments, in[0], out[0]); });
   }
   if (kind_ == SegmentKind::mean || kind_ == SegmentKind::logsumexp) {
-    if (by_ids_) throw std::invalid_argument("this reduction needs offsets");
-    return dispatch_value(in[0].dtype(), [&]<class T>(Tag<T>) { mean_on_cpu<T>(kind_, segments, in[0], out[0]); });
+    return dispatch_value(in[0].dtype(), [&]<class T>(Tag<T>) { inexact_on_cpu<T>(kind_, segments, in[0], out[0]); });
   }
   const bool max = kind_ == SegmentKind::max || kind_ == SegmentKind::argmax;
-  const bool where = kind_ == SegmentKind::argmax || kind_ == SegmentKind::argmin;
-  if (by_ids_ && (where || kind_ == SegmentKind::prod)) throw std::invalid_argument("this reduction needs offsets");
-  dispatch_order(in[0].dtype(), max, [&]<class T>(Tag<T>, auto order) {
-    if (by_ids_) order_by_ids_on_cpu<T>(order, segments, in[0], out[0]);
-    else order_on_cpu<T>(order, where, segments, in[0], out[0]);
+  dispatch_ranking(in[0].dtype(), max, [&]<class T>(Tag<T>, auto ranking) {
+    if (by_ids_) extreme_by_ids_on_cpu<T>(ranking, segments, in[0], out[0]);
+    else extreme_on_cpu<T>(ranking, !extreme, segments, in[0], out[0]);
   });
 }
 

@@ -2,6 +2,7 @@
 
 import io
 import warnings
+from importlib.util import find_spec
 
 import mlx.core as mx
 import numpy as np
@@ -15,6 +16,7 @@ from .walk import CLASSES
 
 ROWS, COLUMNS = np.array([0, 0, 1, 2, 3, 3]), np.array([0, 2, 1, 2, 0, 3])  # of six values o.v
 POINTERS = np.array([0, 2, 3, 4, 6])
+EXCHANGED = ("torch", "jax")  # with which `io` exchanges arrays, where they are installed
 OFFSETS, LENGTHS = mx.array([0, 1, 4]), mx.array([1, 3])
 
 
@@ -28,6 +30,11 @@ def written(write, read):
         return read(file)
 
     return [call]
+
+
+def sent(A, library):
+    """A sparse array of PyTorch or JAX, both of which have fewer than 64 bits unless they are told otherwise."""
+    return getattr(sp.io, f"to_{library}")(A if library == "torch" else A.astype(np.float32))
 
 
 def plain(text):
@@ -483,6 +490,12 @@ FUNCTIONS = {
         f"io.{name}": written(lambda f, A: sp.io.save_safetensors(f, {"A": A}), sp.io.load_safetensors)
         for name in ("save_safetensors", "load_safetensors")
     },
+    **{
+        f"io.{name}": [lambda A, o, library=library: getattr(sp.io, f"from_{library}")(sent(A, library))]
+        for library in EXCHANGED
+        if find_spec(library)
+        for name in (f"to_{library}", f"from_{library}")
+    },
     "linalg.randomized_svd": [
         lambda A, o: linalg.randomized_svd(A, 2, rng=0),
         lambda A, o: linalg.randomized_svd(o.D, 2, rng=0),
@@ -522,6 +535,7 @@ EXEMPT = {
     *(f"linalg.{name}" for name in ("ArpackError", "ArpackNoConvergence", "dsolve", "eigen", "interface", "isolve")),
     *("linalg.matfuncs", "linalg.slq"),
     *("install", "uninstall", "load_ipython_extension", "unload_ipython_extension"),
+    *(f"io.{way}_{name}" for name in EXCHANGED if not find_spec(name) for way in ("to", "from")),
 }
 # Zero derivatives that are true: of index arrays, of what is told by the structure, of positions of extremes.
 ZERO_FUNCTIONS = {

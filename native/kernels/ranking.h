@@ -1,4 +1,4 @@
-// Greatest and least by one kernel: what is wanted is always the last in an order of values.
+// Greatest and least by one kernel: what is wanted is always the last in a ranking of values.
 #pragma once
 
 #include <limits>
@@ -8,7 +8,7 @@
 
 namespace sp {
 
-// An order compares values as it turns them, which turning again undoes.
+// A ranking compares values as it turns them, which turning again undoes.
 
 // Integers, which come as unsigned ones: of them some bits are flipped.
 template <class T>
@@ -31,12 +31,12 @@ struct Unturned {
 
 // What kernels take in the place of T: an unsigned integer for every other one and for bools.
 template <class T>
-using ordered_t = typename Unsigned<std::conditional_t<std::is_same_v<T, bool>, uint8_t, T>>::type;
+using ranked_t = typename Unsigned<std::conditional_t<std::is_same_v<T, bool>, uint8_t, T>>::type;
 
-// f(order) for the maximum, or the minimum, of values of type T.
+// f(ranking) for the maximum, or the minimum, of values of type T.
 template <class T, class F>
-decltype(auto) with_order(bool max, F&& f) {
-  using U = ordered_t<T>;
+decltype(auto) with_ranking(bool max, F&& f) {
+  using U = ranked_t<T>;
   if constexpr (std::is_integral_v<U>) {
     const U sign = std::is_signed_v<T> ? static_cast<U>(U(1) << (8 * sizeof(U) - 1)) : U(0);
     return f(Flipped<U>{static_cast<U>(max ? sign : ~sign)});
@@ -45,12 +45,12 @@ decltype(auto) with_order(bool max, F&& f) {
   }
 }
 
-// f(Tag<T>, order) for values of `dtype`, read as T.
+// f(Tag<T>, ranking) for values of `dtype`, read as T.
 template <class F>
-decltype(auto) dispatch_order(mx::Dtype dtype, bool max, F&& f) {
+decltype(auto) dispatch_ranking(mx::Dtype dtype, bool max, F&& f) {
   return dispatch_value(dtype, [&](auto t) {
     using T = typename decltype(t)::type;
-    return with_order<T>(max, [&](auto order) { return f(Tag<ordered_t<T>>{}, order); });
+    return with_ranking<T>(max, [&](auto ranking) { return f(Tag<ranked_t<T>>{}, ranking); });
   });
 }
 
