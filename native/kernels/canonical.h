@@ -118,42 +118,52 @@ Check cs_check(CsPattern<I> a, size_t count) {
   return {};
 }
 
-// Stable order of one slice as keys: index in the high half, position in the low one.
+// Entries up to which n^2 comparisons of a slice cost less than the branches that a sort guesses wrong.
+constexpr size_t kCountedSlice = 24;
+
+// Stable order of one slice.
 template <class I>
-struct SliceOrder {
+class SliceOrder {
+ public:
+  // Calls visit(rank, position, index) for x[0 .. n) in order; it may write to x.
+  template <class F>
+  void run(const I* x, size_t n, F&& visit) {
+    if (n <= kCountedSlice) {
+      Key sorted[kCountedSlice];
+      count_ranks(x, n, sorted);
+      for (size_t r = 0; r < n; ++r) visit(r, size_t(sorted[r].position), sorted[r].index);
+    } else if constexpr (sizeof(I) == 4) {
+      packed_.resize(n);
+      for (size_t e = 0; e < n; ++e) packed_[e] = (uint64_t(uint32_t(x[e])) << 32) | e;
+      watched_sort(packed_.begin(), packed_.end(), std::less<>());
+      for (size_t r = 0; r < n; ++r) visit(r, size_t(uint32_t(packed_[r])), I(packed_[r] >> 32));
+    } else {
+      keys_.resize(n);
+      for (size_t e = 0; e < n; ++e) keys_[e] = {x[e], uint32_t(e)};
+      watched_sort(keys_.begin(), keys_.end(), std::less<>());
+      for (size_t r = 0; r < n; ++r) visit(r, size_t(keys_[r].position), keys_[r].index);
+    }
+  }
+
+ private:
   struct Key {
     I index;
     uint32_t position;
     bool operator<(const Key& o) const { return index < o.index || (index == o.index && position < o.position); }
   };
-  std::vector<uint64_t> packed;
-  std::vector<Key> keys;
 
-  // Sorts x[0 .. n) and calls visit(rank, position, index) in order.
-  template <class F>
-  void run(const I* x, size_t n, F&& visit) {
-    if constexpr (sizeof(I) == 4) {
-      packed.resize(n);
-      for (size_t e = 0; e < n; ++e) packed[e] = (uint64_t(uint32_t(x[e])) << 32) | e;
-      if (n <= 24) insertion(packed.data(), n); else watched_sort(packed.begin(), packed.end(), std::less<>());
-      for (size_t r = 0; r < n; ++r) visit(r, size_t(uint32_t(packed[r])), I(packed[r] >> 32));
-    } else {
-      keys.resize(n);
-      for (size_t e = 0; e < n; ++e) keys[e] = {x[e], uint32_t(e)};
-      if (n <= 24) insertion(keys.data(), n); else watched_sort(keys.begin(), keys.end(), std::less<>());
-      for (size_t r = 0; r < n; ++r) visit(r, size_t(keys[r].position), keys[r].index);
+  static void count_ranks(const I* x, size_t n, Key* sorted) {
+    for (size_t e = 0; e < n; ++e) {
+      const I index = x[e];
+      size_t rank = 0;
+      for (size_t j = 0; j < e; ++j) rank += x[j] <= index;
+      for (size_t j = e + 1; j < n; ++j) rank += x[j] < index;
+      sorted[rank] = {index, static_cast<uint32_t>(e)};
     }
   }
 
-  template <class K>
-  static void insertion(K* k, size_t n) {
-    for (size_t e = 1; e < n; ++e) {
-      const K key = k[e];
-      size_t r = e;
-      for (; r > 0 && key < k[r - 1]; --r) k[r] = k[r - 1];
-      k[r] = key;
-    }
-  }
+  std::vector<uint64_t> packed_; // index in the high half, position in the low one
+  std::vector<Key> keys_;
 };
 
 // Each slice in nondecreasing order of index, equal indices in input order. No aliasing. Sorted slices are copied.

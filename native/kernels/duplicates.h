@@ -5,6 +5,16 @@
 
 namespace sp {
 
+// Whether two of x[0 .. n) are equal. Cost: O(n^2).
+template <class I>
+bool any_equal(const I* x, size_t n) {
+  bool found = false;
+  for (size_t e = 1; e < n; ++e) {
+    for (size_t j = 0; j < e; ++j) found |= x[j] == x[e];
+  }
+  return found;
+}
+
 // Whether an index occurs twice in a slice of any order. Cost: O(nnz log slice).
 template <class I>
 bool cs_has_duplicates(CsPattern<I> a) {
@@ -16,9 +26,13 @@ bool cs_has_duplicates(CsPattern<I> a) {
     for (size_t i = bounds[p]; i < bounds[p + 1] && !found.load(std::memory_order_relaxed); ++i) {
       const I *first = a.indices + a.begin(i), *last = a.indices + a.end(i);
       if (slice_in_order(first, last, true)) continue;
-      x.assign(first, last);
-      if (x.size() <= 24) SliceOrder<I>::insertion(x.data(), x.size()); else std::sort(x.begin(), x.end());
-      if (!slice_in_order<I>(x.data(), x.data() + x.size(), true)) found.store(true, std::memory_order_relaxed);
+      const size_t n = last - first;
+      if (n > kCountedSlice) {
+        x.assign(first, last);
+        std::sort(x.begin(), x.end());
+      }
+      const bool twice = n > kCountedSlice ? !slice_in_order<I>(x.data(), x.data() + n, true) : any_equal(first, n);
+      if (twice) found.store(true, std::memory_order_relaxed);
     }
   });
   return found.load();
