@@ -43,8 +43,9 @@ inline void relax() {
 
 // One job at a time, whose state is one word: its number, how many workers may take part, whether it is open to them,
 // and how many are in it. A worker that comes late, as on a busy machine, finds it closed and is not waited for. Workers
-// spin for some microseconds before they sleep, because products arrive in trains (solver iterations) and a futex wake
-// costs more than a small product; where they come one by one, each spins for less than before the last.
+// spin for a fraction of a millisecond before they sleep, because jobs arrive in trains (iterations, calls one after the
+// other) and waking one takes as long as a small product; where they come one by one, each spins for less than before the
+// last.
 class Pool {
  public:
   // True when the job ran; false when another thread holds the pool.
@@ -116,11 +117,14 @@ class Pool {
 
   void loop(uint64_t seen, int self) {
     using Clock = std::chrono::steady_clock;
-    constexpr std::chrono::microseconds kTrain{100}; // between one job and the next
-    constexpr int kPatience = 2000;
+    constexpr std::chrono::microseconds kTrain{300}; // between one job and the next
+    constexpr int kPatience = 6000;
     for (int patience = kPatience;;) {
       const auto idle = Clock::now();
-      for (int spin = 0; number() == seen && spin < patience; ++spin) relax();
+      for (int spin = 1; number() == seen && spin < patience; ++spin) {
+        if (spin % 64 == 0) std::this_thread::yield(); // to whoever has work on a busy machine
+        else relax();
+      }
       if (number() == seen) {
         std::unique_lock<std::mutex> lock(mutex_);
         sleeping_.fetch_add(1);
