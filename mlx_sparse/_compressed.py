@@ -547,7 +547,8 @@ class _cs_array(_cs_indexed, _cs_minmax, _data_array):
         M, N = self._shape
         if k <= -M or k >= N:
             return _values.zeros(0, self._data.dtype)
-        return _native.diagonal(self._structure, self._data, self._swap((k, -k))[0], self._sorted is True, None)
+        along, canonical = self._swap((k, -k))[0], self._canonical_format is True
+        return _native.diagonal(self._structure, self._data, along, canonical, None)
 
     def _setdiag(self, values: mx.array, k: int) -> None:
         first = np.arange(values.size + abs(k), dtype=_dtypes.numpy_dtype(self._indices.dtype))

@@ -117,13 +117,9 @@ def eye_array(
     if count == 0:
         return container(format or "csr")((m, n), dtype=dtype)
     _dense.expect((count,), mx.int64)
-    compressed = format in ("csr", "csc", None)
-    if compressed and m == n and k == 0:
-        if stream is None and _dtypes.on_cpu():
-            steps = np.arange(n + 1, dtype=_dtypes.numpy_dtype(index))
-            first, pointers = (_dense.to_index(x, index, "indptr") for x in (steps[:-1], steps))
-        else:
-            first, pointers = (mx.arange(size, dtype=index, stream=stream) for size in (n, n + 1))
+    compressed, whole = format in ("csr", "csc", None), m == n and k == 0
+    if compressed and whole and not (stream is None and _dtypes.on_cpu()):
+        first, pointers = (mx.arange(size, dtype=index, stream=stream) for size in (n, n + 1))
         ones = _dense.full(n, 1, dtype, stream)
         return container(format or "csr")._from_parts(ones, first, pointers, (n, n), canonical=True)
     if compressed and stream is None:

@@ -173,7 +173,7 @@ void bind_structure(py::module_& m) {
   m.def("sddmm", at_once(&sampled_product), "structure"_a, "u"_a, "v"_a, "stream"_a);
   m.def("todense", at_once(&todense), "structure"_a, "data"_a, "stream"_a);
   m.def("sample", at_once(&sample), "structure"_a, "dense"_a, "stream"_a);
-  m.def("diagonal", at_once(&diagonal), "structure"_a, "data"_a, "k"_a, "sorted"_a, "stream"_a);
+  m.def("diagonal", at_once(&diagonal), "structure"_a, "data"_a, "k"_a, "canonical"_a, "stream"_a);
   m.def("expand", at_once(&expand), "indptr"_a, "nnz"_a, "stream"_a);
   m.def("offsets_of_sorted", lazy(static_cast<mx::array (*)(const mx::array&, int64_t, mx::Stream)>(&offsets_of_sorted)),
         "keys"_a, "n"_a, "stream"_a);

@@ -79,6 +79,13 @@ struct Diagonal {
   bool repeated;         // one value for all
   int64_t first, count;  // slices that it crosses
   int64_t offset;        // minor - major
+
+  // Of the slices lo .. hi.
+  struct Range { size_t from, to; };
+  Range crossed(size_t lo, size_t hi) const {
+    auto within = [=](int64_t m) { return static_cast<size_t>(std::clamp<int64_t>(m, lo, hi)); };
+    return {within(first), within(first + std::max<int64_t>(count, 0))};
+  }
 };
 
 // Diagonals by ascending offset, zeros included: canonical.
@@ -90,14 +97,22 @@ void cs_from_diagonals(const std::vector<Diagonal<W>>& diagonals, size_t n_major
   parallel_for(n_major + 1, plan_parts(n_major * (diagonals.size() + 1) / 2), [&](size_t lo, size_t hi) {
     std::fill(indptr + lo, indptr + hi, I{0});
     for (const auto& d : diagonals) {
-      const int64_t count = std::max<int64_t>(d.count, 0);
-      for (size_t m = lo; m < hi; ++m) {
-        indptr[m] += static_cast<I>(std::clamp<int64_t>(static_cast<int64_t>(m) - d.first, 0, count));
-      }
+      const auto [from, to] = d.crossed(lo, hi);
+      for (size_t m = from; m < to; ++m) indptr[m] += static_cast<I>(static_cast<int64_t>(m) - d.first);
+      for (size_t m = to; m < hi && d.count > 0; ++m) indptr[m] += static_cast<I>(d.count);
     }
   });
   const int parts = plan_parts(static_cast<size_t>(indptr[n_major]) + n_major);
   parallel_for(n_major, parts, [&](size_t lo, size_t hi) {
+    if (diagonals.size() == 1) { // whose entries follow one another
+      const auto& d = diagonals[0];
+      const auto [from, to] = d.crossed(lo, hi);
+      const size_t at = from - d.first;
+      if (d.repeated) std::fill(data + at, data + at + (to - from), *d.data);
+      else std::copy_n(d.data + at, to - from, data + at);
+      for (size_t m = from; m < to; ++m) indices[m - d.first] = static_cast<I>(static_cast<int64_t>(m) + d.offset);
+      return;
+    }
     for (size_t m = lo; m < hi; ++m) {
       size_t at = static_cast<size_t>(indptr[m]);
       for (const auto& d : diagonals) {

@@ -14,9 +14,9 @@ struct DiagonalRange {
       : k(k), first(std::max<int64_t>(-k, 0)), count(std::min(n_major - first, n_minor - std::max<int64_t>(k, 0))) {}
 };
 
-// Cost: the indices of `count` slices.
-template <class I, class Visit>
-void cs_visit_diagonal(DiagonalRange d, CsPattern<I> a, Visit&& visit) {
+// `distinct`: known to hold no index twice. start(i) comes before the visits of i. Cost: the indices of `count` slices.
+template <class I, class Start, class Visit>
+void cs_visit_diagonal(DiagonalRange d, CsPattern<I> a, bool distinct, Start&& start, Visit&& visit) {
   const I *indptr = a.indptr, *indices = a.indices;
   const size_t work = static_cast<size_t>(indptr[d.first + d.count] - indptr[d.first]) / 2 + static_cast<size_t>(d.count);
   parallel_for(static_cast<size_t>(d.count), plan_parts(work), [&](size_t lo, size_t hi) {
@@ -25,14 +25,24 @@ void cs_visit_diagonal(DiagonalRange d, CsPattern<I> a, Visit&& visit) {
     for (size_t i = lo; i < hi; ++i) {
       const I target = static_cast<I>(d.first + static_cast<int64_t>(i) + d.k);
       const size_t begin = e, end = static_cast<size_t>(ends[i]);
-      size_t hit = end, hits = 0; // selected, not branched on: where in a slice the diagonal stands is hard to foretell
-      for (; e < end; ++e) {
-        const bool here = indices[e] == target;
-        hit = here ? e : hit;
-        hits += here;
+      size_t hit = 0; // one behind, and no branch: where in a slice the diagonal stands is hard to foretell
+      if (distinct) {
+        while (e < end) {
+          const bool here = indices[e] == target;
+          ++e;
+          hit = here ? e : hit;
+        }
+      } else {
+        while (e < end) {
+          const bool here = indices[e] == target;
+          ++e;
+          hit += here ? e : 0; // of more than one the sum is behind them all
+        }
       }
-      if (hits == 1) visit(i, hit);
-      else if (hits > 1) for (size_t p = begin; p < end; ++p) if (indices[p] == target) visit(i, p);
+      start(i);
+      if (hit == 0) continue;
+      if (distinct || (hit <= end && indices[hit - 1] == target)) visit(i, hit - 1);
+      else for (size_t p = begin; p < end; ++p) if (indices[p] == target) visit(i, p);
     }
   });
 }

@@ -13,12 +13,14 @@ namespace sp {
 
 namespace {
 
-template <class I, class Visit>
-void visit_diagonal(const HostStructure& a, int64_t k, Visit&& visit) {
+// start(i) comes before the visits of element i.
+template <class I, class Start, class Visit>
+void visit_diagonal(const HostStructure& a, int64_t k, bool distinct, Start&& start, Visit&& visit) {
   const DiagonalRange d(k, a.pattern.n_major, a.pattern.n_minor);
   if (d.count == 0) return;
-  if (a.pattern.layout == Layout::compressed) cs_visit_diagonal(d, cs_pattern<I>(a), visit);
-  else if (a.pattern.layout == Layout::block) bsr_visit_diagonal(d, bsr_pattern<I>(a), visit);
+  if (a.pattern.layout == Layout::compressed) return cs_visit_diagonal(d, cs_pattern<I>(a), distinct, start, visit);
+  for (int64_t i = 0; i < d.count; ++i) start(static_cast<size_t>(i));
+  if (a.pattern.layout == Layout::block) bsr_visit_diagonal(d, bsr_pattern<I>(a), visit);
   else coo_visit_diagonal(d, coo_pattern<I>(a), visit);
 }
 
@@ -26,21 +28,23 @@ void visit_diagonal(const HostStructure& a, int64_t k, Visit&& visit) {
 // Inputs (values or elements, outer, inner); on the CPU.
 class Diagonal : public Node {
  public:
-  Diagonal(mx::Stream s, bool spread, Pattern pattern, int64_t k) : Node(s), spread_(spread), pattern_(std::move(pattern)), k_(k) {}
+  Diagonal(mx::Stream s, bool spread, Pattern pattern, int64_t k, bool canonical)
+      : Node(s), spread_(spread), pattern_(std::move(pattern)), k_(k), canonical_(canonical) {}
   const char* name() const override { return spread_ ? "SparseDiagonalSpread" : "SparseDiagonal"; }
 
  private:
   std::vector<int64_t> key() const override {
-    return {spread_, k_, static_cast<int64_t>(pattern_.layout), pattern_.n_major, pattern_.n_minor, pattern_.r, pattern_.c};
+    return {spread_, k_, static_cast<int64_t>(pattern_.layout), pattern_.n_major, pattern_.n_minor, pattern_.r, pattern_.c,
+            canonical_};
   }
   std::vector<Output> results(const Arrays& in) const override {
     if (spread_) return {{pattern_.values_shape(static_cast<int64_t>(in[2].size())), in[0].dtype()}};
     return {{to_shape({DiagonalRange(k_, pattern_.n_major, pattern_.n_minor).count}, in[0].dtype()), in[0].dtype()}};
   }
   bool has_shader() const override { return false; }
-  Arrays apply(const Arrays& in) override { return {node<Diagonal>(in, stream(), spread_, pattern_, k_)}; }
+  Arrays apply(const Arrays& in) override { return {node<Diagonal>(in, stream(), spread_, pattern_, k_, canonical_)}; }
   mx::array gradient(int, const Arrays& in, const mx::array& g, const Arrays&) override {
-    return node<Diagonal>({g, in[1], in[2]}, stream(), !spread_, pattern_, k_);
+    return node<Diagonal>({g, in[1], in[2]}, stream(), !spread_, pattern_, k_, canonical_);
   }
   void kernel(const Arrays& in, Arrays& out) const override {
     const auto a = on_host(pattern_, in[1], in[2]);
@@ -57,7 +61,7 @@ class Diagonal : public Node {
       using W = typename decltype(w)::type;
       const auto* from = reinterpret_cast<const W*>(elements.data<char>());
       auto* to = reinterpret_cast<W*>(out.data<char>());
-      visit_diagonal<I>(a, k_, [=](size_t n, size_t at) { to[at] = from[n]; });
+      visit_diagonal<I>(a, k_, canonical_, [](size_t) {}, [=](size_t n, size_t at) { to[at] = from[n]; });
     });
   }
   template <class I>
@@ -69,9 +73,10 @@ class Diagonal : public Node {
       const T* from = values.data<T>();
       T* to = out.data<T>();
       A* sums;
-      if constexpr (std::is_same_v<A, T>) std::fill_n(sums = to, out.size(), A{});
+      if constexpr (std::is_same_v<A, T>) sums = to;
       else sums = wide.data();
-      visit_diagonal<I>(a, k_, [=](size_t n, size_t at) { sums[n] = add(sums[n], widen(from[at])); });
+      visit_diagonal<I>(a, k_, canonical_, [=](size_t n) { sums[n] = A{}; },
+                        [=](size_t n, size_t at) { sums[n] = add(sums[n], widen(from[at])); });
       for (size_t n = 0; n < wide.size(); ++n) to[n] = rounded<T>(wide[n]);
     });
   }
@@ -79,6 +84,7 @@ class Diagonal : public Node {
   bool spread_;
   Pattern pattern_;
   int64_t k_;
+  bool canonical_;
 };
 
 // That of a compressed structure in order by a shader. Inputs: values, outer, inner, k in the dtype of these.
@@ -136,11 +142,11 @@ mx::array diagonal_graph(const Structure& a, const mx::array& data, int64_t k, m
 
 } // namespace
 
-mx::array diagonal(const Structure& a, const mx::array& data, int64_t k, bool sorted, mx::Stream s) {
-  if (!uses_shaders(s, data.dtype())) return node<Diagonal>({data, a.outer, a.inner}, s, false, a.pattern, k);
+mx::array diagonal(const Structure& a, const mx::array& data, int64_t k, bool canonical, mx::Stream s) {
+  if (!uses_shaders(s, data.dtype())) return node<Diagonal>({data, a.outer, a.inner}, s, false, a.pattern, k, canonical);
   const DiagonalRange d(k, a.pattern.n_major, a.pattern.n_minor);
   // In any other order long slices have to be read, which sums share out evenly.
-  if (a.pattern.layout != Layout::compressed || !sorted || d.count == 0 || a.entries() == 0) return diagonal_graph(a, data, k, s);
+  if (a.pattern.layout != Layout::compressed || !canonical || d.count == 0 || a.entries() == 0) return diagonal_graph(a, data, k, s);
   const auto number = static_cast<double>(k); // written where it is read: a device would have to fetch what the host wrote
   const auto offset = mx::arange(number, number + 1, 1, a.inner.dtype(), s);
   return node<SlicesDiagonal>({data, a.outer, a.inner, offset}, s, d);
