@@ -101,8 +101,9 @@ class _reduced:
         """Sum of the diagonal `offset`. Lazy."""
         d = self._diagonal(offset)
         target = _dtypes.sum_dtype(d.dtype)
-        if _numpy_adds(d, None):
-            return np.add.reduce(_dense.view(d), dtype=_dtypes.numpy_dtype(target))
+        if _dense.numpy_is_quicker(d):
+            total = np.add.reduce(_dense.view(d), dtype=_dtypes.numpy_dtype(target))
+            return total if _dense.numpy_mode() or _dtypes.is_wide(target) else _dense.scalar(total, target)
         return _dense.in_namespace(total_of(_dense.cast(d, target), None))
 
     def diagonal(self, k: int = 0) -> Any:
@@ -128,16 +129,9 @@ class _reduced:
         self._setdiag(*diagonal_values(self.shape, values, k, self._data.dtype))
 
 
-def _numpy_adds(data: mx.array, stream: Any) -> bool:
-    """Whether NumPy, whose results users compare with, sums these values up, or has to, since MLX lacks their dtype."""
-    if stream is not None or not (_dense.numpy_mode() or _dtypes.is_wide(data.dtype)):
-        return False
-    return _dense.numpy_is_quicker(data)
-
-
 def total_of(data: mx.array, stream: Any) -> mx.array:
     """Sum of all values, in their dtype."""
-    if _numpy_adds(data, stream):
+    if stream is None and _dense.numpy_is_quicker(data):
         total = np.add.reduce(_dense.view(data), axis=None, dtype=_dtypes.numpy_dtype(data.dtype))
         return _dense.scalar(total, data.dtype)
     return _native.total(data, stream)
