@@ -107,6 +107,7 @@ void cs_from_diagonals(const std::vector<Diagonal<W>>& diagonals, size_t n_major
     if (diagonals.size() == 1) { // whose entries follow one another
       const auto& d = diagonals[0];
       const auto [from, to] = d.crossed(lo, hi);
+      if (from == to) return;
       const size_t at = from - d.first;
       if (d.repeated) std::fill(data + at, data + at + (to - from), *d.data);
       else std::copy_n(d.data + at, to - from, data + at);

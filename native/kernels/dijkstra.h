@@ -62,7 +62,7 @@ class Dijkstra {
           const auto w = static_cast<int32_t>(g.indices[e]);
           const D next = key + (unweighted_ ? D{1} : g.data[e]);
           if (next >= distance[w] || !(next <= limit)) continue; // nor does an infinite edge lead anywhere
-          if (next < key && done_[w]) continue; // to which an edge of negative length leads
+          if (done_[w]) continue; // which is further away where an edge of negative length led here
           distance[w] = next;
           if (out.before) out.before[w] = v;
           if (out.source) out.source[w] = out.source[v];
