@@ -4,6 +4,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <system_error>
 #include <thread>
@@ -44,8 +45,8 @@ inline void relax() {
 // One job at a time, whose state is one word: its number, how many workers may take part, whether it is open to them,
 // and how many are in it. A worker that comes late, as on a busy machine, finds it closed and is not waited for. Workers
 // spin for a fraction of a millisecond before they sleep, because jobs arrive in trains (iterations, calls one after the
-// other) and waking one takes as long as a small product; where they come one by one, each spins for less than before the
-// last.
+// other) and waking one takes as long as a small product; where they come one by one, or without work for this worker, it
+// spins for less than before the last.
 class Pool {
  public:
   // True when the job ran; false when another thread holds the pool.
@@ -61,9 +62,11 @@ class Pool {
     {
       std::lock_guard<std::mutex> lock(mutex_);
       const uint64_t number = (job_.load(std::memory_order_relaxed) >> kNumber) + 1;
-      job_.store(number << kNumber | static_cast<uint64_t>(threads - 1) << kHelpers | kOpen, std::memory_order_seq_cst);
+      job_.store(number << kNumber | static_cast<uint64_t>(threads - 1) << kHelpers | kOpen, std::memory_order_release);
+      for (int w = 0; w < threads - 1; ++w) {
+        if (workers_[w]->asleep) workers_[w]->wake.notify_one();
+      }
     }
-    if (sleeping_.load(std::memory_order_seq_cst) > 0) wake_.notify_all();
     work(body, parts);
     job_.fetch_and(~kOpen, std::memory_order_acq_rel);
     inside_pool = true; // for what a signal's handler runs
@@ -83,6 +86,10 @@ class Pool {
 
  private:
   static constexpr int kHelpers = 16, kNumber = 32;
+  struct Worker {
+    std::condition_variable wake;
+    bool asleep = false; // under mutex_
+  };
   static constexpr uint64_t kInside = (1 << 15) - 1, kOpen = 1 << 15, kMost = (1 << 16) - 1;
 
   void work(FunctionRef<void(int)> body, int parts) {
@@ -105,8 +112,10 @@ class Pool {
     wanted = std::min(wanted, static_cast<int>(kInside));
     try {
       while (static_cast<int>(workers_.size()) < wanted) {
-        workers_.emplace_back([this, seen = number(), self = static_cast<int>(workers_.size())] { loop(seen, self); });
-        workers_.back().detach();
+        workers_.reserve(workers_.size() + 1); // nothing may fail once it runs
+        auto worker = std::make_unique<Worker>();
+        std::thread([this, seen = number(), self = static_cast<int>(workers_.size()), w = worker.get()] { loop(seen, self, *w); }).detach();
+        workers_.push_back(std::move(worker));
       }
     } catch (const std::system_error&) { // no memory for a stack, or no more threads allowed
     }
@@ -115,7 +124,7 @@ class Pool {
 
   uint64_t number() const { return job_.load(std::memory_order_acquire) >> kNumber; }
 
-  void loop(uint64_t seen, int self) {
+  void loop(uint64_t seen, int self, Worker& worker) {
     using Clock = std::chrono::steady_clock;
     constexpr std::chrono::microseconds kTrain{300}; // between one job and the next
     constexpr int kPatience = 6000;
@@ -127,17 +136,18 @@ class Pool {
       }
       if (number() == seen) {
         std::unique_lock<std::mutex> lock(mutex_);
-        sleeping_.fetch_add(1);
-        wake_.wait(lock, [&] { return number() != seen; });
-        sleeping_.fetch_sub(1);
+        worker.asleep = true;
+        worker.wake.wait(lock, [&] { return number() != seen; });
+        worker.asleep = false;
       }
-      patience = Clock::now() - idle < kTrain ? kPatience : patience / 2;
+      const bool train = Clock::now() - idle < kTrain;
       uint64_t job = job_.load(std::memory_order_acquire);
       bool inside = false;
       while (!inside && (job & kOpen) && self < static_cast<int>(job >> kHelpers & kMost)) {
         inside = job_.compare_exchange_weak(job, job + 1, std::memory_order_acq_rel, std::memory_order_acquire);
       }
       seen = job >> kNumber;
+      patience = inside && train ? kPatience : patience / 2;
       if (!inside) continue;
       interruptible = call_;
       work(*body_, parts_);
@@ -147,10 +157,9 @@ class Pool {
   }
 
   std::mutex owner_, mutex_;
-  std::condition_variable wake_;
-  std::vector<std::thread> workers_;
+  std::vector<std::unique_ptr<Worker>> workers_;
   std::atomic<uint64_t> job_{0};
-  std::atomic<int> next_{0}, sleeping_{0};
+  std::atomic<int> next_{0};
   const FunctionRef<void(int)>* body_ = nullptr;
   Interruptible* call_ = nullptr; // that the job belongs to
   int parts_ = 0;
