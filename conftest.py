@@ -12,6 +12,11 @@ import pytest
 ROOT = str(Path(__file__).resolve().parent)
 sys.path[:] = [p for p in sys.path if str(Path(p or ".").resolve()) != ROOT] + [ROOT]
 
+# Workers of pytest-xdist share the cores. With a thread of OpenBLAS for each core in each of them, the references of
+# NumPy wait for one another far longer than they compute.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 
 class _Device(argparse.Action):
     """To every test "shader-reversed" is the executor "shader", of which only the order in which lanes run is another,
