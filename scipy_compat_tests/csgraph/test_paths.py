@@ -38,6 +38,16 @@ def test_infinite_edges_lead_nowhere(namespace):
     same(sp.csgraph.dijkstra(ours(A), return_predecessors=True), theirs.dijkstra(A, return_predecessors=True))
 
 
+def test_nodes_that_are_done_stay_where_an_edge_is_negative(namespace):
+    ends = [0, 0, 2, 3], [1, 2, 3, 1]  # by node 3 there would be a shorter way to node 1, which is done before
+    A = scipy.sparse.csr_array(([1.0, 5.0, -4.5, 0.25], ends), shape=(4, 4))
+    with pytest.warns(UserWarning, match="negative"):
+        found = sp.csgraph.dijkstra(ours(A), indices=[0], return_predecessors=True)
+    with pytest.warns(UserWarning, match="negative"):
+        expected = theirs.dijkstra(A, indices=[0], return_predecessors=True)
+    same(found, expected)
+
+
 def test_nan_weights(namespace):
     A = scipy.sparse.csr_array(([np.nan, 1.0, 2.0], ([0, 1, 0], [1, 2, 3])), shape=(5, 5))
     same(sp.csgraph.dijkstra(ours(A)), theirs.dijkstra(A))

@@ -238,3 +238,19 @@ def test_issparse(fmt):
     assert mlx_sparse.issparse(build(mlx_sparse, fmt, "plain"))
     assert not mlx_sparse.issparse(np.eye(2))
     assert isinstance(build(mlx_sparse, fmt, "plain"), mlx_sparse.sparray)
+
+
+@pytest.mark.parametrize("fmt", ["csr", "csc"])
+@pytest.mark.parametrize("k", [0, 80_000, -80_000])
+def test_one_long_diagonal(fmt, k):
+    """So long that workers share its slices, some of which it does not cross."""
+    n = 90_000
+    values = np.arange(1, n - abs(k) + 1, dtype=np.float32)
+    with mlx_sparse.runtime.context(n_threads=4):
+        for make in (
+            lambda sp: sp.eye_array(n, k=k, format=fmt, dtype=np.float32),
+            lambda sp: sp.diags_array(values, offsets=k, shape=(n, n), format=fmt),
+        ):
+            found, expected = make(mlx_sparse), make(scipy.sparse)
+            for name in ("data", "indices", "indptr"):
+                np.testing.assert_array_equal(np.asarray(getattr(found, name)), getattr(expected, name))

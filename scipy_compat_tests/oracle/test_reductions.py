@@ -114,3 +114,13 @@ def test_duplicates_of_integers_wrap_before_they_widen(fmt, dtype):
         twin(lambda sp, axis=axis: make(sp).sum(axis))
     A = make(mlx_sparse)
     assert np.asarray(A.sum()) == np.asarray(A.toarray()).sum()
+
+
+@pytest.mark.parametrize("fmt", ["csr", "csc"])
+def test_diagonals_of_duplicates_in_any_order(fmt):
+    """Places of entries whose sum is the place of another, at the beginning, too."""
+    slices = [[0, 0, 5, 1], [1, 0, 1, 1], [5, 2, 0, 2], [3], [], [5, 5, 5, 5]]
+    ends, indices = np.cumsum([0, *map(len, slices)]), np.concatenate(slices).astype(np.int32)
+    values = 2.0 ** np.arange(indices.size)
+    for k in range(-5, 6):
+        twin(lambda sp, k=k: getattr(sp, f"{fmt}_array")((values, indices, ends), shape=(6, 6)).diagonal(k))
